@@ -1,0 +1,63 @@
+"""The errors Ranvier raises, and the words it finds for them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ranvier.result import Result
+
+
+class RanvierError(Exception):
+    """Base of every error Ranvier raises on purpose."""
+
+
+class ParameterError(RanvierError, ValueError):
+    """A value that cannot be used: wrong shape, not finite, out of its bounds."""
+
+
+class UnitError(ParameterError):
+    """A quantity whose dimension is not the one asked for."""
+
+
+class UnknownNameError(RanvierError, KeyError):
+    """A name that nothing carries: a variable, a population, a model."""
+
+    def __str__(self) -> str:  # KeyError would print the message quoted
+        return str(self.args[0])
+
+
+class UnsupportedError(RanvierError, NotImplementedError):
+    """A combination that Ranvier does not do. Refused before anything runs."""
+
+
+class SimulationDiverged(RanvierError, ArithmeticError):
+    """The state became NaN, infinite or absurdly large during a run.
+
+    Attributes:
+        result: everything recorded up to the first bad step.
+        time: the time of the first bad state (ms).
+    """
+
+    def __init__(self, message: str, result: Result | None = None, time: float | None = None):
+        super().__init__(message)
+        self.result = result
+        self.time = time
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence that offers the nearest known names, or lists them all."""
+    names = sorted({str(k) for k in known})
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {' or '.join(repr(c) for c in close)}?"
+    if not names:
+        return "There are none."
+    return "Known: " + ", ".join(names) + "."
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """The error for a `name` that no `kind` of thing has, with the nearest names."""
+    return UnknownNameError(f"Unknown {kind} {name!r}. {did_you_mean(str(name), known)}")

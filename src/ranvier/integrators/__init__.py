@@ -1,0 +1,10 @@
+"""Methods that advance any system of differential equations, one family a file."""
+
+from ranvier.integrators.base import ExplicitRungeKutta as ExplicitRungeKutta
+from ranvier.integrators.base import Integrator as Integrator
+from ranvier.integrators.base import System as System
+from ranvier.integrators.euler import Euler as Euler
+from ranvier.integrators.exponential_euler import ExponentialEuler as ExponentialEuler
+from ranvier.integrators.runge_kutta import Heun as Heun
+from ranvier.integrators.runge_kutta import Midpoint as Midpoint
+from ranvier.integrators.runge_kutta import RungeKutta4 as RungeKutta4

@@ -1,0 +1,207 @@
+"""What every model is: a frozen dataclass that is also a pytree of parameters.
+
+A parameter is a number or an array, kept in the unit its field declares. It is
+a leaf of the pytree, so it reaches the compiled step as an argument: another
+value never recompiles. Components (a neuron's channels) are subtrees. Every
+other field is part of the structure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self, TypeAlias, dataclass_transform
+
+import jax
+import numpy as np
+
+from ranvier import units
+from ranvier.errors import ParameterError, unknown
+from ranvier.random import Distribution, Key
+
+PerNeuron: TypeAlias = Any
+"""A parameter: a number, an array `[n]`, a distribution to draw `[n]` from, or a quantity."""
+
+POSITIVE = (0.0, math.inf)
+
+
+@dataclasses.dataclass(frozen=True)
+class ParameterInfo:
+    """What a parameter's field declares."""
+
+    unit: str
+    low: float
+    high: float
+    text: str
+
+
+def parameter(default: Any = dataclasses.MISSING, unit: str = "1", bounds: tuple[float, float] | None = None, text: str = "") -> Any:
+    """Declares a parameter of a model.
+
+    Args:
+        default: its value where none is given; without one the user must give it.
+        unit: the unit in which plain numbers are taken, as pint spells it
+            (`"mS/cm^2"`, `"mV"`, `"1/ms"`, `"1"` for none).
+        bounds: lowest and highest value allowed, both included.
+        text: what it means, for `rv.describe`.
+
+    Example:
+        >>> class Leak(Model):
+        ...     conductance: PerNeuron = parameter(0.3, "mS/cm^2", bounds=(0, math.inf))
+        >>> Leak().conductance
+        0.3
+    """
+    low, high = bounds if bounds is not None else (-math.inf, math.inf)
+    return dataclasses.field(default=default, metadata={"parameter": ParameterInfo(unit, low, high, text)})
+
+
+def component(default: Any = dataclasses.MISSING) -> Any:
+    """Declares a field that holds another model, or a mapping of names to models."""
+    if isinstance(default, Mapping):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={"component": True})
+    return dataclasses.field(default=default, metadata={"component": True})
+
+
+def _is_parameter(field: dataclasses.Field) -> bool:
+    return "parameter" in field.metadata
+
+
+def _is_child(field: dataclasses.Field) -> bool:
+    return _is_parameter(field) or "component" in field.metadata
+
+
+def _clean(value: Any, info: ParameterInfo, what: str) -> Any:
+    """A parameter's value as a float or a float64 array, checked."""
+    value = units.magnitude(value, info.unit, what)
+    if isinstance(value, Distribution) or isinstance(value, jax.Array):
+        return value  # drawn later; or a traced or device value, that cannot be looked at
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | np.ndarray | list | tuple):
+        raise ParameterError(
+            f"{what} must be a number, an array with one value a neuron, or a distribution such as "
+            f"rv.normal(mean, sd); {type(value).__name__} was given."
+        )
+    array = np.asarray(value, dtype=np.float64)
+    check_bounds(array, info, what)
+    return float(array) if array.ndim == 0 else array
+
+
+def check_bounds(array: np.ndarray, info: ParameterInfo, what: str) -> None:
+    """Raises where a value is NaN or out of its bounds, naming the first one."""
+    bad = ~((array >= info.low) & (array <= info.high))  # NaN fails both
+    if not bad.any():
+        return
+    where = "" if array.ndim == 0 else f" at index {int(np.flatnonzero(bad)[0])}"
+    value = array if array.ndim == 0 else array[bad].flat[0]
+    allowed = "a number" if info.low == -math.inf and info.high == math.inf else f"within [{info.low:g}, {info.high:g}] {info.unit}"
+    raise ParameterError(f"{what} is {value:g}{where}, but it must be {allowed}.")
+
+
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(parameter, component, dataclasses.field))
+class Model:
+    """Base of everything with parameters. Subclassing makes a frozen dataclass and a pytree of it.
+
+    Class attributes that `rv.describe` prints:
+        equations: the equations, in plain text, one a line.
+        reference: the paper they are from.
+
+    Example:
+        >>> class Spring(Model):
+        ...     stiffness: PerNeuron = parameter(2.0, "N/m", bounds=POSITIVE)
+        >>> Spring(stiffness=-1.0)
+        Traceback (most recent call last):
+        ranvier.errors.ParameterError: Spring.stiffness is -1, but it must be within [0, inf] N/m.
+    """
+
+    equations: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        children = [f.name for f in fields if _is_child(f)]
+        static = [f.name for f in fields if not _is_child(f)]
+
+        def flatten_with_keys(model: Any) -> Any:
+            return [(jax.tree_util.GetAttrKey(c), getattr(model, c)) for c in children], tuple(getattr(model, s) for s in static)
+
+        def flatten(model: Any) -> Any:
+            return [getattr(model, c) for c in children], tuple(getattr(model, s) for s in static)
+
+        def unflatten(aux: Any, values: Any) -> Any:
+            model = object.__new__(cls)  # no __post_init__: the values may be tracers, or anything JAX puts there
+            for name, value in zip(children, values, strict=True):
+                object.__setattr__(model, name, value)
+            for name, value in zip(static, aux, strict=True):
+                object.__setattr__(model, name, value)
+            return model
+
+        jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if _is_parameter(field):
+                what = f"{type(self).__name__}.{field.name}"
+                object.__setattr__(self, field.name, _clean(getattr(self, field.name), field.metadata["parameter"], what))
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{f.name}={_short(getattr(self, f.name))}" for f in dataclasses.fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({inside})"
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, checked again.
+
+        Example:
+            >>> import ranvier as rv
+            >>> rv.channels.Leak().replace(reversal=-60.0).reversal
+            -60.0
+        """
+        known = [f.name for f in dataclasses.fields(self)]  # type: ignore[arg-type]
+        for name in changes:
+            if name not in known:
+                raise unknown(f"parameter of {type(self).__name__}", name, known)
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.size > 6:
+        return f"<{'×'.join(map(str, value.shape))} values {value.min():g} … {value.max():g}>"
+    return repr(value)
+
+
+def parameters(model: Model, prefix: str = "") -> Iterator[tuple[str, ParameterInfo, Any]]:
+    """Every parameter of a model and of its components: name, declaration, value."""
+    for field in dataclasses.fields(model):  # type: ignore[arg-type]
+        value = getattr(model, field.name)
+        if _is_parameter(field):
+            yield prefix + field.name, field.metadata["parameter"], value
+        elif isinstance(value, Model):
+            yield from parameters(value, f"{prefix}{field.name}.")
+        elif isinstance(value, Mapping):
+            for name, part in value.items():
+                yield from parameters(part, f"{prefix}{name}.")
+
+
+def drawn(model: Any, n: int, key: Key, what: str, each: str = "neuron") -> Any:
+    """A copy of `model` whose distributions are drawn and whose arrays are checked to be `[n]`."""
+    if isinstance(model, Mapping):
+        return {name: drawn(part, n, key.child(name), f"{what}.{name}", each) for name, part in model.items()}
+    if not isinstance(model, Model):
+        return model
+    copy = object.__new__(type(model))
+    for field in dataclasses.fields(model):  # type: ignore[arg-type]
+        value = getattr(model, field.name)
+        label = f"{what}.{field.name}"
+        if _is_parameter(field):
+            if isinstance(value, Distribution):
+                value = value.draw(key.child(field.name), n)
+                check_bounds(value, field.metadata["parameter"], label)
+            shape = np.shape(value)
+            if shape not in ((), (n,)):
+                raise ParameterError(f"{label} has shape {shape}, but there are {n} {each}s: give one number, or an array of shape ({n},).")
+        elif "component" in field.metadata:
+            value = drawn(value, n, key.child(field.name), label, each)
+        object.__setattr__(copy, field.name, value)
+    return copy
