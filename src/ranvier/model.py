@@ -9,6 +9,7 @@ other field is part of the structure.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import numbers
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ PerNeuron: TypeAlias = Any
 """A parameter: a number, an array `[n]`, a distribution to draw `[n]` from, or a quantity."""
 
 POSITIVE = (0.0, math.inf)
+INPUT = "input"
+"""The unit of what is injected: the `input_unit` of the neurons that it reaches, known only there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +38,18 @@ class ParameterInfo:
     low: float
     high: float
     text: str
+    alias: str | None
+    per: str
 
 
-def parameter(default: Any = dataclasses.MISSING, unit: str = "1", bounds: tuple[float, float] | None = None, text: str = "") -> Any:
+def parameter(
+    default: Any = dataclasses.MISSING,
+    unit: str = "1",
+    bounds: tuple[float, float] | None = None,
+    text: str = "",
+    alias: str | None = None,
+    per: str = "neuron",
+) -> Any:
     """Declares a parameter of a model.
 
     Args:
@@ -46,6 +58,11 @@ def parameter(default: Any = dataclasses.MISSING, unit: str = "1", bounds: tuple
             (`"mS/cm^2"`, `"mV"`, `"1/ms"`, `"1"` for none).
         bounds: lowest and highest value allowed, both included.
         text: what it means, for `rv.describe`.
+        alias: the constructor's word for it, where the field's own name must
+            differ (a reset potential beside the method `reset`).
+        per: what an array has one value for: `"neuron"` (for a synapse, each
+            state at its site), `"target"` (for a synapse, each postsynaptic
+            neuron) or `"sample"` (of any shape, checked by the model itself).
 
     Example:
         >>> class Leak(Model):
@@ -54,7 +71,7 @@ def parameter(default: Any = dataclasses.MISSING, unit: str = "1", bounds: tuple
         0.3
     """
     low, high = bounds if bounds is not None else (-math.inf, math.inf)
-    return dataclasses.field(default=default, metadata={"parameter": ParameterInfo(unit, low, high, text)})
+    return dataclasses.field(default=default, metadata={"parameter": ParameterInfo(unit, low, high, text, alias, per)})
 
 
 def component(default: Any = dataclasses.MISSING) -> Any:
@@ -72,8 +89,15 @@ def _is_child(field: dataclasses.Field) -> bool:
     return _is_parameter(field) or "component" in field.metadata
 
 
+def _keyword(field: dataclasses.Field) -> str:
+    """The constructor's word for a field."""
+    return (field.metadata["parameter"].alias or field.name) if _is_parameter(field) else field.name
+
+
 def _clean(value: Any, info: ParameterInfo, what: str) -> Any:
     """A parameter's value as a float or a float64 array, checked."""
+    if info.unit == INPUT and units.is_quantity(value):
+        return value  # converted where it is attached
     value = units.magnitude(value, info.unit, what)
     if isinstance(value, Distribution) or isinstance(value, jax.Array):
         return value  # drawn later; or a traced or device value, that cannot be looked at
@@ -121,6 +145,14 @@ class Model:
         super().__init_subclass__(**kwargs)
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
         fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        aliases = {f.metadata["parameter"].alias: f.name for f in fields if _is_parameter(f) and f.metadata["parameter"].alias}
+        if aliases and "__init__" in cls.__dict__:
+            made = cls.__init__
+
+            def __init__(self: Any, *args: Any, **values: Any) -> None:
+                made(self, *args, **{aliases.get(name, name): value for name, value in values.items()})
+
+            cls.__init__ = functools.wraps(made)(__init__)  # type: ignore[method-assign]
         children = [f.name for f in fields if _is_child(f)]
         static = [f.name for f in fields if not _is_child(f)]
 
@@ -147,7 +179,7 @@ class Model:
                 object.__setattr__(self, field.name, _clean(getattr(self, field.name), field.metadata["parameter"], what))
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{f.name}={_short(getattr(self, f.name))}" for f in dataclasses.fields(self))  # type: ignore[arg-type]
+        inside = ", ".join(f"{_keyword(f)}={_short(getattr(self, f.name))}" for f in dataclasses.fields(self))  # type: ignore[arg-type]
         return f"{type(self).__name__}({inside})"
 
     def replace(self, **changes: Any) -> Self:
@@ -158,11 +190,12 @@ class Model:
             >>> rv.channels.Leak().replace(reversal=-60.0).reversal
             -60.0
         """
-        known = [f.name for f in dataclasses.fields(self)]  # type: ignore[arg-type]
+        fields = {f.name: _keyword(f) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         for name in changes:
-            if name not in known:
-                raise unknown(f"parameter of {type(self).__name__}", name, known)
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+            if name not in fields and name not in fields.values():
+                raise unknown(f"parameter of {type(self).__name__}", name, fields.values())
+        values = {keyword: getattr(self, name) for name, keyword in fields.items()}
+        return type(self)(**{**values, **{fields.get(name, name): value for name, value in changes.items()}})
 
 
 def _short(value: Any) -> str:
@@ -176,7 +209,7 @@ def parameters(model: Model, prefix: str = "") -> Iterator[tuple[str, ParameterI
     for field in dataclasses.fields(model):  # type: ignore[arg-type]
         value = getattr(model, field.name)
         if _is_parameter(field):
-            yield prefix + field.name, field.metadata["parameter"], value
+            yield prefix + _keyword(field), field.metadata["parameter"], value
         elif isinstance(value, Model):
             yield from parameters(value, f"{prefix}{field.name}.")
         elif isinstance(value, Mapping):
@@ -184,24 +217,38 @@ def parameters(model: Model, prefix: str = "") -> Iterator[tuple[str, ParameterI
                 yield from parameters(part, f"{prefix}{name}.")
 
 
-def drawn(model: Any, n: int, key: Key, what: str, each: str = "neuron") -> Any:
-    """A copy of `model` whose distributions are drawn and whose arrays are checked to be `[n]`."""
+def drawn(model: Any, key: Key, what: str, sizes: Mapping[str, tuple[int, str]], input_unit: str = "1") -> Any:
+    """A copy of `model` whose distributions are drawn and whose arrays are checked.
+
+    Args:
+        model: a model, a mapping of models, or anything else (returned as it is).
+        key: where its distributions draw from.
+        what: its name, for errors.
+        sizes: for each `per`, how many there are and what one is called.
+        input_unit: what `INPUT` means here.
+    """
     if isinstance(model, Mapping):
-        return {name: drawn(part, n, key.child(name), f"{what}.{name}", each) for name, part in model.items()}
+        return {name: drawn(part, key.child(name), f"{what}.{name}", sizes, input_unit) for name, part in model.items()}
     if not isinstance(model, Model):
         return model
     copy = object.__new__(type(model))
     for field in dataclasses.fields(model):  # type: ignore[arg-type]
         value = getattr(model, field.name)
-        label = f"{what}.{field.name}"
+        label = f"{what}.{_keyword(field)}"
         if _is_parameter(field):
-            if isinstance(value, Distribution):
-                value = value.draw(key.child(field.name), n)
-                check_bounds(value, field.metadata["parameter"], label)
-            shape = np.shape(value)
-            if shape not in ((), (n,)):
-                raise ParameterError(f"{label} has shape {shape}, but there are {n} {each}s: give one number, or an array of shape ({n},).")
+            info = field.metadata["parameter"]
+            value = _clean(value, dataclasses.replace(info, unit=input_unit) if info.unit == INPUT else info, label)
+            if info.per != "sample":
+                n, one = sizes[info.per]
+                if isinstance(value, Distribution):
+                    value = value.draw(key.child(field.name), n)
+                    check_bounds(value, info, label)
+                if np.shape(value) not in ((), (n,)):
+                    raise ParameterError(
+                        f"{label} has shape {np.shape(value)}, but there {'is' if n == 1 else 'are'} {n} {one}{'' if n == 1 else 's'}: "
+                        f"give one number, or an array of shape ({n},)."
+                    )
         elif "component" in field.metadata:
-            value = drawn(value, n, key.child(field.name), label, each)
+            value = drawn(value, key.child(field.name), label, sizes, input_unit)
         object.__setattr__(copy, field.name, value)
     return copy

@@ -1,0 +1,87 @@
+"""What an ion channel is, what an ion pool is, and rate functions that are safe everywhere."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from ranvier.model import Model
+
+Gates = dict[str, jax.Array]
+
+
+class IonChannel(Model):
+    """Base of ion channels: gates, how they move, and the current they let through.
+
+    Class attributes:
+        reads: the ion pools whose concentration the methods get as keyword
+            arguments of the same name, e.g. `("calcium",)`.
+        carries: the ion pool that the channel's current feeds, or `""`.
+
+    Example:
+        >>> class Persistent(IonChannel):
+        ...     conductance: float = 0.1
+        ...     def initial_gates(self, V): return {"p": 1 / (1 + jnp.exp(-(V + 50) / 5))}
+        ...     def gate_derivatives(self, gates, V): return {"p": (1 / (1 + jnp.exp(-(V + 50) / 5)) - gates["p"]) / 10}
+        ...     def current(self, gates, V): return self.conductance * gates["p"] * (V - 50)
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    carries: ClassVar[str] = ""
+
+    def initial_gates(self, V: jax.Array, **concentrations: jax.Array) -> Gates:
+        """The gates at rest at the potential `V` (mV, `[n]`): a dict of arrays `[n]`."""
+        return {}
+
+    def gate_derivatives(self, gates: Gates, V: jax.Array, **concentrations: jax.Array) -> Gates:
+        """The time derivative of each gate (1/ms)."""
+        return {}
+
+    def current(self, gates: Gates, V: jax.Array, **concentrations: jax.Array) -> Any:
+        """The current out of the cell (µA/cm², `[n]`)."""
+        raise NotImplementedError
+
+
+class IonPool(Model):
+    """Base of ion pools: one concentration a neuron, fed by the channels that carry the ion."""
+
+    def initial_concentration(self, n: int) -> Any:
+        """The concentration at rest (mM), a number or `[n]`."""
+        raise NotImplementedError
+
+    def derivative(self, concentration: jax.Array, current: Any) -> Any:
+        """Its time derivative (mM/ms), given the summed current of its channels (µA/cm², outward)."""
+        raise NotImplementedError
+
+
+def ratio_to_expm1(x: jax.Array) -> jax.Array:
+    """`x / (exp(x) − 1)`, with its limit 1 at `x = 0`.
+
+    The rate functions of Hodgkin–Huxley channels have this form, and are 0/0 at
+    one potential each when they are written out. Near 0 the series
+    `1 − x/2 + x²/12` is exact to rounding (the next term is x⁴/720).
+
+    Example:
+        >>> float(ratio_to_expm1(jnp.asarray(0.0)))
+        1.0
+    """
+    near_zero = jnp.abs(x) < 1e-3
+    safe = jnp.where(near_zero, 1.0, x)  # keeps the other branch, and its gradient, finite
+    return jnp.where(near_zero, 1.0 - x * (0.5 - x / 12.0), safe / (jnp.exp(safe) - 1.0))
+
+
+def sigmoid(x: jax.Array) -> jax.Array:
+    """`1 / (1 + exp(−x))`."""
+    return 1.0 / (1.0 + jnp.exp(-x))
+
+
+def relax(gate: jax.Array, opening: jax.Array, closing: jax.Array, speed: Any = 1.0) -> jax.Array:
+    """The derivative of a two-state gate, `speed · (opening · (1 − gate) − closing · gate)`."""
+    return speed * (opening * (1.0 - gate) - closing * gate)
+
+
+def steady(opening: jax.Array, closing: jax.Array) -> jax.Array:
+    """The value a two-state gate relaxes to, `opening / (opening + closing)`."""
+    return opening / (opening + closing)

@@ -1,0 +1,8 @@
+"""Who is wired to whom: rules and matrices that give edges."""
+
+from ranvier.connect.base import ConnectionRule as ConnectionRule
+from ranvier.connect.base import Edges as Edges
+from ranvier.connect.matrix import matrix as matrix
+from ranvier.connect.rules import all_to_all as all_to_all
+from ranvier.connect.rules import one_to_one as one_to_one
+from ranvier.connect.rules import pairwise_bernoulli as pairwise_bernoulli

@@ -1,0 +1,181 @@
+"""The compiled loop: steps from `k0` to `k1`, with records and spikes kept in buffers of fixed size.
+
+It stops early when the spikes of the next step might not fit; the host empties
+the buffers and calls again. One compilation serves every length.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.errors import UnsupportedError
+from ranvier.integrators.base import Integrator
+from ranvier.kernels import compact_spikes
+from ranvier.network.build import Plan
+from ranvier.network.state import SimulationState
+from ranvier.network.step import Stepper, StepState
+from ranvier.record.observe import observables
+
+CACHED_PROGRAMS = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Records with one schedule. `rows` is the length of its buffers, `reads` what they hold."""
+
+    every: int
+    start: int
+    stop: int
+    rows: int
+    reads: tuple[tuple[str, str, bool], ...]
+    """(part, variable, whether a subset of the neurons)"""
+
+    def due_before(self, k: int) -> int:
+        """How many rows are due at steps below `k`."""
+        return max(0, -(-(min(k, self.stop + 1) - self.start) // self.every))
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """All that decides what is compiled, apart from the shapes of the arguments."""
+
+    plan: Plan
+    integrator: Integrator
+    groups: tuple[Group, ...]
+    capacity: int
+    packed: bool
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Carry:
+    state: StepState
+    spike_steps: jax.Array
+    spike_neurons: jax.Array
+    spikes: jax.Array
+    records: tuple[tuple[jax.Array, ...], ...]
+
+
+def new_buffers(program: Program, sizes: list[list[int]]) -> tuple[Any, Any, tuple[tuple[np.ndarray, ...], ...]]:
+    """Empty buffers: spike steps, spike neurons, and for each group one array a read."""
+    records = tuple(
+        # one row more than is used: where rows that are not due are written to
+        tuple(np.empty((group.rows + 1, n), np.float64 if variable == "last_spike" else program.plan.dtype) for (_, variable, _), n in zip(group.reads, ns, strict=True))
+        for group, ns in zip(program.groups, sizes, strict=True)
+    )
+    return np.empty(program.capacity, np.int64), np.empty(program.capacity, np.int32), records
+
+
+def _run(
+    program: Program,
+    constants: dict[str, Any],
+    subsets: Any,
+    state: SimulationState,
+    buffers: Any,
+    k1: jax.Array,
+    first_rows: tuple[jax.Array, ...],
+) -> tuple[SimulationState, Any, jax.Array]:
+    stepper = Stepper(program.plan, constants, program.integrator, program.packed)
+    n = program.plan.n
+
+    def write(carry: Carry) -> Carry:
+        if not program.groups:
+            return carry
+        with jax.named_scope("record"):
+            k = carry.state.step
+            written = [_write_group(g, group, carry) if len(program.groups) == 1 else _write_if_due(g, group, carry, k) for g, group in enumerate(program.groups)]
+            return dataclasses.replace(carry, records=tuple(written))
+
+    def _write_if_due(g: int, group: Group, carry: Carry, k: jax.Array) -> Any:
+        due = ((k - group.start) % group.every == 0) & (k >= group.start)
+        return jax.lax.cond(due, lambda c: _write_group(g, group, c), lambda c: c.records[g], carry)
+
+    def _write_group(g: int, group: Group, carry: Carry) -> Any:
+        k = carry.state.step
+        system = stepper.system(carry.state)
+        variables = stepper.variables(carry.state)
+        # The row of the next step that is due: written again until that step comes.
+        row = -((group.start - k) // group.every) - first_rows[g]
+        row = jnp.where((k >= group.start - group.every + 1) & (k <= group.stop) & (row >= 0) & (row < group.rows), row, group.rows)
+        seen: dict[str, dict[str, Any]] = {}
+        result = []
+        for i, (part, variable, subset) in enumerate(group.reads):
+            if part not in seen:
+                seen[part] = observables(system, variables, k * constants["dt"], part)
+            value = seen[part][variable]
+            if subset:
+                value = value[subsets[g][i]]
+            buffer = carry.records[g][i]
+            result.append(buffer.at[row].set(value.astype(buffer.dtype)))
+        return tuple(result)
+
+    def fits(carry: Carry) -> jax.Array:
+        return carry.spikes + n <= program.capacity
+
+    def one_step(carry: Carry) -> Carry:
+        k = carry.state.step
+        state, spiked = stepper.step(carry.state)
+        with jax.named_scope("compact spikes"):
+            flags = jnp.concatenate([spiked[p.name] for p in program.plan.populations])
+            steps, neurons, spikes = compact_spikes(flags, k, carry.spike_steps, carry.spike_neurons, carry.spikes)
+        return Carry(state, steps, neurons, spikes, carry.records)
+
+    def until_next_record(carry: Carry) -> Carry:
+        carry = write(carry)
+        k = carry.state.step
+        stop = k1
+        for group in program.groups:
+            following = jnp.maximum(group.start, k + group.every - (k - group.start) % group.every)
+            stop = jnp.minimum(stop, following)
+        return jax.lax.while_loop(lambda c: (c.state.step < stop) & fits(c), one_step, carry)
+
+    carry = Carry(stepper.enter(state), buffers[0], buffers[1], jnp.zeros((), jnp.int64), buffers[2])
+    body = until_next_record if program.groups else one_step
+    carry = jax.lax.while_loop(lambda c: (c.state.step < k1) & fits(c), body, carry)
+    carry = write(carry)  # the row of the last step, if it is due
+    return stepper.leave(carry.state), (carry.spike_steps, carry.spike_neurons, carry.records), carry.spikes
+
+
+class Compiled:
+    """A compiled `Program`, for arguments of given shapes."""
+
+    def __init__(self, program: Program, args: Any):
+        began = time.perf_counter()
+        jitted = jax.jit(_run, static_argnums=0, donate_argnums=(3, 4))
+        self.lowered = jitted.lower(program, *args)
+        self.executable = self.lowered.compile()
+        self.seconds = time.perf_counter() - began
+
+    def __call__(self, *args: Any) -> Any:
+        return self.executable(*args)
+
+
+_programs: collections.OrderedDict[Any, Compiled] = collections.OrderedDict()
+compilations = 0
+"""How often a loop was compiled in this process: a silent recompilation is a test failure."""
+
+
+def compiled(program: Program, args: Any) -> tuple[Compiled, bool]:
+    """The compiled loop for a program and arguments of these shapes, and whether it had to be compiled now."""
+    global compilations
+    leaves, tree = jax.tree.flatten(args)
+    key = (program, tree, tuple((np.shape(x), np.result_type(x).name) for x in leaves))
+    try:
+        found = _programs.get(key)
+    except TypeError as error:
+        raise UnsupportedError(f"A part of the network's structure cannot be hashed ({error}). Fields of a model that are not parameters must be hashable.") from None
+    if found is not None:
+        _programs.move_to_end(key)
+        return found, False
+    made = _programs[key] = Compiled(program, args)
+    compilations += 1
+    while len(_programs) > CACHED_PROGRAMS:
+        _programs.popitem(last=False)
+    return made, True

@@ -1,0 +1,43 @@
+"""All that evolves: what a checkpoint holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+NEVER = -(2**52)
+"""The step of the last spike of a neuron that has not spiked."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SimulationState:
+    """The state of a simulation between two steps.
+
+    Attributes:
+        step: the steps done, int64; the time is `step · dt`.
+        neurons: `{population: {variable: [n]}}`.
+        synapses: `{projection: {variable: [states]}}`; how many states there
+            are depends on the synapse's site.
+        last_spike: `{population: int64 [n]}`, the step of the last spike, or `NEVER`.
+        in_flight: `{projection: [slots, sources]}`: the amplitudes of the
+            spikes of the last steps; the spikes of step *k* are in slot `k mod slots`.
+        memory: what the integrator remembers between steps.
+    """
+
+    step: Any
+    neurons: dict[str, dict[str, Any]]
+    synapses: dict[str, dict[str, Any]]
+    last_spike: dict[str, Any]
+    in_flight: dict[str, Any]
+    memory: Any = ()
+
+    def on_host(self) -> SimulationState:
+        """A copy in NumPy arrays, which later steps do not touch."""
+        return jax.tree.map(lambda x: np.array(x), self)
+
+    def __repr__(self) -> str:
+        return f"<SimulationState at step {int(self.step)}: {', '.join(self.neurons)}>"

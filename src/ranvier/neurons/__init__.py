@@ -1,0 +1,14 @@
+"""Neuron models, one published family a file."""
+
+from ranvier.neurons.base import Inputs as Inputs
+from ranvier.neurons.base import NeuronModel as NeuronModel
+from ranvier.neurons.base import crossed_upward as crossed_upward
+from ranvier.neurons.base import reached as reached
+from ranvier.neurons.bazhenov import BazhenovNeuron as BazhenovNeuron
+from ranvier.neurons.bazhenov import LocalNeuron as LocalNeuron
+from ranvier.neurons.bazhenov import ProjectionNeuron as ProjectionNeuron
+from ranvier.neurons.conductance_based import ConductanceBased as ConductanceBased
+from ranvier.neurons.conductance_based import ConductanceBasedNeuron as ConductanceBasedNeuron
+from ranvier.neurons.conductance_based import Passive as Passive
+from ranvier.neurons.hodgkin_huxley import HodgkinHuxley as HodgkinHuxley
+from ranvier.neurons.integrate_and_fire import LeakyIntegrateAndFire as LeakyIntegrateAndFire

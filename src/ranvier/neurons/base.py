@@ -1,0 +1,110 @@
+"""What a neuron model is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from ranvier.model import Model
+from ranvier.random import Key
+
+NeuronState = dict[str, jax.Array]
+"""One array `[n]` for each variable, by name."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What reaches the membranes of a population: `offset − conductance · V`.
+
+    Everything electrical and chemical arrives as these two numbers, so an
+    integrator needs to know no synapse type.
+
+    Attributes:
+        conductance: `[n]`, in the neuron's `input_unit` per mV.
+        offset: `[n]`, in the neuron's `input_unit`: injected current, and
+            conductance times reversal potential of the synapses.
+    """
+
+    conductance: Any
+    offset: Any
+
+    def current(self, V: jax.Array) -> jax.Array:
+        """The current into the cell at the potential `V`."""
+        return self.offset - self.conductance * V
+
+
+class NeuronModel(Model):
+    """Base of neuron models: state, equations, and when it spikes.
+
+    Class attributes:
+        input_unit: the unit of the current its equations take.
+        variable_units: the unit of each state variable, where it has one.
+        held: the variables that stay as they are while the neuron is refractory.
+
+    A model with a refractory period has a parameter `refractory` (ms).
+
+    Example:
+        >>> import ranvier as rv
+        >>> class QuadraticIntegrateAndFire(rv.NeuronModel):
+        ...     peak: rv.PerNeuron = rv.parameter(10.0)
+        ...     def initial_state(self, n, key): return {"V": jnp.zeros(n)}
+        ...     def derivatives(self, state, inputs, t): return {"V": state["V"] ** 2 + inputs.current(state["V"])}
+        ...     def spiked(self, before, after): return after["V"] >= self.peak
+        ...     def reset(self, state, spiked): return {"V": jnp.where(spiked, -self.peak, state["V"])}
+        >>> run = rv.simulate(QuadraticIntegrateAndFire(), current=1.0, duration=10.0)
+        >>> len(run.spikes)
+        3
+    """
+
+    input_unit: ClassVar[str] = "uA/cm^2"
+    variable_units: ClassVar[Mapping[str, str]] = {"V": "mV"}
+    held: ClassVar[tuple[str, ...]] = ()
+
+    def initial_state(self, n: int, key: Key) -> NeuronState:
+        """The state of `n` neurons at the start: a dict of arrays `[n]` (or numbers)."""
+        raise NotImplementedError
+
+    def derivatives(self, state: NeuronState, inputs: Inputs, t: jax.Array) -> NeuronState:
+        """The time derivative of each variable. A variable left out does not move.
+
+        Args:
+            state: the variables, each `[n]`.
+            inputs: what reaches the membrane.
+            t: the time asked for (ms, float64), which may be inside a step.
+        """
+        raise NotImplementedError
+
+    def spiked(self, before: NeuronState, after: NeuronState) -> jax.Array:
+        """Which neurons spike in a step, from the state at both its ends: bool `[n]`."""
+        raise NotImplementedError
+
+    def reset(self, state: NeuronState, spiked: jax.Array) -> NeuronState:
+        """The variables that a spike changes. Without a reset, none."""
+        return {}
+
+    def observables(self, state: NeuronState, inputs: Inputs, t: jax.Array) -> dict[str, Any]:
+        """What can be recorded besides the state: name to array `[n]`."""
+        return {}
+
+    def unit_of(self, name: str) -> str:
+        """The unit of a variable or observable (`"1"` where it has none)."""
+        return self.variable_units.get(name, "1")
+
+
+def crossed_upward(before: jax.Array, after: jax.Array, threshold: Any) -> jax.Array:
+    """The test for models without a reset: below the threshold before, at or above it after."""
+    return (before < threshold) & (after >= threshold)
+
+
+def reached(before: jax.Array, after: jax.Array, threshold: Any) -> jax.Array:
+    """The test for models with a reset: at or above the threshold at either end of the step.
+
+    The start counts because a synapse may have kicked the potential over the
+    threshold at the very end of the step before.
+    """
+    return jnp.maximum(before, after) >= threshold

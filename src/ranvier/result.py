@@ -1,0 +1,266 @@
+"""What a run leaves: spikes in columns, records as labelled arrays, and the final state."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ranvier.errors import unknown
+from ranvier.network.build import resolve
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+    from ranvier.network.spec import Network
+    from ranvier.network.state import SimulationState
+    from ranvier.plot.result import ResultPlots
+
+
+class Spikes:
+    """Spikes as columns, sorted by time, then neuron.
+
+    A spike that happened in the step from `t_k` to `t_{k+1}` has the time
+    `t_k`, the start of the step.
+
+    Attributes:
+        steps: the step of each spike, int64 `[spikes]`: exact.
+        neurons: its neuron, int32 `[spikes]`, counted within its population
+            (over the whole network where there are several).
+        n: how many neurons there are.
+        dt: the length of a step (ms).
+        start, stop: the span that was simulated (ms).
+        populations: the first neuron and the size of each population.
+    """
+
+    def __init__(
+        self,
+        steps: np.ndarray,
+        neurons: np.ndarray,
+        *,
+        n: int,
+        dt: float,
+        start: float,
+        stop: float,
+        populations: Mapping[str, tuple[int, int]],
+    ):
+        self.steps = steps
+        self.neurons = neurons
+        self.n = n
+        self.dt = dt
+        self.start = start
+        self.stop = stop
+        self.populations = dict(populations)
+
+    @property
+    def times(self) -> np.ndarray:
+        """The time of each spike (ms), float64 `[spikes]`."""
+        return self.steps * self.dt
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How often each neuron spiked, int64 `[n]`."""
+        return np.bincount(self.neurons, minlength=self.n)
+
+    @property
+    def rate(self) -> np.ndarray:
+        """The firing rate of each neuron over the run (Hz), `[n]`."""
+        span = self.stop - self.start
+        return self.counts / span * 1000.0 if span > 0 else np.zeros(self.n)
+
+    @property
+    def trains(self) -> list[np.ndarray]:
+        """The spike times of each neuron (ms): a list of `n` arrays."""
+        order = np.argsort(self.neurons, kind="stable")
+        return np.split(self.times[order], np.cumsum(self.counts)[:-1]) if self.n else []
+
+    def population_rate(self, bin_width: float = 5.0) -> xarray.DataArray:
+        """The mean rate of all neurons in bins of `bin_width` ms (Hz), over time (the bins' middles)."""
+        import xarray
+
+        edges = np.arange(self.start, self.stop + bin_width * 0.999999, bin_width)
+        counts, _ = np.histogram(self.times + 1e-9 * self.dt, edges)
+        rate = counts / max(self.n, 1) / (bin_width / 1000.0)
+        return xarray.DataArray(
+            rate,
+            dims="time",
+            coords={"time": ("time", edges[:-1] + bin_width / 2, {"units": "ms"})},
+            name="rate",
+            attrs={"units": "Hz", "long_name": "population rate"},
+        )
+
+    def __getitem__(self, population: str) -> Spikes:
+        """The spikes of one population, its neurons counted from 0."""
+        if population not in self.populations:
+            raise unknown("population", population, self.populations)
+        first, n = self.populations[population]
+        mine = (self.neurons >= first) & (self.neurons < first + n)
+        return Spikes(
+            self.steps[mine],
+            self.neurons[mine] - np.int32(first),
+            n=n,
+            dt=self.dt,
+            start=self.start,
+            stop=self.stop,
+            populations={population: (0, n)},
+        )
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table with the columns `time` (ms), `neuron` (within its population) and `population`."""
+        import pandas
+
+        names = list(self.populations)
+        firsts = np.array([self.populations[name][0] for name in names])
+        which = np.searchsorted(firsts, self.neurons, side="right") - 1
+        return pandas.DataFrame(
+            {
+                "time": self.times,
+                "neuron": self.neurons - firsts[which],
+                "population": pandas.Categorical.from_codes(which, names),
+            }
+        )
+
+    def to_csv(self, path: Any) -> None:
+        """Writes the table of `to_pandas` as comma-separated values."""
+        self.to_pandas().to_csv(path, index=False)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} spikes of {self.n} neurons, {np.mean(self.rate) if self.n else 0:.2f} Hz on average>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """One recorded variable, as the sink holds it."""
+
+    part: str
+    variable: str
+    unit: str
+    times: np.ndarray
+    values: np.ndarray
+    neurons: np.ndarray
+    label: str
+
+
+class PartResult:
+    """What was recorded of one population or projection: `run["cells"].V`, `run["cells"]["sodium.m"]`."""
+
+    def __init__(self, name: str, records: Mapping[str, Recorded], spikes: Spikes | None):
+        self._name = name
+        self._records = dict(records)
+        self._spikes = spikes
+
+    @property
+    def spikes(self) -> Spikes:
+        """The spikes of this population."""
+        if self._spikes is None:
+            raise unknown("population", self._name, ())
+        return self._spikes
+
+    @property
+    def variables(self) -> list[str]:
+        """The names of what was recorded."""
+        return list(self._records)
+
+    def dataset(self) -> xarray.Dataset:
+        """All records of one schedule together; records of different schedules share no time axis.
+
+        Raises:
+            ValueError: the records have different times or neurons.
+        """
+        import xarray
+
+        return xarray.Dataset({name: self[name] for name in self._records})
+
+    def __getitem__(self, variable: str) -> xarray.DataArray:
+        import xarray
+
+        record = self._records[resolve(variable, self._records, f"recorded variable of {self._name}")]
+        return xarray.DataArray(
+            record.values,
+            dims=("time", record.label),
+            coords={
+                "time": ("time", record.times, {"units": "ms", "long_name": "time"}),
+                record.label: (record.label, record.neurons, {"long_name": record.label}),
+            },
+            name=record.variable,
+            attrs={"units": record.unit, "long_name": f"{record.variable} of {self._name}"},
+        )
+
+    def __getattr__(self, variable: str) -> xarray.DataArray:
+        if variable.startswith("_"):
+            raise AttributeError(variable)
+        try:
+            return self[variable]
+        except KeyError as error:
+            raise AttributeError(str(error)) from None
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in self._records if name.isidentifier())]
+
+    def __repr__(self) -> str:
+        rows = [f"  {r.variable} [{r.unit}]: {r.values.shape[0]} times × {r.values.shape[1]} {r.label}s" for r in self._records.values()]
+        return "\n".join([f"<{self._name}", *rows]) + ">"
+
+
+class Result:
+    """The outcome of a run.
+
+    `run["name"]` is one population or projection; with a single population its
+    variables are attributes of the run itself: `run.V`.
+
+    Attributes:
+        spikes: all spikes, `Spikes`.
+        state: the final `SimulationState`; `rv.simulate(..., initial=run.state)` goes on from it.
+        network: the network that ran.
+        info: dt, integrator, seed, precision, versions, seconds spent compiling and running.
+    """
+
+    def __init__(self, network: Network, spikes: Spikes, records: list[Recorded], state: SimulationState, info: dict[str, Any]):
+        self.network = network
+        self.spikes = spikes
+        self.state = state
+        self.info = info
+        by_part: dict[str, dict[str, Recorded]] = {name: {} for name in (*network.populations, *network.projections)}
+        for record in records:
+            by_part[record.part][record.variable] = record
+        self._parts = {
+            name: PartResult(name, mine, spikes[name] if name in network.populations else None) for name, mine in by_part.items()
+        }
+
+    @property
+    def plot(self) -> ResultPlots:
+        """Figures: `run.plot()` draws the usual one, `run.plot.raster()` and others a single panel."""
+        from ranvier.plot.result import ResultPlots
+
+        return ResultPlots(self)
+
+    def __getitem__(self, part: Any) -> PartResult:
+        return self._parts[self.network.find(part)[0]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __getattr__(self, variable: str) -> xarray.DataArray:
+        if variable.startswith("_"):
+            raise AttributeError(variable)
+        if len(self.network.populations) != 1:
+            names = ", ".join(f"run[{name!r}]" for name in self.network.populations)
+            raise AttributeError(f"{variable!r}: the network has several populations; take one of them first ({names}).")
+        return getattr(self[next(iter(self.network.populations))], variable)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Result: {self.spikes.stop - self.spikes.start:g} ms of {self.spikes.n} neurons, {len(self.spikes)} spikes "
+            f"({np.mean(self.spikes.rate) if self.spikes.n else 0:.2f} Hz), computed in {self.info['run_seconds']:.2f} s>"
+        )
+
+    def _repr_html_(self) -> str:
+        from ranvier.plot.html import result_table
+
+        return result_table(self)

@@ -1,0 +1,116 @@
+"""What a stimulus is: a current as a function of time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.errors import ParameterError
+from ranvier.model import INPUT, Model, PerNeuron, component, parameter
+
+
+class Stimulus(Model):
+    """Base of stimuli: called with the time the integrator asks for, mid-step stages included.
+
+    Stimuli add up (`a + b`) and scale (`2.0 * a`, `a * mask` with one factor a
+    neuron). A current is in the `input_unit` of the neurons it goes to.
+
+    Example:
+        >>> class Chirp(Stimulus):
+        ...     def __call__(self, t): return jnp.sin(0.001 * t**2)
+        >>> float((2.0 * Chirp() + Constant(1.0))(0.0))
+        1.0
+    """
+
+    __array_ufunc__ = None  # so that `mask * stimulus` asks the stimulus, not NumPy
+
+    def __call__(self, t: Any) -> Any:
+        """The current at the time `t` (ms, a float64 scalar): a number, or `[n]`."""
+        raise NotImplementedError
+
+    def __add__(self, other: Any) -> Stimulus:
+        return Sum(self, as_stimulus(other))
+
+    __radd__ = __add__
+
+    def __mul__(self, factor: Any) -> Stimulus:
+        return Scaled(factor, self)
+
+    __rmul__ = __mul__
+
+
+class Sum(Stimulus):
+    """Two stimuli at once."""
+
+    equations = "I(t) = first(t) + second(t)"
+
+    first: Stimulus = component()
+    second: Stimulus = component()
+
+    def __call__(self, t: Any) -> Any:
+        return self.first(t) + self.second(t)
+
+
+class Scaled(Stimulus):
+    """A stimulus times a factor, one for all neurons or one each."""
+
+    equations = "I(t) = factor * stimulus(t)"
+
+    factor: PerNeuron = parameter(unit="1")
+    stimulus: Stimulus = component()
+
+    def __call__(self, t: Any) -> Any:
+        return self.factor * self.stimulus(t)
+
+
+class Constant(Stimulus):
+    """The same current at all times."""
+
+    equations = "I(t) = amplitude"
+
+    amplitude: PerNeuron = parameter(0.0, INPUT, text="current")
+
+    def __call__(self, t: Any) -> Any:
+        return self.amplitude
+
+
+class Function(Stimulus):
+    """Any Python function of the time (ms), written with `jax.numpy`.
+
+    Example:
+        >>> float(Function(lambda t: 5 * jnp.sin(t))(0.0))
+        0.0
+    """
+
+    equations = "I(t) = function(t)"
+
+    function: Any = None
+
+    def __call__(self, t: Any) -> Any:
+        return jnp.asarray(self.function(t))
+
+
+def as_stimulus(current: Any) -> Stimulus:
+    """What the user gave as a current, as a stimulus.
+
+    A number or an array `[n]` is constant in time; a function is called with
+    the time; a stimulus is itself.
+
+    Raises:
+        ParameterError: it is something else, or an array of rank above one.
+    """
+    if isinstance(current, Stimulus):
+        return current
+    if isinstance(current, str | bytes | dict):
+        raise ParameterError(f"A current must be a number, an array, a function of t or an rv.stimuli object, not {type(current).__name__}.")
+    if callable(current) and not isinstance(current, jax.Array):
+        return Function(current)
+    if np.ndim(getattr(current, "magnitude", current)) > 1:
+        raise ParameterError(
+            f"A current of shape {np.shape(current)} could be (time, neuron) or (neuron, time). "
+            "Say which: rv.stimuli.Sampled(values, every=dt) takes (time, neuron)."
+        )
+    return Constant(current)
