@@ -1,0 +1,115 @@
+"""Native where the platform has it, the plain-JAX reference elsewhere. The only place that asks.
+
+The native module is optional. Without it (no compiler at installation, or a
+module built for a newer JAX than the one that runs) everything works on the
+reference path, slower, and a warning says so once. The environment variable
+`RANVIER_KERNELS` decides otherwise: `reference` never uses the native module,
+`native` raises where it cannot be used.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import pathlib
+import re
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ranvier.errors import ParameterError
+
+_PREFIX = "ranvier."
+
+
+class NativeKernelsWarning(UserWarning):
+    """The native kernels cannot be used, and why."""
+
+
+def choose(native: Callable[..., Any], reference: Callable[..., Any], *arguments: Any) -> Any:
+    """`native(*arguments)` where the step is compiled for a CPU and the native module is there, else `reference(*arguments)`."""
+    if not native_available():
+        return reference(*arguments)
+    return jax.lax.platform_dependent(*arguments, cpu=native, default=reference)
+
+
+def native_call(kernel: str, results: Any, *operands: Any, aliases: dict[int, int] | None = None) -> Any:
+    """Call a handler of the native module; a batch axis of `vmap` becomes a leading dimension, of size 1 where it is shared."""
+    call = jax.ffi.ffi_call(_PREFIX + kernel, results, vmap_method="expand_dims", input_output_aliases=aliases)
+    return call(*operands)
+
+
+def updating(function: Callable[..., Any], *updated: int) -> Callable[..., Any]:
+    """`function` for `vmap`, when it updates its operands number `updated` in place and returns exactly those, in that order.
+
+    They must have every batch axis that any operand has; the others stay shared.
+    """
+    call = jax.custom_batching.custom_vmap(function)
+
+    @call.def_vmap
+    def batched(axis_size: int, is_batched: list[bool], *operands: Any) -> Any:
+        axes = [0 if batched or i in updated else None for i, batched in enumerate(is_batched)]
+        operands = tuple(
+            jnp.broadcast_to(x, (axis_size, *x.shape)) if axis == 0 and not batched else x
+            for x, axis, batched in zip(operands, axes, is_batched, strict=True)
+        )
+        return updating(jax.vmap(function, in_axes=axes), *updated)(*operands), (True,) * len(updated)
+
+    return call
+
+
+@functools.cache
+def native_available() -> bool:
+    """Whether the native handlers are registered with JAX; registers them at the first call.
+
+    Raises:
+        ParameterError: `RANVIER_KERNELS` has an unknown value.
+        ImportError: `RANVIER_KERNELS=native`, and they cannot be used.
+    """
+    wanted = os.environ.get("RANVIER_KERNELS", "")
+    if wanted not in ("", "native", "reference"):
+        raise ParameterError(f"The environment variable RANVIER_KERNELS is {wanted!r}; it can be 'native' or 'reference'.")
+    if wanted == "reference":
+        return False
+    try:
+        module = _import_native()
+        _check_version(module.ffi_api_version, _runtime_version())
+    except ImportError as problem:
+        if wanted == "native":
+            raise
+        warnings.warn(
+            f"Ranvier's native kernels cannot be used ({problem}): networks run on the slower reference path. "
+            "Installing Ranvier where a C++ compiler is found builds them; RANVIER_KERNELS=reference silences this.",
+            NativeKernelsWarning,
+            stacklevel=2,
+        )
+        return False
+    for name, handler in module.handlers().items():
+        jax.ffi.register_ffi_target(_PREFIX + name, handler, platform="cpu")
+    return True
+
+
+def _import_native() -> ModuleType:
+    return importlib.import_module("ranvier.kernels._native")
+
+
+def _runtime_version() -> tuple[int, int]:
+    """XLA's FFI version in the installed jaxlib, read from the headers that it carries."""
+    header = pathlib.Path(jax.ffi.include_dir(), "xla", "ffi", "api", "c_api.h")
+    try:
+        text = header.read_text(encoding="utf-8")
+        major, minor = (int(re.search(rf"#define XLA_FFI_API_{part} (\d+)", text)[1]) for part in ("MAJOR", "MINOR"))
+    except (OSError, TypeError) as problem:
+        raise ImportError(f"the installed jaxlib does not tell its FFI version: {header}") from problem
+    return major, minor
+
+
+def _check_version(built: tuple[int, int], runtime: tuple[int, int]) -> None:
+    # XLA accepts older handlers. A newer one would fail while JAX starts its backend, and JAX with it.
+    if built[0] != runtime[0] or built[1] > runtime[1]:
+        raise ImportError(f"they were built for XLA FFI {built[0]}.{built[1]}, the installed jaxlib has {runtime[0]}.{runtime[1]}")

@@ -1,0 +1,150 @@
+// XLA-FFI handlers over the loops, and the Python module that hands them out as capsules.
+//
+// Every operand may carry leading batch dimensions. Those of an operand are 1 or equal to the results' (what `vmap_method`
+// "expand_dims" produces), so an operand that is shared by the batch is never copied.
+
+#include <nanobind/nanobind.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "loops.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace {
+
+namespace ffi = xla::ffi;
+namespace nb = nanobind;
+using Dimensions = ffi::Span<const int64_t>;
+
+// The batch dimensions of the results: all but the last `inner`.
+struct Batch {
+  Dimensions dimensions;
+  size_t rank;
+  int64_t size = 1;
+
+  Batch(Dimensions result, size_t inner) : dimensions(result), rank(result.size() - inner) {
+    for (size_t d = 0; d < rank; ++d) size *= dimensions[d];
+  }
+
+  bool accepts(Dimensions operand, size_t inner) const {
+    if (operand.size() != rank + inner) return false;
+    for (size_t d = 0; d < rank; ++d) {
+      if (operand[d] != 1 && operand[d] != dimensions[d]) return false;
+    }
+    return true;
+  }
+
+  // Which of the operand's blocks belongs to batch element `b`.
+  int64_t block(Dimensions operand, int64_t b) const {
+    if (size == 1) return 0;
+    int64_t index = 0, stride = 1;
+    for (size_t d = rank; d-- > 0;) {
+      if (operand[d] != 1) {
+        index += b % dimensions[d] * stride;
+        stride *= operand[d];
+      }
+      b /= dimensions[d];
+    }
+    return index;
+  }
+};
+
+bool equal(Dimensions a, Dimensions b) { return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin()); }
+
+ffi::Error shapes(const char* kernel) { return ffi::Error::InvalidArgument(std::string(kernel) + ": shapes do not fit together"); }
+
+// Aliased operands are the results already; otherwise the result starts as a copy.
+template <class In, class Out>
+void carry_over(const In& in, Out& out) {
+  if (out->typed_data() != in.typed_data()) std::memcpy(out->typed_data(), in.typed_data(), in.size_bytes());
+}
+
+ffi::Error compact_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> buffer_step,
+                          ffi::Buffer<ffi::S32> buffer_neuron, ffi::Buffer<ffi::S64> count, ffi::ResultBuffer<ffi::S64> new_step,
+                          ffi::ResultBuffer<ffi::S32> new_neuron, ffi::ResultBuffer<ffi::S64> new_count) {
+  const Batch batch(new_count->dimensions(), 0);
+  const Dimensions f = flags.dimensions(), s = step.dimensions(), b = new_step->dimensions();
+  if (!batch.accepts(f, 1) || !batch.accepts(s, 0) || !batch.accepts(b, 1) ||
+      !equal(buffer_step.dimensions(), b) || !equal(buffer_neuron.dimensions(), b) || !equal(new_neuron->dimensions(), b) ||
+      !equal(count.dimensions(), new_count->dimensions())) {
+    return shapes("compact_spikes");
+  }
+  carry_over(buffer_step, new_step);
+  carry_over(buffer_neuron, new_neuron);
+  const int64_t n = f.back(), capacity = b.back();
+  for (int64_t i = 0; i < batch.size; ++i) {
+    new_count->typed_data()[i] =
+        ranvier::compact_spikes(flags.typed_data() + batch.block(f, i) * n, n, step.typed_data()[batch.block(s, i)],
+                                new_step->typed_data() + i * capacity, new_neuron->typed_data() + i * capacity, capacity,
+                                count.typed_data()[i]);
+  }
+  return ffi::Error::Success();
+}
+
+template <ffi::DataType type>
+ffi::Error weighted_sum(ffi::Buffer<ffi::S32> indptr, ffi::Buffer<ffi::S32> pre, ffi::Buffer<type> weights, ffi::Buffer<type> values,
+                        ffi::ResultBuffer<type> out) {
+  // values [batch…, B, n_pre], out [batch…, B, n_post]
+  const Dimensions p = indptr.dimensions(), e = pre.dimensions(), w = weights.dimensions(), v = values.dimensions(),
+                   o = out->dimensions();
+  if (o.size() < 2) return shapes("weighted_sum");
+  const Batch batch(o, 2);
+  if (!batch.accepts(p, 1) || !batch.accepts(e, 1) || !batch.accepts(w, 1) || !batch.accepts(v, 2)) return shapes("weighted_sum");
+  const int64_t n_post = o.back(), n_pre = v.back(), rows = o[o.size() - 2], edges = e.back(), stride = w.back() == 1 ? 0 : 1;
+  if (p.back() != n_post + 1 || v[v.size() - 2] != rows || (w.back() != 1 && w.back() != edges)) return shapes("weighted_sum");
+  for (int64_t i = 0; i < batch.size; ++i) {
+    for (int64_t r = 0; r < rows; ++r) {
+      ranvier::weighted_sum(indptr.typed_data() + batch.block(p, i) * (n_post + 1), n_post,
+                            pre.typed_data() + batch.block(e, i) * edges, edges,
+                            weights.typed_data() + batch.block(w, i) * w.back(), stride,
+                            values.typed_data() + (batch.block(v, i) * rows + r) * n_pre, n_pre,
+                            out->typed_data() + (i * rows + r) * n_post);
+    }
+  }
+  return ffi::Error::Success();
+}
+
+template <ffi::DataType type>
+ffi::Error weighted_sum_dense(ffi::Buffer<type> weights, ffi::Buffer<type> values, ffi::ResultBuffer<type> out) {
+  // weights [batch…, n_pre, n_post], values [batch…, B, n_pre], out [batch…, B, n_post]
+  const Dimensions w = weights.dimensions(), v = values.dimensions(), o = out->dimensions();
+  if (o.size() < 2) return shapes("weighted_sum_dense");
+  const Batch batch(o, 2);
+  if (!batch.accepts(w, 2) || !batch.accepts(v, 2)) return shapes("weighted_sum_dense");
+  const int64_t n_post = o.back(), n_pre = v.back(), rows = o[o.size() - 2];
+  if (w.back() != n_post || w[w.size() - 2] != n_pre || v[v.size() - 2] != rows) return shapes("weighted_sum_dense");
+  for (int64_t i = 0; i < batch.size; ++i) {
+    for (int64_t r = 0; r < rows; ++r) {
+      ranvier::weighted_sum_dense(weights.typed_data() + batch.block(w, i) * n_pre * n_post, n_pre, n_post,
+                                  values.typed_data() + (batch.block(v, i) * rows + r) * n_pre,
+                                  out->typed_data() + (i * rows + r) * n_post);
+    }
+  }
+  return ffi::Error::Success();
+}
+
+// The capsule that `jax.ffi.register_ffi_target` takes, with operands and results inferred from the function's signature.
+template <auto function>
+nb::capsule capsule() {
+  XLA_FFI_Handler* handler = +[](XLA_FFI_CallFrame* frame) -> XLA_FFI_Error* {
+    static auto* bound = ffi::Ffi::BindTo(function).release();
+    return bound->Call(frame);
+  };
+  return nb::capsule(reinterpret_cast<void*>(handler));
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.attr("ffi_api_version") = nb::make_tuple(XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR);
+  m.def("handlers", [] {
+    nb::dict handlers;
+    handlers["compact_spikes"] = capsule<compact_spikes>();
+    handlers["weighted_sum_f32"] = capsule<weighted_sum<ffi::F32>>();
+    handlers["weighted_sum_f64"] = capsule<weighted_sum<ffi::F64>>();
+    handlers["weighted_sum_dense_f32"] = capsule<weighted_sum_dense<ffi::F32>>();
+    handlers["weighted_sum_dense_f64"] = capsule<weighted_sum_dense<ffi::F64>>();
+    return handlers;
+  });
+}
