@@ -2,12 +2,14 @@
 
 from ranvier import channels as channels
 from ranvier import connect as connect
+from ranvier import models as models
 from ranvier import neurons as neurons
 from ranvier import random as random
 from ranvier import stimuli as stimuli
 from ranvier import synapses as synapses
 from ranvier.channels.base import IonChannel as IonChannel
 from ranvier.channels.base import IonPool as IonPool
+from ranvier.describe import describe as describe
 from ranvier.errors import ParameterError as ParameterError
 from ranvier.errors import RanvierError as RanvierError
 from ranvier.errors import SimulationDiverged as SimulationDiverged

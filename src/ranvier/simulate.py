@@ -212,6 +212,7 @@ class _Run:
             memory = integrator.init(*self._entered(packed), self.k0 * dt) if type(integrator).init is not Integrator.init else ()
         self.state = dataclasses.replace(self.state, memory=memory)
         del system
+        self._moving = {p.name: p.moving for p in (*self.built.plan.populations, *self.built.plan.projections)}
         self.build_seconds = time.perf_counter() - began
 
     def _system(self, state: SimulationState, packed: bool = False) -> NetworkSystem:
@@ -347,7 +348,7 @@ class _Run:
         for part, variables in {**state.neurons, **state.synapses}.items():
             for variable, values in variables.items():
                 array = np.asarray(values)
-                wrong = ~np.isfinite(array)
+                wrong = np.isnan(array) if variable not in self._moving[part] else ~np.isfinite(array)
                 if variable == "V" and part in state.neurons:
                     wrong |= np.abs(array) > RUNAWAY
                 if wrong.any():

@@ -25,7 +25,7 @@ from ranvier.network.spec import Network, Population, Projection
 from ranvier.network.state import NEVER, SimulationState
 from ranvier.neurons.base import Inputs, NeuronModel
 from ranvier.random import Distribution, Key
-from ranvier.synapses.base import Presynaptic
+from ranvier.synapses.base import Presynaptic, SynapseModel
 
 DENSE_FROM = 0.05  # share of pairs connected above which a matrix product beats a sum over edges
 DENSE_UP_TO = 2**24  # entries
@@ -58,6 +58,7 @@ class ProjectionPlan:
     variables: tuple[str, ...]
     moving: tuple[str, ...]
     transmits: bool
+    emits: bool
     slots: int
     one_delay: bool
     dense: bool
@@ -284,13 +285,15 @@ def _build_projection(
             f"{name}: {type(synapse).__name__} acts continuously, and delayed continuous coupling is not supported. "
             "Leave delay at 0; a synapse with a delay of its own (Cholinergic(delay=…)) has it as a parameter."
         )
+    if synapse.event_driven and synapse.emits and site == "edge":
+        raise UnsupportedError(f"{name}: {type(synapse).__name__} notes presynaptic spikes on its own, which is not supported at the site 'edge'.")
     start = synapse.initial_state(states, key.child("model"))
     values = _initial_values(projection.initial, start, states, key, name, "state", lambda v: synapse.variable_units.get(v, "1"))
 
     pre = None
     if site != "target":
         variables = jax.eval_shape(lambda: projection.source.model.initial_state(states, key))
-        pre = Presynaptic({k: jnp.zeros(states) for k in variables}, jnp.zeros(states))
+        pre = Presynaptic({k: jnp.zeros(states) for k in variables})
     t = jnp.zeros(())
     moving = _check_variable_names(synapse, jax.eval_shape(lambda s: synapse.derivatives(s, pre, t), values), values, name)
     transmits = jax.eval_shape(lambda s: synapse.transmit(s, pre, t), values) is not None
@@ -321,11 +324,16 @@ def _build_projection(
         variables=tuple(values),
         moving=moving,
         transmits=transmits,
+        emits=synapse.emits,
         slots=slots,
         one_delay=one_delay,
         dense=dense,
     )
     return plan, constants, state, edges
+
+
+def _cast_but_times(values: dict[str, np.ndarray], synapse: SynapseModel, dtype: str) -> dict[str, np.ndarray]:
+    return {name: x if synapse.variable_units.get(name) == "ms" else x.astype(dtype) for name, x in values.items()}
 
 
 def build(net: Network, *, dt: float, seed: int, dtype: str) -> Built:
@@ -359,7 +367,7 @@ def build(net: Network, *, dt: float, seed: int, dtype: str) -> Built:
     state = SimulationState(
         step=np.int64(0),
         neurons={p.name: cast(states[p.name]["values"]) for p in populations},
-        synapses={p.name: cast(states[p.name]["values"]) for p in projections},
+        synapses={p.name: _cast_but_times(states[p.name]["values"], constants["projections"][p.name]["synapse"], dtype) for p in projections},
         last_spike={p.name: states[p.name]["last_spike"] for p in populations},
         in_flight={p.name: states[p.name]["in_flight"] for p in projections if p.slots},
     )

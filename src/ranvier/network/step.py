@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.lax import optimization_barrier
 
 from ranvier.integrators.base import Integrator
 from ranvier.network.build import Plan, ProjectionPlan
@@ -71,7 +72,8 @@ class Stepper:
     def step(self, state: StepState) -> tuple[StepState, dict[str, jax.Array]]:
         """The state after one step, and which neurons of each population spiked in it."""
         k = state.step
-        t, t_next = k * self.constants["dt"], (k + 1) * self.constants["dt"]
+        # Rounded here: fused with what follows, k·dt would enter a multiply-add unrounded.
+        t, t_next = optimization_barrier((k * self.constants["dt"], (k + 1) * self.constants["dt"]))
         system = self.system(state)
         before = system.complete(system.unpack(state.moving))
 
@@ -96,7 +98,7 @@ class Stepper:
         in_flight = dict(state.in_flight)
         with jax.named_scope("deliver"):
             for projection in self.plan.projections:
-                if projection.slots:
+                if projection.slots or projection.emits:
                     self._deliver(projection, k, t, spiked, refractory, after, in_flight, changed)
 
         with jax.named_scope("reset"):
@@ -127,7 +129,12 @@ class Stepper:
         name = projection.name
         constants = self.constants["projections"][name]
         synapse = constants["synapse"]
-        own, amplitude = synapse.emit(after[name], spiked[projection.source], t)
+        spikes = spiked[projection.source]
+        at_site = spikes[constants["pre"]] if projection.site == "edge" and projection.emits else spikes
+        own, amplitude = synapse.emit(after[name], at_site, t)
+        if not projection.slots:
+            self._note(name, own, after, changed)
+            return
         history = in_flight[name].at[k % projection.slots].set(jnp.asarray(amplitude, self.plan.dtype))
         in_flight[name] = history
         if projection.one_delay:
@@ -140,11 +147,7 @@ class Stepper:
             arriving = at_edges
             if projection.site != "edge":
                 arriving = jax.ops.segment_sum(at_edges, constants["post"], num_segments=sum(projection.sizes), indices_are_sorted=True)
-        received = {**own, **synapse.receive(own, arriving)}
-        for variable, value in received.items():
-            if value is not after[name][variable]:
-                changed.setdefault(name, {})[variable] = jnp.asarray(value, self.plan.dtype)
-        after[name] = received
+        self._note(name, {**own, **synapse.receive(own, arriving)}, after, changed)
         kick = synapse.kick(arriving)
         if kick is None:
             return
@@ -155,6 +158,14 @@ class Stepper:
             after[target]["V"] = V
             changed.setdefault(target, {})["V"] = V
             first += n
+
+    @staticmethod
+    def _note(name: str, values: dict[str, Any], after: Variables, changed: Variables) -> None:
+        """Takes over what changed among a projection's variables."""
+        for variable, value in values.items():
+            if value is not after[name][variable]:
+                changed.setdefault(name, {})[variable] = jnp.asarray(value, after[name][variable].dtype)
+        after[name] = values
 
     def _loses_kicks(self, population: str) -> bool:
         return self.plan.population(population).resets

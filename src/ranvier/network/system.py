@@ -117,11 +117,11 @@ class NetworkSystem:
     def presynaptic(self, projection: ProjectionPlan, variables: Variables) -> Presynaptic | None:
         if projection.site == "target":
             return None
-        state, last = variables[projection.source], self.last_spike_time(projection.source)
+        state = variables[projection.source]
         if projection.site == "source":
-            return Presynaptic(state, last)
+            return Presynaptic(state)
         pre = self.constants["projections"][projection.name]["pre"]
-        return Presynaptic({name: value[pre] for name, value in state.items()}, last[pre])
+        return Presynaptic({name: value[pre] for name, value in state.items()})
 
     def synaptic_input(self, projection: ProjectionPlan, variables: Variables, t: jax.Array) -> list[Inputs]:
         """What one projection does to each of its targets."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.lax import optimization_barrier
 
 from ranvier.errors import ParameterError
 from ranvier.model import INPUT, parameter
@@ -63,4 +64,5 @@ class PublishedSampling(Sampled):
     reference = "Mohanta & Assisi 2019 (PSST), as TensorFlow executes it"
 
     def _index(self, t: Any) -> Any:
-        return jnp.trunc(t * (1.0 / self.every))
+        # the barrier keeps XLA from turning the product with the reciprocal back into a quotient
+        return jnp.trunc(t * optimization_barrier(1.0 / jnp.asarray(self.every)))

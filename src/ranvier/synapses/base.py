@@ -21,12 +21,9 @@ class Presynaptic:
 
     Attributes:
         variables: the presynaptic state, by name: `pre["V"]`.
-        last_spike: the time of the last spike (ms, float64; −inf before the
-            first). A spike's time is the start of the step it happened in.
     """
 
     variables: dict[str, jax.Array]
-    last_spike: jax.Array
 
     def __getitem__(self, name: str) -> jax.Array:
         return self.variables[name]
@@ -51,7 +48,8 @@ class SynapseModel(Model):
         site: see above.
         weight: what a weight is, in terms of the target's `input_unit`:
             `"conductance"` (per mV), `"current"`, or `"potential"` (mV).
-        variable_units: the unit of each state variable, where it has one.
+        variable_units: the unit of each state variable, where it has one. A
+            variable in ms is a time, and stays in double precision.
     """
 
     site: ClassVar[str] = "target"
@@ -74,7 +72,16 @@ class SynapseModel(Model):
         return {}
 
     def emit(self, state: SynapseState, spiked: jax.Array, t: jax.Array) -> tuple[SynapseState, Any]:
-        """What the source side does when its neurons spike: new state, and the spikes' amplitudes `[n]`."""
+        """What the source side does when its neurons spike, once a step.
+
+        Args:
+            state: the variables.
+            spiked: which presynaptic neurons spiked in this step.
+            t: the time of those spikes, the start of the step (ms, float64).
+
+        Returns:
+            The new state, and the amplitude of each spike (0 where there is none).
+        """
         return state, spiked.astype(jnp.result_type(float))
 
     def receive(self, state: SynapseState, arriving: jax.Array) -> SynapseState:
@@ -95,6 +102,11 @@ class SynapseModel(Model):
         The current into the cell is `offset − conductance · V`.
         """
         raise NotImplementedError
+
+    @property
+    def emits(self) -> bool:
+        """Whether its state takes note of presynaptic spikes."""
+        return type(self).emit is not SynapseModel.emit
 
     @property
     def event_driven(self) -> bool:
