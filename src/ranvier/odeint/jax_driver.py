@@ -1,0 +1,181 @@
+"""The loop for JAX arrays: compiled once for an `f`, and open to jit, vmap and grad."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.odeint import march
+from ranvier.odeint.fingerprint import Fingerprint
+from ranvier.odeint.problem import NOISE, Equations, Problem
+from ranvier.odeint.progress import Bar
+from ranvier.random import Draws, Key
+
+OFFERS = ("interval", "rate", "rate_and_slope", "diffusion", "normal")
+CHUNKS = 100
+"""Into how many parts a run with a progress bar is cut."""
+
+
+def array_library() -> Any:
+    return jnp
+
+
+def floating(leaf: jax.Array) -> jax.Array:
+    """An integer array in JAX's own floating dtype."""
+    return leaf.astype(jnp.result_type(float))
+
+
+class JaxEquations(Equations):
+    """Equations whose slopes JAX can take."""
+
+    def rate_and_slope(self, state: Any, t: Any) -> tuple[Any, Any]:
+        leaves, structure = jax.tree.flatten(state)
+
+        def slope(i: int) -> Any:
+            def own(x: Any) -> Any:
+                return jax.tree.leaves(self.rate(jax.tree.unflatten(structure, [*leaves[:i], x, *leaves[i + 1 :]]), t))[i]
+
+            size = leaves[i].size  # the diagonal of the Jacobian: elements may depend on each other
+            return jnp.diagonal(jax.jacfwd(own)(leaves[i]).reshape(size, size)).reshape(leaves[i].shape)
+
+        return self.rate(state, t), jax.tree.unflatten(structure, [slope(i) for i in range(len(leaves))])
+
+
+class Recipe:
+    """All of a problem but its numbers: what a compiled loop may be used again for."""
+
+    def __init__(self, problem: Problem):
+        leaves, structure = jax.tree.flatten(problem.args)
+        self.numbers = [isinstance(leaf, float | complex | jax.Array) for leaf in leaves]
+        fixed = [None if number else leaf for number, leaf in zip(self.numbers, leaves, strict=True)]
+        self.structure = structure
+        prints = Fingerprint()
+        functions = (problem.f, problem.diffusion, problem.save, problem.events, problem.integrator, fixed)
+        self.key = (prints.of(functions), structure, tuple(self.numbers), problem.save_every)
+        self.traced = prints.traced
+        self.fixed = fixed
+        self.template = dataclasses.replace(problem, y0=None, times=None, args=(), seed=None)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self.key == other.key
+
+    def values(self, problem: Problem) -> list[Any]:
+        """The numbers among the arguments, which another call may change without compiling again."""
+        return [leaf for leaf, number in zip(jax.tree.leaves(problem.args), self.numbers, strict=True) if number]
+
+    def problem(self, y0: Any, times: Any, values: list[Any], seed: Any) -> Problem:
+        """The problem with these numbers, which may be traced."""
+        rest = iter(values)
+        leaves = [next(rest) if number else leaf for number, leaf in zip(self.numbers, self.fixed, strict=True)]
+        return dataclasses.replace(self.template, y0=y0, times=times, args=jax.tree.unflatten(self.structure, leaves), seed=seed)
+
+
+class Loop:
+    """The traced loop of one problem."""
+
+    def __init__(self, recipe: Recipe, y0: Any, times: Any, lengths: Any, values: list[Any], seed: Any):
+        self.problem = recipe.problem(y0, jnp.asarray(times), values, seed)
+        self.lengths = jnp.asarray(lengths)
+        self.seed = seed
+
+    def step(self, k: Any, state: Any, memory: Any) -> tuple[Any, Any]:
+        times = self.problem.times
+        equations = JaxEquations(self.problem, jnp, self.problem.args, length=self.lengths[k])
+        draws = None if self.problem.diffusion is None else Draws((self.seed[0], self.seed[1]), NOISE.stream, k)
+        return equations.step(state, memory, times[k], times[k + 1], draws)
+
+    def saved(self, state: Any, point: Any) -> Any:
+        return JaxEquations(self.problem, jnp, self.problem.args).saved(state, self.problem.times[point])
+
+    def write(self, buffer: Any, row: Any, state: Any, point: Any) -> Any:
+        # Into one buffer, not a scan's stacked outputs: row 0 would need a copy of all of them.
+        return jax.tree.map(lambda rows, value: rows.at[row].set(value), buffer, self.saved(state, point))
+
+    def begin(self) -> tuple[Any, int]:
+        y0 = jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), self.problem.y0)  # not weakly typed
+        equations = JaxEquations(self.problem, jnp, self.problem.args)
+        memory = self.problem.integrator.init(equations, y0, self.problem.times[0])  # type: ignore[union-attr]
+        first = jax.tree.map(jnp.asarray, self.saved(y0, 0))
+        buffer = jax.tree.map(lambda x: jnp.empty((self.problem.rows, *x.shape), x.dtype).at[0].set(x), first)
+        return march.begin(self.problem, self.step, jax.lax.fori_loop, self.write, (y0, memory, buffer))
+
+    def rows(self, carry: Any, start: Any, stop: Any) -> Any:
+        return march.rows(self.problem, self.step, jax.lax.fori_loop, self.write, carry, start, stop)
+
+
+def _whole(recipe: Recipe, *numbers: Any) -> Any:
+    loop = Loop(recipe, *numbers)
+    carry, row = loop.begin()
+    # Bounds that are Python numbers make a scan of it, which can be differentiated in reverse.
+    return loop.rows(carry, row, loop.problem.rows)[2]
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(recipe: Recipe) -> Any:
+    return jax.jit(functools.partial(_whole, recipe))
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_in_parts(recipe: Recipe) -> tuple[Any, Any]:
+    def begin(*numbers: Any) -> Any:
+        return Loop(recipe, *numbers).begin()
+
+    def rows(carry: Any, start: Any, stop: Any, *numbers: Any) -> Any:
+        return Loop(recipe, *numbers).rows(carry, start, stop)
+
+    return jax.jit(begin), jax.jit(rows, donate_argnums=0)
+
+
+def _double(problem: Problem) -> Any:
+    """JAX's double precision for this call, where the state asks for it and the user has not turned it on."""
+    wanted = problem.real == "float64" and not jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    return jax.enable_x64(True) if wanted else contextlib.nullcontext()
+
+
+def _numbers(problem: Problem, recipe: Recipe) -> tuple[Any, ...]:
+    times = problem.times
+    if isinstance(times, np.ndarray):
+        lengths = np.diff(times).astype(problem.real)  # from double times: the difference of rounded ones is less exact
+        times = times.astype(problem.real)
+    else:
+        times = times.astype(problem.real)
+        lengths = jnp.diff(times)
+    seed = problem.seed
+    words = np.array(Key(seed).seed_words, np.uint32) if isinstance(seed, int) else jnp.stack([seed.astype(jnp.uint32), jnp.uint32(0)])
+    return problem.y0, times, lengths, recipe.values(problem), words
+
+
+def integrate(problem: Problem) -> Any:
+    """Every point that is kept, by a fixed-step method."""
+    recipe = Recipe(problem)
+    with _double(problem):
+        numbers = _numbers(problem, recipe)
+        if recipe.traced:  # a closure over traced values belongs to that trace alone
+            return _whole(recipe, *numbers)
+        traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(numbers))
+        with Bar(problem.steps, problem.progress) as bar:
+            if bar.active and not traced and problem.rows > 2:
+                begin, rows = _compiled_in_parts(recipe)
+                carry, row = begin(*numbers)
+                row = int(row)
+                part = max(1, problem.rows // CHUNKS)
+                while row < problem.rows:
+                    end = min(row + part, problem.rows)
+                    carry = jax.block_until_ready(rows(carry, row, end, *numbers))
+                    row = end
+                    bar.update((row - 1) * problem.save_every)
+                return carry[2]
+        return _compiled(recipe)(*numbers)
+
+
+def integrate_adaptively(problem: Problem) -> Any:
+    raise NotImplementedError
