@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 from typing import Any
 
@@ -12,14 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.odeint import march
-from ranvier.odeint.fingerprint import Fingerprint
 from ranvier.odeint.problem import NOISE, Equations, Problem
 from ranvier.odeint.progress import Bar
+from ranvier.odeint.recipe import Recipe
 from ranvier.random import Draws, Key
 
 OFFERS = ("interval", "rate", "rate_and_slope", "diffusion", "normal")
 CHUNKS = 100
 """Into how many parts a run with a progress bar is cut."""
+LONG = 1e6
+"""From how many steps times variables on a run may have one without being asked: some tenths of a second."""
 
 
 def array_library() -> Any:
@@ -45,38 +46,6 @@ class JaxEquations(Equations):
             return jnp.diagonal(jax.jacfwd(own)(leaves[i]).reshape(size, size)).reshape(leaves[i].shape)
 
         return self.rate(state, t), jax.tree.unflatten(structure, [slope(i) for i in range(len(leaves))])
-
-
-class Recipe:
-    """All of a problem but its numbers: what a compiled loop may be used again for."""
-
-    def __init__(self, problem: Problem):
-        leaves, structure = jax.tree.flatten(problem.args)
-        self.numbers = [isinstance(leaf, float | complex | jax.Array) for leaf in leaves]
-        fixed = [None if number else leaf for number, leaf in zip(self.numbers, leaves, strict=True)]
-        self.structure = structure
-        prints = Fingerprint()
-        functions = (problem.f, problem.diffusion, problem.save, problem.events, problem.integrator, fixed)
-        self.key = (prints.of(functions), structure, tuple(self.numbers), problem.save_every)
-        self.traced = prints.traced
-        self.fixed = fixed
-        self.template = dataclasses.replace(problem, y0=None, times=None, args=(), seed=None)
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Recipe) and self.key == other.key
-
-    def values(self, problem: Problem) -> list[Any]:
-        """The numbers among the arguments, which another call may change without compiling again."""
-        return [leaf for leaf, number in zip(jax.tree.leaves(problem.args), self.numbers, strict=True) if number]
-
-    def problem(self, y0: Any, times: Any, values: list[Any], seed: Any) -> Problem:
-        """The problem with these numbers, which may be traced."""
-        rest = iter(values)
-        leaves = [next(rest) if number else leaf for number, leaf in zip(self.numbers, self.fixed, strict=True)]
-        return dataclasses.replace(self.template, y0=y0, times=times, args=jax.tree.unflatten(self.structure, leaves), seed=seed)
 
 
 class Loop:
@@ -163,7 +132,8 @@ def integrate(problem: Problem) -> Any:
             return _whole(recipe, *numbers)
         traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(numbers))
         with Bar(problem.steps, problem.progress) as bar:
-            if bar.active and not traced and problem.rows > 2:
+            work = problem.steps * sum(leaf.size for leaf in jax.tree.leaves(problem.y0))
+            if bar.active and not traced and problem.rows > 2 and (work > LONG or problem.progress):
                 begin, rows = _compiled_in_parts(recipe)
                 carry, row = begin(*numbers)
                 row = int(row)

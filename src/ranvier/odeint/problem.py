@@ -101,7 +101,7 @@ class Problem:
     @property
     def rows(self) -> int:
         """How many points are kept."""
-        return (len(self.times) - 1) // self.save_every + 1
+        return (int(self.times.shape[0]) - 1) // self.save_every + 1
 
     @property
     def steps(self) -> int:
