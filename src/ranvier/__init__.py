@@ -2,6 +2,7 @@
 
 from ranvier import channels as channels
 from ranvier import connect as connect
+from ranvier import interop as interop
 from ranvier import models as models
 from ranvier import neurons as neurons
 from ranvier import random as random

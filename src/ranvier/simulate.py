@@ -153,10 +153,9 @@ def _as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool
         raise ParameterError(f"simulate takes a network, a population or a neuron model, not {network!r}.{hint}")
     if current is not None and network.current is not None:
         raise ParameterError("The population has a current already; give it in one place.")
-    if current is not None or isinstance(initial, Mapping):
-        values = {**network.initial, **(initial if isinstance(initial, Mapping) else {})}
-        network = Population(network.n, network.model, initial=values, current=network.current if current is None else current, name=network.name)
-    return Network(network), True
+    values = {**network.initial, **(initial if isinstance(initial, Mapping) else {})}
+    driven = Population(network.n, network.model, initial=values, current=network.current if current is None else current, name=network.name)
+    return Network(driven, stands_for={driven: network}), True
 
 
 def _observable_shapes(built: Built, part: str) -> dict[str, Any]:

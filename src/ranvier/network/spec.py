@@ -136,6 +136,8 @@ class Network:
 
     Args:
         parts: `Population`s and `Projection`s, in any order.
+        stands_for: for a population of the network, the one that records may
+            name in its place.
 
     Raises:
         ParameterError: a part is neither, two have one name, or a projection
@@ -148,7 +150,7 @@ class Network:
         >>> run = rv.simulate(net, duration=50.0)
     """
 
-    def __init__(self, *parts: Population | Projection):
+    def __init__(self, *parts: Population | Projection, stands_for: Mapping[Population, Population] | None = None):
         for part in parts:
             if not isinstance(part, Population | Projection):
                 raise ParameterError(f"A network is made of populations and projections; {part!r} is neither. Give the parts themselves, not a list of them.")
@@ -174,6 +176,8 @@ class Network:
         if shared:
             raise ParameterError(f"A population and a projection are both named {sorted(shared)[0]!r}.")
         self._names.update({id(p): name for name, p in self.projections.items()})
+        self._stands_for = dict(stands_for or {})
+        self._names.update({id(other): self._names[id(own)] for own, other in self._stands_for.items()})
 
     def name_of(self, part: Population | Projection) -> str:
         """The name that a part has in this network."""

@@ -1,0 +1,3 @@
+"""Other programs' data, in and out."""
+
+from ranvier.interop import psst as psst
