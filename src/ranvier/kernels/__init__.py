@@ -1,6 +1,12 @@
 """The few hot operations: each a plain-JAX reference beside its native version, under one name and one contract."""
 
 from ranvier.kernels.compact_spikes import compact_spikes as compact_spikes
+from ranvier.kernels.deliver_events import DelayedEdges as DelayedEdges
+from ranvier.kernels.deliver_events import SpikeHistory as SpikeHistory
+from ranvier.kernels.deliver_events import deliver_events as deliver_events
+from ranvier.kernels.deliver_events import empty_history as empty_history
+from ranvier.kernels.deliver_events import note_spikes as note_spikes
+from ranvier.kernels.deliver_events import sort_edges as sort_edges
 from ranvier.kernels.dispatch import native_available as native_available
 from ranvier.kernels.weighted_sum import weighted_sum as weighted_sum
 from ranvier.kernels.weighted_sum import weighted_sum_dense as weighted_sum_dense

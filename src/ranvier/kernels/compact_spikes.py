@@ -48,7 +48,7 @@ def compact_spikes(
     if buffer_step.shape != buffer_neuron.shape:
         raise ParameterError(f"compact_spikes: the buffers' lengths differ: {buffer_step.shape[0]} and {buffer_neuron.shape[0]}.")
     append = dispatch.updating(functools.partial(dispatch.choose, _native, _reference), 2, 3, 4)
-    return append(flags, jnp.asarray(step, jnp.int64), buffer_step, buffer_neuron, jnp.asarray(count, jnp.int64))
+    return append(flags, dispatch.as_step(step, "compact_spikes"), buffer_step, buffer_neuron, dispatch.as_step(count, "compact_spikes"))
 
 
 def _native(flags, step, buffer_step, buffer_neuron, count):
@@ -61,7 +61,7 @@ def _reference(flags, step, buffer_step, buffer_neuron, count):
 
     def append(buffer_step, buffer_neuron, count):
         position = count + jnp.cumsum(flags, dtype=jnp.int64) - 1
-        position = jnp.where(flags & (position >= 0), position, capacity)
+        position = jnp.where(flags & (position >= 0) & (position < capacity), position, capacity)
         neuron = jnp.arange(flags.shape[0], dtype=jnp.int32)
         return (
             buffer_step.at[position].set(step, mode="drop"),

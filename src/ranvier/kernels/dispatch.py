@@ -26,6 +26,9 @@ from ranvier.errors import ParameterError
 
 _PREFIX = "ranvier."
 
+FLOATS = {"float32": "f32", "float64": "f64"}
+"""The types that native kernels exist for, and how they are named there."""
+
 
 class NativeKernelsWarning(UserWarning):
     """The native kernels cannot be used, and why."""
@@ -42,6 +45,20 @@ def native_call(kernel: str, results: Any, *operands: Any, aliases: dict[int, in
     """Call a handler of the native module; a batch axis of `vmap` becomes a leading dimension, of size 1 where it is shared."""
     call = jax.ffi.ffi_call(_PREFIX + kernel, results, vmap_method="expand_dims", input_output_aliases=aliases)
     return call(*operands)
+
+
+def as_step(step: Any, where: str) -> jax.Array:
+    """A step as int64.
+
+    Raises:
+        ParameterError: int64 does not exist here, or `step` is not an integer scalar.
+    """
+    if jax.dtypes.canonicalize_dtype(jnp.int64) != jnp.int64:
+        raise ParameterError(f"{where}: steps are int64; call it inside `with jax.enable_x64(True):`.")
+    step = jnp.asarray(step)
+    if step.ndim != 0 or not jnp.issubdtype(step.dtype, jnp.integer):
+        raise ParameterError(f"{where}: a step is one integer, not {step.dtype} {list(step.shape)}.")
+    return step.astype(jnp.int64)
 
 
 def updating(function: Callable[..., Any], *updated: int) -> Callable[..., Any]:

@@ -11,8 +11,6 @@ from jax.custom_derivatives import SymbolicZero
 from ranvier.errors import ParameterError
 from ranvier.kernels import dispatch
 
-_NATIVE = {"float32": "f32", "float64": "f64"}
-
 
 def weighted_sum(indptr: jax.Array, pre: jax.Array, weights: jax.Array, values: jax.Array) -> jax.Array:
     """`out[i] = Σₖ weights[k] · values[pre[k]]` over the edges `k` of row `i`, added in their order.
@@ -90,14 +88,14 @@ def weighted_sum_dense(weights: jax.Array, values: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def _weighted_sum(indptr, pre, weights, values):
-    if values.dtype.name not in _NATIVE:
+    if values.dtype.name not in dispatch.FLOATS:
         return _reference(indptr, pre, weights, values)
     return dispatch.choose(_native, _reference, indptr, pre, weights, values)
 
 
 def _native(indptr, pre, weights, values):
     result = jax.ShapeDtypeStruct((values.shape[0], indptr.shape[0] - 1), values.dtype)
-    return dispatch.native_call("weighted_sum_" + _NATIVE[values.dtype.name], result, indptr, pre, weights, values)
+    return dispatch.native_call("weighted_sum_" + dispatch.FLOATS[values.dtype.name], result, indptr, pre, weights, values)
 
 
 def _reference(indptr, pre, weights, values):
@@ -106,6 +104,8 @@ def _reference(indptr, pre, weights, values):
 
 
 def _products(pre, weights, values):
+    if values.shape[1] == 0:  # nothing can be taken from it, and nothing will be added
+        return jnp.zeros((values.shape[0], pre.shape[0]), values.dtype)
     return weights * jnp.take(values, pre, axis=1, mode="clip")
 
 
@@ -135,14 +135,14 @@ _weighted_sum.defjvp(_weighted_sum_jvp, symbolic_zeros=True)
 
 @jax.custom_jvp
 def _weighted_sum_dense(weights, values):
-    if values.dtype.name not in _NATIVE:
+    if values.dtype.name not in dispatch.FLOATS:
         return _dense_reference(weights, values)
     return dispatch.choose(_dense_native, _dense_reference, weights, values)
 
 
 def _dense_native(weights, values):
     result = jax.ShapeDtypeStruct((values.shape[0], weights.shape[1]), values.dtype)
-    return dispatch.native_call("weighted_sum_dense_" + _NATIVE[values.dtype.name], result, weights, values)
+    return dispatch.native_call("weighted_sum_dense_" + dispatch.FLOATS[values.dtype.name], result, weights, values)
 
 
 def _dense_reference(weights, values):

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #ifdef RANVIER_TARGET_CLONES
 #define RANVIER_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
@@ -21,6 +22,31 @@
 
 namespace ranvier {
 
+// Calls visit(i) for every set flag i, ascending. A stretch of 64 silent neurons costs eight loads.
+template <class Visit>
+RANVIER_INLINE void for_each_set(const bool* flags, int64_t n, const Visit& visit) {
+  const auto eight = [&](int64_t i) {
+    uint64_t word;
+    std::memcpy(&word, flags + i, 8);
+    if (word == 0) return;
+    for (int64_t j = i; j < i + 8; ++j) {
+      if (flags[j]) visit(j);
+    }
+  };
+  int64_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    uint64_t words[8], any = 0;
+    std::memcpy(words, flags + i, 64);
+    for (int w = 0; w < 8; ++w) any |= words[w];
+    if (any == 0) continue;
+    for (int64_t j = i; j < i + 64; j += 8) eight(j);
+  }
+  for (; i + 8 <= n; i += 8) eight(i);
+  for (; i < n; ++i) {
+    if (flags[i]) visit(i);
+  }
+}
+
 // Writes (step, i) for every set flag i, ascending, at positions count, count + 1, …; those outside the capacity are dropped.
 // Returns the new count, dropped ones included.
 int64_t compact_spikes(const bool* flags, int64_t n, int64_t step, int64_t* buffer_step, int32_t* buffer_neuron, int64_t capacity,
@@ -35,5 +61,28 @@ void weighted_sum(const int32_t* indptr, int64_t n_post, const int32_t* pre, int
 // out[i] = Σ weight[j, i] · value[j] over j ascending.
 void weighted_sum_dense(const float* weight, int64_t n_pre, int64_t n_post, const float* value, float* out);
 void weighted_sum_dense(const double* weight, int64_t n_pre, int64_t n_post, const double* value, double* out);
+
+// The spikes of the last `slots` steps: those of step k are the first count[k mod slots] entries of row k mod slots.
+template <class T>
+struct History {
+  const int32_t* source;
+  const T* amplitude;
+  const int32_t* count;
+  int64_t slots;
+  int64_t n;
+};
+
+// Writes (i, amplitude[i]) for every set flag i, ascending; returns how many. `stride` is 0 for one shared amplitude.
+int64_t note_spikes(const bool* flags, const float* amplitude, int64_t stride, int64_t n, int32_t* source, float* history);
+int64_t note_spikes(const bool* flags, const double* amplitude, int64_t stride, int64_t n, int32_t* source, double* history);
+
+// For each delay d ascending, each spike j of step − delay[d] in its order, each edge e of the spike's source in
+// [segments[source, d], segments[source, d + 1]): out[target[e]] += weight[e] · amplitude[j].
+void deliver_events(const History<float>& history, int64_t step, const int32_t* delays, int64_t n_delays, const int32_t* segments,
+                    const int32_t* target, int64_t n_edges, const float* weight, int64_t stride, float* out, int64_t n_post);
+void deliver_events(const History<double>& history, int64_t step, const int32_t* delays, int64_t n_delays, const int32_t* segments,
+                    const int32_t* target, int64_t n_edges, const double* weight, int64_t stride, double* out, int64_t n_post);
+
+inline int64_t floor_mod(int64_t a, int64_t b) { return ((a % b) + b) % b; }
 
 }  // namespace ranvier
