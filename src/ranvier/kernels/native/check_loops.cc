@@ -1,0 +1,125 @@
+// Drives the loops over awkward sizes and hostile contents, for the sanitizers: every extent is its own heap block, so one element
+// past it is an error. The results are compared with plain loops too.
+
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "loops.h"
+
+namespace {
+
+std::mt19937_64 generator(1);
+
+int64_t integer(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(generator); }
+
+// Mostly inside [0, n), sometimes anywhere.
+int32_t hostile(int64_t n) {
+  if (integer(0, 9) == 0) return static_cast<int32_t>(integer(std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()));
+  return static_cast<int32_t>(integer(-1, n));
+}
+
+template <class T>
+std::vector<T> numbers(int64_t n) {
+  std::vector<T> x(n);
+  for (T& value : x) value = std::normal_distribution<T>()(generator);
+  return x;
+}
+
+std::vector<int32_t> indices(int64_t n, int64_t range) {
+  std::vector<int32_t> x(n);
+  for (int32_t& value : x) value = hostile(range);
+  return x;
+}
+
+// std::vector<bool> has no bytes.
+struct Flags {
+  explicit Flags(int64_t n) : n(n), bytes(new bool[n]) {
+    const int64_t one_in = integer(1, 40);
+    for (int64_t i = 0; i < n; ++i) bytes[i] = integer(1, one_in) == 1;
+  }
+  Flags(const Flags&) = delete;
+  ~Flags() { delete[] bytes; }
+  int64_t n;
+  bool* bytes;
+};
+
+void expect(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "check_loops: %s\n", what);
+  std::exit(1);
+}
+
+void check_compact(int64_t n, int64_t capacity, int64_t count) {
+  const Flags flags(n);
+  std::vector<int64_t> steps(capacity, -1);
+  std::vector<int32_t> neurons(capacity, -1);
+  int64_t wanted = count;
+  const int64_t got = ranvier::compact_spikes(flags.bytes, n, 7, steps.data(), neurons.data(), capacity, count);
+  for (int64_t i = 0; i < n; ++i) {
+    if (!flags.bytes[i]) continue;
+    if (wanted >= 0 && wanted < capacity) expect(neurons[wanted] == i && steps[wanted] == 7, "compact_spikes: wrong entry");
+    ++wanted;
+  }
+  expect(got == wanted, "compact_spikes: wrong count");
+}
+
+template <class T>
+void check_sums(int64_t n_pre, int64_t n_post, int64_t n_edges) {
+  const auto indptr = indices(n_post + 1, n_edges), pre = indices(n_edges, n_pre);
+  const auto values = numbers<T>(n_pre);
+  for (const int64_t stride : {0, 1}) {
+    const auto weights = numbers<T>(stride ? n_edges : 1);
+    std::vector<T> out(n_post);
+    ranvier::weighted_sum(indptr.data(), n_post, pre.data(), n_edges, weights.data(), stride, values.data(), n_pre, out.data());
+  }
+  const auto weights = numbers<T>(n_pre * n_post);
+  std::vector<T> out(n_post, T(1)), wanted(n_post, T(0));
+  ranvier::weighted_sum_dense(weights.data(), n_pre, n_post, values.data(), out.data());
+  for (int64_t j = 0; j < n_pre; ++j) {
+    for (int64_t i = 0; i < n_post; ++i) wanted[i] += weights[j * n_post + i] * values[j];
+  }
+  expect(out == wanted, "weighted_sum_dense: wrong sum");
+}
+
+template <class T>
+void check_delivery(int64_t n, int64_t slots, int64_t n_delays, int64_t n_edges, int64_t n_post) {
+  const Flags flags(n);
+  std::vector<int32_t> source = indices(slots * n, n), count = indices(slots, n);
+  std::vector<T> amplitude = numbers<T>(slots * n);
+  const auto given = numbers<T>(n);
+  const int64_t step = integer(std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
+  const int64_t row = ranvier::floor_mod(step, slots) * n;
+  count[ranvier::floor_mod(step, slots)] =
+      static_cast<int32_t>(ranvier::note_spikes(flags.bytes, given.data(), 1, n, source.data() + row, amplitude.data() + row));
+  const auto delays = indices(n_delays, slots), segments = indices(n * (n_delays + 1), n_edges), target = indices(n_edges, n_post);
+  for (const int64_t stride : {0, 1}) {
+    const auto weights = numbers<T>(stride ? n_edges : 1);
+    std::vector<T> out(n_post);
+    ranvier::deliver_events(ranvier::History<T>{source.data(), amplitude.data(), count.data(), slots, n}, step, delays.data(), n_delays,
+                            segments.data(), target.data(), n_edges, weights.data(), stride, out.data(), n_post);
+  }
+}
+
+}  // namespace
+
+int main() {
+  const int64_t sizes[] = {0, 1, 7, 8, 9, 30, 63, 64, 65, 200};
+  for (const int64_t n : sizes) {
+    for (const int64_t m : sizes) {
+      for (const int64_t count : {int64_t{-3}, int64_t{0}, m / 2, m, m + 5}) check_compact(n, m, count);
+      for (const int64_t edges : sizes) {
+        check_sums<float>(n, m, edges);
+        check_sums<double>(n, m, edges);
+        for (const int64_t delays : {0, 1, 3}) {
+          check_delivery<float>(n, 1 + delays, delays, edges, m);
+          check_delivery<double>(n, 1 + delays, delays, edges, m);
+        }
+      }
+    }
+  }
+  std::puts("check_loops: all loops stay inside their extents");
+  return 0;
+}
