@@ -12,6 +12,13 @@ from ranvier.channels.bazhenov import BazhenovSodium as BazhenovSodium
 from ranvier.channels.bazhenov import CalciumActivatedPotassium as CalciumActivatedPotassium
 from ranvier.channels.bazhenov import CalciumPool as CalciumPool
 from ranvier.channels.bazhenov import TransientPotassium as TransientPotassium
+from ranvier.channels.connor_stevens import ConnorStevensPotassium as ConnorStevensPotassium
+from ranvier.channels.connor_stevens import ConnorStevensSodium as ConnorStevensSodium
+from ranvier.channels.connor_stevens import ConnorStevensTransientPotassium as ConnorStevensTransientPotassium
 from ranvier.channels.hodgkin_huxley import HodgkinHuxleyPotassium as HodgkinHuxleyPotassium
 from ranvier.channels.hodgkin_huxley import HodgkinHuxleySodium as HodgkinHuxleySodium
 from ranvier.channels.leak import Leak as Leak
+from ranvier.channels.traub_miles import TraubMilesPotassium as TraubMilesPotassium
+from ranvier.channels.traub_miles import TraubMilesSodium as TraubMilesSodium
+from ranvier.channels.wang_buzsaki import WangBuzsakiPotassium as WangBuzsakiPotassium
+from ranvier.channels.wang_buzsaki import WangBuzsakiSodium as WangBuzsakiSodium

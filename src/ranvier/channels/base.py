@@ -44,6 +44,17 @@ class IonChannel(Model):
         raise NotImplementedError
 
 
+    def open_conductance(self, gates: Gates, V: jax.Array, **concentrations: jax.Array) -> Any:
+        """The conductance that is open (mS/cm², `[n]`), for records alone.
+
+        As it stands, the slope of `current` in `V` with the gates held: right for every
+        channel that is ohmic but for its gates. One that opens with `V` itself, at once,
+        says here what is open.
+        """
+        _, slope = jax.jvp(lambda v: self.current(gates, v, **concentrations) + 0.0 * v, (V,), (jnp.ones_like(V),))
+        return slope
+
+
 class IonPool(Model):
     """Base of ion pools: one concentration a neuron, fed by the channels that carry the ion."""
 

@@ -10,5 +10,11 @@ from ranvier.neurons.bazhenov import ProjectionNeuron as ProjectionNeuron
 from ranvier.neurons.conductance_based import ConductanceBased as ConductanceBased
 from ranvier.neurons.conductance_based import ConductanceBasedNeuron as ConductanceBasedNeuron
 from ranvier.neurons.conductance_based import Passive as Passive
+from ranvier.neurons.connor_stevens import ConnorStevens as ConnorStevens
+from ranvier.neurons.fitzhugh_nagumo import FitzHughNagumo as FitzHughNagumo
+from ranvier.neurons.hindmarsh_rose import HindmarshRose as HindmarshRose
 from ranvier.neurons.hodgkin_huxley import HodgkinHuxley as HodgkinHuxley
 from ranvier.neurons.integrate_and_fire import LeakyIntegrateAndFire as LeakyIntegrateAndFire
+from ranvier.neurons.morris_lecar import MorrisLecar as MorrisLecar
+from ranvier.neurons.traub_miles import TraubMiles as TraubMiles
+from ranvier.neurons.wang_buzsaki import WangBuzsaki as WangBuzsaki

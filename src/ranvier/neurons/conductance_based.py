@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ranvier.channels.base import IonChannel, IonPool
 from ranvier.errors import ParameterError
-from ranvier.model import POSITIVE, Model, PerNeuron, component, parameter
+from ranvier.model import POSITIVE, PerNeuron, component, parameter
 from ranvier.neurons.base import Inputs, NeuronModel, NeuronState, crossed_upward
 from ranvier.random import Key
 
@@ -98,9 +98,8 @@ class ConductanceBasedNeuron(NeuronModel):
         result: dict[str, Any] = {}
         for name, channel in self._parts(IonChannel):
             gates, seen = self._gates(name, state), {ion: ions[ion] for ion in channel.reads}
-            # dI/dV with the gates held is the open conductance of any channel, a user's own too
-            current, conductance = jax.jvp(lambda v, c=channel, g=gates, s=seen: c.current(g, v, **s) + 0.0 * v, (V,), (jnp.ones_like(V),))
-            result[f"{name}.current"], result[f"{name}.conductance"] = current, conductance
+            result[f"{name}.current"] = channel.current(gates, V, **seen)
+            result[f"{name}.conductance"] = channel.open_conductance(gates, V, **seen)
         return result
 
     def unit_of(self, name: str) -> str:
@@ -153,5 +152,3 @@ class Passive(NeuronModel):
 
     def spiked(self, before: NeuronState, after: NeuronState) -> jax.Array:
         return jnp.zeros(before["V"].shape, bool)
-
-
