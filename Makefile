@@ -1,0 +1,52 @@
+# Two commands do everything on a fresh machine (python3 with venv, a C++ compiler):
+#   make demo   the environment, the installation, one second of the locust antennal lobe, plots and a report
+#   make test   the environment, all that the tests need, the tests
+# Paths are relative, so that the folder may lie anywhere, in a path with spaces too.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := pyproject.toml CMakeLists.txt $(shell find src -type f -name '*.py' -o -type f -name '*.cc' -o -type f -name '*.h')
+OUT ?= results/locust
+
+.PHONY: demo test lint types docs sanitize clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m ranvier.cli run locust --out "$(OUT)"
+
+test: $(VENV)/.tested
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.tested
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+types: $(VENV)/.tested
+	$(BIN)/python -m mypy
+
+docs: $(VENV)/.documented
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+sanitize: $(VENV)/.tested
+	bash tests/kernels/sanitize.sh
+
+clean:
+	rm -rf $(VENV) build docs/_build
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade "pip>=25.1"
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.made $(SOURCES)
+	$(PIP) install --upgrade --constraint constraints.txt .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed constraints.txt
+	$(PIP) install --constraint constraints.txt --group test
+	touch $@
+
+$(VENV)/.documented: $(VENV)/.installed constraints.txt
+	$(PIP) install --constraint constraints.txt --group docs
+	touch $@
