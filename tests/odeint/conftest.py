@@ -14,6 +14,14 @@ def library(request):
     return LIBRARIES[request.param]
 
 
+@pytest.fixture(params={"numpy": "scipy", "jax": "diffrax", "torch": "torchdiffeq"}.items(), ids=lambda item: item[0])
+def adaptive_library(request):
+    """Each array library that has an adaptive solver."""
+    name, package = request.param
+    pytest.importorskip(package, reason="an optional extra of the package")
+    return LIBRARIES[name]
+
+
 @pytest.fixture(scope="session")
 def day1():
     return np.load(pathlib.Path(__file__).parent.parent / "reference" / "day1.npz")

@@ -9,9 +9,9 @@ from ranvier.errors import ParameterError
 class Adaptive:
     """Steps as long as the tolerances allow; the result is interpolated to the times asked for.
 
-    The solver is SciPy's `solve_ivp` for NumPy (`"DOP853"`, stiff `"Radau"`),
-    diffrax's for JAX (`Dopri8`, stiff `Kvaerno5`) and torchdiffeq's for PyTorch
-    (`"dopri8"`; it has none for stiff equations). TensorFlow has no such solver.
+    The solver is SciPy's `solve_ivp` for NumPy (`DOP853`, stiff `Radau`), diffrax's
+    for JAX (`Tsit5`, stiff `Kvaerno5`) and torchdiffeq's for PyTorch (`dopri5`; it has
+    none for stiff equations). TensorFlow has no such solver.
 
     Attributes:
         rtol: the error allowed in a step, relative to the state.

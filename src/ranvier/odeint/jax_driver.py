@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.odeint import march
-from ranvier.odeint.problem import NOISE, Equations, Problem
+from ranvier.errors import SimulationDiverged
+from ranvier.odeint.problem import NOISE, Equations, Problem, optional
 from ranvier.odeint.progress import Bar
 from ranvier.odeint.recipe import Recipe
 from ranvier.random import Draws, Key
@@ -147,5 +148,58 @@ def integrate(problem: Problem) -> Any:
         return _compiled(recipe)(*numbers)
 
 
+def _adaptive(recipe: Recipe, y0: Any, times: Any, values: list[Any]) -> Any:
+    diffrax = optional("diffrax", "Adaptive on JAX arrays")
+    problem = recipe.problem(y0, times, values, None)
+    method: Any = problem.integrator
+    equations = JaxEquations(problem, jnp, problem.args)
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, y, _: equations.rate(y, t)),
+        diffrax.Kvaerno5() if method.stiff else diffrax.Tsit5(),
+        times[0],
+        times[-1],
+        None,
+        y0,
+        saveat=diffrax.SaveAt(ts=times),
+        stepsize_controller=diffrax.PIDController(method.rtol, method.atol),
+        max_steps=method.max_steps,
+        throw=False,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled_adaptive(recipe: Recipe) -> Any:
+    diffrax = optional("diffrax", "Adaptive on JAX arrays")
+
+    def solve(*numbers: Any) -> Any:
+        solution = _adaptive(recipe, *numbers)
+        return solution.ys, diffrax.is_successful(solution.result)
+
+    return jax.jit(solve)
+
+
 def integrate_adaptively(problem: Problem) -> Any:
-    raise NotImplementedError
+    """The same points from diffrax."""
+    recipe = Recipe(problem)
+    with _double(problem):
+        if isinstance(problem.times, np.ndarray):
+            distinct, which = problem.distinct_times
+            times = distinct.astype(problem.real)
+        else:
+            times, which = problem.times.astype(problem.real), np.arange(problem.rows) * problem.save_every
+        numbers = (problem.y0, times, recipe.values(problem))
+        if len(times) == 1:
+            points = jax.tree.map(lambda x: x[None], problem.y0)
+        elif recipe.traced:
+            points = _adaptive(recipe, *numbers).ys
+        else:
+            points, successful = _compiled_adaptive(recipe)(*numbers)
+            if not isinstance(successful, jax.core.Tracer) and not successful:
+                raise SimulationDiverged(
+                    "diffrax gave up: Adaptive.max_steps were too few, or a step became too short. "
+                    "Adaptive(stiff=True) helps where f has very different time scales."
+                )
+        points = jax.tree.map(lambda rows: rows[which], points)
+        if problem.save is None:
+            return points
+        return jax.vmap(problem.save)(points, jnp.asarray(times)[which])

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ranvier.errors import SimulationDiverged
 from ranvier.odeint.problem import NOISE, Equations, Problem
 from ranvier.odeint.progress import Bar
 from ranvier.random import Key
@@ -62,4 +63,39 @@ def integrate(problem: Problem) -> Any:
 
 def integrate_adaptively(problem: Problem) -> Any:
     """The same points from SciPy's `solve_ivp`."""
-    raise NotImplementedError
+    from scipy.integrate import solve_ivp
+
+    times, which = problem.distinct_times
+    method: Any = problem.integrator
+    leaves, structure = jax.tree.flatten(problem.y0)
+    ends = np.cumsum([leaf.size for leaf in leaves])
+    cast = None if problem.real == "float64" else np.dtype(problem.real).type
+    equations = Equations(problem, np, problem.args, cast=cast)
+
+    def state(vector: np.ndarray) -> Any:
+        parts = np.split(vector, ends[:-1])
+        return jax.tree.unflatten(structure, [p.astype(leaf.dtype).reshape(leaf.shape) for p, leaf in zip(parts, leaves, strict=True)])
+
+    def vector(state: Any) -> np.ndarray:
+        return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state)])
+
+    start = vector(problem.y0)
+    if len(times) == 1:
+        points = start[:, None]
+    else:
+        solution = solve_ivp(
+            lambda t, v: vector(equations.rate(state(v), t)),
+            (times[0], times[-1]),
+            start,
+            "Radau" if method.stiff else "DOP853",
+            t_eval=times,
+            rtol=method.rtol,
+            atol=method.atol,
+        )
+        if not solution.success:
+            raise SimulationDiverged(
+                f"SciPy's solve_ivp gave up: {solution.message} Adaptive(stiff=True) helps where f has very different time scales."
+            )
+        points = solution.y
+    kept = [equations.saved(state(points[:, i]), problem.times[k * problem.save_every]) for k, i in enumerate(which)]
+    return jax.tree.map(lambda *rows: np.stack(rows), *kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.integrators.base import Integrator
 from ranvier.odeint.adaptive import Adaptive
 from ranvier.odeint.event import Event
@@ -69,6 +70,14 @@ def real_name(dtype: Any) -> str:
     return {"complex64": "float32", "complex128": "float64"}.get(dtype_name(dtype), dtype_name(dtype))
 
 
+def optional(package: str, purpose: str) -> Any:
+    """An optional package, or an error that says how to install it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        raise UnsupportedError(f"{purpose} needs {package}, which is not installed: pip install {package}") from None
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """An initial value problem and how to solve it, checked by `solve`.
@@ -102,6 +111,13 @@ class Problem:
     def rows(self) -> int:
         """How many points are kept."""
         return (int(self.times.shape[0]) - 1) // self.save_every + 1
+
+    @property
+    def distinct_times(self) -> tuple[np.ndarray, np.ndarray]:
+        """The times without repeats, and which of them each kept point is at: what adaptive solvers ask for."""
+        times = self.times[: self.steps + 1]
+        distinct, which = np.unique(times, return_inverse=True)
+        return distinct, which[:: self.save_every]
 
     @property
     def steps(self) -> int:

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import torch
 
-from ranvier.odeint.problem import NOISE, Equations, Problem
+from ranvier.errors import SimulationDiverged, UnsupportedError
+from ranvier.odeint.problem import NOISE, Equations, Problem, optional
 from ranvier.odeint.progress import Bar
 from ranvier.random import Key
 
@@ -83,4 +84,26 @@ def integrate(problem: Problem) -> Any:
 
 def integrate_adaptively(problem: Problem) -> Any:
     """The same points from torchdiffeq."""
-    raise NotImplementedError
+    torchdiffeq = optional("torchdiffeq", "Adaptive on PyTorch tensors")
+    method: Any = problem.integrator
+    if method.stiff:
+        raise UnsupportedError("torchdiffeq has no solver for stiff equations. Use NumPy or JAX arrays with Adaptive(stiff=True).")
+    distinct, which = problem.distinct_times
+    leaves, structure = jax.tree.flatten(problem.y0)
+    equations = Equations(problem, torch, problem.args)
+    times = torch.tensor(distinct, dtype=getattr(torch, problem.real), device=leaves[0].device)
+
+    def rate(t: Any, leaves: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(jax.tree.leaves(equations.rate(jax.tree.unflatten(structure, leaves), t)))
+
+    if len(times) == 1:
+        points = [leaf[None] for leaf in leaves]
+    else:
+        try:
+            points = torchdiffeq.odeint(
+                rate, tuple(leaves), times, rtol=method.rtol, atol=method.atol, method="dopri5", options={"max_num_steps": method.max_steps}
+            )
+        except AssertionError as error:  # how torchdiffeq says that it gave up
+            raise SimulationDiverged(f"torchdiffeq gave up: {error}. Looser tolerances or more Adaptive.max_steps may help.") from error
+    kept = [equations.saved(jax.tree.unflatten(structure, [p[i] for p in points]), times[i]) for i in which.tolist()]
+    return jax.tree.map(lambda *rows: torch.stack(rows), *kept)
