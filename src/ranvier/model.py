@@ -122,7 +122,7 @@ def check_bounds(array: np.ndarray, info: ParameterInfo, what: str) -> None:
     raise ParameterError(f"{what} is {value:g}{where}, but it must be {allowed}.")
 
 
-@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(parameter, component, dataclasses.field))
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(dataclasses.field,))
 class Model:
     """Base of everything with parameters. Subclassing makes a frozen dataclass and a pytree of it.
 

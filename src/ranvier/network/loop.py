@@ -60,6 +60,7 @@ class Carry:
     spike_steps: jax.Array
     spike_neurons: jax.Array
     spikes: jax.Array
+    ended: jax.Array
     records: tuple[tuple[jax.Array, ...], ...]
 
 
@@ -86,8 +87,6 @@ def _run(
     n = program.plan.n
 
     def write(carry: Carry) -> Carry:
-        if not program.groups:
-            return carry
         with jax.named_scope("record"):
             k = carry.state.step
             written = [_write_group(g, group, carry) if len(program.groups) == 1 else _write_if_due(g, group, carry, k) for g, group in enumerate(program.groups)]
@@ -125,21 +124,24 @@ def _run(
         with jax.named_scope("compact spikes"):
             flags = jnp.concatenate([spiked[p.name] for p in program.plan.populations])
             steps, neurons, spikes = compact_spikes(flags, k, carry.spike_steps, carry.spike_neurons, carry.spikes)
-        return Carry(state, steps, neurons, spikes, carry.records)
+        return Carry(state, steps, neurons, spikes, carry.ended, carry.records)
 
-    def until_next_record(carry: Carry) -> Carry:
-        carry = write(carry)
+    def record_and_go_on(carry: Carry) -> Carry:
         k = carry.state.step
+        carry = write(carry)
         stop = k1
         for group in program.groups:
             following = jnp.maximum(group.start, k + group.every - (k - group.start) % group.every)
             stop = jnp.minimum(stop, following)
-        return jax.lax.while_loop(lambda c: (c.state.step < stop) & fits(c), one_step, carry)
+        carry = jax.lax.while_loop(lambda c: (c.state.step < stop) & fits(c), one_step, carry)
+        # One more round at k1 writes the row that may be due there.
+        return dataclasses.replace(carry, ended=(k >= k1) | (~fits(carry) & (carry.state.step < k1)))
 
-    carry = Carry(stepper.enter(state), buffers[0], buffers[1], jnp.zeros((), jnp.int64), buffers[2])
-    body = until_next_record if program.groups else one_step
-    carry = jax.lax.while_loop(lambda c: (c.state.step < k1) & fits(c), body, carry)
-    carry = write(carry)  # the row of the last step, if it is due
+    carry = Carry(stepper.enter(state), buffers[0], buffers[1], jnp.zeros((), jnp.int64), jnp.zeros((), bool), buffers[2])
+    if program.groups:
+        carry = jax.lax.while_loop(lambda c: ~c.ended, record_and_go_on, carry)
+    else:
+        carry = jax.lax.while_loop(lambda c: (c.state.step < k1) & fits(c), one_step, carry)
     return stepper.leave(carry.state), (carry.spike_steps, carry.spike_neurons, carry.records), carry.spikes
 
 
