@@ -5,6 +5,7 @@ from ranvier import connect as connect
 from ranvier import interop as interop
 from ranvier import models as models
 from ranvier import neurons as neurons
+from ranvier import plot as plot
 from ranvier import random as random
 from ranvier import stimuli as stimuli
 from ranvier import synapses as synapses

@@ -1,0 +1,15 @@
+"""Figures. Every function draws into `ax`, or into a new figure, and returns the `Axes`.
+
+Matplotlib is imported when the first figure is made, not before.
+"""
+
+from ranvier.plot.appearance import COLORS as COLORS
+from ranvier.plot.appearance import style as style
+from ranvier.plot.curves import fi_curve as fi_curve
+from ranvier.plot.curves import spectrum as spectrum
+from ranvier.plot.over_time import heat_map as heat_map
+from ranvier.plot.over_time import traces as traces
+from ranvier.plot.phase import phase_plane as phase_plane
+from ranvier.plot.spike_times import population_rate as population_rate
+from ranvier.plot.spike_times import raster as raster
+from ranvier.plot.wiring import connectivity as connectivity

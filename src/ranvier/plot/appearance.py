@@ -1,0 +1,160 @@
+"""How figures look: colours, sizes, labels, and the figures that are made where none is given."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = ("#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#000000")
+"""Okabe & Ito's colours, told apart by the colour-blind: excitation, inhibition, then the rest (less their yellow, too pale on white)."""
+
+LINES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+GREY = "#666666"
+RASTERISE_FROM = 10_000  # points, above which vector graphics are slow to open
+SMALL = "small"
+
+_RC = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.2,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "savefig.dpi": 150.0,
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """Ranvier's look for figures of your own: `with rv.plot.style(): ...`.
+
+    Example:
+        >>> import ranvier as rv
+        >>> from matplotlib.figure import Figure
+        >>> with rv.plot.style():
+        ...     ax = Figure().add_subplot()
+        >>> ax.spines["top"].get_visible()
+        False
+    """
+    import matplotlib
+
+    return matplotlib.rc_context({**_RC, "axes.prop_cycle": matplotlib.cycler(color=COLORS)})
+
+
+@functools.cache
+def _figure_class() -> type[Figure]:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    class RanvierFigure(Figure):
+        """A figure whose text stays text in the files it is saved to."""
+
+        def savefig(self, fname: Any, **options: Any) -> None:
+            with matplotlib.rc_context({key: _RC[key] for key in ("svg.fonttype", "pdf.fonttype", "savefig.dpi")}):
+                super().savefig(fname, **options)
+
+    return RanvierFigure
+
+
+def new_figure(width: float = 7.0, height: float = 3.5) -> Figure:
+    """A figure that notebooks show, in inches."""
+    import matplotlib.pyplot as plt
+
+    with style():
+        return plt.figure(figsize=(width, height), layout="constrained", FigureClass=_figure_class())
+
+
+def loose_figure(width: float = 7.0, height: float = 3.5) -> Figure:
+    """A figure that nothing shows: it is only saved."""
+    with style():
+        return _figure_class()(figsize=(width, height), layout="constrained")
+
+
+def axes_of(ax: Axes | None, width: float = 7.0, height: float = 3.5) -> Axes:
+    """`ax`, or that of a new figure."""
+    if ax is not None:
+        return ax
+    figure = new_figure(width, height)
+    with style():
+        return figure.add_subplot()
+
+
+def panels(figure: Figure, heights: Sequence[float]) -> list[Axes]:
+    """Panels one above the other with a shared x axis, labelled at the lowest alone."""
+    with style():
+        grid = figure.add_gridspec(len(heights), 1, height_ratios=list(heights))
+        first = figure.add_subplot(grid[0])
+        made = [first, *(figure.add_subplot(grid[i], sharex=first) for i in range(1, len(heights)))]
+    for ax in made[:-1]:
+        ax.tick_params(labelbottom=False)
+    return made
+
+
+def split_below(ax: Axes, share: float = 0.25) -> Axes:
+    """Makes room under `ax` for a panel on the same time axis."""
+    with style():
+        place = ax.get_subplotspec()
+        if place is not None:
+            upper, lower = place.subgridspec(2, 1, height_ratios=[1 - share, share])
+            ax.set_subplotspec(upper)
+            below = ax.figure.add_subplot(lower, sharex=ax)
+        else:
+            x, y, width, height = ax.get_position().bounds
+            ax.set_position((x, y + height * (share + 0.06), width, height * (0.94 - share)))
+            below = ax.figure.add_axes((x, y, width, height * share), sharex=ax)
+    ax.tick_params(labelbottom=False)
+    ax.set_xlabel("")
+    return below
+
+
+def colour(index: int) -> str:
+    return COLORS[index % len(COLORS)]
+
+
+def colours_of(populations: Iterable[str]) -> dict[str, str]:
+    """A colour for each population: blue for what is named excitatory, vermillion for inhibitory, else in order."""
+    names = list(populations)
+    chosen = {}
+    for name in names:
+        word = name.lower()
+        if word == "e" or word.startswith(("e_", "exc")):
+            chosen.setdefault(COLORS[0], name)
+        elif word == "i" or word.startswith(("i_", "inh")):
+            chosen.setdefault(COLORS[1], name)
+    result = {name: value for value, name in chosen.items()}
+    free = [c for c in COLORS if c not in chosen] or list(COLORS)
+    others = [name for name in names if name not in result]
+    return {name: result.get(name) or free[others.index(name) % len(free)] for name in names}
+
+
+def pretty_unit(unit: str | None) -> str:
+    """A unit as it is printed: `uA/cm^2` is `µA/cm²`."""
+    if not unit or unit == "1":
+        return ""
+    unit = unit.replace("^2", "²").replace("^3", "³").replace("**2", "²")
+    return "/".join("µ" + part[1:] if part[:1] == "u" and len(part) > 1 else part for part in unit.split("/"))
+
+
+def labelled(name: str, unit: str | None) -> str:
+    """An axis label: `V (mV)`."""
+    unit = pretty_unit(unit)
+    return f"{name} ({unit})" if unit else name
+
+
+def readable(variable: str) -> str:
+    """A variable's name in words: `sodium.current` is `sodium current`."""
+    return variable.replace(".", " ").replace("_", " ")

@@ -1,0 +1,75 @@
+"""How a result shows itself in a notebook: HTML with its own style, no scripts, no computation beyond counts."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from ranvier.plot.appearance import pretty_unit
+
+if TYPE_CHECKING:
+    from ranvier.result import Result
+
+_STYLE = """<style>
+.ranvier-result { font-size: 0.9em; line-height: 1.5; }
+.ranvier-result header { border-bottom: 1px solid; padding-bottom: 4px; margin-bottom: 4px; }
+.ranvier-result summary { cursor: pointer; }
+.ranvier-result table { border-collapse: collapse; margin: 2px 0 8px 1.5em; }
+.ranvier-result th, .ranvier-result td { text-align: left; padding: 1px 14px 1px 0; background: none; border: 0; }
+.ranvier-result th { font-weight: normal; opacity: 0.65; }
+.ranvier-result td.number { text-align: right; font-variant-numeric: tabular-nums; }
+</style>"""
+
+
+def result_table(result: Result) -> str:
+    """A run as HTML: its populations, what was recorded, spikes, rates, wall time and seed.
+
+    Example:
+        >>> import ranvier as rv
+        >>> run = rv.simulate(rv.neurons.HodgkinHuxley(), current=10.0, duration=20.0)
+        >>> "hodgkin_huxley" in result_table(run)
+        True
+    """
+    info, spikes = result.info, result.spikes
+    span = spikes.stop - spikes.start
+    rate = len(spikes) / spikes.n / span * 1000 if spikes.n and span > 0 else 0.0
+    head = (
+        f"<b>Result</b>: {span:g} ms of {spikes.n} neurons, {len(spikes)} spikes ({rate:.2f} Hz), "
+        f"computed in {info['run_seconds']:.2f} s (and {info['compile_seconds']:.2f} s of compiling)"
+    )
+    populations = []
+    for name, population in result.network.populations.items():
+        count = len(result[name].spikes)
+        mean = count / population.n / span * 1000 if population.n and span > 0 else 0.0
+        populations.append([name, f"{population.n}", type(population.model).__name__, f"{count}", f"{mean:.2f} Hz"])
+    recorded = []
+    for name in result:
+        for record in result[name]._records.values():
+            size = f"{record.values.shape[0]} times × {record.values.shape[1]} {record.label}s"
+            recorded.append([name, record.variable, pretty_unit(record.unit) or "1", size, _bytes(record.values.nbytes)])
+    run = [[key, str(info[key])] for key in ("dt", "integrator", "seed", "precision", "device") if key in info]
+    versions = ", ".join(f"{key} {value}" for key, value in info.get("versions", {}).items())
+    sections = [
+        _section("Populations", ["name", "neurons", "model", "spikes", "mean rate"], populations, numbers=(1, 3, 4)),
+        _section("Recorded", ["of", "variable", "unit", "size", "memory"], recorded, numbers=(4,)) if recorded else "",
+        _section("Run", None, [*([r[0], r[1] + (" ms" if r[0] == "dt" else "")] for r in run), ["versions", versions]], opened=False),
+    ]
+    return f'{_STYLE}<div class="ranvier-result"><header>{head}</header>{"".join(sections)}</div>'
+
+
+def _section(title: str, heads: list[str] | None, rows: list[list[str]], numbers: tuple[int, ...] = (), opened: bool = True) -> str:
+    def cell(i: int, text: str) -> str:
+        return f"<td{' class=number' if i in numbers else ''}>{escape(text)}</td>"
+
+    top = f"<tr>{''.join(f'<th>{escape(h)}</th>' for h in heads)}</tr>" if heads else ""
+    body = "".join(f"<tr>{''.join(cell(i, text) for i, text in enumerate(row))}</tr>" for row in rows)
+    count = f" ({len(rows)})" if heads else ""
+    return f"<details{' open' if opened else ''}><summary>{title}{count}</summary><table>{top}{body}</table></details>"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return ""

@@ -1,0 +1,170 @@
+"""Rasters and firing rates."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ranvier.errors import ParameterError
+from ranvier.plot import appearance
+from ranvier.plot.series import as_series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BINS = 5.0  # ms
+
+
+@dataclasses.dataclass(frozen=True)
+class _Columns:
+    times: np.ndarray
+    neurons: np.ndarray
+    n: int
+    populations: dict[str, tuple[int, int]]
+    start: float | None
+    stop: float | None
+
+
+def _columns(spikes: Any) -> _Columns:
+    if hasattr(spikes, "populations"):
+        return _Columns(spikes.times, spikes.neurons, spikes.n, spikes.populations, spikes.start, spikes.stop)
+    try:
+        trains = [np.atleast_1d(np.asarray(train, float)) for train in spikes]
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"A raster needs run.spikes, or a list with one array of spike times (ms) a neuron, not {type(spikes).__name__}."
+        ) from None
+    neurons = np.repeat(np.arange(len(trains)), [len(t) for t in trains])
+    times = np.concatenate([np.zeros(0), *trains])
+    return _Columns(times, neurons, len(trains), {"": (0, len(trains))}, None, None)
+
+
+def raster(spikes: Any, *, colors: Any = None, labels: bool = True, ax: Axes | None = None) -> Axes:
+    """Draws each spike as a mark: time across, neuron up, populations in colours.
+
+    Args:
+        spikes: `run.spikes`, that of one population, or a list with one array of times (ms) a neuron.
+        colors: a colour for each population by name, or one for all.
+        labels: whether several populations are named at the right.
+        ax: where to draw.
+
+    Raises:
+        ParameterError: it is not spikes.
+
+    Example:
+        >>> import ranvier as rv
+        >>> ax = rv.plot.raster([[1.0, 5.0, 9.0], [2.0, 3.0]])
+        >>> ax.get_xlabel(), len(ax.lines[0].get_xdata())
+        ('time (ms)', 5)
+    """
+    data = _columns(spikes)
+    ax = appearance.axes_of(ax)
+    own = appearance.colours_of(data.populations)
+    if isinstance(colors, dict):
+        own.update(colors)
+    elif colors is not None:
+        own = dict.fromkeys(own, colors)
+    row = 72 * ax.get_position().height * ax.figure.get_size_inches()[1] / max(data.n, 1)  # points
+    several = len(data.populations) > 1
+    for name, (first, n) in data.populations.items():
+        mine = (data.neurons >= first) & (data.neurons < first + n)
+        ax.plot(
+            data.times[mine],
+            data.neurons[mine],
+            linestyle="none",
+            marker="|" if row > 1.5 else ",",
+            markersize=float(np.clip(0.8 * row, 2.0, 14.0)),
+            markeredgewidth=0.9,
+            color=own[name] if several or colors is not None else "black",
+            label=name,
+            rasterized=int(mine.sum()) > appearance.RASTERISE_FROM,
+        )
+        if several and labels:
+            _name_rows(ax, name, first, n, own[name])
+        if several and first > 0:
+            ax.axhline(first - 0.5, color=appearance.GREY, linewidth=0.5)
+    ax.set_ylim(-0.5, max(data.n, 1) - 0.5)
+    if data.n <= 12:
+        ax.set_yticks(range(data.n))
+    if data.start is not None:
+        ax.set_xlim(data.start, data.stop if data.stop > data.start else data.start + 1)
+    ax.set_xlabel("time (ms)")
+    ax.set_ylabel("neuron")
+    return ax
+
+
+def _name_rows(ax: Axes, name: str, first: int, n: int, colour: str) -> None:
+    ax.text(
+        1.01,
+        first + n / 2 - 0.5,
+        name,
+        transform=ax.get_yaxis_transform(),
+        color=colour,
+        va="center",
+        ha="left",
+        fontsize=appearance.SMALL,
+        fontweight="bold",
+    )
+
+
+def population_rate(
+    spikes: Any,
+    *,
+    bin_width: float = BINS,
+    colors: Any = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws how often the neurons of each population fire, in bins of time.
+
+    Args:
+        spikes: `run.spikes`, that of one population, or a DataArray from `population_rate()`.
+        bin_width: the length of a bin (ms).
+        colors: a colour for each population by name, or one for all.
+        ax: where to draw.
+
+    Raises:
+        ParameterError: `bin_width` is not positive, or it is not spikes.
+
+    Example:
+        >>> import ranvier as rv
+        >>> run = rv.simulate(rv.neurons.HodgkinHuxley(), current=[8.0, 10.0, 12.0], duration=40.0)
+        >>> rv.plot.population_rate(run.spikes).get_ylabel()
+        'rate (Hz)'
+    """
+    if not bin_width > 0:
+        raise ParameterError(f"bin_width is {bin_width} ms, but it must be positive.")
+    if hasattr(spikes, "dims"):
+        rates = {"": spikes}
+    elif hasattr(spikes, "populations"):
+        rates = {name: spikes[name].population_rate(bin_width) for name in spikes.populations}
+    else:
+        raise ParameterError(f"A rate is drawn of run.spikes or of a DataArray over time, not of {type(spikes).__name__}.")
+    ax = appearance.axes_of(ax, height=2.6)
+    own = appearance.colours_of(rates)
+    if isinstance(colors, dict):
+        own.update(colors)
+    elif colors is not None:
+        own = dict.fromkeys(own, colors)
+    for i, (name, rate) in enumerate(rates.items()):
+        series = as_series(rate)
+        if not len(series.times):
+            continue
+        half = (series.times[1] - series.times[0]) / 2 if len(series.times) > 1 else bin_width / 2
+        ax.stairs(
+            series.values[:, 0],
+            np.append(series.times - half, series.times[-1] + half),
+            color=own[name] if len(rates) > 1 or colors is not None else "black",
+            linestyle=appearance.LINES[i % len(appearance.LINES)],
+            linewidth=1.2,
+            baseline=None,
+            label=name or None,
+        )
+    if len(rates) > 1:
+        ax.legend(fontsize=appearance.SMALL, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0)
+    ax.set_xlabel("time (ms)")
+    ax.set_ylabel("rate (Hz)")
+    ax.set_ylim(bottom=0)
+    ax.margins(x=0)
+    return ax
