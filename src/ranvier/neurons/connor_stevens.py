@@ -15,7 +15,7 @@ class ConnorStevens(ConductanceBasedNeuron):
         >>> import ranvier as rv
         >>> run = rv.simulate(ConnorStevens(), current=[8.0, 9.0], duration=500.0)
         >>> run.spikes.counts
-        array([0, 8])
+        array([0, 9])
     """
 
     equations = "capacitance * dV/dt = I_input - I_sodium - I_potassium - I_transient - I_leak"

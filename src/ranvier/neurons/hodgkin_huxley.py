@@ -13,9 +13,9 @@ class HodgkinHuxley(ConductanceBasedNeuron):
 
     Example:
         >>> import ranvier as rv
-        >>> run = rv.simulate(HodgkinHuxley(), current=10.0, duration=500.0)
-        >>> run.spikes.rate.round()
-        array([68.])
+        >>> run = rv.simulate(HodgkinHuxley(), current=10.0, duration=200.0)
+        >>> round(1000 / float(run.spikes.times[-1] - run.spikes.times[-2]), 1)
+        68.3
     """
 
     equations = "capacitance * dV/dt = I_input - I_sodium - I_potassium - I_leak"

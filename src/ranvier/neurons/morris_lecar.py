@@ -25,7 +25,7 @@ class MorrisLecar(NeuronModel):
         >>> import ranvier as rv
         >>> run = rv.simulate(MorrisLecar(), current=[85.0, 100.0], duration=1000.0, dt=0.1)
         >>> run.spikes.counts
-        array([ 0, 11])
+        array([ 1, 12])
     """
 
     equations = """capacitance * dV/dt = I_input - I_calcium - I_potassium - I_leak

@@ -15,7 +15,7 @@ class WangBuzsaki(ConductanceBasedNeuron):
         >>> import ranvier as rv
         >>> run = rv.simulate(WangBuzsaki(), current=1.0, duration=500.0)
         >>> run.spikes.rate.round()
-        array([62.])
+        array([60.])
     """
 
     equations = "capacitance * dV/dt = I_input - I_sodium - I_potassium - I_leak"

@@ -1,0 +1,39 @@
+"""Strict flags for every test: a warning is an error, and arrays of different rank never meet by accident."""
+
+import ast
+import importlib.util
+import pathlib
+
+import hypothesis
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+hypothesis.settings.register_profile("ranvier", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ranvier")
+
+MISSING_EXTRAS = [name for name in ("torch", "tensorflow") if importlib.util.find_spec(name) is None]
+
+
+class WithoutMissingExtras:
+    """Leaves out the docstrings of modules that are made of an optional library that is not installed."""
+
+    def pytest_ignore_collect(self, collection_path: pathlib.Path):
+        if collection_path.suffix != ".py" or "src" not in collection_path.parts:
+            return None
+        body = ast.parse(collection_path.read_text()).body
+        imported = {name.name for node in body if isinstance(node, ast.Import) for name in node.names}
+        return True if imported & set(MISSING_EXTRAS) else None
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(WithoutMissingExtras())
+
+
+@pytest.fixture(autouse=True)
+def double_precision_stays_off():
+    """Users' processes run with JAX's 64-bit flag off; nothing may turn it on and leave it on."""
+    assert not jax.config.jax_enable_x64
+    yield
+    assert not jax.config.jax_enable_x64
