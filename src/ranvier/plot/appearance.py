@@ -121,6 +121,32 @@ def split_below(ax: Axes, share: float = 0.25) -> Axes:
     return below
 
 
+def whole_numbers(axis: Any) -> None:
+    """Ticks at whole numbers alone: neurons are counted."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10]))
+
+
+def plain_numbers(ax: Axes, least: float = 0.0) -> None:
+    """Tick labels without an offset to add, and a span of at least `least`, so that noise does not fill the panel."""
+    ax.ticklabel_format(axis="y", useOffset=False)
+    low, high = ax.get_ylim()
+    if high - low < least:
+        middle = (low + high) / 2
+        ax.set_ylim(middle - least / 2, middle + least / 2)
+
+
+def add_colour_bar(ax: Axes, image: Any, label: str) -> None:
+    """A colour bar in the type of the axes it belongs to."""
+    bar = ax.figure.colorbar(image, ax=ax, pad=0.01, fraction=0.05)
+    bar.set_label(label, fontsize=ax.yaxis.label.get_fontsize())
+    ticks = ax.yaxis.get_ticklabels()
+    if ticks:
+        bar.ax.tick_params(labelsize=ticks[0].get_fontsize())
+    bar.outline.set_visible(False)
+
+
 def colour(index: int) -> str:
     return COLORS[index % len(COLORS)]
 

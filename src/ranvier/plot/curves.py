@@ -67,7 +67,8 @@ def power_spectrum(values: Any, *, start: float | None = None, stop: float | Non
         values: a DataArray over `time` (ms), evenly spaced; `(time, neuron)` is averaged over the neurons first.
         start, stop: the span to look at (ms); all of it when left out.
         segment: the length of a segment (ms). Segments overlap by half, have
-            their linear trend taken out and a Hann window.
+            their linear trend taken out and a Hann window. Their inverse is the
+            resolution; the curve is interpolated to 1 Hz (by zero padding).
 
     Returns:
         The density over `frequency` (Hz), in the square of the unit per Hz.
@@ -99,7 +100,7 @@ def power_spectrum(values: Any, *, start: float | None = None, stop: float | Non
     if not (np.isfinite(segment) and segment > 0):
         raise ParameterError(f"segment is {segment} ms, but it must be positive.")
     length = int(np.clip(round(segment / step[0]), 8, len(times)))
-    frequency, power = welch(mean, fs=1000.0 / step[0], nperseg=length, detrend="linear")
+    frequency, power = welch(mean, fs=1000.0 / step[0], nperseg=length, nfft=max(length, round(1000.0 / step[0])), detrend="linear")
     unit = f"({series.unit})^2/Hz" if "/" in series.unit else f"{series.unit}^2/Hz" if series.unit not in ("", "1") else "1/Hz"
     return xarray.DataArray(
         power,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STACK_AT_MOST = 50
+LEAST_SPAN = {"mV": 2.0}
 RASTERISE_LINES_FROM = 200_000  # points
 
 
@@ -78,6 +79,7 @@ def _overlaid(ax: Axes, series: Series, color: Any) -> None:
             rasterized=series.values.size > RASTERISE_LINES_FROM,
         )
     ax.set_ylabel(series.label)
+    appearance.plain_numbers(ax, LEAST_SPAN.get(series.unit, 0.0))
     if several and len(series.columns) <= 10:
         ax.legend(fontsize=appearance.SMALL, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
@@ -169,11 +171,11 @@ def heat_map(
     if n <= 12 or not np.array_equal(series.columns, np.arange(n)):
         at = np.unique(np.linspace(0, n - 1, min(n, 12)).round().astype(int))
         ax.set_yticks(at, [str(series.columns[i]) for i in at])
+    else:
+        appearance.whole_numbers(ax.yaxis)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     ax.set_xlabel(series.time_label)
     ax.set_ylabel(series.one)
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.01, fraction=0.05)
-    bar.set_label(series.label)
-    bar.outline.set_visible(False)
+    appearance.add_colour_bar(ax, image, series.label)
     return ax

@@ -138,7 +138,7 @@ def _nullclines(ax: Axes, model: NeuronModel, names: list[str], current: float, 
         u, v = dx[some, some] / (high - low), dy[some, some] / (top - bottom)
         length = np.hypot(u, v)
         length[length == 0] = 1.0
-        ax.quiver(X[some, some], Y[some, some], u / length, v / length, color="#BBBBBB", angles="uv", scale=30, width=0.003, zorder=0)
+        ax.quiver(X[some, some], Y[some, some], u / length, v / length, color="#999999", angles="uv", scale=28, width=0.003, zorder=0)
     for slope, name, colour, line in ((dx, names[0], appearance.COLORS[0], "--"), (dy, names[1], appearance.COLORS[1], "-.")):
         if slope.min() <= 0 <= slope.max():
             ax.contour(X, Y, slope, levels=[0.0], colors=[colour], linestyles=[line], linewidths=1.3)

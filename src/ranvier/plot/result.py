@@ -12,7 +12,7 @@ from ranvier.neurons.base import NeuronModel
 from ranvier.plot import appearance, curves, over_time, phase, spike_times, wiring
 from ranvier.plot.appearance import SMALL, colours_of, labelled, readable
 from ranvier.plot.series import Series, as_series
-from ranvier.plot.stimulus import current_of, draw_stimulus
+from ranvier.plot.stimulus import current_of, distinct, draw_stimulus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,20 +66,24 @@ class ResultPlots:
     def _usual(self, neurons: Any, figure: Figure | None) -> Figure:
         run = self._result
         spikes, potentials, stimuli = run.spikes, self._some_potentials(neurons), self._stimuli()
-        draws = []
+        shared: list[Axes] = []
+        draws: list[tuple[float, Any]] = []
         if spikes.n > 1:
             draws.append((3.0, lambda ax: self.raster(ax=ax)))
         if spikes.n >= RATE_FROM:
             draws.append((1.3, lambda ax: self.population_rate(ax=ax)))
         for name, series in potentials:
-            draws.append((1.2, lambda ax, n=name, s=series: self._potential(ax, n, s)))
+            draws.append((2.2 if spikes.n == 1 else 1.2, lambda ax, n=name, s=series: self._potential(ax, n, s, shared)))
         if stimuli:
             draws.append((0.8, lambda ax: self._stimulus_panel(ax, stimuli)))
         if not draws:
             raise ParameterError(
                 'There is nothing to draw: one neuron, and its V was not recorded. Run with record=[rv.Record(population, "V")].'
             )
-        return self._draw(draws, figure)
+        figure = self._draw(draws, figure)
+        if shared:
+            appearance.plain_numbers(shared[0], over_time.LEAST_SPAN.get(potentials[0][1].unit, 0.0))
+        return figure
 
     def _of_variables(self, variables: tuple[str, ...], neurons: Any, part: Any, figure: Figure | None) -> Figure:
         run = self._result
@@ -253,7 +257,9 @@ class ResultPlots:
     # -- drawing ---------------------------------------------------------------------------------
 
     def _stimulus_panel(self, ax: Axes, stimuli: dict[str, Series]) -> Axes:
-        several = len(stimuli) > 1
+        courses = [distinct(series) for series in stimuli.values()]
+        same = all(c.shape == courses[0].shape and np.array_equal(c, courses[0]) for c in courses)
+        several = len(stimuli) > 1 and not same
         for i, (name, series) in enumerate(stimuli.items()):
             draw_stimulus(
                 ax,
@@ -263,14 +269,19 @@ class ResultPlots:
                 linestyle=appearance.LINES[i % len(appearance.LINES)],
                 label=name if several else None,
             )
+            if same:
+                break
         if several:
             _legend_at_right(ax)
         if len({series.unit for series in stimuli.values()}) > 1:
             ax.set_ylabel("I (own units)")
         return ax
 
-    def _potential(self, ax: Axes, name: str, series: Series) -> None:
+    def _potential(self, ax: Axes, name: str, series: Series, shared: list[Axes]) -> None:
         run = self._result
+        if shared:
+            ax.sharey(shared[0])
+        shared.append(ax)
         several = len(run.network.populations) > 1
         one = series.columns[0]
         ax.plot(series.times, series.values[:, 0], color=self._colours[name] if several else "black", linewidth=0.9)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BINS = 5.0  # ms
+DOTS_FROM = 20_000  # spikes, above which marks would hide each other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +75,8 @@ def raster(spikes: Any, *, colors: Any = None, labels: bool = True, ax: Axes | N
             data.times[mine],
             data.neurons[mine],
             linestyle="none",
-            marker="|" if row > 1.5 else ",",
-            markersize=float(np.clip(0.8 * row, 2.0, 14.0)),
+            marker="|" if len(data.times) < DOTS_FROM else ",",
+            markersize=float(np.clip(0.8 * row, 3.5, 14.0)),
             markeredgewidth=0.9,
             color=own[name] if several or colors is not None else "black",
             label=name,
@@ -86,8 +87,7 @@ def raster(spikes: Any, *, colors: Any = None, labels: bool = True, ax: Axes | N
         if several and first > 0:
             ax.axhline(first - 0.5, color=appearance.GREY, linewidth=0.5)
     ax.set_ylim(-0.5, max(data.n, 1) - 0.5)
-    if data.n <= 12:
-        ax.set_yticks(range(data.n))
+    appearance.whole_numbers(ax.yaxis)
     if data.start is not None:
         ax.set_xlim(data.start, data.stop if data.stop > data.start else data.start + 1)
     ax.set_xlabel("time (ms)")
@@ -152,13 +152,17 @@ def population_rate(
         if not len(series.times):
             continue
         half = (series.times[1] - series.times[0]) / 2 if len(series.times) > 1 else bin_width / 2
+        filled = i == 1  # told apart by form as well as by colour; dashes would be lost in the steps
         ax.stairs(
             series.values[:, 0],
             np.append(series.times - half, series.times[-1] + half),
             color=own[name] if len(rates) > 1 or colors is not None else "black",
-            linestyle=appearance.LINES[i % len(appearance.LINES)],
-            linewidth=1.2,
-            baseline=None,
+            linestyle="-" if filled else appearance.LINES[max(i - 1, 0) % len(appearance.LINES)],
+            linewidth=0.0 if filled else 1.2,
+            fill=filled,
+            alpha=0.45 if filled else 1.0,
+            zorder=1 if filled else 2,
+            baseline=0.0 if filled else None,
             label=name or None,
         )
     if len(rates) > 1:

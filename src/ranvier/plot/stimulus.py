@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ranvier.network.spec import Population
 
-LINES_AT_MOST = 6  # different time courses; more are drawn as a band
+LINES_AT_MOST = 24  # different time courses; more are drawn as a band
 POINTS = 2000
 VALUES_AT_MOST = 5_000_000
 
@@ -51,12 +51,17 @@ def current_of(population: Population, name: str, seed: int, start: float, stop:
     return Series(times, values, np.arange(values.shape[1]), "neuron", "injected_current", unit)
 
 
+def distinct(series: Series) -> np.ndarray:
+    """The different time courses `[time, courses]` of a stimulus."""
+    return np.unique(series.values, axis=1) if series.values.shape[1] <= 5000 else series.values
+
+
 def draw_stimulus(
     ax: Axes, stimulus: Any, times: np.ndarray, *, color: str = "black", linestyle: str = "-", label: str | None = None
 ) -> Axes:
     """Draws a stimulus: each different time course once, or where there are many, their range and mean."""
     series = _as_series(stimulus, times)
-    courses = np.unique(series.values, axis=1) if series.values.shape[1] <= 5000 else series.values
+    courses = distinct(series)
     if 0 < courses.shape[1] <= LINES_AT_MOST:
         for i in range(courses.shape[1]):
             ax.plot(
@@ -64,7 +69,7 @@ def draw_stimulus(
                 courses[:, i],
                 color=color,
                 linestyle=linestyle,
-                linewidth=1.0,
+                linewidth=1.0 if courses.shape[1] < 7 else 0.5,
                 label=label if i == courses.shape[1] - 1 else None,
             )
     elif courses.size:

@@ -49,7 +49,7 @@ def connectivity(what: Any, *, seed: int = 0, ax: Axes | None = None) -> Axes:
             if len(what.targets) > 1:
                 _side(ax, net.name_of(target), before, target.n, "black")
             before += target.n
-        ax.set_title(net.name_of(what) + f": {len(edges)} connections", loc="left")
+        ax.set_title(net.name_of(what) + f": {len(edges)} connections", loc="left", fontsize=ax.yaxis.label.get_fontsize())
         return ax
     if hasattr(what, "tocoo"):
         sparse = what.tocoo()
@@ -155,15 +155,15 @@ def _weights(ax: Axes, matrix: np.ndarray) -> Axes:
         vmin=-largest if signed else 0.0,
         vmax=largest,
     )
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05)
-    bar.set_label("weight")
-    bar.outline.set_visible(False)
+    appearance.add_colour_bar(ax, image, "weight")
     return _frame(ax)
 
 
 def _frame(ax: Axes) -> Axes:
     for side in ax.spines.values():
         side.set_visible(True)
+    appearance.whole_numbers(ax.xaxis)
+    appearance.whole_numbers(ax.yaxis)
     ax.set_xlabel("presynaptic neuron")
     ax.set_ylabel("postsynaptic neuron")
     return ax
