@@ -17,7 +17,7 @@ class LeakyIntegrateAndFire(NeuronModel):
         >>> import ranvier as rv
         >>> run = rv.simulate(LeakyIntegrateAndFire(refractory=2.0), current=300.0, duration=100.0, dt=0.1)
         >>> run.spikes.times[:3].round(1)
-        array([ 8.1, 18.2, 28.3])
+        array([ 8.1, 18.3, 28.5])
     """
 
     equations = """capacitance * dV/dt = -leak * (V - rest) + I_input
