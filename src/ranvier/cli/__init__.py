@@ -1,0 +1,71 @@
+"""The `ranvier` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+INTEGRATORS_HELP = "rk4 (the default), exponential-euler, euler, heun, midpoint"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: the arguments; when left out the process's own. Only then, when
+            the process is the command's, JAX's persistent compilation cache is turned on.
+
+    Returns:
+        0; 1 where a run could not be done; 2 where the command was not understood.
+    """
+    arguments = _parser().parse_args(argv)
+    if not arguments.command:
+        _parser().print_help()
+        return 2
+    from ranvier.errors import RanvierError
+
+    try:
+        if arguments.command == "models":
+            from ranvier.cli.models import show
+
+            show()
+        else:
+            if argv is None:
+                from ranvier.cli.cache import turn_on
+
+                turn_on()
+            from ranvier.cli.run import run
+
+            run(arguments)
+    except RanvierError as error:
+        print(f"ranvier: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ranvier: interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ranvier", description="Simulates networks of biological neurons.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("models", help="list the ready-made models")
+    run = commands.add_parser(
+        "run",
+        help="run a ready-made model or a file",
+        description="Runs a ready-made model, or a Python file that defines `network`. "
+        "It leaves a folder with spikes, traces, pictures and a report.",
+        epilog="A file defines `network` (a network, population or neuron model) and `duration` (ms); it may define dt, record, "
+        "integrator, current, initial, seed and precision. The options here come before what it says.",
+    )
+    run.add_argument("what", metavar="NAME|FILE.py", help="a model that `ranvier models` lists, such as locust, or a file")
+    run.add_argument("--duration", type=float, metavar="MS", help="how long (ms)")
+    run.add_argument("--dt", type=float, metavar="MS", help="the time step (ms)")
+    run.add_argument("--integrator", metavar="NAME", help=INTEGRATORS_HELP)
+    run.add_argument("--seed", type=int, metavar="N", help="the whole number that everything random comes from (default 0)")
+    run.add_argument("--out", metavar="FOLDER", help="where the results go (default results/NAME-seedN)")
+    run.add_argument("--precision", choices=("double", "single"), help="of the numbers (default double)")
+    run.add_argument("--no-gaba", action="store_true", help="leave the inhibition out (antennal lobe)")
+    run.add_argument("--no-plots", action="store_true", help="draw no pictures")
+    return parser

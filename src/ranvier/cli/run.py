@@ -1,0 +1,227 @@
+"""`ranvier run`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ranvier.cli.folder import Folder, as_file_name
+from ranvier.cli.job import Job, job_of
+from ranvier.errors import SimulationDiverged
+from ranvier.simulate import simulate
+
+if TYPE_CHECKING:
+    from ranvier.result import Result
+
+DESCRIPTIONS = {
+    "spikes.csv": "every spike: time (ms, the start of its step), neuron within its population, population",
+    "parameters.json": "what ran, with which versions, seed and options, and how long it took",
+}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs what the command line asks for and leaves a folder of results.
+
+    Raises:
+        RanvierError: before anything runs where it can be known; after a run
+            that diverged, what it recorded is in the folder.
+    """
+    began = time.perf_counter()
+    job = job_of(arguments)
+    folder = Folder(arguments.out or Path("results") / f"{job.name}-seed{job.seed}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *rest: print(f"ranvier: {message}", file=sys.stderr)
+        try:
+            result = _simulate(job)
+        except SimulationDiverged as error:
+            if error.result is not None:
+                folder.begin(_parameters(job, error.result) | {"diverged_at_ms": error.time})
+                _write_data(error.result, folder)
+                raise SimulationDiverged(f"{error} It was written to {folder.path}.", error.result, error.time) from None
+            raise
+    folder.begin(_parameters(job, result))
+    traces = _write_data(result, folder)
+    drawing = time.perf_counter()
+    own = _own(job)
+    figures = [] if arguments.no_plots else _draw(result, folder, own)
+    drawing = time.perf_counter() - drawing
+    rows = _rows(job, result, own)
+    wall = time.perf_counter() - began
+    times = {
+        "compile_seconds": result.info["compile_seconds"],
+        "run_seconds": result.info["run_seconds"],
+        "pictures_seconds": drawing,
+        "wall_seconds": wall,
+    }
+    rows.append(
+        (
+            "wall time",
+            f"{times['run_seconds']:.2f} s of steps, {times['compile_seconds']:.2f} s of compiling, "
+            f"{drawing:.2f} s of pictures, {wall:.2f} s in all",
+        )
+    )
+    folder.note(**{key: round(value, 3) for key, value in times.items()})
+    if figures:
+        _report(job, result, folder, own, rows, figures, traces)
+    _print(rows, folder)
+
+
+def _simulate(job: Job) -> Result:
+    options: dict[str, Any] = {"current": job.current} if job.current is not None else {}
+    if job.initial is not None:
+        options["initial"] = job.initial
+    return simulate(
+        job.network,
+        duration=job.duration,
+        dt=job.dt,
+        integrator=job.integrator,
+        record=job.record,
+        seed=job.seed,
+        precision=job.precision,
+        progress=True,
+        **options,
+    )
+
+
+def _own(job: Job) -> Any:
+    """The module with a ready-made model's own pictures and words, or None."""
+    if job.model == "antennal_lobe":
+        from ranvier.cli import antennal_lobe
+
+        return antennal_lobe
+    return None
+
+
+# -- what is written --------------------------------------------------------------------------------
+
+
+def _parameters(job: Job, result: Result) -> dict[str, Any]:
+    info = result.info
+    populations = {name: {"neurons": p.n, "model": repr(p.model)} for name, p in result.network.populations.items()}
+    projections = {name: {"synapse": repr(p.synapse)} for name, p in result.network.projections.items()}
+    return {
+        "name": job.name,
+        "model": job.model,
+        "source": job.source,
+        "options": [f"--{option}" for option in job.options],
+        "duration_ms": result.spikes.stop - result.spikes.start,
+        **{key: info[key] for key in ("dt", "integrator", "seed", "precision", "device", "versions")},
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "spikes": len(result.spikes),
+        "populations": populations,
+        "projections": projections,
+    }
+
+
+def _write_data(result: Result, folder: Folder) -> list[tuple[str, str]]:
+    """Spikes as CSV and what was recorded as NetCDF; the file of each with what is in it."""
+    _write_spikes(result, folder.file("spikes.csv"))
+    written = []
+    for part in result:
+        for i, names in enumerate(_by_schedule(result[part])):
+            file = f"traces-{as_file_name(part)}{f'-{i + 1}' if i else ''}.nc"
+            import xarray
+
+            arrays = {name: result[part][name] for name in names}
+            dataset = xarray.Dataset(arrays, attrs={"part": part, "title": f"{part}, recorded by Ranvier"})
+            dataset.to_netcdf(folder.file(file), engine="scipy")
+            written.append((file, f"{', '.join(names)} of {part}: NetCDF, for xarray, MATLAB, R and others"))
+    return written
+
+
+def _write_spikes(result: Result, path: Path) -> None:
+    """As `Spikes.to_csv`, without the half second that importing pandas takes."""
+    spikes = result.spikes
+    names = list(spikes.populations)
+    firsts = np.array([spikes.populations[name][0] for name in names])
+    which = np.searchsorted(firsts, spikes.neurons, side="right") - 1
+    digits = max(0, int(np.ceil(-np.log10(spikes.dt))) + 6)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        file.write("time,neuron,population\n")
+        file.writelines(
+            f"{float(f'{t:.{digits}f}')!r},{n},{names[p]}\n"
+            for t, n, p in zip(spikes.times, spikes.neurons - firsts[which], which, strict=True)
+        )
+
+
+def _by_schedule(part: Any) -> list[list[str]]:
+    """The recorded variables that share times and neurons, together: one file each."""
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    for name in part.variables:
+        record = part._records[name]
+        groups.setdefault((record.label, record.times.tobytes(), record.neurons.tobytes()), []).append(name)
+    return list(groups.values())
+
+
+def _draw(result: Result, folder: Folder, own: Any) -> list[tuple[str, str, Path]]:
+    from ranvier.cli.figures import general, save
+
+    drawn = []
+    for picture in own.pictures(result) if own else general(result):
+        path = folder.file(picture.name)
+        save(picture, path)
+        drawn.append((picture.heading, picture.caption, path))
+    return drawn
+
+
+def _rows(job: Job, result: Result, own: Any) -> list[tuple[str, str]]:
+    spikes = result.spikes
+    span = spikes.stop - spikes.start
+    rows = [("simulated", f"{span:g} ms of {spikes.n} neurons"), ("spikes", f"{len(spikes)}")]
+    for name, population in result.network.populations.items():
+        count = len(result[name].spikes)
+        rate = count / population.n / span * 1000 if population.n and span > 0 else 0.0
+        rows.append((f"mean rate of {name}", f"{rate:.2f} Hz ({count} spikes of {population.n} neurons)"))
+    return rows + (own.table(result) if own else [])
+
+
+def _report(
+    job: Job,
+    result: Result,
+    folder: Folder,
+    own: Any,
+    rows: list[tuple[str, str]],
+    figures: list[tuple[str, str, Path]],
+    traces: list[tuple[str, str]],
+) -> None:
+    from ranvier.cli import report
+
+    info = result.info
+    parameters = [
+        ("duration", f"{result.spikes.stop - result.spikes.start:g} ms"),
+        ("step", f"{info['dt']:g} ms"),
+        ("integrator", info["integrator"]),
+        ("seed", str(info["seed"])),
+        ("precision", info["precision"]),
+        ("options", " ".join(f"--{option}" for option in job.options) or "none"),
+        ("device", info["device"]),
+        ("versions", ", ".join(f"{name} {version}" for name, version in info["versions"].items())),
+        *((f"population {name}", f"{p.n} × {p.model!r}") for name, p in result.network.populations.items()),
+        *((f"projection {name}", repr(p.synapse)) for name, p in result.network.projections.items()),
+    ]
+    path = folder.file("report.html")
+    report.write(
+        path,
+        title=job.title,
+        source=job.source,
+        words=own.words(result) if own else [],
+        summary=rows,
+        figures=figures,
+        parameters=parameters,
+        files=[*DESCRIPTIONS.items(), *traces],
+    )
+
+
+def _print(rows: list[tuple[str, str]], folder: Folder) -> None:
+    rows = [*rows, ("folder", str(folder.path))]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:{width}}  {value}")
