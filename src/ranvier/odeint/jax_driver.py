@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier.odeint import march
 from ranvier.errors import SimulationDiverged
+from ranvier.odeint import march
 from ranvier.odeint.problem import NOISE, Equations, Problem, optional
 from ranvier.odeint.progress import Bar
 from ranvier.odeint.recipe import Recipe
@@ -26,6 +26,11 @@ LONG = 1e6
 
 def array_library() -> Any:
     return jnp
+
+
+def outside_the_trace(function: Any) -> Any:
+    """The function: in a trace of this library Python runs as it is."""
+    return function
 
 
 def floating(leaf: jax.Array) -> jax.Array:
@@ -71,7 +76,7 @@ class Loop:
         return jax.tree.map(lambda rows, value: rows.at[row].set(value), buffer, self.saved(state, point))
 
     def begin(self) -> tuple[Any, int]:
-        y0 = jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), self.problem.y0)  # not weakly typed
+        y0 = self.problem.y0
         equations = JaxEquations(self.problem, jnp, self.problem.args)
         memory = self.problem.integrator.init(equations, y0, self.problem.times[0])  # type: ignore[union-attr]
         first = jax.tree.map(jnp.asarray, self.saved(y0, 0))
@@ -121,7 +126,12 @@ def _numbers(problem: Problem, recipe: Recipe) -> tuple[Any, ...]:
         lengths = jnp.diff(times)
     seed = problem.seed
     words = np.array(Key(seed).seed_words, np.uint32) if isinstance(seed, int) else jnp.stack([seed.astype(jnp.uint32), jnp.uint32(0)])
-    return problem.y0, times, lengths, recipe.values(problem), words
+    return jax.tree.map(_strong, problem.y0), times, lengths, recipe.values(problem), words
+
+
+def _strong(x: jax.Array) -> jax.Array:
+    """An array that is not weakly typed, as `jnp.full(2, 1.0)` is: it would be compiled for anew."""
+    return jax.lax.convert_element_type(x, x.dtype) if getattr(x, "weak_type", False) else x
 
 
 def integrate(problem: Problem) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.integrators.base import Integrator
+from ranvier.odeint import tree
 from ranvier.odeint.adaptive import Adaptive
 from ranvier.odeint.event import Event
 from ranvier.random import Key
@@ -127,7 +128,7 @@ class Problem:
     @property
     def real(self) -> str:
         """The name of the dtype of times and steps."""
-        return real_name(jax.tree.leaves(self.y0)[0].dtype)
+        return real_name(tree.leaves(self.y0)[0].dtype)
 
     def checked(self, result: Any, state: Any, what: str) -> Any:
         """`result`, which must be shaped like the state and of its dtype and library.
@@ -147,8 +148,7 @@ class Problem:
             raise ParameterError(
                 f"{what} returned the structure {given}, but the state is {expected}: return the same keys in the same kinds."
             )
-        for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(result), strict=True):
-            name = "".join(map(str, path))
+        for (name, old), new in zip(tree.named(state), tree.leaves(result), strict=True):
             if library_of(new) is None and old.shape == () and isinstance(new, np.generic) and self.library == "numpy":
                 new = np.asarray(new)
             if library_of(new) != self.library:

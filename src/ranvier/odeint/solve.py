@@ -14,6 +14,7 @@ import numpy as np
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.integrators.base import Integrator
 from ranvier.integrators.runge_kutta import RungeKutta4
+from ranvier.odeint import tree
 from ranvier.odeint.adaptive import Adaptive
 from ranvier.odeint.event import Event
 from ranvier.odeint.problem import LIBRARIES, Problem, called, dtype_name, library_of, real_name
@@ -78,6 +79,28 @@ def odeint(
     integrator = RungeKutta4() if integrator is None else integrator
     y0, library = _state(y0)
     driver = importlib.import_module(f"ranvier.odeint.{library}_driver")
+    problem = driver.outside_the_trace(_checked)(
+        driver, library, f, y0, t, integrator, args, diffusion, seed, events, save, save_every, progress
+    )
+    return driver.integrate_adaptively(problem) if isinstance(integrator, Adaptive) else driver.integrate(problem)
+
+
+def _checked(
+    driver: Any,
+    library: str,
+    f: Any,
+    y0: Any,
+    t: Any,
+    integrator: Any,
+    args: Any,
+    diffusion: Any,
+    seed: Any,
+    events: Any,
+    save: Any,
+    save_every: Any,
+    progress: bool | None,
+) -> Problem:
+    """The problem, or an error that says what cannot be used."""
     y0 = _floating(y0, driver, library)
     problem = Problem(
         f=_callable(f, "f"),
@@ -94,9 +117,7 @@ def odeint(
         library=library,
     )
     _supported(problem, driver)
-    if isinstance(integrator, Adaptive):
-        return driver.integrate_adaptively(problem)
-    return driver.integrate(problem)
+    return problem
 
 
 def _state(y0: Any) -> tuple[Any, str]:
@@ -105,12 +126,12 @@ def _state(y0: Any) -> tuple[Any, str]:
         y0 = np.asarray(y0)
     elif isinstance(y0, list) and y0 and all(isinstance(v, numbers.Number) for v in y0):
         y0 = np.asarray(y0)  # as PSST's own calls pass it
-    leaves = jax.tree_util.tree_leaves_with_path(y0)
+    leaves = tree.named(y0)
     if not leaves:
         raise ParameterError(f"y0 is {y0!r}, which holds no array. Pass an array, or a dict or tuple of arrays.")
     libraries = {}
-    for path, leaf in leaves:
-        name = "y0" + "".join(map(str, path))
+    for place, leaf in leaves:
+        name = "y0" + place
         library = library_of(leaf)
         if library is None:
             hint = "np.array(…) makes it one" if isinstance(leaf, numbers.Number | np.generic | list) else "convert it to one of these"
@@ -128,20 +149,20 @@ def _floating(y0: Any, driver: Any, library: str) -> Any:
     """`y0` with integers converted (which it says), all of one precision."""
     converted = []
 
-    def convert(path: Any, leaf: Any) -> Any:
+    def convert(place: str, leaf: Any) -> Any:
         name = dtype_name(leaf.dtype)
         if "float" in name or "complex" in name:
             return leaf
-        if not (name.startswith(("int", "uint")) or name.startswith("bool")):
-            raise ParameterError(f"y0{''.join(map(str, path))} is {called(leaf)}, but a state is a number: use a floating dtype.")
+        if not name.startswith(("int", "uint", "bool")):
+            raise ParameterError(f"y0{place} is {called(leaf)}, but a state is a number: use a floating dtype.")
         leaf = driver.floating(leaf)
-        converted.append(f"y0{''.join(map(str, path))} was {name} and is now {dtype_name(leaf.dtype)}")
+        converted.append(f"y0{place} was {name} and is now {dtype_name(leaf.dtype)}")
         return leaf
 
-    y0 = jax.tree_util.tree_map_with_path(convert, y0)
+    y0 = tree.map_named(convert, y0)
     if converted:
         warnings.warn(f"{'; '.join(converted)}. Write 1.0 instead of 1, or give a floating dtype, to say so yourself.", stacklevel=3)
-    names = {real_name(leaf.dtype) for leaf in jax.tree.leaves(y0)}
+    names = {real_name(leaf.dtype) for leaf in tree.leaves(y0)}
     if len(names) > 1:
         raise ParameterError(f"The arrays of y0 have different precisions ({', '.join(sorted(names))}). Convert them to one.")
     return y0
@@ -190,17 +211,17 @@ def _arguments(args: Any, library: str) -> tuple[Any, ...]:
     if not isinstance(args, tuple):
         raise ParameterError(f"args is {called(args)}, but it is a tuple, one entry an argument of f: write args=(value,).")
 
-    def clean(path: Any, leaf: Any) -> Any:
+    def clean(place: str, leaf: Any) -> Any:
         if isinstance(leaf, np.generic):
             return leaf.item()  # a NumPy scalar would raise float32 states to float64
         other = library_of(leaf)
         if other is not None and other != library:
             raise ParameterError(
-                f"args{''.join(map(str, path))} is {called(leaf)}, but y0 is of {LIBRARIES[library]}. Convert it to {LIBRARIES[library]}."
+                f"args{place} is {called(leaf)}, but y0 is of {LIBRARIES[library]}. Convert it to {LIBRARIES[library]}."
             )
         return leaf
 
-    return jax.tree_util.tree_map_with_path(clean, args)
+    return tree.map_named(clean, args)
 
 
 def _callable(f: Any, what: str) -> Any:

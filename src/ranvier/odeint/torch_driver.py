@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 import torch
 
 from ranvier.errors import SimulationDiverged, UnsupportedError
+from ranvier.odeint import tree
 from ranvier.odeint.problem import NOISE, Equations, Problem, optional
 from ranvier.odeint.progress import Bar
 from ranvier.random import Key
@@ -18,6 +18,11 @@ OFFERS = ("interval", "rate", "diffusion", "normal")
 
 def array_library() -> Any:
     return torch
+
+
+def outside_the_trace(function: Any) -> Any:
+    """The function, run as it is where `torch.compile` compiles what calls it."""
+    return torch.compiler.disable(function)
 
 
 def floating(leaf: torch.Tensor) -> torch.Tensor:
@@ -52,19 +57,25 @@ class Rows:
         return torch.stack(self.list) if self.tensor is None else self.tensor
 
 
+@torch.compiler.disable
+def grid(problem: Problem) -> tuple[tuple[torch.Tensor, ...], list[float]]:
+    """The times, and the lengths of the steps."""
+    like = tree.leaves(problem.y0)[0]
+    times = torch.tensor(problem.times, dtype=getattr(torch, problem.real), device=like.device)
+    # Lengths are numbers, not tensors: they take the precision of what they multiply.
+    return times.unbind(), np.diff(problem.times).tolist()
+
+
 def integrate(problem: Problem) -> Any:
     """Every point that is kept, by a fixed-step method."""
-    like = jax.tree.leaves(problem.y0)[0]
-    dtype = getattr(torch, problem.real)
-    lengths = np.diff(problem.times).tolist()  # numbers, not tensors: they take the precision of what they multiply
-    times = torch.tensor(problem.times, dtype=dtype, device=like.device).unbind()
+    times, lengths = grid(problem)
     equations = Equations(problem, torch, problem.args)
     state, memory = problem.y0, problem.integrator.init(equations, problem.y0, times[0])  # type: ignore[union-attr]
-    first, structure = jax.tree.flatten(equations.saved(state, times[0]))
+    first, rebuilt = tree.flatten(equations.saved(state, times[0]))
     kept = [Rows(problem.rows) for _ in first]
 
     def keep(row: int, state: Any, t: Any) -> None:
-        for rows, value in zip(kept, jax.tree.leaves(equations.saved(state, t)), strict=True):
+        for rows, value in zip(kept, tree.leaves(equations.saved(state, t)), strict=True):
             rows.keep(row, value)
 
     keep(0, state, times[0])
@@ -79,7 +90,7 @@ def integrate(problem: Problem) -> Any:
                 keep((k + 1) // problem.save_every, state, times[k + 1])
             if bar.active:
                 bar.update(k + 1)
-    return jax.tree.unflatten(structure, [rows.result() for rows in kept])
+    return rebuilt([rows.result() for rows in kept])
 
 
 def integrate_adaptively(problem: Problem) -> Any:
@@ -89,12 +100,12 @@ def integrate_adaptively(problem: Problem) -> Any:
     if method.stiff:
         raise UnsupportedError("torchdiffeq has no solver for stiff equations. Use NumPy or JAX arrays with Adaptive(stiff=True).")
     distinct, which = problem.distinct_times
-    leaves, structure = jax.tree.flatten(problem.y0)
+    leaves, rebuilt = tree.flatten(problem.y0)
     equations = Equations(problem, torch, problem.args)
     times = torch.tensor(distinct, dtype=getattr(torch, problem.real), device=leaves[0].device)
 
     def rate(t: Any, leaves: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(jax.tree.leaves(equations.rate(jax.tree.unflatten(structure, leaves), t)))
+        return tuple(tree.leaves(equations.rate(rebuilt(leaves), t)))
 
     if len(times) == 1:
         points = [leaf[None] for leaf in leaves]
@@ -105,5 +116,5 @@ def integrate_adaptively(problem: Problem) -> Any:
             )
         except AssertionError as error:  # how torchdiffeq says that it gave up
             raise SimulationDiverged(f"torchdiffeq gave up: {error}. Looser tolerances or more Adaptive.max_steps may help.") from error
-    kept = [equations.saved(jax.tree.unflatten(structure, [p[i] for p in points]), times[i]) for i in which.tolist()]
+    kept = [equations.saved(rebuilt([p[i] for p in points]), times[i]) for i in which.tolist()]
     return jax.tree.map(lambda *rows: torch.stack(rows), *kept)
