@@ -8,6 +8,7 @@ and the initial state.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import warnings
 from collections.abc import Iterable, Mapping
@@ -143,9 +144,10 @@ def _initial_values(given: Mapping[str, Any], state: dict[str, Any], n: int, key
     return values
 
 
-def _evaluated(function: Any, model: Model) -> Any:
-    """A model's initial state. Compiled as one: its operations one by one would take a second."""
-    return jax.jit(function)(model)
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _initial_state(model: NeuronModel | SynapseModel, n: int, key: Key) -> dict[str, Any]:
+    """A model's initial state. Compiled as one, and once: its operations one by one would take a second."""
+    return model.initial_state(n, key)
 
 
 def _check_variable_names(model: Any, derivatives: Any, state: Mapping[str, Any], what: str) -> tuple[str, ...]:
@@ -160,7 +162,7 @@ def _check_variable_names(model: Any, derivatives: Any, state: Mapping[str, Any]
 def _build_population(name: str, population: Population, first: int, key: Key, dt: float) -> tuple[PopulationPlan, dict[str, Any], dict[str, Any]]:
     n = population.n
     model = drawn(population.model, key, name, {"neuron": (n, "neuron")}, population.model.input_unit)
-    start = _evaluated(lambda m: m.initial_state(n, key.child("model")), model)
+    start = _initial_state(model, n, key.child("model"))
     given = dict(population.initial)
     last_spike = given.pop("last_spike", -math.inf)
     values = _initial_values(given, start, n, key, name, "neuron", model.unit_of)
@@ -292,7 +294,7 @@ def _build_projection(
         )
     if synapse.event_driven and synapse.emits and site == "edge":
         raise UnsupportedError(f"{name}: {type(synapse).__name__} notes presynaptic spikes on its own, which is not supported at the site 'edge'.")
-    start = _evaluated(lambda s: s.initial_state(states, key.child("model")), synapse)
+    start = _initial_state(synapse, states, key.child("model"))
     values = _initial_values(projection.initial, start, states, key, name, "state", lambda v: synapse.variable_units.get(v, "1"))
 
     pre = None
