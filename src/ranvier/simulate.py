@@ -293,7 +293,8 @@ class _Run:
     def execute(self, progress: ProgressCallback | None) -> Result:
         sizes = [[c.values.shape[1] for c in group] for group in self.columns.values()]
         state, buffers = self.state, loop.new_buffers(self.program, sizes)
-        arguments = (self.built.constants, self.subsets, state, buffers, np.int64(0), tuple(np.int64(0) for _ in self.program.groups))
+        constants = loop.Constants(self.built.constants)
+        arguments = (constants, self.subsets, state, buffers, np.int64(0), tuple(np.int64(0) for _ in self.program.groups))
         step, fresh = loop.compiled(self.program, arguments)
         self.compile_seconds = step.seconds if fresh else 0.0
         self.spike_steps: list[np.ndarray] = []
@@ -302,13 +303,13 @@ class _Run:
         began = time.perf_counter()
         self.began = began
         if self.k1 == self.k0:  # nothing to do but record the initial state
-            state, buffers, _ = step(self.built.constants, self.subsets, state, buffers, np.int64(k), self._first_rows(k))
+            state, buffers, _ = step(constants, self.subsets, state, buffers, np.int64(k), self._first_rows(k))
             self._drain(buffers, k, k, 0)
         while k < self.k1:
             safe = jax.tree.map(np.array, state)
             stop = min(self.k1, k + length)
             called = time.perf_counter()
-            state, buffers, spikes = step(self.built.constants, self.subsets, state, buffers, np.int64(stop), self._first_rows(k))
+            state, buffers, spikes = step(constants, self.subsets, state, buffers, np.int64(stop), self._first_rows(k))
             reached = int(state.step)
             seconds = time.perf_counter() - called
             bad = self._bad(state)
@@ -359,7 +360,7 @@ class _Run:
 
         def advance(state: SimulationState, stop: int) -> Any:
             fresh = loop.new_buffers(self.program, sizes)
-            return step(self.built.constants, self.subsets, jax.tree.map(np.array, state), fresh, np.int64(stop), self._first_rows(int(state.step)))
+            return step(loop.Constants(self.built.constants), self.subsets, jax.tree.map(np.array, state), fresh, np.int64(stop), self._first_rows(int(state.step)))
 
         good, last = safe, int(advance(safe, self.k1 if False else int(safe.step) + self.steps_per_call)[0].step)
         while last - int(good.step) > 1:

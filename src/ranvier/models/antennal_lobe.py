@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -154,7 +155,7 @@ def _published_odor() -> Stimulus:
 
 def _initial(model: Any, n: int, key: Key) -> dict[str, Any]:
     """PSST's start: V at −70 mV, gates closed, calcium at rest, all with 1 % of noise."""
-    state = {name: 0.0 for name in model.initial_state(1, key)}
+    state = dict.fromkeys(jax.eval_shape(lambda: model.initial_state(1, key)), 0.0)
     state["V"] = -70.0
     if "calcium.concentration" in state:
         state["calcium.concentration"] = 2.4e-4

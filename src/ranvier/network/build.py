@@ -339,6 +339,27 @@ def _build_projection(
     return plan, constants, state, edges
 
 
+def _cast_stimulus(given: Any, stimulus: Any, unit: str, shared: dict[tuple[int, str], Any]) -> Any:
+    """The stimulus in double precision, whatever the run's: its times need it.
+
+    A part that the user gave to several populations, with nothing in it that
+    is one a neuron, stays one and the same in all of them.
+    """
+    if (id(given), unit) in shared:
+        return shared[id(given), unit]
+    copy = object.__new__(type(stimulus))
+    for field in dataclasses.fields(stimulus):
+        value = getattr(stimulus, field.name)
+        if "component" in field.metadata:
+            value = _cast_stimulus(getattr(given, field.name), value, unit, shared)
+        elif "parameter" in field.metadata:
+            value = np.asarray(value, np.float64)
+        object.__setattr__(copy, field.name, value)
+    if all(info.per == "sample" or np.ndim(value) == 0 for _, info, value in parameters(stimulus)):
+        shared[id(given), unit] = copy
+    return copy
+
+
 def _cast_but_times(values: dict[str, np.ndarray], synapse: SynapseModel, dtype: str) -> dict[str, np.ndarray]:
     return {name: x if synapse.variable_units.get(name) == "ms" else x.astype(dtype) for name, x in values.items()}
 
@@ -364,10 +385,12 @@ def build(net: Network, *, dt: float, seed: int, dtype: str) -> Built:
         states[name] = its_state
 
     cast = lambda tree: jax.tree.map(lambda x: np.asarray(x, dtype), tree)
-    for its_constants in constants["populations"].values():
+    shared: dict[tuple[int, str], Any] = {}
+    for name, its_constants in constants["populations"].items():
         its_constants["model"] = cast(its_constants["model"])
-        if "stimulus" in its_constants:  # times stay in double precision
-            its_constants["stimulus"] = jax.tree.map(lambda x: np.asarray(x, np.float64), its_constants["stimulus"])
+        if "stimulus" in its_constants:
+            given = net.populations[name]
+            its_constants["stimulus"] = _cast_stimulus(given.current, its_constants["stimulus"], given.model.input_unit, shared)
     for its_constants in constants["projections"].values():
         its_constants["synapse"] = cast(its_constants["synapse"])
     constants["dt"] = np.float64(dt)

@@ -53,6 +53,34 @@ class Program:
     packed: bool
 
 
+@jax.tree_util.register_pytree_node_class
+class Constants:
+    """The constants of a network with what is shared among its parts passed once.
+
+    A stimulus that drives two populations is then one to XLA, which computes
+    it once a stage, not twice.
+    """
+
+    def __init__(self, tree: Any):
+        leaves, self._structure = jax.tree.flatten(tree)
+        unique = {id(leaf): leaf for leaf in leaves}
+        position = {key: i for i, key in enumerate(unique)}
+        self._leaves = list(unique.values())
+        self._where = tuple(position[id(leaf)] for leaf in leaves)
+
+    def tree(self) -> Any:
+        return jax.tree.unflatten(self._structure, [self._leaves[i] for i in self._where])
+
+    def tree_flatten(self) -> Any:
+        return self._leaves, (self._structure, self._where)
+
+    @classmethod
+    def tree_unflatten(cls, aux: Any, leaves: Any) -> Any:
+        self = object.__new__(cls)
+        self._leaves, (self._structure, self._where) = list(leaves), aux
+        return self
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Carry:
@@ -76,13 +104,14 @@ def new_buffers(program: Program, sizes: list[list[int]]) -> tuple[Any, Any, tup
 
 def _run(
     program: Program,
-    constants: dict[str, Any],
+    constants: Constants,
     subsets: Any,
     state: SimulationState,
     buffers: Any,
     k1: jax.Array,
     first_rows: tuple[jax.Array, ...],
 ) -> tuple[SimulationState, Any, jax.Array]:
+    constants = constants.tree()
     stepper = Stepper(program.plan, constants, program.integrator, program.packed)
     n = program.plan.n
 
@@ -120,9 +149,8 @@ def _run(
 
     def one_step(carry: Carry) -> Carry:
         k = carry.state.step
-        state, spiked = stepper.step(carry.state)
+        state, flags = stepper.step(carry.state)
         with jax.named_scope("compact spikes"):
-            flags = jnp.concatenate([spiked[p.name] for p in program.plan.populations])
             steps, neurons, spikes = compact_spikes(flags, k, carry.spike_steps, carry.spike_neurons, carry.spikes)
         return Carry(state, steps, neurons, spikes, carry.ended, carry.records)
 

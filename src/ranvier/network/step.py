@@ -28,7 +28,8 @@ class StepState:
     step: jax.Array
     moving: Any
     fixed: Variables
-    last_spike: dict[str, jax.Array]
+    last_spike: jax.Array
+    """of all populations one after the other, `[neurons]`: one operation for all"""
     in_flight: dict[str, jax.Array]
     memory: Any
 
@@ -43,7 +44,11 @@ class Stepper:
     packed: bool
 
     def system(self, state: StepState) -> NetworkSystem:
-        return NetworkSystem(self.plan, self.constants, state.fixed, state.last_spike, self.packed)
+        return NetworkSystem(self.plan, self.constants, state.fixed, self._split(state.last_spike), self.packed)
+
+    def _split(self, of_all: jax.Array) -> dict[str, jax.Array]:
+        """What is laid out for all populations one after the other, for each."""
+        return {p.name: of_all[p.first : p.first + p.n] for p in self.plan.populations}
 
     def enter(self, state: SimulationState) -> StepState:
         moving: Variables = {}
@@ -52,7 +57,8 @@ class Stepper:
             for variable, x in values.items():
                 (moving if variable in p.moving else fixed).setdefault(p.name, {})[variable] = x
         system = NetworkSystem(self.plan, self.constants, fixed, state.last_spike, self.packed)
-        return StepState(state.step, system.pack(moving), fixed, state.last_spike, state.in_flight, state.memory)
+        last_spike = jnp.concatenate([state.last_spike[p.name] for p in self.plan.populations])
+        return StepState(state.step, system.pack(moving), fixed, last_spike, state.in_flight, state.memory)
 
     def leave(self, state: StepState) -> SimulationState:
         variables = self.variables(state)
@@ -60,7 +66,7 @@ class Stepper:
             step=state.step,
             neurons={p.name: {v: variables[p.name][v] for v in p.variables} for p in self.plan.populations},
             synapses={p.name: {v: variables[p.name][v] for v in p.variables} for p in self.plan.projections},
-            last_spike=state.last_spike,
+            last_spike=self._split(state.last_spike),
             in_flight=state.in_flight,
             memory=state.memory,
         )
@@ -69,8 +75,8 @@ class Stepper:
         system = self.system(state)
         return system.complete(system.unpack(state.moving))
 
-    def step(self, state: StepState) -> tuple[StepState, dict[str, jax.Array]]:
-        """The state after one step, and which neurons of each population spiked in it."""
+    def step(self, state: StepState) -> tuple[StepState, jax.Array]:
+        """The state after one step, and which neurons spiked in it (all populations, one after the other)."""
         k = state.step
         # Rounded here: fused with what follows, k·dt would enter a multiply-add unrounded.
         t, t_next = optimization_barrier((k * self.constants["dt"], (k + 1) * self.constants["dt"]))
@@ -80,7 +86,7 @@ class Stepper:
         with jax.named_scope("integrate"):
             moving, memory = self.integrator.step(system, state.moving, state.memory, t, t_next)
         after = system.complete(system.unpack(moving))
-        refractory = {p.name: k <= state.last_spike[p.name] + self._model(p.name)["refractory"] for p in self.plan.populations if p.refractory}
+        refractory = {p.name: k <= system.last_spike[p.name] + self._model(p.name)["refractory"] for p in self.plan.populations if p.refractory}
         changed: Variables = {}
         with jax.named_scope("hold"):
             for name, waiting in refractory.items():
@@ -93,7 +99,8 @@ class Stepper:
             for p in self.plan.populations:
                 spikes = self._model(p.name)["model"].spiked(before[p.name], after[p.name])
                 spiked[p.name] = spikes & ~refractory[p.name] if p.name in refractory else spikes
-        last_spike = {name: jnp.where(spikes, k, state.last_spike[name]) for name, spikes in spiked.items()}
+            flags = jnp.concatenate([spiked[p.name] for p in self.plan.populations])
+            last_spike = jnp.where(flags, k, state.last_spike)
 
         in_flight = dict(state.in_flight)
         with jax.named_scope("deliver"):
@@ -109,7 +116,7 @@ class Stepper:
                         changed.setdefault(p.name, {})[variable] = jnp.asarray(value, self.plan.dtype)
 
         moving, fixed = self._merge(system, moving, state.fixed, changed)
-        return StepState(k + 1, moving, fixed, last_spike, in_flight, memory), spiked
+        return StepState(k + 1, moving, fixed, last_spike, in_flight, memory), flags
 
     def _model(self, population: str) -> dict[str, Any]:
         return self.constants["populations"][population]
