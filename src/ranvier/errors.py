@@ -50,7 +50,8 @@ class SimulationDiverged(RanvierError, ArithmeticError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence that offers the nearest known names, or lists them all."""
     names = sorted({str(k) for k in known})
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    lower = {n.lower(): n for n in names}  # "v" for "V" is a near miss
+    close = [lower[c] for c in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
     if close:
         return f"Did you mean {' or '.join(repr(c) for c in close)}?"
     if not names:

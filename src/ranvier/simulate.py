@@ -245,9 +245,9 @@ class _Run:
                 raise ParameterError(f"record takes rv.Record objects, not {entry!r}. Write rv.Record(population, 'V', every=0.1).")
             part, _ = self.net.find(entry.part)
             known = shapes.setdefault(part, _observable_shapes(self.built, part))
-            every = 1 if entry.every is None else int(in_steps(entry.every, self.dt, "every"))
-            if every < 1:
+            if entry.every is not None and entry.every < 0.999 * self.dt:
                 raise ParameterError(f"every = {entry.every:g} ms is shorter than dt = {self.dt:g} ms: nothing can be recorded that often.")
+            every = 1 if entry.every is None else int(in_steps(entry.every, self.dt, "every"))
             start = max(self.k0, -(-int(in_steps(entry.start, self.dt, "start")) // every) * every) if entry.start > 0 else -(-self.k0 // every) * every
             stop = min(self.k1, int(in_steps(entry.stop, self.dt, "stop"))) if np.isfinite(entry.stop) else self.k1
             rows = max(0, (stop - start) // every + 1)
@@ -304,7 +304,7 @@ class _Run:
         self.began = began
         if self.k1 == self.k0:  # nothing to do but record the initial state
             state, buffers, _ = step(constants, self.subsets, state, buffers, np.int64(k), self._first_rows(k))
-            self._drain(buffers, k, k, 0)
+            self._drain(buffers, k, k, 0, last=True)
         while k < self.k1:
             safe = jax.tree.map(np.array, state)
             stop = min(self.k1, k + length)
@@ -312,10 +312,9 @@ class _Run:
             state, buffers, spikes = step(constants, self.subsets, state, buffers, np.int64(stop), self._first_rows(k))
             reached = int(state.step)
             seconds = time.perf_counter() - called
-            bad = self._bad(state)
-            if bad:
-                self._diverged(step, safe, buffers, sizes)
-            self._drain(buffers, k, reached, int(spikes))
+            if self._bad(state):
+                self._diverged(step, safe, reached, sizes)
+            self._drain(buffers, k, reached, int(spikes), last=reached == self.k1)
             if progress is not None:
                 done, total = reached - self.k0, self.k1 - self.k0
                 progress(Progress(done * self.dt, total * self.dt, time.perf_counter() - began, (reached - k) / max(seconds, 1e-9)))
@@ -330,14 +329,13 @@ class _Run:
     def _first_rows(self, k: int) -> tuple[np.int64, ...]:
         return tuple(np.int64(-((group.start - k) // group.every) if k > group.start else 0) for group in self.program.groups)
 
-    def _drain(self, buffers: Any, k: int, reached: int, spikes: int) -> None:
+    def _drain(self, buffers: Any, k: int, reached: int, spikes: int, last: bool) -> None:
+        """Takes over the spikes and rows of the steps from `k` up to `reached`, whose own row is the next call's unless this is the last."""
         steps, neurons, records = buffers
         self.spike_steps.append(np.array(np.asarray(steps)[:spikes]))
         self.spike_neurons.append(np.array(np.asarray(neurons)[:spikes]))
         for (group, columns), arrays in zip(zip(self.program.groups, self.columns.values(), strict=True), records, strict=True):
-            # up to `reached`, whose own row belongs to the next call unless this is the last
-            end = reached + 1 if reached == self.k1 else reached
-            rows = group.due_before(end) - group.due_before(k)
+            rows = group.due_before(reached + 1 if last else reached) - group.due_before(k)
             for column, array in zip(columns, arrays, strict=True):
                 if rows > 0:
                     column.values[column.filled : column.filled + rows] = np.asarray(array)[:rows]
@@ -355,39 +353,38 @@ class _Run:
                     return part, variable, int(np.flatnonzero(wrong)[0])
         return None
 
-    def _diverged(self, step: loop.Compiled, safe: SimulationState, buffers: Any, sizes: list[list[int]]) -> None:
-        """Finds the first bad step by bisection from the last good state, and raises."""
+    def _diverged(self, step: loop.Compiled, good: SimulationState, bad_at: int, sizes: list[list[int]]) -> None:
+        """Finds the first bad step by bisection from the last good state, keeps what came before it, and raises."""
 
         def advance(state: SimulationState, stop: int) -> Any:
-            fresh = loop.new_buffers(self.program, sizes)
-            return step(loop.Constants(self.built.constants), self.subsets, jax.tree.map(np.array, state), fresh, np.int64(stop), self._first_rows(int(state.step)))
+            arguments = (loop.Constants(self.built.constants), self.subsets, jax.tree.map(np.array, state), loop.new_buffers(self.program, sizes))
+            return step(*arguments, np.int64(stop), self._first_rows(int(state.step)))
 
-        good, last = safe, int(advance(safe, self.k1 if False else int(safe.step) + self.steps_per_call)[0].step)
-        while last - int(good.step) > 1:
-            middle = (int(good.step) + last) // 2
-            state = jax.tree.map(np.array, advance(good, middle)[0])
+        while bad_at - int(good.step) > 1:
+            state, buffers, spikes = advance(good, (int(good.step) + bad_at) // 2)
             if self._bad(state):
-                last = int(state.step)
+                bad_at = int(state.step)
             else:
-                good = state
-        bad_state = advance(good, int(good.step) + 1)[0]
-        part, variable, index = self._bad(bad_state) or ("?", "?", 0)
-        # What was recorded up to the last good step is kept.
-        k = int(safe.step)
-        state, kept, spikes = advance(safe, int(good.step))
-        self._drain(kept, k, int(good.step), int(spikes))
+                self._drain(buffers, int(good.step), int(state.step), int(spikes), last=False)
+                good = jax.tree.map(np.array, state)
+        _, buffers, _ = advance(good, int(good.step))
+        self._drain(buffers, int(good.step), int(good.step), 0, last=True)
+        bad = advance(good, bad_at)[0]
         self.run_seconds = time.perf_counter() - self.began
-        value = np.asarray({**bad_state.neurons, **bad_state.synapses}[part][variable])[index]
-        moment = int(bad_state.step) * self.dt
-        what = "neuron" if part in bad_state.neurons else "state"
-        remedy = "Try a smaller dt" if isinstance(self.integrator, RungeKutta4) else "Try a smaller dt or rv.RungeKutta4()"
+        found = self._bad(bad)
+        assert found is not None
+        part, variable, index = found
+        value = np.asarray({**bad.neurons, **bad.synapses}[part][variable])[index]
+        moment = bad_at * self.dt
+        what = "neuron" if part in bad.neurons else "state"
+        remedy = "Try a smaller dt"
         if "rate_and_slope" not in self.integrator.needs:
             remedy += ", or rv.ExponentialEuler(), which stays stable at longer steps"
         raise SimulationDiverged(
             f"The run went wrong at t = {moment:g} ms: {variable} of {part}, {what} {index}, became {value:g} "
             f"(dt = {self.dt:g} ms, {type(self.integrator).__name__}). {remedy}; if that does not help, look at that {what}'s parameters "
             "and inputs. What was recorded until then is in the error's `result`.",
-            result=self._result(jax.tree.map(np.array, good), int(good.step)),
+            result=self._result(good, int(good.step)),
             time=moment,
         )
 
