@@ -32,6 +32,7 @@ class Job:
 
     name: str
     title: str
+    summary: str
     source: str
     model: str | None
     network: Any
@@ -97,7 +98,8 @@ def _of_model(arguments: argparse.Namespace, integrator: Integrator | None) -> J
     network = entry.network(seed, *switches)
     return Job(
         name="-".join((arguments.what.lower().replace("_", "-"), *switches)),
-        title=entry.summary,
+        title=entry.title,
+        summary=entry.summary,
         source=entry.source,
         model=entry.name,
         network=network,
@@ -138,7 +140,8 @@ def _of_file(arguments: argparse.Namespace, integrator: Integrator | None) -> Jo
         record = _potentials(network, dt)
     return Job(
         name=path.stem,
-        title=(defined.get("__doc__") or path.name).strip().splitlines()[0],
+        title=path.name,
+        summary=(defined.get("__doc__") or "").strip().partition("\n")[0],
         source="",
         model=None,
         network=network,

@@ -21,6 +21,7 @@ h1 {{ font-size: 1.6rem; line-height: 1.25; margin: 0 0 0.25rem; }}
 h2 {{ font-size: 1.15rem; margin: 2.25rem 0 0.5rem; }}
 p.source, figcaption {{ color: #555; }}
 table {{ border-collapse: collapse; }}
+td {{ overflow-wrap: anywhere; }}
 td, th {{ text-align: left; vertical-align: top; padding: 0.2rem 1.5rem 0.2rem 0; font-weight: normal; }}
 th {{ color: #555; white-space: nowrap; }}
 tr + tr > * {{ border-top: 1px solid #e5e5e5; }}

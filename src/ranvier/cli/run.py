@@ -105,8 +105,11 @@ def _own(job: Job) -> Any:
 
 def _parameters(job: Job, result: Result) -> dict[str, Any]:
     info = result.info
-    populations = {name: {"neurons": p.n, "model": repr(p.model)} for name, p in result.network.populations.items()}
-    projections = {name: {"synapse": repr(p.synapse)} for name, p in result.network.projections.items()}
+    populations = {
+        name: {"neurons": p.n, "model": repr(p.model), "current": None if p.current is None else repr(p.current)}
+        for name, p in result.network.populations.items()
+    }
+    projections = {name: {"synapse": repr(p.synapse), "weight": _short(p.weight)} for name, p in result.network.projections.items()}
     return {
         "name": job.name,
         "model": job.model,
@@ -195,6 +198,7 @@ def _report(
     from ranvier.cli import report
 
     info = result.info
+    populations = list(result.network.populations.items())
     parameters = [
         ("duration", f"{result.spikes.stop - result.spikes.start:g} ms"),
         ("step", f"{info['dt']:g} ms"),
@@ -204,20 +208,25 @@ def _report(
         ("options", " ".join(f"--{option}" for option in job.options) or "none"),
         ("device", info["device"]),
         ("versions", ", ".join(f"{name} {version}" for name, version in info["versions"].items())),
-        *((f"population {name}", f"{p.n} × {p.model!r}") for name, p in result.network.populations.items()),
-        *((f"projection {name}", repr(p.synapse)) for name, p in result.network.projections.items()),
+        *((f"population {name}", f"{p.n} × {p.model!r}") for name, p in populations),
+        *((f"current into {name}", repr(p.current)) for name, p in populations if p.current is not None),
+        *((f"projection {name}", f"{p.synapse!r}, weight {_short(p.weight)}") for name, p in result.network.projections.items()),
     ]
     path = folder.file("report.html")
     report.write(
         path,
-        title=job.title,
+        title=f"{job.title}, seed {job.seed}" + "".join(f", {option.replace('no-gaba', 'without GABA')}" for option in job.options),
         source=job.source,
-        words=own.words(result) if own else [],
+        words=[*([job.summary] if job.summary else []), *(own.words(result) if own else [])],
         summary=rows,
         figures=figures,
         parameters=parameters,
         files=[*DESCRIPTIONS.items(), *traces],
     )
+
+
+def _short(weight: Any) -> str:
+    return f"<{'×'.join(map(str, np.shape(weight)))} values>" if np.ndim(weight) else f"{weight}"
 
 
 def _print(rows: list[tuple[str, str]], folder: Folder) -> None:

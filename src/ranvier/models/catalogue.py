@@ -18,6 +18,7 @@ class ReadyMade:
 
     Attributes:
         name: what it is called, as in `ranvier.models`.
+        title: what its report is headed.
         summary: one line.
         make: makes the network; takes `seed` and what `switches` set.
         duration, dt: how long and in what steps (ms).
@@ -28,6 +29,7 @@ class ReadyMade:
     """
 
     name: str
+    title: str
     summary: str
     make: Callable[..., Network]
     duration: float
@@ -56,6 +58,7 @@ CATALOGUE: tuple[ReadyMade, ...] = (
     ReadyMade(
         name="antennal_lobe",
         aliases=("locust",),
+        title="The locust antennal lobe",
         summary="The locust antennal lobe: 90 projection and 30 local neurons smell an odor for half a second.",
         make=antennal_lobe,
         duration=1000.0,

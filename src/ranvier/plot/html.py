@@ -14,7 +14,7 @@ _STYLE = """<style>
 .ranvier-result { font-size: 0.9em; line-height: 1.5; }
 .ranvier-result header { border-bottom: 1px solid; padding-bottom: 4px; margin-bottom: 4px; }
 .ranvier-result summary { cursor: pointer; }
-.ranvier-result table { border-collapse: collapse; margin: 2px 0 8px 1.5em; }
+.ranvier-result table { border-collapse: collapse; font-size: inherit; margin: 2px 0 8px 1.5em; }
 .ranvier-result th, .ranvier-result td { text-align: left; padding: 1px 14px 1px 0; background: none; border: 0; }
 .ranvier-result th { font-weight: normal; opacity: 0.65; }
 .ranvier-result td.number { text-align: right; font-variant-numeric: tabular-nums; }

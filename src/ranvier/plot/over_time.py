@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STACK_AT_MOST = 50
+PIXELS_ACROSS = 2001
 LEAST_SPAN = {"mV": 2.0}
 RASTERISE_LINES_FROM = 200_000  # points
 
@@ -124,6 +125,15 @@ def _round_number(value: float) -> float:
     return float(max(f for f in (1, 2, 5) if f * power <= value * 1.0000001) * power)
 
 
+def _narrowed(values: np.ndarray) -> np.ndarray:
+    """Neighbouring times averaged where there are more than an image has pixels, so that none is left out."""
+    block = -(-len(values) // PIXELS_ACROSS)
+    if block <= 1:
+        return values
+    starts = np.arange(0, len(values), block)
+    return np.add.reduceat(values, starts, axis=0) / np.diff(np.append(starts, len(values)))[:, None]
+
+
 def heat_map(
     values: Any,
     *,
@@ -155,15 +165,18 @@ def heat_map(
     """
     series = as_series(values, time, neurons)
     ax = appearance.axes_of(ax, height=3.0)
+    ax.set_xlabel(series.time_label)
+    ax.set_ylabel(series.one)
+    if not series.values.size:
+        return ax
     times, n = series.times, series.values.shape[1]
     half = (times[1] - times[0]) / 2 if len(times) > 1 else 0.5
     image = ax.imshow(
-        series.values.T,
+        _narrowed(series.values).T,
         aspect="auto",
         origin="lower",
-        interpolation="nearest" if n * len(times) < 1000 else "antialiased",
-        interpolation_stage="data",
-        extent=(times[0] - half, times[-1] + half, -0.5, n - 0.5) if len(times) else None,
+        interpolation="nearest",
+        extent=(times[0] - half, times[-1] + half, -0.5, n - 0.5),
         vmin=vmin,
         vmax=vmax,
         cmap=cmap,
@@ -175,7 +188,5 @@ def heat_map(
         appearance.whole_numbers(ax.yaxis)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    ax.set_xlabel(series.time_label)
-    ax.set_ylabel(series.one)
     appearance.add_colour_bar(ax, image, series.label)
     return ax

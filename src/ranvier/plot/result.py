@@ -31,8 +31,8 @@ class ResultPlots:
     Example:
         >>> import ranvier as rv
         >>> run = rv.simulate(rv.neurons.HodgkinHuxley(), current=10.0, duration=50.0)
-        >>> [ax.get_ylabel() for ax in run.plot("V", "sodium.current").axes]
-        ['V (mV)', 'sodium current (µA/cm²)', 'I (µA/cm²)']
+        >>> [ax.get_ylabel() for ax in run.plot("V", "potassium.n").axes]
+        ['V (mV)', 'potassium n', 'I (µA/cm²)']
     """
 
     def __init__(self, result: Result):
