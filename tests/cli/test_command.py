@@ -218,8 +218,7 @@ def test_bad_input_is_refused_before_anything_runs(here, capsys, arguments, mess
     (here / "broken.py").write_text("\nnetwork = 1 / 0\n")
     (here / "unspelt.py").write_text("network = (\n")
     (here / "refused.py").write_text("import ranvier as rv\nnetwork = rv.channels.Leak(conductance=-1)\n")
-    (here / "unknown.py").write_text(CELL + "record = [rv.Record('hodgkin_huxley', 'W')]
-")
+    (here / "unknown.py").write_text(CELL + "record = [rv.Record('hodgkin_huxley', 'W')]")
     assert message in refused(capsys, "run", *arguments)
 
 
