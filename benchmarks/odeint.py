@@ -1,0 +1,192 @@
+"""dx/dt = sin(x t), 500 points, n = 1 … 10⁵ equations, in double precision: `odeint` and its peers, side by side in one run.
+
+The question is PSST's own (its Fig. 1), but from x0 ≠ 0: at 0 nothing is computed.
+Contenders take turns, call by call; the first call (tracing, compiling) is apart
+from the later ones, of which the median counts. Fixed-step contenders take the same
+500 points with four slopes a step, except diffrax (three, Bosh3, the nearest it has);
+adaptive ones run at rtol 1e-6, atol 1e-9.
+
+    python benchmarks/odeint.py --machine "AMD EPYC 2 cores" --out benchmarks/results/odeint.json
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.integrate
+import tensorflow as tf
+import torch
+import torchdiffeq
+
+from ranvier.odeint import odeint
+
+T = np.arange(0, 5, 0.01)
+SIZES = (1, 10, 100, 1000, 10_000, 100_000)
+LSODA_LIMIT = 1000
+"""SciPy's odeint reserves n² numbers, whether it needs them or not."""
+
+
+def numpy_f(x, t):
+    return np.sin(x * t)
+
+
+def jax_f(x, t):
+    return jnp.sin(x * t)
+
+
+def torch_f(x, t):
+    return torch.sin(x * t)
+
+
+def tensorflow_f(x, t):
+    return tf.sin(x * t)
+
+
+def numpy_loop(x0, t):
+    """RK4 in a Python loop over columns of an (equations, times) array, as the tutorial writes it."""
+    steps = t[1:] - t[:-1]
+    x = np.zeros((x0.shape[0], t.shape[0]))
+    x[:, 0] = x0
+    for i in range(steps.shape[0]):
+        middle = t[i] + steps[i] / 2
+        k1 = numpy_f(x[:, i], t[i])
+        k2 = numpy_f(x[:, i] + steps[i] * k1 / 2, middle)
+        k3 = numpy_f(x[:, i] + steps[i] * k2 / 2, middle)
+        k4 = numpy_f(x[:, i] + steps[i] * k3, t[i] + steps[i])
+        x[:, i + 1] = (k1 + 2 * k2 + 2 * k3 + k4) * (steps[i] / 6) + x[:, i]
+    return x
+
+
+@tf.function
+def tensorflow_scan(x0, t):
+    """RK4 in `tf.scan`, as the tutorial writes it, without compat.v1."""
+
+    def step(x, t_and_h):
+        t, h = t_and_h
+        k1 = tensorflow_f(x, t)
+        k2 = tensorflow_f(x + h * k1 / 2, t + h / 2)
+        k3 = tensorflow_f(x + h * k2 / 2, t + h / 2)
+        k4 = tensorflow_f(x + h * k3, t + h)
+        return x + tf.add_n([k1, 2 * k2, 2 * k3, k4]) * (h / 6)
+
+    return tf.concat([[x0], tf.scan(step, (t[:-1], t[1:] - t[:-1]), x0)], axis=0)
+
+
+def diffrax_solver(adaptive):
+    def solve(x0, t):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, x, args: jax_f(x, t)),
+            diffrax.Tsit5() if adaptive else diffrax.Bosh3(),
+            t[0],
+            t[-1],
+            None,
+            x0,
+            saveat=diffrax.SaveAt(ts=t),
+            stepsize_controller=diffrax.PIDController(rtol=1e-6, atol=1e-9) if adaptive else diffrax.StepTo(ts=t),
+            max_steps=4096,
+        ).ys
+
+    return jax.jit(solve)
+
+
+def contenders(n):
+    """For each contender what one call does, up to the result being there."""
+    start = np.linspace(0.5, 2.0, n)
+    with jax.enable_x64(True):
+        jax_start, jax_t = jnp.asarray(start), jnp.asarray(T)
+    torch_start, torch_t = torch.tensor(start), torch.tensor(T)
+    tf_start, tf_t = tf.constant(start), tf.constant(T)
+    fixed, adaptive = diffrax_solver(False), diffrax_solver(True)
+
+    def double(solve):
+        def call():
+            with jax.enable_x64(True):
+                return solve(jax_start, jax_t).block_until_ready()
+
+        return call
+
+    calls = {
+        "ranvier NumPy": lambda: odeint(numpy_f, start, T),
+        "ranvier JAX": lambda: odeint(jax_f, jax_start, T).block_until_ready(),
+        "ranvier PyTorch": lambda: odeint(torch_f, torch_start, T),
+        "ranvier TensorFlow": lambda: odeint(tensorflow_f, tf_start, T).numpy(),
+        "NumPy loop": lambda: numpy_loop(start, T),
+        "TensorFlow scan": lambda: tensorflow_scan(tf_start, tf_t).numpy(),
+        "diffrax fixed": double(fixed),
+        "diffrax adaptive": double(adaptive),
+        "torchdiffeq rk4": lambda: torchdiffeq.odeint(lambda t, x: torch_f(x, t), torch_start, torch_t, method="rk4"),
+        "torchdiffeq dopri5": lambda: torchdiffeq.odeint(lambda t, x: torch_f(x, t), torch_start, torch_t, rtol=1e-6, atol=1e-9),
+    }
+    if n <= LSODA_LIMIT:
+        calls["SciPy odeint"] = lambda: scipy.integrate.odeint(numpy_f, start, T, rtol=1e-6, atol=1e-9)
+    return calls
+
+
+def measure(n, seconds):
+    """First call and later calls of every contender, in turns; and whether they agree."""
+    calls = contenders(n)
+    first, later, ends = {}, {name: [] for name in calls}, {}
+    for name, call in calls.items():
+        began = time.perf_counter()
+        result = call()
+        first[name] = time.perf_counter() - began
+        result = np.asarray(result)
+        ends[name] = result[:, -1] if name == "NumPy loop" else result[-1]
+        del result
+    agreement = {name: float(np.abs(end - ends["NumPy loop"]).max()) for name, end in ends.items()}
+    assert max(agreement.values()) < 1e-4, agreement
+    until = time.perf_counter() + seconds
+    while min(map(len, later.values())) < 3 or (time.perf_counter() < until and len(later["NumPy loop"]) < 21):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            later[name].append(time.perf_counter() - began)
+    return {
+        name: {"first_s": first[name], "later_median_s": statistics.median(later[name]), "calls": len(later[name]), "error": agreement[name]}
+        for name in calls
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--machine", required=True, help="what to call this machine in the results")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--seconds", type=float, default=6.0, help="how long to repeat each size, three times at least")
+    options = parser.parse_args()
+    packages = ("jax", "numpy", "scipy", "torch", "tensorflow-cpu", "tensorflow", "diffrax", "torchdiffeq")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    results = {}
+    for n in options.sizes:
+        results[str(n)] = measured = measure(n, options.seconds)
+        ours = measured["ranvier JAX"]["later_median_s"]
+        print(f"n = {n}")
+        for name, r in sorted(measured.items(), key=lambda item: item[1]["later_median_s"]):
+            print(f"  {name:20} first {r['first_s']:8.3f} s   later {1e3 * r['later_median_s']:10.3f} ms   {r['later_median_s'] / ours:8.2f} × ranvier JAX", flush=True)
+    ratios = {
+        n: {
+            "each / ranvier JAX": {name: r["later_median_s"] / measured["ranvier JAX"]["later_median_s"] for name, r in measured.items()},
+            "ranvier NumPy / NumPy loop": measured["ranvier NumPy"]["later_median_s"] / measured["NumPy loop"]["later_median_s"],
+        }
+        for n, measured in results.items()
+    }
+    with open(options.out, "w") as file:
+        json.dump({"question": __doc__.splitlines()[0], "machine": options.machine, "versions": versions, "results": results, "ratios": ratios}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
