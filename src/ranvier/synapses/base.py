@@ -38,11 +38,11 @@ class SynapseModel(Model):
     weights, sums over the edges and delivers spikes.
 
     Sites (where the state lives, and so how many there are):
-        `"source"`: one state a presynaptic neuron; what drives it is
-            presynaptic alone, and may act continuously.
-        `"target"`: one state a postsynaptic neuron; linear in the spikes that
-            arrive, which `receive` adds, weighted already.
-        `"edge"`: one state a synapse.
+        - `"source"`: one state a presynaptic neuron; what drives it is
+          presynaptic alone, and may act continuously.
+        - `"target"`: one state a postsynaptic neuron; linear in the spikes that
+          arrive, which `receive` adds, weighted already.
+        - `"edge"`: one state a synapse.
 
     Class attributes:
         site: see above.
