@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import xarray
 
-from ranvier.cli import main
+from ranvier.cli import main, netcdf
 from ranvier.cli.folder import MADE, Folder
 from ranvier.cli.job import integrator_named
 from ranvier.errors import ParameterError, UnknownNameError
 from ranvier.models.catalogue import CATALOGUE, find
 from ranvier.network.spec import Network
 from ranvier.record import Record
+from ranvier.result import Recorded
 
 matplotlib.use("Agg")
 
@@ -141,6 +142,25 @@ def test_records_of_different_schedules_have_a_file_each(here, capsys):
     assert main(["run", "cell.py", "--no-plots"]) == 0
     names = {p.name for p in (here / "results" / "cell-seed0").iterdir()}
     assert {"traces-hodgkin_huxley.nc", "traces-hodgkin_huxley-2.nc"} <= names
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_traces_are_read_back_as_they_were_recorded(tmp_path, dtype):
+    random = np.random.default_rng(0)
+    times, neurons = np.arange(7) * 0.5, np.array([4, 2, 9])
+    records = [
+        Recorded("exc→inh", f"calcium.{name}", "µA/cm^2", times, random.normal(size=(7, 3)).astype(dtype), neurons, "neuron")
+        for name in "ab"
+    ]
+    records[0].values[2, 1] = -np.inf
+    netcdf.write(tmp_path / "traces.nc", records, "title")
+    with xarray.open_dataset(tmp_path / "traces.nc", engine="scipy") as read:
+        assert read.attrs == {"title": "title", "part": "exc→inh"} and read["calcium.a"].attrs["units"] == "µA/cm^2"
+        for record in records:
+            np.testing.assert_array_equal(read[record.variable], record.values)
+            assert read[record.variable].dtype == dtype
+        np.testing.assert_array_equal(read.time, times)
+        np.testing.assert_array_equal(read.neuron, neurons)
 
 
 def test_what_a_run_did_not_write_stays(here, capsys):

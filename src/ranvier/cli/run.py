@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranvier.cli import netcdf
 from ranvier.cli.folder import Folder, as_file_name
 from ranvier.cli.job import Job, job_of
 from ranvier.errors import SimulationDiverged
 from ranvier.simulate import simulate
 
 if TYPE_CHECKING:
-    from ranvier.result import Result
+    from ranvier.result import PartResult, Recorded, Result
 
 DESCRIPTIONS = {
     "spikes.csv": "every spike: time (ms, the start of its step), neuron within its population, population",
@@ -129,14 +130,11 @@ def _write_data(result: Result, folder: Folder) -> list[tuple[str, str]]:
     _write_spikes(result, folder.file("spikes.csv"))
     written = []
     for part in result:
-        for i, names in enumerate(_by_schedule(result[part])):
+        for i, records in enumerate(_by_schedule(result[part])):
             file = f"traces-{as_file_name(part)}{f'-{i + 1}' if i else ''}.nc"
-            import xarray
-
-            arrays = {name: result[part][name] for name in names}
-            dataset = xarray.Dataset(arrays, attrs={"part": part, "title": f"{part}, recorded by Ranvier"})
-            dataset.to_netcdf(folder.file(file), engine="scipy")
-            written.append((file, f"{', '.join(names)} of {part}: NetCDF, for xarray, MATLAB, R and others"))
+            netcdf.write(folder.file(file), records, f"{part}, recorded by Ranvier")
+            names = ", ".join(record.variable for record in records)
+            written.append((file, f"{names} of {part}: NetCDF, for xarray, MATLAB, R and others"))
     return written
 
 
@@ -155,12 +153,12 @@ def _write_spikes(result: Result, path: Path) -> None:
         )
 
 
-def _by_schedule(part: Any) -> list[list[str]]:
-    """The recorded variables that share times and neurons, together: one file each."""
-    groups: dict[tuple[Any, ...], list[str]] = {}
-    for name in part.variables:
-        record = part._records[name]
-        groups.setdefault((record.label, record.times.tobytes(), record.neurons.tobytes()), []).append(name)
+def _by_schedule(part: PartResult) -> list[list[Recorded]]:
+    """The recorded variables that share times and neurons, together: one file each. Empty ones have none."""
+    groups: dict[tuple[Any, ...], list[Recorded]] = {}
+    for record in part._records.values():
+        if record.values.size:
+            groups.setdefault((record.label, record.times.tobytes(), record.neurons.tobytes()), []).append(record)
     return list(groups.values())
 
 
