@@ -190,8 +190,8 @@ class NetworkSystem:
         # Without the barriers XLA computes a stage's slopes anew for every row that uses them.
         return optimization_barrier(self.pack(rates)) if self.packed else rates
 
-    def rate_and_slope(self, state: Any, t: jax.Array) -> tuple[Any, Any]:
-        moving = self.unpack(state)
+    def rate_and_slope(self, state: Variables, t: jax.Array) -> tuple[Variables, Variables]:
+        moving = state
         variables = self.complete(moving)
         rates: Variables = {}
         slopes: Variables = {}
@@ -204,4 +204,4 @@ class NetworkSystem:
                 rate, slope = jax.jvp(own_rate, (x,), (jnp.ones_like(x),))
                 rates.setdefault(name, {})[variable] = rate
                 slopes.setdefault(name, {})[variable] = slope
-        return self.pack(rates), self.pack(slopes)
+        return rates, slopes
