@@ -14,6 +14,8 @@ from ranvier.random import Key
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Matrix(ConnectionRule):
+    """The entries that are not zero."""
+
     entries: Any
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:

@@ -21,6 +21,8 @@ def _without_autapses(mask: np.ndarray, block: range, own: int | None) -> np.nda
 
 @dataclasses.dataclass(frozen=True)
 class AllToAll(ConnectionRule):
+    """Every pair."""
+
     autapses: bool
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
@@ -30,6 +32,8 @@ class AllToAll(ConnectionRule):
 
 @dataclasses.dataclass(frozen=True)
 class OneToOne(ConnectionRule):
+    """Equal indices."""
+
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
         if sources != targets:
             raise ParameterError(f"one_to_one() needs as many sources as targets, but there are {sources} and {targets}.")
@@ -39,6 +43,8 @@ class OneToOne(ConnectionRule):
 
 @dataclasses.dataclass(frozen=True)
 class PairwiseBernoulli(ConnectionRule):
+    """Each pair with one probability."""
+
     probability: float
     autapses: bool
 

@@ -1,0 +1,92 @@
+"""A user's own channel, neuron, synapse, stimulus and integrator: one class each, nothing registered, the engine unopened.
+
+The classes are in `skeletons/`, a file each; the guide for contributors shows them.
+"""
+
+import numpy as np
+import pytest
+
+import ranvier as rv
+from ranvier import testing
+
+from .skeletons.channel import MCurrent
+from .skeletons.integrator import Kutta3
+from .skeletons.neuron import QuadraticIntegrateAndFire
+from .skeletons.stimulus import Chirp
+from .skeletons.synapse import AlphaCurrent
+
+
+@pytest.mark.parametrize(
+    ("check", "model"),
+    [
+        (testing.check_channel, MCurrent()),
+        (testing.check_neuron, QuadraticIntegrateAndFire()),
+        (testing.check_synapse, AlphaCurrent()),
+        (testing.check_stimulus, Chirp()),
+        (testing.check_integrator, Kutta3()),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_they_pass_the_published_checks(check, model):
+    check(model)
+
+
+def test_channel():
+    """The M current slows firing down (spike-frequency adaptation)."""
+    c = rv.channels
+
+    def cell(conductance):
+        channels = {
+            "sodium": c.TraubMilesSodium(),
+            "potassium": c.TraubMilesPotassium(),
+            "leak": c.Leak(conductance=0.1, reversal=-70.0),
+            "m": MCurrent(conductance=conductance),
+        }
+        return rv.neurons.ConductanceBased(channels=channels, initial_potential=-70.0)
+
+    run = rv.simulate(cell([0.0, 0.3]), current=3.0, duration=300.0, dt=0.02, integrator=rv.ExponentialEuler())
+    without, adapted = (np.diff(t) for t in run.spikes.trains)
+    assert adapted[-1] > 1.5 * adapted[0]
+    assert without[-1] == pytest.approx(without[1], rel=0.02)
+    assert run["conductance_based"]["m.current"].attrs["units"] == "uA/cm^2"
+    assert run["conductance_based"]["m.w"].shape == run.V.shape
+
+
+def test_neuron():
+    """Its period has a formula: dV/dt = V² + d goes from −p to p in 2 atan(p/√d)/√d."""
+    excess = np.array([0.5, 1.0, 2.0])
+    run = rv.simulate(QuadraticIntegrateAndFire(), current=1.0 + excess, duration=60.0, dt=0.001, record=[])
+    periods = [np.diff(t).mean() for t in run.spikes.trains]
+    assert periods == pytest.approx(2 * np.arctan(10 / np.sqrt(excess)) / np.sqrt(excess), abs=0.002)  # within a step or two
+
+
+def test_synapse():
+    """After one spike the current is the weight times x·exp(1 − x), x = t/tau."""
+    source = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), initial={"V": -49.0})
+    target = rv.Population(1, rv.neurons.Passive(), name="target")
+    rise = rv.Projection(source, target, AlphaCurrent(tau=2.0), rv.connect.all_to_all(), weight=0.5, name="alpha")
+    run = rv.simulate(rv.Network(source, target, rise), duration=10.0, record=rv.Record("alpha", "i"))
+    assert len(run.spikes) == 1
+    t = run["alpha"].i.time.values[1:] - 0.01  # the spike of the first step arrives at its end
+    assert run["alpha"].i.values[1:, 0] == pytest.approx(0.5 * t / 2 * np.exp(1 - t / 2), abs=1e-9)
+
+
+def test_stimulus():
+    run = rv.simulate(rv.neurons.Passive(), current=np.array([1.0, 2.0]) * Chirp(), duration=50.0, record=None)
+    t = run.V.time.values
+    expected = np.sin(2 * np.pi * (0.001 + 1e-5 * t / 2) * t)
+    assert run.injected_current.values == pytest.approx(np.stack([expected, 2 * expected], axis=1), abs=1e-12)
+
+
+def test_integrator():
+    """It is better than the second order and worse than the fourth, and works for any ODE."""
+    cell = rv.neurons.HodgkinHuxley()
+    ends = {
+        name: float(
+            rv.simulate(cell, current=10.0, duration=5.0, dt=0.025, integrator=i, record=[]).state.neurons["hodgkin_huxley"]["V"][0]
+        )
+        for name, i in {"second": rv.Midpoint(), "third": Kutta3(), "fourth": rv.RungeKutta4()}.items()
+    }
+    exact = float(rv.simulate(cell, current=10.0, duration=5.0, dt=0.0025, record=[]).state.neurons["hodgkin_huxley"]["V"][0])
+    error = {name: abs(end - exact) for name, end in ends.items()}
+    assert error["fourth"] < error["third"] < error["second"]
