@@ -172,6 +172,7 @@ def words(run: Result) -> list[str]:
             f"The spectrum of the mean potential of the projection neurons is highest at {found[0]:.0f} Hz, and {found[1]:.0%} of its "
             f"power between 5 and 100 Hz lies between {FIELD[0]:g} and {FIELD[1]:g} Hz, where the field potential of the living antennal "
             "lobe oscillates (about 20 Hz). Half a second resolves a spectrum coarsely, and one random network is one sample: "
-            "a peak in this picture alone proves no rhythm."
+            "a peak in this picture alone proves no rhythm. What is common to several networks, with inhibition and without, "
+            "is measured by benchmarks/antennal_lobe_spectrum.py."
         )
     return texts

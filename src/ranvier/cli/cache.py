@@ -28,7 +28,7 @@ def turn_on() -> None:
     """
     import jax
 
-    if jax.config.jax_compilation_cache_dir is None:
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         folder = user_cache_folder() / "compiled"
         try:
             folder.mkdir(parents=True, exist_ok=True)

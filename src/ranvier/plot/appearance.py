@@ -20,7 +20,7 @@ GREY = "#666666"
 RASTERISE_FROM = 10_000  # points, above which vector graphics are slow to open
 SMALL = "small"
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.titlelocation": "left",
@@ -51,8 +51,9 @@ def style() -> AbstractContextManager[None]:
         False
     """
     import matplotlib
+    from cycler import cycler
 
-    return matplotlib.rc_context({**_RC, "axes.prop_cycle": matplotlib.cycler(color=COLORS)})
+    return matplotlib.rc_context({**_RC, "axes.prop_cycle": cycler(color=COLORS)})
 
 
 @functools.cache
@@ -109,9 +110,9 @@ def split_below(ax: Axes, share: float = 0.25) -> Axes:
     with style():
         place = ax.get_subplotspec()
         if place is not None:
-            upper, lower = place.subgridspec(2, 1, height_ratios=[1 - share, share])
-            ax.set_subplotspec(upper)
-            below = ax.figure.add_subplot(lower, sharex=ax)
+            grid = place.subgridspec(2, 1, height_ratios=[1 - share, share])
+            ax.set_subplotspec(grid[0])
+            below = ax.figure.add_subplot(grid[1], sharex=ax)
         else:
             x, y, width, height = ax.get_position().bounds
             ax.set_position((x, y + height * (share + 0.06), width, height * (0.94 - share)))
@@ -154,7 +155,7 @@ def colour(index: int) -> str:
 def colours_of(populations: Iterable[str]) -> dict[str, str]:
     """A colour for each population: blue for what is named excitatory, vermillion for inhibitory, else in order."""
     names = list(populations)
-    chosen = {}
+    chosen: dict[str, str] = {}
     for name in names:
         word = name.lower()
         if word == "e" or word.startswith(("e_", "exc")):

@@ -60,7 +60,7 @@ def traces(
     if several and stack:
         _stacked(ax, series, color)
     else:
-        _overlaid(ax, series, color)
+        overlaid(ax, series, color)
     ax.set_xlabel(series.time_label)
     ax.margins(x=0)
     if stimulus is not None:
@@ -68,7 +68,7 @@ def traces(
     return ax
 
 
-def _overlaid(ax: Axes, series: Series, color: Any) -> None:
+def overlaid(ax: Axes, series: Series, color: Any) -> None:
     several = series.values.shape[1] > 1
     for i, column in enumerate(series.columns):
         ax.plot(

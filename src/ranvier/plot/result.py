@@ -88,7 +88,8 @@ class ResultPlots:
     def _of_variables(self, variables: tuple[str, ...], neurons: Any, part: Any, figure: Figure | None) -> Figure:
         run = self._result
         parts = list(run) if part is None else [run.network.find(part)[0]]
-        draws, shown = [], []
+        draws: list[tuple[float, Any]] = []
+        shown: list[str] = []
         for wanted in variables:
             if not isinstance(wanted, str):
                 raise ParameterError(f"Variables are drawn by name, such as run.plot('V'), not by {wanted!r}.")
@@ -286,11 +287,12 @@ class ResultPlots:
         one = series.columns[0]
         ax.plot(series.times, series.values[:, 0], color=self._colours[name] if several else "black", linewidth=0.9)
         model = run.network.populations[name].model
-        if type(model).reset is not NeuronModel.reset and np.ndim(getattr(model, "threshold", None)) == 0 and hasattr(model, "threshold"):
-            ax.axhline(model.threshold, color=appearance.GREY, linewidth=0.7, linestyle=":")
+        threshold: Any = getattr(model, "threshold", None)
+        if type(model).reset is not NeuronModel.reset and isinstance(threshold, float):
+            ax.axhline(threshold, color=appearance.GREY, linewidth=0.7, linestyle=":")
             spikes = run[name].spikes
             at = spikes.times[spikes.neurons == one]
-            ax.vlines(at, model.threshold, model.threshold + DRAWN_SPIKE, color=self._colours[name] if several else "black", linewidth=0.9)
+            ax.vlines(at, threshold, threshold + DRAWN_SPIKE, color=self._colours[name] if several else "black", linewidth=0.9)
         ax.set_ylabel(series.label)
         if run.spikes.n > 1:
             _note(ax, f"{name} {one}" if several else f"{series.one} {one}")
@@ -298,7 +300,7 @@ class ResultPlots:
         ax.margins(x=0)
 
     def _panel(self, ax: Axes, name: str, series: Series) -> None:
-        over_time._overlaid(ax, series, "black" if series.values.shape[1] == 1 else None)
+        over_time.overlaid(ax, series, "black" if series.values.shape[1] == 1 else None)
         ax.set_ylabel(labelled(readable(series.name), series.unit).replace(" (", "\n(") if len(series.label) > 14 else series.label)
         if name:
             _note(ax, name)

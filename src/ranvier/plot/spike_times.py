@@ -67,7 +67,7 @@ def raster(spikes: Any, *, colors: Any = None, labels: bool = True, ax: Axes | N
         own.update(colors)
     elif colors is not None:
         own = dict.fromkeys(own, colors)
-    row = 72 * ax.get_position().height * ax.figure.get_size_inches()[1] / max(data.n, 1)  # points
+    row = 72 * ax.bbox.height / ax.figure.dpi / max(data.n, 1)  # points
     several = len(data.populations) > 1
     for name, (first, n) in data.populations.items():
         mine = (data.neurons >= first) & (data.neurons < first + n)
@@ -88,7 +88,7 @@ def raster(spikes: Any, *, colors: Any = None, labels: bool = True, ax: Axes | N
             ax.axhline(first - 0.5, color=appearance.GREY, linewidth=0.5)
     ax.set_ylim(-0.5, max(data.n, 1) - 0.5)
     appearance.whole_numbers(ax.yaxis)
-    if data.start is not None:
+    if data.start is not None and data.stop is not None:
         ax.set_xlim(data.start, data.stop if data.stop > data.start else data.start + 1)
     ax.set_xlabel("time (ms)")
     ax.set_ylabel("neuron")
