@@ -219,7 +219,9 @@ class _Run:
         return NetworkSystem(self.built.plan, self.built.constants, variables, state.last_spike, packed)
 
     def _packed(self) -> bool:
-        return all(p.n <= PACKED_UP_TO for p in self.built.plan.populations)
+        # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
+        # XLA would compute every variable's equation for each of them.
+        return "rate_and_slope" not in self.integrator.needs and all(p.n <= PACKED_UP_TO for p in self.built.plan.populations)
 
     def _entered(self, packed: bool) -> tuple[NetworkSystem, Any]:
         from ranvier.network.step import Stepper

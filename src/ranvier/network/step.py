@@ -84,7 +84,7 @@ class Stepper:
         before = system.complete(system.unpack(state.moving))
 
         with jax.named_scope("integrate"):
-            moving, memory = self._integrate(system, state, t, t_next)
+            moving, memory = self.integrator.step(system, state.moving, state.memory, t, t_next)
         after = system.complete(system.unpack(moving))
         refractory = {p.name: k <= system.last_spike[p.name] + self._model(p.name)["refractory"] for p in self.plan.populations if p.refractory}
         changed: Variables = {}
@@ -117,15 +117,6 @@ class Stepper:
 
         moving, fixed = self._merge(system, moving, state.fixed, changed)
         return StepState(k + 1, moving, fixed, last_spike, in_flight, memory), flags
-
-    def _integrate(self, system: NetworkSystem, state: StepState, t: jax.Array, t_next: jax.Array) -> tuple[Any, Any]:
-        if not (self.packed and "rate_and_slope" in self.integrator.needs):
-            return self.integrator.step(system, state.moving, state.memory, t, t_next)
-        # A method that does more than weigh slopes works on the variables one by one: over rows XLA would
-        # compute every variable's equation for each of them (13 times slower for 1000 Hodgkin-Huxley cells).
-        loose = NetworkSystem(self.plan, self.constants, state.fixed, system.last_spike, packed=False)
-        moving, memory = self.integrator.step(loose, system.unpack(state.moving), state.memory, t, t_next)
-        return optimization_barrier(system.pack(moving)), memory
 
     def _model(self, population: str) -> dict[str, Any]:
         return self.constants["populations"][population]
