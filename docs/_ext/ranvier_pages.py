@@ -1,0 +1,194 @@
+"""Pages made from the code at build time: tutorials, models, reproductions, the command line, the changelog.
+
+They are written to `_generated/`, which git ignores, and only where they changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1]
+ROOT = DOCS.parent
+GENERATED = DOCS / "_generated"
+
+
+def setup(app):
+    app.connect("builder-inited", lambda _: make_all())
+    app.connect("autodoc-process-docstring", plain_docstring, priority=100)  # before napoleon
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def make_all():
+    made = set()
+
+    def write(name: str, text: str) -> None:
+        path = GENERATED / name
+        made.add(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+    for notebook in sorted((ROOT / "tutorials").glob("*.ipynb")):
+        write(f"tutorials/{notebook.name}", notebook.read_text(encoding="utf-8"))
+    for kind, page in model_pages():
+        write(f"models/{kind}.md", page)
+    write("reproduces.md", reproduces_page())
+    write("command_line.md", command_line_page())
+    write("changelog.md", changelog_page())
+    for path in GENERATED.rglob("*"):
+        if path.is_file() and path not in made:
+            path.unlink()
+
+
+# -- models ---------------------------------------------------------------------------------------------------------
+
+KINDS = {
+    "neurons": ("Neurons", "What a population is made of: `rv.Population(n, rv.neurons.…)`."),
+    "channels": ("Ion channels and pools", "The parts of a conductance-based neuron."),
+    "synapses": ("Synapses", "What a projection is made of: `rv.Projection(source, target, rv.synapses.…, connect)`."),
+    "stimuli": ("Stimuli", "Currents as functions of time: `rv.Population(..., current=rv.stimuli.…)`."),
+}
+
+
+def model_pages() -> Iterator[tuple[str, str]]:
+    import ranvier as rv
+    from ranvier.model import Model
+
+    for kind, (title, text) in KINDS.items():
+        module = getattr(rv, kind)
+        classes = [
+            c for _, c in sorted(vars(module).items()) if inspect.isclass(c) and issubclass(c, Model) and not c.__module__.endswith(".base")
+        ]
+        if kind == "stimuli":
+            classes = [rv.stimuli.Constant, *classes, rv.models.Odor]
+        yield kind, "\n".join([f"# {title}", "", text, "", *[line for c in classes for line in model_section(c, kind)]])
+
+
+def model_section(cls: type, kind: str) -> Iterator[str]:
+    summary, *details = (inspect.getdoc(cls) or "").split("\n\n")
+    place = "models" if cls.__module__.startswith("ranvier.models") else kind
+    yield from [f"## {cls.__name__}", "", f"`rv.{place}.{cls.__name__}`", "", summary.replace("\n", " "), ""]
+    for paragraph in details:
+        if re.match(r"(Args|Example|Attributes|Raises):", paragraph):
+            break
+        yield from [paragraph.replace("\n", " "), ""]
+    if cls.equations:
+        yield from ["```text", cls.equations, "```", ""]
+    parts = list(component_rows(cls))
+    if parts:
+        yield from ["| part | model |", "|---|---|", *parts, ""]
+    rows = list(parameter_rows(cls))
+    if rows:
+        yield from ["| parameter | default | unit | allowed | what it is |", "|---|---|---|---|---|", *rows, ""]
+    if cls.reference:
+        yield from [f"**Source.** {cls.reference}", ""]
+
+
+def parameter_rows(cls: type) -> Iterator[str]:
+    for field in dataclasses.fields(cls):
+        if "parameter" not in field.metadata:
+            continue
+        info = field.metadata["parameter"]
+        default = "(required)" if field.default is dataclasses.MISSING else f"{field.default:.6g}"
+        unit = {"1": "", "input": "the neurons' input unit"}.get(info.unit, f"`{info.unit}`")
+        yield f"| `{info.alias or field.name}` | {default} | {unit} | {bounds(info.low, info.high)} | {info.text} |"
+
+
+def component_rows(cls: type) -> Iterator[str]:
+    for field in dataclasses.fields(cls):
+        default = field.default
+        if "component" in field.metadata and dataclasses.is_dataclass(default):
+            changed = [
+                f"{f.name}={getattr(default, f.name):g}"
+                for f in dataclasses.fields(default)
+                if "parameter" in f.metadata and getattr(default, f.name) != f.default
+            ]
+            yield f"| `{field.name}` | `{type(default).__name__}({', '.join(changed)})` |"
+
+
+def bounds(low: float, high: float) -> str:
+    if low == -math.inf and high == math.inf:
+        return ""
+    if high == math.inf:
+        return "positive" if 0 < low < 1e-6 else f"≥ {low:g}"
+    return f"{low:g} … {high:g}"
+
+
+# -- the others -----------------------------------------------------------------------------------------------------
+
+
+def reproduces_page() -> str:
+    file = DOCS / "reproduces.json"
+    entries = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    lines = [
+        "# Reproduces",
+        "",
+        "What published models should give, and what they give here. Each row is an assertion in a test, and was written by that test "
+        "(`RANVIER_WRITE_REPRODUCES=1 pytest`). The tolerance is the largest absolute difference that the test allows.",
+        "",
+    ]
+    if not entries:
+        return "\n".join([*lines, "No test has written a row yet.", ""])
+    for model in dict.fromkeys(e["model"] for e in entries):
+        lines += [f"## {model}", "", "| what | expected | measured | tolerance | unit | source |", "|---|---|---|---|---|---|"]
+        for e in entries:
+            if e["model"] == model:
+                cells = (e["what"], amount(e["expected"]), amount(e["measured"]), f"{e['tolerance']:g}", e["unit"], e["source"])
+                lines.append("| " + " | ".join(str(c).replace("|", "\\|") for c in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def amount(value: float | list) -> str:
+    if isinstance(value, list):
+        shown = [amount(v) for v in value[:8]]
+        return ", ".join(shown) + (f", … ({len(value)})" if len(value) > 8 else "")
+    return f"{value:.6g}"
+
+
+def command_line_page() -> str:
+    def helped(*words: str) -> str:
+        environment_width = {"COLUMNS": "100", "PYTHONUTF8": "1"}
+        import os
+
+        done = subprocess.run(
+            [sys.executable, "-m", "ranvier.cli", *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **environment_width},
+        )
+        return done.stdout.rstrip()
+
+    lines = ["# Command line", "", "What the command itself says.", ""]
+    for words in (("--help",), ("run", "--help"), ("models",)):
+        lines += ["```console", f"$ ranvier {' '.join(words)}", helped(*words), "```", ""]
+    return "\n".join(lines)
+
+
+def changelog_page() -> str:
+    file = ROOT / "CHANGELOG.md"
+    return file.read_text(encoding="utf-8") if file.exists() else "# Changelog\n\nNothing has been released yet.\n"
+
+
+def plain_docstring(app, what, name, obj, options, lines):
+    """Docstrings are plain text with code between single backticks: what reST would take for markup is escaped."""
+    example = False
+    for i, line in enumerate(lines):
+        example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
+        if example:
+            continue
+        pieces = re.split(r"(`[^`]*`)", line)
+        for k in range(0, len(pieces), 2):
+            pieces[k] = re.sub(r"(?<!\\)([*|])", r"\\\1", pieces[k])
+            if k and pieces[k][:1].isalnum():
+                pieces[k] = "\\ " + pieces[k]  # a plural after a name: `Projection`s
+        lines[i] = "".join(pieces)
