@@ -259,8 +259,8 @@ class _Run:
                 neurons = np.arange(n) if entry.neurons is None else entry.neurons
                 if neurons.size and (neurons.min() < 0 or neurons.max() >= n):
                     raise ParameterError(f"The record of {full} of {part} asks for neuron {int(neurons.max())}, but there are {n} (0 … {n - 1}).")
-                dtype = np.float64 if full == "last_spike" else np.dtype(self.built.plan.dtype)
-                needed += rows * len(neurons) * dtype.itemsize if hasattr(dtype, "itemsize") else rows * len(neurons) * 8
+                dtype = np.dtype(np.float64 if full in loop.TIMES else self.built.plan.dtype)
+                needed += rows * len(neurons) * dtype.itemsize
                 if any(c.part == part and c.variable == full for group in columns.values() for c in group):
                     raise ParameterError(f"{full} of {part} is recorded twice; give one record for it.")
                 column = _Column(part, full, unit_of(system, part, full), neurons, np.empty((0, 0)), entry.neurons is not None)
@@ -338,10 +338,12 @@ class _Run:
         self.spike_neurons.append(np.array(np.asarray(neurons)[:spikes]))
         for (group, columns), arrays in zip(zip(self.program.groups, self.columns.values(), strict=True), records, strict=True):
             rows = group.due_before(reached + 1 if last else reached) - group.due_before(k)
-            for column, array in zip(columns, arrays, strict=True):
-                if rows > 0:
-                    column.values[column.filled : column.filled + rows] = np.asarray(array)[:rows]
-                    column.filled += rows
+            if rows <= 0:
+                continue
+            parts = loop.split_buffers(group, [c.values.shape[1] for c in columns], arrays)
+            for column, part in zip(columns, parts, strict=True):
+                column.values[column.filled : column.filled + rows] = part[:rows]
+                column.filled += rows
 
     def _bad(self, state: SimulationState) -> tuple[str, str, int] | None:
         """The first variable that is not finite or beyond all reason: part, variable, neuron."""

@@ -24,11 +24,17 @@ from ranvier.network.step import Stepper, StepState
 from ranvier.record.observe import observables
 
 CACHED_PROGRAMS = 32
+TIMES = ("last_spike",)
+"""Recordable quantities that are times, and stay in double precision."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Records with one schedule. `rows` is the length of its buffers, `reads` what they hold."""
+    """Records with one schedule. `rows` is the length of its buffers, `reads` what they hold.
+
+    All reads lie side by side in one buffer, but times, which stay in double
+    precision, in another: one operation to write them, whatever is recorded.
+    """
 
     every: int
     start: int
@@ -93,13 +99,23 @@ class Carry:
 
 
 def new_buffers(program: Program, sizes: list[list[int]]) -> tuple[Any, Any, tuple[tuple[np.ndarray, ...], ...]]:
-    """Empty buffers: spike steps, spike neurons, and for each group one array a read."""
-    records = tuple(
-        # one row more than is used: where rows that are not due are written to
-        tuple(np.empty((group.rows + 1, n), np.float64 if variable == "last_spike" else program.plan.dtype) for (_, variable, _), n in zip(group.reads, ns, strict=True))
-        for group, ns in zip(program.groups, sizes, strict=True)
-    )
-    return np.empty(program.capacity, np.int64), np.empty(program.capacity, np.int32), records
+    """Empty buffers: spike steps, spike neurons, and for each group its values and its times."""
+    records = []
+    for group, widths in zip(program.groups, sizes, strict=True):
+        times = sum(width for (_, variable, _), width in zip(group.reads, widths, strict=True) if variable in TIMES)
+        rows = group.rows + 1  # one more than is used: where rows that are not due are written to
+        records.append((np.empty((rows, sum(widths) - times), program.plan.dtype), np.empty((rows, times), np.float64)))
+    return np.empty(program.capacity, np.int64), np.empty(program.capacity, np.int32), tuple(records)
+
+
+def split_buffers(group: Group, widths: list[int], buffers: tuple[Any, ...]) -> list[np.ndarray]:
+    """The columns of each read of a group, in its buffers on the host."""
+    arrays, first, parts = [np.asarray(b) for b in buffers], [0, 0], []
+    for (_, variable, _), width in zip(group.reads, widths, strict=True):
+        kind = variable in TIMES
+        parts.append(arrays[kind][:, first[kind] : first[kind] + width])
+        first[kind] += width
+    return parts
 
 
 def _run(
@@ -133,16 +149,16 @@ def _run(
         row = -((group.start - k) // group.every) - first_rows[g]
         row = jnp.where((k >= group.start - group.every + 1) & (k <= group.stop) & (row >= 0) & (row < group.rows), row, group.rows)
         seen: dict[str, dict[str, Any]] = {}
-        result = []
+        values: tuple[list[Any], list[Any]] = ([], [])
         for i, (part, variable, subset) in enumerate(group.reads):
             if part not in seen:
                 seen[part] = observables(system, variables, k * constants["dt"], part)
             value = seen[part][variable]
-            if subset:
-                value = value[subsets[g][i]]
-            buffer = carry.records[g][i]
-            result.append(buffer.at[row].set(value.astype(buffer.dtype)))
-        return tuple(result)
+            values[variable in TIMES].append(value[subsets[g][i]] if subset else value)
+        buffers = carry.records[g]
+        return tuple(
+            buffer.at[row].set(jnp.concatenate(parts).astype(buffer.dtype)) if parts else buffer for buffer, parts in zip(buffers, values, strict=True)
+        )
 
     def fits(carry: Carry) -> jax.Array:
         return carry.spikes + n <= program.capacity
