@@ -1,11 +1,12 @@
 """Ranvier simulates networks of biological neurons."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ranvier import channels as channels
 from ranvier import connect as connect
-from ranvier import interop as interop
 from ranvier import models as models
 from ranvier import neurons as neurons
-from ranvier import plot as plot
 from ranvier import random as random
 from ranvier import stimuli as stimuli
 from ranvier import synapses as synapses
@@ -53,3 +54,16 @@ from ranvier.simulate import recordable as recordable
 from ranvier.simulate import simulate as simulate
 from ranvier.stimuli.base import Stimulus as Stimulus
 from ranvier.synapses.base import SynapseModel as SynapseModel
+
+if TYPE_CHECKING:
+    from ranvier import interop as interop
+    from ranvier import plot as plot
+    from ranvier import testing as testing
+
+_ON_FIRST_USE = ("interop", "plot", "testing")  # so that importing Ranvier stays quick
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_FIRST_USE:
+        return importlib.import_module(f"ranvier.{name}")
+    raise AttributeError(f"module 'ranvier' has no attribute {name!r}")
