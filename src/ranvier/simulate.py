@@ -94,6 +94,11 @@ def simulate(
     for need in integrator.needs:
         if not hasattr(NetworkSystem, need) and not hasattr(NetworkSystem.array_library, need):
             raise UnsupportedError(f"{type(integrator).__name__} needs {need!r}, which the equations of a network do not offer.")
+    if integrator.startup_steps:
+        raise UnsupportedError(
+            f"{type(integrator).__name__} remembers slopes, of which the first steps have fewer, and a network's loop has one kind of step. "
+            "Use a Runge-Kutta method such as rv.RungeKutta4(); rv.odeint takes this one."
+        )
     with jax.enable_x64(True):
         run = _Run(net, single, duration, dt, integrator, record, initial, int(seed), precision)
         return run.execute(ProgressBar() if progress is True else progress or None)

@@ -74,7 +74,7 @@ def check_channel(channel: IonChannel, *, published: bool = False) -> None:
         _check_rest(channel, name)
         _check_neurons_apart(channel, name)
         check_gradient(lambda at: _everything(*at), (channel, SOME_POTENTIALS), name)
-    check_runs(_neuron_with(channel), name)
+    check_runs(_neuron_with(channel), name, sizes=())
 
 
 def _everything(channel: IonChannel, V: Any, away: float = 0.1) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import jax
 import numpy as np
 
 from ranvier.integrators import Euler
@@ -25,13 +26,14 @@ def run(population: Any, **options: Any) -> Any:
         return simulate(population, duration=DURATION, dt=DT, **{"record": [], "integrator": Euler(), **options})
 
 
-def check_runs(model: NeuronModel, name: str, sizes: tuple[int, ...] = (3,)) -> None:
-    """It runs; other values of its parameters compile nothing new; permuting its neurons permutes the result."""
+def check_runs(model: NeuronModel, name: str, sizes: tuple[int, ...]) -> None:
+    """It runs, in these numbers and in threes; other values compile nothing new; permuting its neurons permutes the result."""
     for n in sizes:
         state = run(Population(n, model)).state.neurons
         check_finite(state, f"{name}, {n} neurons, after {DURATION} ms: ")
     many, _ = varied(model, 3)
     first = run(Population(3, many, current=np.array([1.0, 2.0, 3.0])))
+    check_finite(first.state.neurons, f"{name}, 3 neurons, after {DURATION} ms: ")
     compiled = loop.compilations
     order = np.array([2, 0, 1])
     other = run(Population(3, _permuted(many, order), current=np.array([3.0, 1.0, 2.0])))
@@ -41,6 +43,4 @@ def check_runs(model: NeuronModel, name: str, sizes: tuple[int, ...] = (3,)) -> 
 
 
 def _permuted(model: Any, order: np.ndarray) -> Any:
-    import jax
-
     return jax.tree.map(lambda x: x[order] if np.shape(x) == (len(order),) else x, model)

@@ -1,5 +1,7 @@
 """A neuron of your own: its state, its equations, and when it spikes."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 
 import ranvier as rv
@@ -12,7 +14,7 @@ class QuadraticIntegrateAndFire(rv.NeuronModel):
 V >= peak: a spike, V = -peak"""
     reference = "Ermentrout & Kopell 1986, SIAM J Appl Math 46:233"
     input_unit = "1/ms"
-    variable_units = {"V": "1"}
+    variable_units: ClassVar = {"V": "1"}
 
     rheobase: rv.PerNeuron = rv.parameter(1.0, "1/ms")
     peak: rv.PerNeuron = rv.parameter(10.0, "1")
