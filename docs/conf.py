@@ -34,6 +34,7 @@ nb_merge_streams = True
 
 autodoc_typehints = "none"  # the docstrings say what the arguments are
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Class attributes", "params_style")]

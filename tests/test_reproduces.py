@@ -16,7 +16,7 @@ def file(tmp_path, monkeypatch):
 
 def test_it_asserts(file):
     record_reproduction("A", "paper", "rate", 10.0, 10.4, 0.5, "Hz")
-    with pytest.raises(AssertionError, match="off by 0.6, allowed 0.5"):
+    with pytest.raises(AssertionError, match=r"off by 0\.6, allowed 0\.5"):
         record_reproduction("A", "paper", "rate", 10.0, 10.6, 0.5, "Hz")
     with pytest.raises(AssertionError):
         record_reproduction("A", "paper", "rate", 10.0, float("nan"), 0.5)

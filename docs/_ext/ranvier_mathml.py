@@ -14,7 +14,7 @@ def visit_inline(translator, node):
 
 
 def visit_block(translator, node):
-    translator.body.append(translator.starttag(node, "div", CLASS="math notranslate nohighlight"))
+    translator.body.append(translator.starttag(node, "div", CLASS="formula notranslate nohighlight"))
     translator.body.append(convert(_text(node.astext()), display="block"))
     translator.body.append("</div>")
     raise _skip()

@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -155,18 +156,11 @@ def amount(value: float | list) -> str:
 
 
 def command_line_page() -> str:
-    def helped(*words: str) -> str:
-        environment_width = {"COLUMNS": "100", "PYTHONUTF8": "1"}
-        import os
+    environment = {**os.environ, "COLUMNS": "100", "PYTHONUTF8": "1"}
 
-        done = subprocess.run(
-            [sys.executable, "-m", "ranvier.cli", *words],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, **environment_width},
-        )
-        return done.stdout.rstrip()
+    def helped(*words: str) -> str:
+        command = [sys.executable, "-m", "ranvier.cli", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.rstrip()
 
     lines = ["# Command line", "", "What the command itself says.", ""]
     for words in (("--help",), ("run", "--help"), ("models",)):

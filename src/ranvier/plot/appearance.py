@@ -68,6 +68,17 @@ def _figure_class() -> type[Figure]:
             with matplotlib.rc_context({key: _RC[key] for key in ("svg.fonttype", "pdf.fonttype", "savefig.dpi")}):
                 super().savefig(fname, **options)
 
+        def _ipython_display_(self) -> None:
+            """In a notebook: once. Left open, pyplot would draw it again at the end of the cell."""
+            import matplotlib.pyplot as plt
+
+            if "inline" in matplotlib.get_backend():
+                plt.close(self)
+            from IPython.core.pylabtools import print_figure
+            from IPython.display import Image, display
+
+            display(Image(print_figure(self, fmt="png")))
+
     return RanvierFigure
 
 
