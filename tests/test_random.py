@@ -67,7 +67,14 @@ def test_draws_do_not_depend_on_blocks_and_differ_between_steps_streams_and_seed
     assert (key.normal(3, 2**32 - 1)[1:] == key.normal(2, 2**32)).all()
     like = np.zeros(10)
     assert (key.at(2).normal(like)[4:7] == key.at(2).normal(np.zeros(3), start=4)).all()
-    others = [Key(2).child("a").at(2), Key(1 + 2**32).child("a").at(2), Key(1).child("b").at(2), key.at(3), key.at(2).child("a"), key.at(2 + 2**32)]
+    others = [
+        Key(2).child("a").at(2),
+        Key(1 + 2**32).child("a").at(2),
+        Key(1).child("b").at(2),
+        key.at(3),
+        key.at(2).child("a"),
+        key.at(2 + 2**32),
+    ]
     for other in others:
         assert not np.isclose(other.normal(like), key.at(2).normal(like)).any()
 
@@ -104,7 +111,9 @@ def test_distributions():
     assert np.median(lognormal(2.0, 0.5).draw(key, 100_000)) == pytest.approx(2, rel=0.01)
 
 
-@pytest.mark.parametrize(("make", "message"), [(lambda: uniform(1, 0), "low end is above"), (lambda: normal(0, -1), "standard deviation is negative")])
+@pytest.mark.parametrize(
+    ("make", "message"), [(lambda: uniform(1, 0), "low end is above"), (lambda: normal(0, -1), "standard deviation is negative")]
+)
 def test_bad_distributions(make, message):
     with pytest.raises(ValueError, match=message):
         make()

@@ -11,7 +11,14 @@ from ranvier import integrators
 from ranvier.integrators.adams_bashforth import adams_weights
 from ranvier.integrators.base import weighted
 
-TABLEAUS = [integrators.Euler, integrators.Midpoint, integrators.Heun, integrators.Ralston, integrators.RungeKutta4, integrators.ThreeEighths]
+TABLEAUS = [
+    integrators.Euler,
+    integrators.Midpoint,
+    integrators.Heun,
+    integrators.Ralston,
+    integrators.RungeKutta4,
+    integrators.ThreeEighths,
+]
 
 
 @dataclasses.dataclass

@@ -92,5 +92,5 @@ def test_what_it_does_not_take():
     y0 = np.ones(1)
     with pytest.raises(UnsupportedError, match="does not take events"):
         odeint(lambda x, t: -x, y0, [0.0, 1.0], Adaptive(), events=Event(lambda y, t: y, lambda y, t, e: y))
-    with pytest.raises(ParameterError, match="Adaptive.rtol is 0"):
+    with pytest.raises(ParameterError, match=r"Adaptive\.rtol is 0"):
         Adaptive(rtol=0)

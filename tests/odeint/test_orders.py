@@ -43,7 +43,7 @@ def test_order(library, method, grid):
 def test_exponential_euler_is_exact_for_linear_equations(library):
     rate = np.array([0.5, 30.0])
     if library.name != "jax":
-        with pytest.raises(NotImplementedError, match="rate_and_slope.*Pass JAX arrays"):
+        with pytest.raises(NotImplementedError, match=r"rate_and_slope.*Pass JAX arrays"):
             odeint(lambda x, t: -x, library.array([1.0]), [0.0, 1.0], integrators.ExponentialEuler())
         return
     x = odeint(

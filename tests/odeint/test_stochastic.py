@@ -73,9 +73,8 @@ def test_weak_order(method):
 
 
 def test_the_ornstein_uhlenbeck_process_has_its_variance_and_correlation():
-    x = odeint(
-        lambda x, t: -x / 5.0, np.zeros(20_000), np.arange(0, 40, 0.1), EulerMaruyama(), diffusion=lambda x, t: 0 * x + 0.4, seed=1, save_every=50
-    )
+    f, g = (lambda x, t: -x / 5.0), (lambda x, t: 0 * x + 0.4)
+    x = odeint(f, np.zeros(20_000), np.arange(0, 40, 0.1), EulerMaruyama(), diffusion=g, seed=1, save_every=50)
     variance = 0.4**2 * 5 / 2
     assert x[-1].var() == pytest.approx(variance, rel=0.04)
     assert (x[-1] * x[-2]).mean() / variance == pytest.approx(np.exp(-1), abs=0.03)

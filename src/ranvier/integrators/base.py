@@ -29,6 +29,10 @@ class System(Protocol):
         """The derivative of every variable, and the derivative of that by the variable itself (1/ms)."""
         ...
 
+
+class StochasticSystem(System, Protocol):
+    """A system with noise."""
+
     def diffusion(self, state: State, t: Any) -> State:
         """How strongly each variable's own Wiener process drives it (diagonal noise; unit/√ms)."""
         ...

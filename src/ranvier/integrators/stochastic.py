@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import jax
 
-from ranvier.integrators.base import Integrator, State, System
+from ranvier.integrators.base import Integrator, State
 
 
 def normal_like(key: Any, state: State) -> State:
@@ -27,7 +27,7 @@ def _each(function: Any, state: State, *others: State) -> State:
 
 
 class StochasticIntegrator(Integrator):
-    """Base of the stochastic methods.
+    """Base of the stochastic methods, for a `StochasticSystem`.
 
     Attributes:
         order: of the error of means, distributions (weak).
@@ -58,7 +58,7 @@ class EulerMaruyama(StochasticIntegrator):
     strong_order = 0.5
     calculus = "Itô"
 
-    def step(self, system: System, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
+    def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         h = system.interval(t, t_next)
         root = h**0.5
         return _each(
@@ -87,7 +87,7 @@ class StochasticHeun(StochasticIntegrator):
     strong_order = 1.0
     calculus = "Stratonovich"
 
-    def step(self, system: System, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
+    def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         h = system.interval(t, t_next)
         root = h**0.5
         noise = _each(lambda xi: root * xi, normal_like(key, state))
@@ -119,7 +119,7 @@ class Milstein(StochasticIntegrator):
     strong_order = 1.0
     calculus = "Itô"
 
-    def step(self, system: System, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
+    def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         h = system.interval(t, t_next)
         root = h**0.5
         f, g = system.rate(state, t), system.diffusion(state, t)

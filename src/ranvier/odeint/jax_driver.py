@@ -78,7 +78,7 @@ class Loop:
     def begin(self) -> tuple[Any, int]:
         y0 = self.problem.y0
         equations = JaxEquations(self.problem, jnp, self.problem.args)
-        memory = self.problem.integrator.init(equations, y0, self.problem.times[0])  # type: ignore[union-attr]
+        memory = self.problem.integrator.init(equations, y0, self.problem.times[0])
         first = jax.tree.map(jnp.asarray, self.saved(y0, 0))
         buffer = jax.tree.map(lambda x: jnp.empty((self.problem.rows, *x.shape), x.dtype).at[0].set(x), first)
         return march.begin(self.problem, self.step, jax.lax.fori_loop, self.write, (y0, memory, buffer))
@@ -117,7 +117,8 @@ def _double(problem: Problem) -> Any:
 
 
 def _numbers(problem: Problem, recipe: Recipe) -> tuple[Any, ...]:
-    times = problem.times
+    times: Any = problem.times
+    lengths: Any
     if isinstance(times, np.ndarray):
         lengths = np.diff(times).astype(problem.real)  # from double times: the difference of rounded ones is less exact
         times = times.astype(problem.real)

@@ -27,7 +27,7 @@ def begin(
     """
     state, memory, buffer = carry
     every = problem.save_every
-    done = min(problem.integrator.startup_steps, problem.steps)  # type: ignore[union-attr]
+    done = min(problem.integrator.startup_steps, problem.steps)
     for k in range(done):
         state, memory = step(k, state, memory)
         if (k + 1) % every == 0:

@@ -12,9 +12,7 @@ import jax
 import numpy as np
 
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.integrators.base import Integrator
 from ranvier.odeint import tree
-from ranvier.odeint.adaptive import Adaptive
 from ranvier.odeint.event import Event
 from ranvier.random import Key
 
@@ -100,7 +98,7 @@ class Problem:
     y0: Any
     times: Any
     args: tuple[Any, ...]
-    integrator: Integrator | Adaptive
+    integrator: Any  # an Integrator or Adaptive
     diffusion: Callable[..., Any] | None
     seed: Any
     events: tuple[Event, ...]
@@ -143,7 +141,7 @@ class Problem:
             if state.shape == () and isinstance(result, np.generic) and result.dtype == state.dtype:
                 return result  # NumPy's arithmetic on 0-d arrays
         expected, given = jax.tree.structure(state), jax.tree.structure(result)
-        if expected != given:
+        if expected != given:  # type: ignore[operator]
             if hasattr(state, "dtype"):
                 raise ParameterError(f"{what} returned {called(result)}, but y is {called(state)}: return {self._constructor()}([…]).")
             raise ParameterError(
@@ -192,9 +190,9 @@ class Equations:
         self.cast = cast
         self.check = check
         if not (check or args or cast):
-            self.rate = problem.f  # nothing to do on the way: the integrator calls f itself
+            self.rate = problem.f  # type: ignore[method-assign]  # nothing to do on the way: the integrator calls f itself
         if not (check or problem.events):
-            self.step = functools.partial(problem.integrator.step, self)
+            self.step = functools.partial(problem.integrator.step, self)  # type: ignore[method-assign]
 
     def interval(self, t: Any, t_next: Any) -> Any:
         return t_next - t if self.length is None else self.length
@@ -202,6 +200,9 @@ class Equations:
     def rate(self, state: Any, t: Any) -> Any:
         result = self.problem.f(state, t if self.cast is None else self.cast(t), *self.args)
         return self.problem.checked(result, state, "f") if self.check else result
+
+    def rate_and_slope(self, state: Any, t: Any) -> tuple[Any, Any]:
+        raise NotImplementedError  # only for JAX, whose driver has it; `odeint` refuses what needs it elsewhere
 
     def diffusion(self, state: Any, t: Any) -> Any:
         assert self.problem.diffusion is not None
@@ -211,7 +212,7 @@ class Equations:
     def step(self, state: Any, memory: Any, t: Any, t_next: Any, key: Any) -> tuple[Any, Any]:
         """One step of the integrator, and the events in it."""
         problem = self.problem
-        after, memory = problem.integrator.step(self, state, memory, t, t_next, key)  # type: ignore[union-attr]
+        after, memory = problem.integrator.step(self, state, memory, t, t_next, key)
         for number, event in enumerate(problem.events):
             start, end = (t, t_next) if self.cast is None else (self.cast(t), self.cast(t_next))
             after = event.apply(state, after, start, end, self.args)

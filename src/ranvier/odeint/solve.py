@@ -129,7 +129,7 @@ def _state(y0: Any) -> tuple[Any, str]:
     leaves = tree.named(y0)
     if not leaves:
         raise ParameterError(f"y0 is {y0!r}, which holds no array. Pass an array, or a dict or tuple of arrays.")
-    libraries = {}
+    libraries: dict[str, str] = {}
     for place, leaf in leaves:
         name = "y0" + place
         library = library_of(leaf)
@@ -216,9 +216,7 @@ def _arguments(args: Any, library: str) -> tuple[Any, ...]:
             return leaf.item()  # a NumPy scalar would raise float32 states to float64
         other = library_of(leaf)
         if other is not None and other != library:
-            raise ParameterError(
-                f"args{place} is {called(leaf)}, but y0 is of {LIBRARIES[library]}. Convert it to {LIBRARIES[library]}."
-            )
+            raise ParameterError(f"args{place} is {called(leaf)}, but y0 is of {LIBRARIES[library]}. Convert it to {LIBRARIES[library]}.")
         return leaf
 
     return tree.map_named(clean, args)

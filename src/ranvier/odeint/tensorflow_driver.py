@@ -80,7 +80,7 @@ class Loop:
         problem = self.problem
         y0 = jax.tree.map(tf.convert_to_tensor, problem.y0)
         equations = Equations(problem, tf, problem.args)
-        memory = problem.integrator.init(equations, y0, problem.times[0])  # type: ignore[union-attr]
+        memory = problem.integrator.init(equations, y0, problem.times[0])
         first, structure = jax.tree.flatten(jax.tree.map(tf.convert_to_tensor, self.saved(y0, 0)))
         buffer = [tf.TensorArray(x.dtype, size=problem.rows, element_shape=x.shape).write(0, x) for x in first]
         carry, row = march.begin(problem, self.step, repeat, self.write, (y0, memory, buffer))
@@ -112,7 +112,9 @@ def integrate(problem: Problem) -> Any:
         raise UnsupportedError("y0 has both real and complex tensors, which TensorFlow does not mix. Make all of them complex.")
     times = tf.constant(problem.times, real)
     lengths = tf.constant(np.diff(problem.times), own)
-    values = [tf.constant(v, own if isinstance(v, complex) else real) if isinstance(v, float | complex) else v for v in recipe.values(problem)]
+    values = [
+        tf.constant(v, own if isinstance(v, complex) else real) if isinstance(v, float | complex) else v for v in recipe.values(problem)
+    ]
     seed = tf.constant(Key(problem.seed).seed_words, tf.int64)
     if not tf.executing_eagerly():
         return Loop(recipe.problem(problem.y0, times, values, seed), lengths, None).run()
@@ -127,5 +129,6 @@ def integrate(problem: Problem) -> Any:
 
 def integrate_adaptively(problem: Problem) -> Any:
     raise UnsupportedError(
-        "TensorFlow has no adaptive solver for Adaptive to call. Use a fixed step, integrator=rv.RungeKutta4(), or NumPy, JAX or PyTorch arrays."
+        "TensorFlow has no adaptive solver for Adaptive to call. Use a fixed step, integrator=rv.RungeKutta4(), "
+        "or NumPy, JAX or PyTorch arrays."
     )

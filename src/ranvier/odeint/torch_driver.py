@@ -71,7 +71,7 @@ def integrate(problem: Problem) -> Any:
     """Every point that is kept, by a fixed-step method."""
     times, lengths = grid(problem)
     equations = Equations(problem, torch, problem.args)
-    state, memory = problem.y0, problem.integrator.init(equations, problem.y0, times[0])  # type: ignore[union-attr]
+    state, memory = problem.y0, problem.integrator.init(equations, problem.y0, times[0])
     first, rebuilt = tree.flatten(equations.saved(state, times[0]))
     kept = [Rows(problem.rows) for _ in first]
 

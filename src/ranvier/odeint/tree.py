@@ -32,7 +32,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Any], Any]]:
     if is_bare(tree):
         return [tree], lambda arrays: arrays[0]
     arrays, structure = jax.tree.flatten(tree)
-    return arrays, structure.unflatten
+    return arrays, lambda others: jax.tree.unflatten(structure, others)
 
 
 def named(tree: Any) -> list[tuple[str, Any]]:
