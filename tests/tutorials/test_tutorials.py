@@ -55,7 +55,11 @@ def test_it_runs(path, tmp_path):
 
 def test_a_figure_is_shown_once():
     """`run.plot()` as the value of a cell, as in the lessons; a figure of an earlier cell is shown again when asked for."""
-    cells = ["import ranvier as rv\nrun = rv.simulate(rv.neurons.Passive(), current=1.0, duration=1.0)", "figure = run.plot()\nfigure", "figure"]
+    cells = [
+        "import ranvier as rv\nrun = rv.simulate(rv.neurons.Passive(), current=1.0, duration=1.0)",
+        "figure = run.plot()\nfigure",
+        "figure",
+    ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
     NotebookClient(notebook, timeout=SECONDS, kernel_name="python3").execute()
     pictures = [sum("image/png" in output.get("data", {}) for output in cell.outputs) for cell in notebook.cells]
