@@ -40,7 +40,7 @@ class Event:
         ...     events=spike,
         ... )
         >>> y["last"][-1].round(1).tolist()
-        [-inf, 45.8]
+        [-inf, 45.9]
     """
 
     threshold: Callable[..., Any]
