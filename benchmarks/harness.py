@@ -45,7 +45,7 @@ def arguments(description: str) -> argparse.Namespace:
 def save(script: str, options: argparse.Namespace, result: dict) -> None:
     """Keeps the numbers in results/, with the machine and the versions."""
     from ranvier.kernels import native_available
-    from ranvier.simulate import versions
+    from ranvier.run import versions
 
     found = {**machine(), **({"name": options.machine} if options.machine else {})}
     text = json.dumps({"machine": found, "versions": versions(), "native_kernels": native_available(), **result}, indent=1)

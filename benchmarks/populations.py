@@ -6,14 +6,11 @@ slopes anew for each row that uses them, and a step takes many times longer.
     taskset -c 0 python benchmarks/populations.py
 """
 
-import sys
-
 import numpy as np
 from harness import arguments, save, take_turns
 
 import ranvier as rv
-
-simulate_module = sys.modules["ranvier.simulate"]
+import ranvier.run
 
 
 class EightVariables(rv.ConductanceBasedNeuron):
@@ -52,7 +49,7 @@ def main() -> None:
 
             def contender(packed, net=net, integrator=integrator, dt=dt, steps=steps, facts=facts):
                 def call() -> float:
-                    simulate_module.PACKED_UP_TO = 10**9 if packed else 0
+                    ranvier.run.PACKED_UP_TO = 10**9 if packed else 0
                     run = rv.simulate(net, duration=steps * dt, dt=dt, integrator=integrator)
                     facts.setdefault(packed, run.info["compile_seconds"])
                     return run.info["run_seconds"]

@@ -5,7 +5,7 @@ import pint
 import pytest
 
 import ranvier as rv
-from ranvier.simulate import _check_memory
+from ranvier.record.memory import check_memory
 
 ureg = pint.UnitRegistry()
 HH = rv.neurons.HodgkinHuxley
@@ -154,7 +154,7 @@ def test_parts_of_a_network_that_do_not_belong():
 def test_a_recording_larger_than_memory_is_refused_before_it_is_allocated():
     with pytest.raises(rv.ParameterError, match=r"The recording would take .* GiB.*Record less often"):
         rv.simulate(rv.Population(100_000, rv.neurons.Passive()), duration=1e6, record=rv.Record("passive", "V"))
-    _check_memory(1.0)
+    check_memory(1.0)
 
 
 def test_a_step_too_long_for_the_integrator_names_what_went_wrong_and_keeps_what_was_computed():

@@ -402,3 +402,38 @@ def build(net: Network, *, dt: float, seed: int, dtype: str) -> Built:
         in_flight={p.name: states[p.name]["in_flight"] for p in projections if p.slots},
     )
     return Built(Plan(tuple(populations), tuple(projections), dtype), constants, state, edges)
+
+
+def continued(built: Built, given: SimulationState) -> SimulationState:
+    """A state to go on from, checked against the network and in its precision.
+
+    Raises:
+        ParameterError: it is a state of another network.
+    """
+    own = built.state
+    for kind in ("neurons", "synapses"):
+        mine, theirs = getattr(own, kind), getattr(given, kind)
+        for part, variables in mine.items():
+            if part not in theirs:
+                raise ParameterError(f"The initial state has nothing for {part!r}; it is of another network.")
+            for variable, values in variables.items():
+                if variable not in theirs[part]:
+                    raise ParameterError(f"The initial state has no {variable!r} of {part!r}; it is of another network.")
+                shape = np.shape(theirs[part][variable])
+                if shape != values.shape:
+                    raise ParameterError(f"The initial state's {variable} of {part} has the shape {shape}; this network needs {values.shape}.")
+    for name, history in own.in_flight.items():
+        if np.shape(given.in_flight.get(name)) != history.shape:
+            raise ParameterError(f"The initial state's spikes in flight of {name} do not fit this network's delays in steps of this dt.")
+
+    def like(a: Any, b: Any) -> np.ndarray:
+        return np.asarray(b, a.dtype)
+
+    return SimulationState(
+        step=np.int64(given.step),
+        neurons={p: {v: like(x, given.neurons[p][v]) for v, x in vs.items()} for p, vs in own.neurons.items()},
+        synapses={p: {v: like(x, given.synapses[p][v]) for v, x in vs.items()} for p, vs in own.synapses.items()},
+        last_spike={p: like(x, given.last_spike[p]) for p, x in own.last_spike.items()},
+        in_flight={p: like(x, given.in_flight[p]) for p, x in own.in_flight.items()},
+        memory=given.memory,
+    )

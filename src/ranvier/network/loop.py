@@ -30,22 +30,15 @@ TIMES = ("last_spike",)
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Records with one schedule. `rows` is the length of its buffers, `reads` what they hold.
+    """Records with one schedule. `rows` is the length of its buffers, `reads` what they hold; the schedule is an argument.
 
     All reads lie side by side in one buffer, but times, which stay in double
     precision, in another: one operation to write them, whatever is recorded.
     """
 
-    every: int
-    start: int
-    stop: int
     rows: int
     reads: tuple[tuple[str, str, bool], ...]
     """(part, variable, whether a subset of the neurons)"""
-
-    def due_before(self, k: int) -> int:
-        """How many rows are due at steps below `k`."""
-        return max(0, -(-(min(k, self.stop + 1) - self.start) // self.every))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +118,7 @@ def _run(
     state: SimulationState,
     buffers: Any,
     k1: jax.Array,
-    first_rows: tuple[jax.Array, ...],
+    schedules: list[jax.Array],
 ) -> tuple[SimulationState, Any, jax.Array]:
     constants = constants.tree()
     stepper = Stepper(program.plan, constants, program.integrator, program.packed)
@@ -138,7 +131,8 @@ def _run(
             return dataclasses.replace(carry, records=tuple(written))
 
     def _write_if_due(g: int, group: Group, carry: Carry, k: jax.Array) -> Any:
-        due = ((k - group.start) % group.every == 0) & (k >= group.start)
+        every, first, _, _ = schedules[g]
+        due = (jax.lax.rem(k - first, every) == 0) & (k >= first)
         return jax.lax.cond(due, lambda c: _write_group(g, group, c), lambda c: c.records[g], carry)
 
     def _write_group(g: int, group: Group, carry: Carry) -> Any:
@@ -146,8 +140,9 @@ def _run(
         system = stepper.system(carry.state)
         variables = stepper.variables(carry.state)
         # The row of the next step that is due: written again until that step comes.
-        row = -((group.start - k) // group.every) - first_rows[g]
-        row = jnp.where((k >= group.start - group.every + 1) & (k <= group.stop) & (row >= 0) & (row < group.rows), row, group.rows)
+        every, first, last, first_row = schedules[g]
+        row = jax.lax.div(k - first + every - 1, every) - first_row
+        row = jnp.where((k > first - every) & (k <= last) & (row >= 0) & (row < group.rows), row, group.rows)
         seen: dict[str, dict[str, Any]] = {}
         values: tuple[list[Any], list[Any]] = ([], [])
         for i, (part, variable, subset) in enumerate(group.reads):
@@ -174,8 +169,8 @@ def _run(
         k = carry.state.step
         carry = write(carry)
         stop = k1
-        for group in program.groups:
-            following = jnp.maximum(group.start, k + group.every - (k - group.start) % group.every)
+        for every, first, _, _ in schedules:
+            following = jnp.where(k < first, first, k + every - jax.lax.rem(k - first, every))
             stop = jnp.minimum(stop, following)
         carry = jax.lax.while_loop(lambda c: (c.state.step < stop) & fits(c), one_step, carry)
         # One more round at k1 writes the row that may be due there.
