@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import inspect
@@ -166,8 +167,9 @@ def check_array(value: Any, n: int, dtype: str, what: str, scalars: bool = False
     """The shape `(n,)` (or, where `scalars`, `()`) and the type."""
     shape, own = np.shape(value), np.result_type(value)
     require(shape == (n,) or (scalars and shape == ()), f"{what} has the shape {shape} for {n} neurons; it must be ({n},).")
+    weak = getattr(value, "weak_type", False)  # a Python number's: it takes the type of what it meets
     require(
-        own == np.dtype(dtype),
+        own == np.dtype(dtype) or (weak and own.kind == np.dtype(dtype).kind),
         f"{what} is {own} where the state is {dtype}. The time t is always float64: "
         "cast what comes of it with .astype(state['...'].dtype).",
     )
@@ -236,13 +238,13 @@ def check_value_semantics(model: Model) -> None:
     """It is frozen, can be copied with `replace`, and is a pytree that comes back as it was."""
     name = type(model).__name__
     require(type(model).__dataclass_params__.frozen, f"{name} is not a frozen dataclass.")  # type: ignore[attr-defined]
-    copy = model.replace()
-    require(repr(copy) == repr(model), f"{name}.replace() gives {copy!r}, not {model!r}.")
+    replaced = model.replace()
+    require(repr(replaced) == repr(model), f"{name}.replace() gives {replaced!r}, not {model!r}.")
     leaves, tree = jax.tree.flatten(model)
     again = jax.tree.unflatten(tree, leaves)
     require(repr(again) == repr(model), f"{name} does not come back from jax.tree.flatten and unflatten as it was.")
     try:
-        same = bool(tree == jax.tree.structure(copy))
+        same = bool(tree == jax.tree.structure(copy.deepcopy(model)))
     except (TypeError, ValueError) as error:
         raise ConformanceError(f"{name}'s structure cannot be compared ({error}): arrays belong into parameters.") from None
     require(
