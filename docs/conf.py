@@ -1,10 +1,18 @@
 """The documentation: `make docs`, or `sphinx-build -W -j auto docs docs/_build/html`."""
 
+import hashlib
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
+
+
+def fingerprint() -> str:
+    """Of the package: executed pages are kept for as long as neither they nor the package change."""
+    files = sorted((HERE.parent / "src" / "ranvier").rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
 
 project = "Ranvier"
 author = "The Ranvier developers"
@@ -26,7 +34,8 @@ nitpicky = False
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-nb_execution_mode = "cache"  # a page runs again when its code changes
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(HERE / "_build" / f"executed-{fingerprint()}")
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True

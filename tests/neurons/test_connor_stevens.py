@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
+from tests.reproduces import record_reproduction
 
 from .dynamics import fold_current, resting_potential, steady_rates
 
@@ -12,7 +13,15 @@ CELL = rv.neurons.ConnorStevens()
 
 def test_rest():
     """−68 mV in both sources, to the millivolt."""
-    assert resting_potential(CELL, -75, -60) == pytest.approx(-68.0, abs=0.5)
+    record_reproduction(
+        "Connor–Stevens",
+        "Connor, Walter & McKown 1977; Dayan & Abbott 2001",
+        "resting potential",
+        -68.0,
+        resting_potential(CELL, -75, -60),
+        0.5,
+        "mV",
+    )
 
 
 def test_it_fires_as_slowly_as_one_likes():

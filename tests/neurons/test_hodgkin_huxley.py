@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
+from tests.reproduces import record_reproduction
 
 from .dynamics import critical_current, resting_potential, steady_rates
 
@@ -19,8 +20,25 @@ def test_rest():
 
 
 def test_the_currents_between_which_rest_is_unstable():
-    assert critical_current(rv.neurons.HodgkinHuxley(), -64, -55) == pytest.approx(9.78, abs=0.006)
-    assert critical_current(rv.neurons.HodgkinHuxley(), -50, -40) == pytest.approx(154.5, abs=0.06)
+    lower, upper = critical_current(rv.neurons.HodgkinHuxley(), -64, -55), critical_current(rv.neurons.HodgkinHuxley(), -50, -40)
+    record_reproduction(
+        "Hodgkin–Huxley 1952",
+        "Rinzel & Miller 1980, Math Biosci 49:27",
+        "current at which rest becomes unstable",
+        9.78,
+        lower,
+        0.006,
+        "µA/cm²",
+    )
+    record_reproduction(
+        "Hodgkin–Huxley 1952",
+        "Rinzel & Miller 1980, Math Biosci 49:27",
+        "current at which rest is stable again",
+        154.5,
+        upper,
+        0.06,
+        "µA/cm²",
+    )
 
 
 def test_where_firing_begins_and_its_rate():
@@ -30,7 +48,8 @@ def test_where_firing_begins_and_its_rate():
     rate = steady_rates(run, 200.0)
     assert rate[0] == 0
     assert 50 < rate[1] < 55  # at once well above 0: type II
-    assert rate[2] == pytest.approx(68.3, abs=0.1)  # the last digit printed
+    source = "textbooks, for the equations of Hodgkin & Huxley 1952"
+    record_reproduction("Hodgkin–Huxley 1952", source, "rate at 10 µA/cm²", 68.3, rate[2], 0.1, "Hz")  # the last digit printed
 
 
 def test_rest_and_rhythm_are_both_stable_between():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
+from tests.reproduces import record_reproduction
 
 from .dynamics import critical_current, fold_current, resting_potential, steady_rates
 
@@ -12,8 +13,13 @@ HOPF, SADDLE_NODE = rv.neurons.MorrisLecar.hopf(), rv.neurons.MorrisLecar.saddle
 
 def test_the_hopf_bifurcations():
     """93.86 and 212 µA/cm², to the digits printed."""
-    assert critical_current(HOPF, -40, -15) == pytest.approx(93.86, abs=0.005)
-    assert critical_current(HOPF, 0, 15) == pytest.approx(212.0, abs=0.5)
+    lower, upper = critical_current(HOPF, -40, -15), critical_current(HOPF, 0, 15)
+    record_reproduction(
+        "Morris–Lecar", "Rinzel & Ermentrout 1998, in Methods in Neuronal Modeling", "lower Hopf bifurcation", 93.86, lower, 0.005, "µA/cm²"
+    )
+    record_reproduction(
+        "Morris–Lecar", "Rinzel & Ermentrout 1998, in Methods in Neuronal Modeling", "upper Hopf bifurcation", 212.0, upper, 0.5, "µA/cm²"
+    )
 
 
 def test_the_hopf_bifurcation_is_subcritical():
@@ -31,7 +37,15 @@ def test_the_hopf_bifurcation_is_subcritical():
 
 def test_the_saddle_node():
     """39.96 µA/cm² in the chapter."""
-    assert fold_current(SADDLE_NODE, -50, -10) == pytest.approx(39.96, abs=0.005)
+    record_reproduction(
+        "Morris–Lecar",
+        "Rinzel & Ermentrout 1998, in Methods in Neuronal Modeling",
+        "saddle-node on a circle",
+        39.96,
+        fold_current(SADDLE_NODE, -50, -10),
+        0.005,
+        "µA/cm²",
+    )
 
 
 def test_the_saddle_node_begins_at_rate_0():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
+from tests.reproduces import record_reproduction
 
 from .dynamics import fold_current, resting_potential, steady_rates
 
@@ -11,12 +12,28 @@ CELL = rv.neurons.WangBuzsaki()
 
 
 def test_rest():
-    assert resting_potential(CELL, -70, -60) == pytest.approx(-64.0, abs=0.1)
+    record_reproduction(
+        "Wang–Buzsáki 1996",
+        "Wang & Buzsáki 1996, J Neurosci 16:6402, figure 1",
+        "resting potential",
+        -64.0,
+        resting_potential(CELL, -70, -60),
+        0.1,
+        "mV",
+    )
 
 
 def test_the_threshold_current_is_small():
     """About 0.2 µA/cm² in the paper's figure, where it can be read to 0.05."""
-    assert fold_current(CELL, -64, -50) == pytest.approx(0.2, abs=0.05)
+    record_reproduction(
+        "Wang–Buzsáki 1996",
+        "Wang & Buzsáki 1996, J Neurosci 16:6402, figure 1",
+        "threshold current",
+        0.2,
+        fold_current(CELL, -64, -50),
+        0.05,
+        "µA/cm²",
+    )
 
 
 def test_the_rate_against_the_current():
@@ -27,7 +44,9 @@ def test_the_rate_against_the_current():
     rate = steady_rates(run, 100.0)
     assert rate[0] == 0
     assert rate[2] / rate[1] == pytest.approx(2.0, rel=0.06)
-    assert rate[3] == pytest.approx(400.0, rel=0.05)
+    record_reproduction(
+        "Wang–Buzsáki 1996", "Wang & Buzsáki 1996, J Neurosci 16:6402, figure 1", "rate at 20 µA/cm²", 400.0, rate[3], 20.0, "Hz"
+    )
 
 
 def test_the_afterhyperpolarisation_is_shallow():
