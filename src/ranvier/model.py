@@ -40,6 +40,7 @@ class ParameterInfo:
     text: str
     alias: str | None
     per: str
+    double: bool
 
 
 def parameter(
@@ -49,6 +50,7 @@ def parameter(
     text: str = "",
     alias: str | None = None,
     per: str = "neuron",
+    double: bool = False,
 ) -> Any:
     """Declares a parameter of a model.
 
@@ -63,6 +65,8 @@ def parameter(
         per: what an array has one value for: `"neuron"` (for a synapse, each
             state at its site), `"target"` (for a synapse, each postsynaptic
             neuron) or `"sample"` (of any shape, checked by the model itself).
+        double: keeps it in double precision in a run in single precision, as the time
+            is: for what the equations compare with `t`.
 
     Example:
         >>> class Leak(Model):
@@ -71,7 +75,7 @@ def parameter(
         0.3
     """
     low, high = bounds if bounds is not None else (-math.inf, math.inf)
-    return dataclasses.field(default=default, metadata={"parameter": ParameterInfo(unit, low, high, text, alias, per)})
+    return dataclasses.field(default=default, metadata={"parameter": ParameterInfo(unit, low, high, text, alias, per, double)})
 
 
 def component(default: Any = dataclasses.MISSING) -> Any:
@@ -109,6 +113,23 @@ def _clean(value: Any, info: ParameterInfo, what: str) -> Any:
     array = np.asarray(value, dtype=np.float64)
     check_bounds(array, info, what)
     return float(array) if array.ndim == 0 else array
+
+
+def in_precision(model: Any, dtype: str) -> Any:
+    """A model with its parameters in one precision, those that are compared with the time in double."""
+    if isinstance(model, Mapping):
+        return {name: in_precision(part, dtype) for name, part in model.items()}
+    if not isinstance(model, Model):
+        return model
+    copy = object.__new__(type(model))
+    for field in dataclasses.fields(model):  # type: ignore[arg-type]
+        value = getattr(model, field.name)
+        if _is_parameter(field):
+            value = np.asarray(value, np.float64 if field.metadata["parameter"].double else dtype)
+        elif "component" in field.metadata:
+            value = in_precision(value, dtype)
+        object.__setattr__(copy, field.name, value)
+    return copy
 
 
 def check_bounds(array: np.ndarray, info: ParameterInfo, what: str) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from ranvier import units
 from ranvier.connect.base import Edges
 from ranvier.errors import ParameterError, UnsupportedError, did_you_mean, unknown
-from ranvier.model import Model, drawn, parameters
+from ranvier.model import Model, drawn, in_precision, parameters
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.network.state import NEVER, SimulationState
 from ranvier.neurons.base import Inputs, NeuronModel
@@ -387,12 +387,12 @@ def build(net: Network, *, dt: float, seed: int, dtype: str) -> Built:
     cast = lambda tree: jax.tree.map(lambda x: np.asarray(x, dtype), tree)
     shared: dict[tuple[int, str], Any] = {}
     for name, its_constants in constants["populations"].items():
-        its_constants["model"] = cast(its_constants["model"])
+        its_constants["model"] = in_precision(its_constants["model"], dtype)
         if "stimulus" in its_constants:
             given = net.populations[name]
             its_constants["stimulus"] = _cast_stimulus(given.current, its_constants["stimulus"], given.model.input_unit, shared)
     for its_constants in constants["projections"].values():
-        its_constants["synapse"] = cast(its_constants["synapse"])
+        its_constants["synapse"] = in_precision(its_constants["synapse"], dtype)
     constants["dt"] = np.float64(dt)
     state = SimulationState(
         step=np.int64(0),

@@ -35,8 +35,8 @@ d open/dt = opening * (1 - open) * [T] - closing * open
     opening: PerNeuron = parameter(10.0, "1/(mM*ms)", POSITIVE, "binding rate")
     closing: PerNeuron = parameter(0.2, "1/ms", POSITIVE, "unbinding rate")
     concentration: PerNeuron = parameter(0.5, "mM", POSITIVE, "transmitter during the pulse")
-    pulse: PerNeuron = parameter(0.3, "ms", POSITIVE, "length of the pulse")
-    delay: PerNeuron = parameter(0.0, "ms", POSITIVE, "from the spike to the pulse")
+    pulse: PerNeuron = parameter(0.3, "ms", POSITIVE, "length of the pulse", double=True)
+    delay: PerNeuron = parameter(0.0, "ms", POSITIVE, "from the spike to the pulse", double=True)
     reversal: PerNeuron = parameter(0.0, "mV", text="reversal potential", per="target")
     published_rounding: bool = False
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ranvier.channels.base import IonChannel, IonPool
 from ranvier.channels.leak import Leak
-from ranvier.model import PerNeuron, parameter
+from ranvier.model import PerNeuron, in_precision, parameter
 from ranvier.neurons.conductance_based import ConductanceBased
 from ranvier.testing.common import (
     PRECISIONS,
@@ -22,7 +22,6 @@ from ranvier.testing.common import (
     check_gradient,
     check_units,
     check_value_semantics,
-    in_precision,
     is_a,
     require,
     varied,

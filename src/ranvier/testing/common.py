@@ -111,11 +111,6 @@ def check_units(model: Model, input_unit: str | None = None, variable_units: Map
 # -- values ----------------------------------------------------------------------------------------
 
 
-def in_precision(model: Any, dtype: str) -> Any:
-    """The model with its parameters in one precision, as the engine passes them to the compiled step."""
-    return jax.tree.map(lambda x: np.asarray(x, dtype), model)
-
-
 def varied(model: Any, n: int) -> tuple[Any, list[Any]]:
     """A model whose parameters per neuron differ from neuron to neuron, and the `n` models of one neuron each.
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.channels.base import IonChannel
-from ranvier.model import Model
+from ranvier.model import Model, in_precision
 from ranvier.network.spec import Population
 from ranvier.neurons.base import Inputs, NeuronModel
 from ranvier.random import Key
@@ -22,7 +22,6 @@ from ranvier.testing.common import (
     check_gradient,
     check_units,
     check_value_semantics,
-    in_precision,
     is_a,
     require,
     unit,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranvier.model import in_precision
 from ranvier.network import loop
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.neurons.base import NeuronModel
@@ -24,7 +25,6 @@ from ranvier.testing.common import (
     check_gradient,
     check_units,
     check_value_semantics,
-    in_precision,
     is_a,
     require,
     varied,
