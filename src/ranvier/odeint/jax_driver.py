@@ -159,12 +159,13 @@ def integrate(problem: Problem) -> Any:
         return _compiled(recipe)(*numbers)
 
 
-def _adaptive(recipe: Recipe, y0: Any, times: Any, values: list[Any]) -> Any:
+def _adaptive(recipe: Recipe, y0: Any, times: Any, values: list[Any], which: Any) -> tuple[Any, Any]:
+    """The kept points, and whether diffrax reached the end."""
     diffrax = optional("diffrax", "Adaptive on JAX arrays")
     problem = recipe.problem(y0, times, values, None)
     method: Any = problem.integrator
     equations = JaxEquations(problem, jnp, problem.args)
-    return diffrax.diffeqsolve(
+    solution = diffrax.diffeqsolve(
         diffrax.ODETerm(lambda t, y, _: equations.rate(y, t)),
         diffrax.Kvaerno5() if method.stiff else diffrax.Tsit5(),
         times[0],
@@ -176,41 +177,41 @@ def _adaptive(recipe: Recipe, y0: Any, times: Any, values: list[Any]) -> Any:
         max_steps=method.max_steps,
         throw=False,
     )
+    return _kept(problem, solution.ys, times, which), diffrax.is_successful(solution.result)
+
+
+def _kept(problem: Problem, points: Any, times: Any, which: Any) -> Any:
+    if which is not None:
+        points, times = jax.tree.map(lambda rows: rows[which], points), jnp.asarray(times)[which]
+    return points if problem.save is None else jax.vmap(problem.save)(points, times)
 
 
 @functools.lru_cache(maxsize=64)
 def _compiled_adaptive(recipe: Recipe) -> Any:
-    diffrax = optional("diffrax", "Adaptive on JAX arrays")
-
-    def solve(*numbers: Any) -> Any:
-        solution = _adaptive(recipe, *numbers)
-        return solution.ys, diffrax.is_successful(solution.result)
-
-    return jax.jit(solve)
+    return jax.jit(functools.partial(_adaptive, recipe))
 
 
 def integrate_adaptively(problem: Problem) -> Any:
     """The same points from diffrax."""
     recipe = Recipe(problem)
+    which: Any
     with _double(problem):
         if isinstance(problem.times, np.ndarray):
             distinct, which = problem.distinct_times
             times = distinct.astype(problem.real)
         else:
             times, which = problem.times.astype(problem.real), np.arange(problem.rows) * problem.save_every
-        numbers = (problem.y0, times, recipe.values(problem))
+        if len(which) == len(times) and problem.save_every == 1:
+            which = None  # every point once
         if len(times) == 1:
-            points = jax.tree.map(lambda x: x[None], problem.y0)
-        elif recipe.traced:
-            points = _adaptive(recipe, *numbers).ys
-        else:
-            points, successful = _compiled_adaptive(recipe)(*numbers)
-            if not isinstance(successful, jax.core.Tracer) and not successful:
-                raise SimulationDiverged(
-                    "diffrax gave up: Adaptive.max_steps were too few, or a step became too short. "
-                    "Adaptive(stiff=True) helps where f has very different time scales."
-                )
-        points = jax.tree.map(lambda rows: rows[which], points)
-        if problem.save is None:
-            return points
-        return jax.vmap(problem.save)(points, jnp.asarray(times)[which])
+            return _kept(problem, jax.tree.map(lambda x: x[None], problem.y0), times, which)
+        numbers = (problem.y0, times, recipe.values(problem), which)
+        if recipe.traced:  # a closure over traced values belongs to that trace alone
+            return _adaptive(recipe, *numbers)[0]
+        points, successful = _compiled_adaptive(recipe)(*numbers)
+        if not isinstance(successful, jax.core.Tracer) and not successful:
+            raise SimulationDiverged(
+                "diffrax gave up: Adaptive.max_steps were too few, or a step became too short. "
+                "Adaptive(stiff=True) helps where f has very different time scales."
+            )
+        return points
