@@ -37,9 +37,9 @@ I(t) = amplitude * 0.9996 exp(-(t - stop)/decay) from stop on"""
     decay: PerNeuron = parameter(150.0, "ms", (1e-12, np.inf), "time constant of the decay")
 
     def __call__(self, t: Any) -> Any:
-        rising = 1.0 - jnp.exp(-jnp.maximum(t - self.start, 0.0) / self.rise)
-        falling = 0.9996 * jnp.exp(-jnp.maximum(t - self.stop, 0.0) / self.decay)
-        return self.amplitude * jnp.where(t < self.start, 0.0, jnp.where(t < self.stop, rising, falling))
+        there = t < self.stop
+        exponential = jnp.exp(jnp.where(there, -jnp.maximum(t - self.start, 0.0) / self.rise, -(t - self.stop) / self.decay))
+        return self.amplitude * jnp.where(there, 1.0 - exponential, 0.9996 * exponential)
 
 
 def antennal_lobe(
