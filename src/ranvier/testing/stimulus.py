@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,7 +59,7 @@ def check_stimulus(stimulus: Stimulus, *, published: bool = False) -> None:
         at = jax.jit(lambda s, t: jnp.asarray(s(t), float))
         values = [at(stimulus, t) for t in TIMES]
         for t in IRREGULAR_TIMES:
-            check_gradient(lambda s, t=t: at(s, t), stimulus, f"{name} at t = {t} ms")
+            check_gradient(functools.partial(lambda t, s: at(s, t), t), stimulus, f"{name} at t = {t} ms")
         for t, value in zip(TIMES, values, strict=True):
             check_finite(value, f"{name} at t = {t} ms")
             require(np.array_equal(value, at(stimulus, t)), f"{name} gives another value when it is asked for t = {t} ms again.")

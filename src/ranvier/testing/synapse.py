@@ -162,7 +162,9 @@ def _check_linear(synapse: SynapseModel, source: NeuronModel, name: str) -> None
             check_close(x, parts, f"{name}.receive is not linear in the spikes that arrive ({variable})")
     kick = synapse.kick(a + b)
     if kick is not None:
-        check_close(kick, synapse.kick(a) + synapse.kick(b), f"{name}.kick is not linear in the spikes that arrive")
+        first, second = synapse.kick(a), synapse.kick(b)
+        assert first is not None and second is not None
+        check_close(kick, first + second, f"{name}.kick is not linear in the spikes that arrive")
 
 
 def _check_states_apart(synapse: SynapseModel, source: NeuronModel, name: str) -> None:
