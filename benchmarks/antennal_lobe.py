@@ -13,7 +13,11 @@ from harness import arguments, save, take_turns
 
 import ranvier as rv
 
-PUBLISHED = {"seconds": 246.0, "gibibytes": 13.5, "source": "the published code under TensorFlow 2.21, one core of a 2.3 GHz AVX-512 machine"}
+PUBLISHED = {
+    "seconds": 246.0,
+    "gibibytes": 13.5,
+    "source": "the published code under TensorFlow 2.21, one core of a 2.3 GHz AVX-512 machine",
+}
 
 
 def main() -> None:
@@ -43,10 +47,20 @@ def main() -> None:
         call()
     times = take_turns(contenders, options.rounds)
     result = {
-        name: {**facts[name], "seconds": times[name], "microseconds_a_step": times[name]["median"] * 1e6 / facts[name]["steps"]} for name in contenders
+        name: {**facts[name], "seconds": times[name], "microseconds_a_step": times[name]["median"] * 1e6 / facts[name]["steps"]}
+        for name in contenders
     }
     ours = times["RK4 0.01 double"]["median"]
-    save(__file__, options, {"runs": result, "peak_gibibytes": peak, "published": PUBLISHED, "times_faster_than_published": PUBLISHED["seconds"] / ours * duration / 1000})
+    save(
+        __file__,
+        options,
+        {
+            "runs": result,
+            "peak_gibibytes": peak,
+            "published": PUBLISHED,
+            "times_faster_than_published": PUBLISHED["seconds"] / ours * duration / 1000,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -41,10 +41,9 @@ def main() -> None:
             "first result, everything recorded": process(FIRST.format(record="None")),
             "first result, V recorded": process(FIRST.format(record="rv.Record('hodgkin_huxley', 'V')")),
             "first result, everything recorded, warm cache": process(cache + FIRST.format(record="None")),
-            "ranvier models (command line)": lambda: subprocess.run(
-                [sys.executable, "-m", "ranvier.cli", "models"], check=True, stdout=subprocess.DEVNULL
-            )
-            and None,
+            "ranvier models (command line)": lambda: (
+                subprocess.run([sys.executable, "-m", "ranvier.cli", "models"], check=True, stdout=subprocess.DEVNULL) and None
+            ),
         }
         for call in contenders.values():
             call()

@@ -29,7 +29,12 @@ def network(n: int, populations: int = 10, projections: int = 20) -> rv.Network:
     cells = [rv.Population(n, EightVariables(), current=3.0, name=f"p{i}") for i in range(populations)]
     wires = [
         rv.Projection(
-            cells[draw.integers(populations)], cells[draw.integers(populations)], rv.synapses.GradedGABA(), draw.random((n, n)), weight=0.1 / n, name=f"w{i}"
+            cells[draw.integers(populations)],
+            cells[draw.integers(populations)],
+            rv.synapses.GradedGABA(),
+            draw.random((n, n)),
+            weight=0.1 / n,
+            name=f"w{i}",
         )
         for i in range(projections)
     ]

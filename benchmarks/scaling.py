@@ -40,7 +40,10 @@ def main() -> None:
         neurons[n] = take_turns({"run": lambda n=n, count=count: seconds(n, count)}, options.rounds)["run"]["median"] * 1e9 / n / count
     for count in (1000, 10_000) if options.quick else (1000, 10_000, 100_000):
         steps[count] = take_turns({"run": lambda count=count: seconds(100, count)}, options.rounds)["run"]["median"]
-    memory = [json.loads(subprocess.run([sys.executable, "-c", PROCESS, str(e)], check=True, capture_output=True, text=True).stdout) for e in (10, 1, 0.1, 0.05, 0.02)]
+    memory = [
+        json.loads(subprocess.run([sys.executable, "-c", PROCESS, str(e)], check=True, capture_output=True, text=True).stdout)
+        for e in (10, 1, 0.1, 0.05, 0.02)
+    ]
     if not options.quick:
         draw(neurons, steps, memory)
     save(

@@ -53,7 +53,11 @@ class ProgressBar:
             from rich.progress import Progress as RichProgress
 
             self._bar = RichProgress(
-                TextColumn("{task.fields[now]}"), BarColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn(), console=Console(stderr=True)
+                TextColumn("{task.fields[now]}"),
+                BarColumn(),
+                TextColumn("{task.fields[speed]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
             )
             self._task = self._bar.add_task("", total=progress.duration, now="", speed="")
             self._bar.start()

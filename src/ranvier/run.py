@@ -52,7 +52,7 @@ class Run:
         capacity = 1 << int(max(4 * built.plan.n, LEAST_SPIKES) - 1).bit_length()
         self.program = loop.Program(built.plan, integrator, self.recorder.groups, capacity, self._packed())
         self.constants = loop.Constants(built.constants)
-        self._moving = {p.name: p.moving for p in (*built.plan.populations, *built.plan.projections)}
+        self._moving = {p.name: p.moving for p in built.plan.populations} | {p.name: p.moving for p in built.plan.projections}
         if type(integrator).init is not Integrator.init and not jax.tree.leaves(self.state.memory):
             stepper = Stepper(built.plan, built.constants, integrator, self.program.packed)
             entered = stepper.enter(self.state)

@@ -168,5 +168,7 @@ def _as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool
     if current is not None and network.current is not None:
         raise ParameterError("The population has a current already; give it in one place.")
     values = {**network.initial, **(initial if isinstance(initial, Mapping) else {})}
-    driven = Population(network.n, network.model, initial=values, current=network.current if current is None else current, name=network.name)
+    driven = Population(
+        network.n, network.model, initial=values, current=network.current if current is None else current, name=network.name
+    )
     return Network(driven, stands_for={driven: network}), True

@@ -61,7 +61,10 @@ def test_one_state_a_neuron_agrees_with_one_a_synapse(day6, run):
     """3 125 synaptic states become 120; the first 200 ms hold the first volleys of spikes."""
     net = network(day6, site="edge")
     edge = rv.simulate(
-        net, duration=200.0, initial=psst.from_vector(net, day6["state_vector"]), record=[rv.Record(p, "V", every=2.0) for p in ("PN", "LN")]
+        net,
+        duration=200.0,
+        initial=psst.from_vector(net, day6["state_vector"]),
+        record=[rv.Record(p, "V", every=2.0) for p in ("PN", "LN")],
     )
     assert {name: len(v["open"]) for name, v in edge.state.synapses.items()} == {"acetylcholine": 1338, "GABA": 1787}
     assert {name: len(v["open"]) for name, v in run.state.synapses.items()} == {"acetylcholine": 90, "GABA": 30}

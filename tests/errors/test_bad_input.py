@@ -115,7 +115,9 @@ def test_quantities_are_converted():
 def projection(**options):
     source, target = cells(), rv.Population(2, HH(), name="target")
     values = {"connect": rv.connect.all_to_all(), **options}
-    return rv.Network(source, target, rv.Projection(source, target, rv.synapses.Cholinergic(), values.pop("connect"), name="wire", **values))
+    return rv.Network(
+        source, target, rv.Projection(source, target, rv.synapses.Cholinergic(), values.pop("connect"), name="wire", **values)
+    )
 
 
 @pytest.mark.parametrize(

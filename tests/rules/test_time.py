@@ -42,7 +42,13 @@ def test_the_clock_is_a_product_in_double_precision_even_in_single():
     """After 10 000 s single precision cannot tell two steps apart; the clock can."""
     state = rv.simulate(Recorder(), duration=0.0, precision="single").state
     late = rv.SimulationState(**{**vars(state), "step": np.int64(10**9)})
-    run = rv.simulate(rv.Network(rv.Population(1, Recorder(), current=PulseOnClock(at=(10**9 + 3) * 0.01))), initial=late, duration=0.1, precision="single", record=rv.Record("recorder", "V"))
+    run = rv.simulate(
+        rv.Network(rv.Population(1, Recorder(), current=PulseOnClock(at=(10**9 + 3) * 0.01))),
+        initial=late,
+        duration=0.1,
+        precision="single",
+        record=rv.Record("recorder", "V"),
+    )
     assert np.flatnonzero(np.diff(run.V.values[:, 0])).tolist() == [2, 3]
     assert run.V.time.values[0] == 10**9 * 0.01
 
@@ -103,7 +109,12 @@ def kicked(delay, *, kick=1.0, sources=1, targets=None, connect=None, weight=Non
     source = rv.Population(sources, lif(threshold=2.5), current=10.0, name="source", initial={"V": 0.0})
     target = rv.Population(targets or 1, lif(threshold=1e9, **target), name="target")
     projection = rv.Projection(
-        source, target, rv.synapses.Delta(), rv.connect.all_to_all() if connect is None else connect, weight=kick if weight is None else weight, delay=delay
+        source,
+        target,
+        rv.synapses.Delta(),
+        rv.connect.all_to_all() if connect is None else connect,
+        weight=kick if weight is None else weight,
+        delay=delay,
     )
     return rv.Network(source, target, projection)
 
@@ -165,9 +176,13 @@ def test_a_step_has_its_order():
     source = rv.Population(1, lif(threshold=0.5), current=rv.stimuli.SquarePulse(10.0, stop=0.1), name="source")
     target = rv.Population(1, lif(threshold=1e9), name="target")
     net = rv.Network(
-        source, target, rv.Projection(source, target, rv.synapses.ExponentialConductance(tau=1.0, reversal=100.0), [[1]], weight=2.0, name="exc")
+        source,
+        target,
+        rv.Projection(source, target, rv.synapses.ExponentialConductance(tau=1.0, reversal=100.0), [[1]], weight=2.0, name="exc"),
     )
-    run = rv.simulate(net, duration=0.3, dt=0.1, integrator=rv.Euler(), record=[rv.Record("exc", "g"), rv.Record("target", "V"), rv.Record("source", "V")])
+    run = rv.simulate(
+        net, duration=0.3, dt=0.1, integrator=rv.Euler(), record=[rv.Record("exc", "g"), rv.Record("target", "V"), rv.Record("source", "V")]
+    )
     assert run["source"].V.values[:, 0].tolist() == [0, 0, 0, 0]  # reset within the step of the spike
     np.testing.assert_allclose(run["exc"]["g"].values[:, 0], [0, 2, 1.8, 1.62])
     assert run["target"].V.values[1, 0] == 0 and run["target"].V.values[2, 0] > 0

@@ -20,6 +20,9 @@ class IonChannel(Model):
             arguments of the same name, e.g. `("calcium",)`.
         carries: the ion pool that the channel's current feeds, or `""`.
 
+    (The `*args` in the signatures below only tell type checkers that a method
+    may take less, or concentrations by name.)
+
     Example:
         >>> class Persistent(IonChannel):
         ...     conductance: float = 0.1
@@ -31,20 +34,19 @@ class IonChannel(Model):
     reads: ClassVar[tuple[str, ...]] = ()
     carries: ClassVar[str] = ""
 
-    def initial_gates(self, V: jax.Array, **concentrations: jax.Array) -> Gates:
+    def initial_gates(self, V: jax.Array, *args: Any, **concentrations: Any) -> Gates:
         """The gates at rest at the potential `V` (mV, `[n]`): a dict of arrays `[n]`."""
         return {}
 
-    def gate_derivatives(self, gates: Gates, V: jax.Array, **concentrations: jax.Array) -> Gates:
+    def gate_derivatives(self, gates: Gates, V: jax.Array, *args: Any, **concentrations: Any) -> Gates:
         """The time derivative of each gate (1/ms)."""
         return {}
 
-    def current(self, gates: Gates, V: jax.Array, **concentrations: jax.Array) -> Any:
+    def current(self, gates: Gates, V: jax.Array, *args: Any, **concentrations: Any) -> Any:
         """The current out of the cell (µA/cm², `[n]`)."""
         raise NotImplementedError
 
-
-    def open_conductance(self, gates: Gates, V: jax.Array, **concentrations: jax.Array) -> Any:
+    def open_conductance(self, gates: Gates, V: jax.Array, *args: Any, **concentrations: Any) -> Any:
         """The conductance that is open (mS/cm², `[n]`), for records alone.
 
         As it stands, the slope of `current` in `V` with the gates held: right for every
@@ -88,7 +90,7 @@ def sigmoid(x: jax.Array) -> jax.Array:
     return 1.0 / (1.0 + jnp.exp(-x))
 
 
-def relax(gate: jax.Array, opening: jax.Array, closing: jax.Array, speed: Any = 1.0) -> jax.Array:
+def relax(gate: jax.Array, opening: Any, closing: Any, speed: Any = 1.0) -> jax.Array:
     """The derivative of a two-state gate, `speed · (opening · (1 − gate) − closing · gate)`."""
     return speed * (opening * (1.0 - gate) - closing * gate)
 

@@ -56,7 +56,9 @@ def matrix(entries: Any) -> ConnectionRule:
     if not hasattr(entries, "tocsr"):
         entries = np.asarray(entries)
         if entries.ndim != 2 or entries.dtype.kind not in "buif":
-            raise ParameterError(f"A connection matrix must be a 2-d array of numbers; it has the shape {entries.shape} and the type {entries.dtype}.")
+            raise ParameterError(
+                f"A connection matrix must be a 2-d array of numbers; it has the shape {entries.shape} and the type {entries.dtype}."
+            )
     data = entries.data if hasattr(entries, "tocsr") and hasattr(entries, "data") else entries
     if isinstance(data, np.ndarray) and data.dtype.kind == "f" and not np.isfinite(data).all():
         raise ParameterError("The connection matrix has entries that are not finite.")

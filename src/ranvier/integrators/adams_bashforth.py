@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ranvier.integrators.base import Integrator, State, System, weighted
+from ranvier.integrators.base import Integrator, State, weighted
 from ranvier.integrators.runge_kutta import Heun, RungeKutta4
 
 
@@ -56,7 +56,7 @@ class AdamsBashforth(Integrator):
 
     starter: ClassVar[Integrator]
 
-    def step(self, system: System, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
+    def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         h = system.interval(t, t_next)
         slope = system.rate(state, t)
         if len(memory) < self.startup_steps:

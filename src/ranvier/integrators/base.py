@@ -55,11 +55,11 @@ class Integrator:
     needs: ClassVar[tuple[str, ...]] = ()
     startup_steps: ClassVar[int] = 0
 
-    def init(self, system: System, state: State, t: Any) -> Any:
+    def init(self, system: Any, state: State, t: Any) -> Any:
         """What the integrator remembers between steps (a pytree; nothing by default)."""
         return ()
 
-    def step(self, system: System, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
+    def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         """The state at `t_next`, and the memory for the next step.
 
         Args:
@@ -130,7 +130,7 @@ class ExplicitRungeKutta(Integrator):
         cls._stages = tuple((c, _grouped(weights)) for c, weights in zip(cls.c, cls.a, strict=True))
         cls._end = _grouped(cls.b)
 
-    def step(self, system: System, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
+    def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         h = system.interval(t, t_next)
         if hasattr(state, "dtype"):
             moved = _moved  # a bare array: mapping over a tree would cost 5 µs

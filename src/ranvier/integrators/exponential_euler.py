@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from ranvier.integrators.base import Integrator, State, System
+from ranvier.integrators.base import Integrator, State
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ExponentialEuler(Integrator):
     order = 1
     needs = ("rate_and_slope", "exp", "where")
 
-    def step(self, system: System, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
+    def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         h = system.interval(t, t_next)
         xp = system.array_library
         rates, slopes = system.rate_and_slope(state, t)

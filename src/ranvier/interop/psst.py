@@ -81,9 +81,7 @@ def _layout(network: Network, built: Built) -> list[Segment]:
             "PSST has no state vector for this network. It knows one population of BazhenovNeuron (Days 3 to 5), "
             f"and a ProjectionNeuron population followed by a LocalNeuron one (Day 6); this has {', '.join(k.__name__ for k in kinds)}."
         )
-    segments = [
-        Segment(p.name, variable, p.n) for variable in _ORDER[kinds] for p in built.plan.populations if variable in p.variables
-    ]
+    segments = [Segment(p.name, variable, p.n) for variable in _ORDER[kinds] for p in built.plan.populations if variable in p.variables]
     synapses = []
     for kind in (Cholinergic, GradedGABA):
         mine = [name for name, p in network.projections.items() if isinstance(p.synapse, kind)]
@@ -144,9 +142,7 @@ def from_vector(network: Network, vector: Any, *, dt: float = 0.01, time: float 
             neurons[s.part][s.variable] = values.copy()
         else:
             synapses[s.part]["open"] = _at_site(built, s.part, values)
-    return dataclasses.replace(
-        built.state, step=np.int64(round(time / dt)), neurons=neurons, synapses=synapses, last_spike=last_spike
-    )
+    return dataclasses.replace(built.state, step=np.int64(round(time / dt)), neurons=neurons, synapses=synapses, last_spike=last_spike)
 
 
 def _at_site(built: Built, projection: str, per_edge: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ after one delay is one stretch of memory, and no edge stores a delay.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,9 +31,9 @@ class SpikeHistory(NamedTuple):
         count: how many in each step, int32 `[slots]`.
     """
 
-    source: jax.Array
-    amplitude: jax.Array
-    count: jax.Array
+    source: Any
+    amplitude: Any
+    count: Any  # the tuple's own `count` is of no use here
 
 
 class DelayedEdges(NamedTuple):

@@ -120,7 +120,7 @@ def _runtime_version() -> tuple[int, int]:
     header = pathlib.Path(jax.ffi.include_dir(), "xla", "ffi", "api", "c_api.h")
     try:
         text = header.read_text(encoding="utf-8")
-        major, minor = (int(re.search(rf"#define XLA_FFI_API_{part} (\d+)", text)[1]) for part in ("MAJOR", "MINOR"))
+        major, minor = (int(re.search(rf"#define XLA_FFI_API_{part} (\d+)", text)[1]) for part in ("MAJOR", "MINOR"))  # type: ignore[index]
     except (OSError, TypeError) as problem:
         raise ImportError(f"the installed jaxlib does not tell its FFI version: {header}") from problem
     return major, minor

@@ -95,7 +95,9 @@ def antennal_lobe(
     total = given[0].shape[0] if given else PROJECTION_NEURONS + LOCAL_NEURONS
     for matrix in given:
         if matrix.shape != (total, total):
-            raise ParameterError(f"ach_mat and fgaba_mat must be square and of one size, [neurons, neurons]; one has the shape {matrix.shape}.")
+            raise ParameterError(
+                f"ach_mat and fgaba_mat must be square and of one size, [neurons, neurons]; one has the shape {matrix.shape}."
+            )
     pn = total * 3 // 4
     ln = total - pn
     key = Key(seed).child("antennal lobe")
@@ -168,4 +170,6 @@ def _refuse_others(matrix: np.ndarray, allowed: tuple[slice, slice], name: str, 
     outside[allowed] = False
     if outside.any():
         post, pre = np.argwhere(outside)[0]
-        raise ParameterError(f"{name} has a connection from neuron {pre} to neuron {post}, but in the antennal lobe it holds only those {which}.")
+        raise ParameterError(
+            f"{name} has a connection from neuron {pre} to neuron {post}, but in the antennal lobe it holds only those {which}."
+        )

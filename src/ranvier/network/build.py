@@ -117,16 +117,22 @@ def in_steps(duration: Any, dt: float, what: str) -> np.ndarray:
     off = np.abs(steps * dt - duration) > 1e-6 * dt * np.maximum(1.0, steps)
     if np.any(off & np.isfinite(steps)):
         value = float(np.asarray(duration)[off].flat[0]) if np.ndim(duration) else float(duration)
-        warnings.warn(f"{what} of {value:g} ms is not a multiple of dt = {dt:g} ms; it is rounded to {np.rint(value / dt) * dt:g} ms.", stacklevel=4)
+        warnings.warn(
+            f"{what} of {value:g} ms is not a multiple of dt = {dt:g} ms; it is rounded to {np.rint(value / dt) * dt:g} ms.", stacklevel=4
+        )
     return steps.astype(np.int64)
 
 
-def _initial_values(given: Mapping[str, Any], state: dict[str, Any], n: int, key: Key, what: str, one: str, unit_of: Any) -> dict[str, np.ndarray]:
+def _initial_values(
+    given: Mapping[str, Any], state: dict[str, Any], n: int, key: Key, what: str, one: str, unit_of: Any
+) -> dict[str, np.ndarray]:
     values = {}
     for name, value in state.items():
         array = np.asarray(value, np.float64)
         if array.shape not in ((), (n,)):
-            raise ParameterError(f"{what}: the initial value of {name!r} that its model gives has the shape {array.shape}; it must be ({n},).")
+            raise ParameterError(
+                f"{what}: the initial value of {name!r} that its model gives has the shape {array.shape}; it must be ({n},)."
+            )
         values[name] = np.array(np.broadcast_to(array, (n,)))
     for short, value in given.items():
         name = resolve(short, state, f"variable of {what}")
@@ -159,7 +165,9 @@ def _check_variable_names(model: Any, derivatives: Any, state: Mapping[str, Any]
     return tuple(name for name in state if name in derivatives)
 
 
-def _build_population(name: str, population: Population, first: int, key: Key, dt: float) -> tuple[PopulationPlan, dict[str, Any], dict[str, Any]]:
+def _build_population(
+    name: str, population: Population, first: int, key: Key, dt: float
+) -> tuple[PopulationPlan, dict[str, Any], dict[str, Any]]:
     n = population.n
     model = drawn(population.model, key, name, {"neuron": (n, "neuron")}, population.model.input_unit)
     start = _initial_state(model, n, key.child("model"))
@@ -277,23 +285,32 @@ def _build_projection(
         raise ParameterError(
             f"{name} goes to populations whose inputs are in different units ({', '.join(sorted(input_units))}). Make one projection for each."
         )
-    unit = {"conductance": f"({input_units.pop()})/mV", "potential": "mV"}.get(projection.synapse.weight, projection.targets[0].model.input_unit)
+    unit = {"conductance": f"({input_units.pop()})/mV", "potential": "mV"}.get(
+        projection.synapse.weight, projection.targets[0].model.input_unit
+    )
     weights = _weights(projection, name, edges, targets, sources, unit, key)
     delays = _delays(projection, name, edges, dt, key)
 
     site = _site(projection, sources, len(edges))
     states = {"source": sources, "target": targets, "edge": len(edges)}[site]
-    synapse = projection.synapse
+    synapse: Any = projection.synapse
     if site == "edge" and synapse.site == "source":
         synapse = _spread_over_edges(synapse, sources, edges)
-    synapse = drawn(synapse, key, name, {"neuron": (states, {"source": "source", "target": "target", "edge": "edge"}[site]), "target": (targets, "target")})
+    synapse = drawn(
+        synapse,
+        key,
+        name,
+        {"neuron": (states, {"source": "source", "target": "target", "edge": "edge"}[site]), "target": (targets, "target")},
+    )
     if not synapse.event_driven and delays.any():
         raise UnsupportedError(
             f"{name}: {type(synapse).__name__} acts continuously, and delayed continuous coupling is not supported. "
             "Leave delay at 0; a synapse with a delay of its own (Cholinergic(delay=…)) has it as a parameter."
         )
     if synapse.event_driven and synapse.emits and site == "edge":
-        raise UnsupportedError(f"{name}: {type(synapse).__name__} notes presynaptic spikes on its own, which is not supported at the site 'edge'.")
+        raise UnsupportedError(
+            f"{name}: {type(synapse).__name__} notes presynaptic spikes on its own, which is not supported at the site 'edge'."
+        )
     start = _initial_state(synapse, states, key.child("model"))
     values = _initial_values(projection.initial, start, states, key, name, "state", lambda v: synapse.variable_units.get(v, "1"))
 
@@ -370,19 +387,23 @@ def build(net: Network, *, dt: float, seed: int, dtype: str) -> Built:
     Call inside `jax.enable_x64(True)`.
     """
     key = Key(seed)
-    populations, constants, states, first = [], {"populations": {}, "projections": {}}, {}, 0
+    populations: list[PopulationPlan] = []
+    projections: list[ProjectionPlan] = []
+    constants: dict[str, Any] = {"populations": {}, "projections": {}}
+    states: dict[str, dict[str, Any]] = {}
+    first = 0
     for name, population in net.populations.items():
-        plan, its_constants, its_state = _build_population(name, population, first, key.child("population").child(name), dt)
-        populations.append(plan)
-        constants["populations"][name] = its_constants
-        states[name] = its_state
+        made, constants["populations"][name], states[name] = _build_population(
+            name, population, first, key.child("population").child(name), dt
+        )
+        populations.append(made)
         first += population.n
-    projections, edges = [], {}
+    edges: dict[str, Edges] = {}
     for name, projection in net.projections.items():
-        plan, its_constants, its_state, edges[name] = _build_projection(net, name, projection, key.child("projection").child(name), dt, dtype)
-        projections.append(plan)
-        constants["projections"][name] = its_constants
-        states[name] = its_state
+        wired, constants["projections"][name], states[name], edges[name] = _build_projection(
+            net, name, projection, key.child("projection").child(name), dt, dtype
+        )
+        projections.append(wired)
 
     cast = lambda tree: jax.tree.map(lambda x: np.asarray(x, dtype), tree)
     shared: dict[tuple[int, str], Any] = {}
@@ -397,7 +418,9 @@ def build(net: Network, *, dt: float, seed: int, dtype: str) -> Built:
     state = SimulationState(
         step=np.int64(0),
         neurons={p.name: cast(states[p.name]["values"]) for p in populations},
-        synapses={p.name: _cast_but_times(states[p.name]["values"], constants["projections"][p.name]["synapse"], dtype) for p in projections},
+        synapses={
+            p.name: _cast_but_times(states[p.name]["values"], constants["projections"][p.name]["synapse"], dtype) for p in projections
+        },
         last_spike={p.name: states[p.name]["last_spike"] for p in populations},
         in_flight={p.name: states[p.name]["in_flight"] for p in projections if p.slots},
     )
@@ -421,9 +444,11 @@ def continued(built: Built, given: SimulationState) -> SimulationState:
                     raise ParameterError(f"The initial state has no {variable!r} of {part!r}; it is of another network.")
                 shape = np.shape(theirs[part][variable])
                 if shape != values.shape:
-                    raise ParameterError(f"The initial state's {variable} of {part} has the shape {shape}; this network needs {values.shape}.")
+                    raise ParameterError(
+                        f"The initial state's {variable} of {part} has the shape {shape}; this network needs {values.shape}."
+                    )
     for name, history in own.in_flight.items():
-        if np.shape(given.in_flight.get(name)) != history.shape:
+        if np.shape(given.in_flight.get(name, 0.0)) != history.shape:
             raise ParameterError(f"The initial state's spikes in flight of {name} do not fit this network's delays in steps of this dt.")
 
     def like(a: Any, b: Any) -> np.ndarray:

@@ -113,21 +113,24 @@ def split_buffers(group: Group, widths: list[int], buffers: tuple[Any, ...]) -> 
 
 def _run(
     program: Program,
-    constants: Constants,
+    shared: Constants,
     subsets: Any,
     state: SimulationState,
     buffers: Any,
     k1: jax.Array,
     schedules: list[jax.Array],
 ) -> tuple[SimulationState, Any, jax.Array]:
-    constants = constants.tree()
+    constants = shared.tree()
     stepper = Stepper(program.plan, constants, program.integrator, program.packed)
     n = program.plan.n
 
     def write(carry: Carry) -> Carry:
         with jax.named_scope("record"):
             k = carry.state.step
-            written = [_write_group(g, group, carry) if len(program.groups) == 1 else _write_if_due(g, group, carry, k) for g, group in enumerate(program.groups)]
+            written = [
+                _write_group(g, group, carry) if len(program.groups) == 1 else _write_if_due(g, group, carry, k)
+                for g, group in enumerate(program.groups)
+            ]
             return dataclasses.replace(carry, records=tuple(written))
 
     def _write_if_due(g: int, group: Group, carry: Carry, k: jax.Array) -> Any:
@@ -152,7 +155,8 @@ def _run(
             values[variable in TIMES].append(value[subsets[g][i]] if subset else value)
         buffers = carry.records[g]
         return tuple(
-            buffer.at[row].set(jnp.concatenate(parts).astype(buffer.dtype)) if parts else buffer for buffer, parts in zip(buffers, values, strict=True)
+            buffer.at[row].set(jnp.concatenate(parts).astype(buffer.dtype)) if parts else buffer
+            for buffer, parts in zip(buffers, values, strict=True)
         )
 
     def fits(carry: Carry) -> jax.Array:
@@ -211,7 +215,9 @@ def compiled(program: Program, args: Any) -> tuple[Compiled, bool]:
     try:
         found = _programs.get(key)
     except TypeError as error:
-        raise UnsupportedError(f"A part of the network's structure cannot be hashed ({error}). Fields of a model that are not parameters must be hashable.") from None
+        raise UnsupportedError(
+            f"A part of the network's structure cannot be hashed ({error}). Fields of a model that are not parameters must be hashable."
+        ) from None
     if found is not None:
         _programs.move_to_end(key)
         return found, False

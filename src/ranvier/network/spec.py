@@ -116,7 +116,9 @@ class Projection:
         if site not in (None, "source", "target", "edge"):
             raise unknown("site", site, ("source", "target", "edge"))
         if site not in (None, synapse.site, "edge"):
-            raise ParameterError(f"{type(synapse).__name__} keeps its state at the site {synapse.site!r}; it can be moved to 'edge' only, not to {site!r}.")
+            raise ParameterError(
+                f"{type(synapse).__name__} keeps its state at the site {synapse.site!r}; it can be moved to 'edge' only, not to {site!r}."
+            )
         self.source = source
         self.targets = targets
         self.synapse = synapse
@@ -153,7 +155,9 @@ class Network:
     def __init__(self, *parts: Population | Projection, stands_for: Mapping[Population, Population] | None = None):
         for part in parts:
             if not isinstance(part, Population | Projection):
-                raise ParameterError(f"A network is made of populations and projections; {part!r} is neither. Give the parts themselves, not a list of them.")
+                raise ParameterError(
+                    f"A network is made of populations and projections; {part!r} is neither. Give the parts themselves, not a list of them."
+                )
         populations = [p for p in parts if isinstance(p, Population)]
         projections = [p for p in parts if isinstance(p, Projection)]
         if not populations:
@@ -166,8 +170,7 @@ class Network:
             for population in (projection.source, *projection.targets):
                 if id(population) not in self._names:
                     raise ParameterError(
-                        f"{projection!r} uses {population!r}, which is not part of the network. "
-                        "Give that population to rv.Network as well."
+                        f"{projection!r} uses {population!r}, which is not part of the network. Give that population to rv.Network as well."
                     )
         self.projections: dict[str, Projection] = _named(
             projections, lambda p: f"{self.name_of(p.source)}→{'+'.join(self.name_of(t) for t in p.targets)}", "projection"

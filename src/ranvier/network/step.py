@@ -53,7 +53,9 @@ class Stepper:
     def enter(self, state: SimulationState) -> StepState:
         moving: Variables = {}
         fixed: Variables = {}
-        for p, values in [(p, state.neurons[p.name]) for p in self.plan.populations] + [(p, state.synapses[p.name]) for p in self.plan.projections]:
+        for p, values in [(p, state.neurons[p.name]) for p in self.plan.populations] + [
+            (p, state.synapses[p.name]) for p in self.plan.projections
+        ]:
             for variable, x in values.items():
                 (moving if variable in p.moving else fixed).setdefault(p.name, {})[variable] = x
         system = NetworkSystem(self.plan, self.constants, fixed, state.last_spike, self.packed)
@@ -86,7 +88,9 @@ class Stepper:
         with jax.named_scope("integrate"):
             moving, memory = self.integrator.step(system, state.moving, state.memory, t, t_next)
         after = system.complete(system.unpack(moving))
-        refractory = {p.name: k <= system.last_spike[p.name] + self._model(p.name)["refractory"] for p in self.plan.populations if p.refractory}
+        refractory = {
+            p.name: k <= system.last_spike[p.name] + self._model(p.name)["refractory"] for p in self.plan.populations if p.refractory
+        }
         changed: Variables = {}
         with jax.named_scope("hold"):
             for name, waiting in refractory.items():

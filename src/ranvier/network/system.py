@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 from jax.lax import optimization_barrier
 
-from ranvier.model import Model
 from ranvier.network.build import Plan, ProjectionPlan
 from ranvier.network.state import NEVER
 from ranvier.neurons.base import Inputs
@@ -49,16 +48,16 @@ class Layout:
         return result
 
 
-def _of_target(synapse: Model, part: slice) -> Model:
+def _of_target(synapse: Any, part: slice) -> Any:
     """The synapse with its parameters per target cut to one target population."""
     changes: dict[str, Any] = {}
-    for field in dataclasses.fields(synapse):  # type: ignore[arg-type]
+    for field in dataclasses.fields(synapse):
         info = field.metadata.get("parameter")
         if info is not None and info.per == "target" and jnp.ndim(getattr(synapse, field.name)):
             changes[field.name] = getattr(synapse, field.name)[part]
     if not changes:
         return synapse
-    leaves = {f.name: changes.get(f.name, getattr(synapse, f.name)) for f in dataclasses.fields(synapse)}  # type: ignore[arg-type]
+    leaves = {f.name: changes.get(f.name, getattr(synapse, f.name)) for f in dataclasses.fields(synapse)}
     copy = object.__new__(type(synapse))
     for name, value in leaves.items():
         object.__setattr__(copy, name, value)
@@ -109,7 +108,7 @@ class NetworkSystem:
 
     def complete(self, moving: Variables) -> Variables:
         """With the variables that do not move."""
-        owners = [p.name for p in (*self.plan.populations, *self.plan.projections)]
+        owners = [*(p.name for p in self.plan.populations), *(p.name for p in self.plan.projections)]
         return {name: {**self.fixed.get(name, {}), **moving.get(name, {})} for name in owners}
 
     # -- what reaches the membranes ------------------------------------------------------------

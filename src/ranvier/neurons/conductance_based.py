@@ -49,7 +49,7 @@ class ConductanceBasedNeuron(NeuronModel):
                     )
 
     def _parts(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, kind):
                 yield field.name, value

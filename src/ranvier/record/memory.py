@@ -100,7 +100,9 @@ class MemoryRecorder:
                 n = known[part][variable].shape[0]
                 neurons = np.arange(n) if record.neurons is None else record.neurons
                 if neurons.size and (neurons.min() < 0 or neurons.max() >= n):
-                    raise ParameterError(f"The record of {variable} of {part} asks for neuron {int(neurons.max())}, but there are {n} (0 … {n - 1}).")
+                    raise ParameterError(
+                        f"The record of {variable} of {part} asks for neuron {int(neurons.max())}, but there are {n} (0 … {n - 1})."
+                    )
                 if any(c.part == part and c.variable == variable for columns in self.columns.values() for c in columns):
                     raise ParameterError(f"{variable} of {part} is recorded twice; give one record for it.")
                 dtype = np.dtype(np.float64 if variable in loop.TIMES else built.plan.dtype)
@@ -132,7 +134,9 @@ class MemoryRecorder:
             groups.append(loop.Group(rows, tuple((c.part, c.variable, c.subset) for c in columns)))
         self.groups = tuple(groups)
         self.widths = [[c.width for c in columns] for columns in self.columns.values()]
-        self.subsets = [[c.neurons.astype(np.int32) if c.subset else np.zeros(0, np.int32) for c in columns] for columns in self.columns.values()]
+        self.subsets = [
+            [c.neurons.astype(np.int32) if c.subset else np.zeros(0, np.int32) for c in columns] for columns in self.columns.values()
+        ]
 
     def schedules(self, k: int) -> list[np.ndarray]:
         """For each group its period, first and last step, and which row lies first in the buffer of a call that begins at `k`."""

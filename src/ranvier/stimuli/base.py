@@ -105,7 +105,9 @@ def as_stimulus(current: Any) -> Stimulus:
     if isinstance(current, Stimulus):
         return current
     if isinstance(current, str | bytes | dict):
-        raise ParameterError(f"A current must be a number, an array, a function of t or an rv.stimuli object, not {type(current).__name__}.")
+        raise ParameterError(
+            f"A current must be a number, an array, a function of t or an rv.stimuli object, not {type(current).__name__}."
+        )
     if callable(current) and not isinstance(current, jax.Array):
         return Function(current)
     if np.ndim(getattr(current, "magnitude", current)) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ d open/dt = opening * (1 - open) * [T] - closing * open
 [T] = concentration while last_spike + delay < t < last_spike + pulse + delay, else 0"""
     reference = _SOURCE
     site = "source"
-    variable_units = {"last_spike": "ms"}
+    variable_units: ClassVar[dict[str, str]] = {"last_spike": "ms"}
 
     opening: PerNeuron = parameter(10.0, "1/(mM*ms)", POSITIVE, "binding rate")
     closing: PerNeuron = parameter(0.2, "1/ms", POSITIVE, "unbinding rate")
