@@ -71,7 +71,7 @@ def simulate(
         >>> import ranvier as rv
         >>> run = rv.simulate(rv.neurons.HodgkinHuxley(), current=rv.stimuli.SquarePulse(10.0, start=20, stop=80), duration=100.0)
         >>> run.spikes.times.round(2)
-        array([22.43, 36.84, 51.36, 66. ])
+        array([21.89, 36.82, 51.47, 66.1 , 80.91])
     """
     net, single = _as_network(network, current, initial)
     duration = _positive(duration, "duration", allow_zero=True)

@@ -106,7 +106,7 @@ def _reference(indptr, pre, weights, values):
 def _products(pre, weights, values):
     if values.shape[1] == 0:  # nothing can be taken from it, and nothing will be added
         return jnp.zeros((values.shape[0], pre.shape[0]), values.dtype)
-    return weights * jnp.take(values, pre, axis=1, mode="clip")
+    return weights[None, :] * jnp.take(values, pre, axis=1, mode="clip")
 
 
 def _add_up(indptr, pre, products, n_pre):
