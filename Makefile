@@ -26,7 +26,7 @@ types: $(VENV)/.tested
 	$(BIN)/python -m mypy
 
 docs: $(VENV)/.documented
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -j auto -b html docs docs/_build/html
 
 sanitize: $(VENV)/.tested
 	bash tests/kernels/sanitize.sh

@@ -103,7 +103,7 @@ def _clean(value: Any, info: ParameterInfo, what: str) -> Any:
     if info.unit == INPUT and units.is_quantity(value):
         return value  # converted where it is attached
     value = units.magnitude(value, info.unit, what)
-    if isinstance(value, Distribution) or isinstance(value, jax.Array):
+    if isinstance(value, Distribution | jax.Array):
         return value  # drawn later; or a traced or device value, that cannot be looked at
     if isinstance(value, bool) or not isinstance(value, numbers.Real | np.ndarray | list | tuple):
         raise ParameterError(

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from ranvier.plot.result import ResultPlots
 
 
+def counted(n: int, thing: str) -> str:
+    """`1 neuron`, `2 neurons`."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
 class Spikes:
     """Spikes as columns, sorted by time, then neuron.
 
@@ -131,7 +136,7 @@ class Spikes:
         self.to_pandas().to_csv(path, index=False)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} spikes of {self.n} neurons, {np.mean(self.rate) if self.n else 0:.2f} Hz on average>"
+        return f"<{counted(len(self), 'spike')} of {counted(self.n, 'neuron')}, {np.mean(self.rate) if self.n else 0:.2f} Hz on average>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,7 +217,7 @@ class Result:
     """The outcome of a run.
 
     `run["name"]` is one population or projection; with a single population its
-    variables are attributes of the run itself: `run.V`.
+    variables are the run's own: `run.V`, `run["sodium.current"]`.
 
     Attributes:
         spikes: all spikes, `Spikes`.
@@ -240,7 +245,10 @@ class Result:
 
         return ResultPlots(self)
 
-    def __getitem__(self, part: Any) -> PartResult:
+    def __getitem__(self, part: Any) -> Any:
+        """A population or projection, itself or by name; of a run with one population, a variable too."""
+        if isinstance(part, str) and part not in self._parts and len(self.network.populations) == 1:
+            return self._parts[next(iter(self.network.populations))][part]
         return self._parts[self.network.find(part)[0]]
 
     def __iter__(self) -> Iterator[str]:
@@ -256,7 +264,7 @@ class Result:
 
     def __repr__(self) -> str:
         return (
-            f"<Result: {self.spikes.stop - self.spikes.start:g} ms of {self.spikes.n} neurons, {len(self.spikes)} spikes "
+            f"<Result: {self.spikes.stop - self.spikes.start:g} ms of {counted(self.spikes.n, 'neuron')}, {counted(len(self.spikes), 'spike')} "
             f"({np.mean(self.spikes.rate) if self.spikes.n else 0:.2f} Hz), computed in {self.info['run_seconds']:.2f} s>"
         )
 

@@ -89,7 +89,8 @@ def simulate(
             raise UnsupportedError(f"{type(integrator).__name__} needs {need!r}, which the equations of a network do not offer.")
     if integrator.startup_steps:
         raise UnsupportedError(
-            f"{type(integrator).__name__} remembers slopes, of which the first steps have fewer, and a network's loop has one kind of step. "
+            f"{type(integrator).__name__} remembers slopes, of which the first steps have fewer, "
+            "and a network's loop has one kind of step. "
             "Use a Runge-Kutta method such as rv.RungeKutta4(); rv.odeint takes this one."
         )
     began = time.perf_counter()
@@ -158,8 +159,9 @@ def _as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool
             sizes |= {np.shape(value)[0] for _, info, value in parameters(current) if info.per == "neuron" and np.ndim(value) == 1}
         if len(sizes) > 1:
             raise ParameterError(
-                f"The model's parameters and its current have {' and '.join(map(str, sorted(sizes)))} values: say how many neurons there are "
-                "with rv.Population(n, model). A current that changes in time is rv.stimuli.Sampled(values, every=dt)."
+                f"The model's parameters and its current have {' and '.join(map(str, sorted(sizes)))} values: "
+                "say how many neurons there are with rv.Population(n, model). "
+                "A current that changes in time is rv.stimuli.Sampled(values, every=dt)."
             )
         network = Population(sizes.pop() if sizes else 1, network)
     elif not isinstance(network, Population):

@@ -22,7 +22,8 @@ class Matrix(ConnectionRule):
         if self.entries.shape != (targets, sources):
             hint = " It looks transposed: rows are postsynaptic." if self.entries.shape == (sources, targets) else ""
             raise ParameterError(
-                f"The connection matrix has the shape {self.entries.shape}, but there are {targets} targets (rows) and {sources} sources (columns).{hint}"
+                f"The connection matrix has the shape {self.entries.shape}, but there are {targets} targets (rows) "
+                f"and {sources} sources (columns).{hint}"
             )
         if hasattr(self.entries, "tocsr"):
             rows = self.entries.tocsr()[block.start : block.stop].tocoo()

@@ -155,7 +155,8 @@ def _at_site(built: Built, projection: str, per_edge: np.ndarray) -> np.ndarray:
     if not np.array_equal(values[pre], per_edge):
         source = int(pre[np.flatnonzero(values[pre] != per_edge)[0]])
         raise ParameterError(
-            f"The synapses of {projection} that leave source neuron {source} are in different states, so one state a source cannot hold them. "
+            f"The synapses of {projection} that leave source neuron {source} are in different states, "
+            "so one state a source cannot hold them. "
             'Give the projection site="edge".'
         )
     return values

@@ -11,6 +11,7 @@ import numpy as np
 from ranvier.errors import ParameterError
 from ranvier.model import INPUT, PerNeuron, parameter
 from ranvier.network.spec import Network, Population, Projection
+from ranvier.neurons.base import NeuronModel
 from ranvier.neurons.bazhenov import LocalNeuron, ProjectionNeuron
 from ranvier.random import Key
 from ranvier.stimuli.base import Stimulus, as_stimulus
@@ -48,6 +49,8 @@ def antennal_lobe(
     fgaba_mat: Any = None,
     driven: Any = None,
     stimulus: Any = None,
+    pn: NeuronModel | None = None,
+    ln: NeuronModel | None = None,
     initial: dict[str, dict[str, Any]] | None = None,
     gaba: bool = True,
     seed: int = 0,
@@ -67,6 +70,8 @@ def antennal_lobe(
             probability one half, none to itself).
         driven: the indices of the neurons that the stimulus reaches; drawn when left out.
         stimulus: the current into them: a number, a function of t or a stimulus; `Odor()` when left out.
+        pn, ln: the cells' models, with parameters of your own; `ProjectionNeuron()`
+            and `LocalNeuron()` when left out.
         initial: `{"PN": {...}, "LN": {...}}`, initial values by variable. When
             left out V is −70 mV and the gates 0, each with 1 % of noise.
         gaba: False leaves the inhibition out.
@@ -91,6 +96,7 @@ def antennal_lobe(
         >>> run.spikes
         <0 spikes of 120 neurons, 0.00 Hz on average>
     """
+    pn, ln = pn or ProjectionNeuron(), ln or LocalNeuron()
     given = [np.asarray(m) for m in (ach_mat, fgaba_mat) if m is not None]
     total = given[0].shape[0] if given else PROJECTION_NEURONS + LOCAL_NEURONS
     for matrix in given:
@@ -98,22 +104,22 @@ def antennal_lobe(
             raise ParameterError(
                 f"ach_mat and fgaba_mat must be square and of one size, [neurons, neurons]; one has the shape {matrix.shape}."
             )
-    pn = total * 3 // 4
-    ln = total - pn
+    n_pn = total * 3 // 4
+    n_ln = total - n_pn
     key = Key(seed).child("antennal lobe")
     if ach_mat is None:
-        ach = (key.child("acetylcholine").uniform(ln * pn) < 0.5).reshape(ln, pn)
+        ach = (key.child("acetylcholine").uniform(n_ln * n_pn) < 0.5).reshape(n_ln, n_pn)
     else:
         ach = np.asarray(ach_mat)
-        _refuse_others(ach, (slice(pn, None), slice(None, pn)), "ach_mat", "from projection to local neurons")
-        ach = ach[pn:, :pn]
+        _refuse_others(ach, (slice(n_pn, None), slice(None, n_pn)), "ach_mat", "from projection to local neurons")
+        ach = ach[n_pn:, :n_pn]
     if fgaba_mat is None:
-        inhibition = (key.child("GABA").uniform(total * ln) < 0.5).reshape(total, ln)
-        inhibition[pn + np.arange(ln), np.arange(ln)] = False
+        inhibition = (key.child("GABA").uniform(total * n_ln) < 0.5).reshape(total, n_ln)
+        inhibition[n_pn + np.arange(n_ln), np.arange(n_ln)] = False
     else:
         inhibition = np.asarray(fgaba_mat)
-        _refuse_others(inhibition, (slice(None), slice(pn, None)), "fgaba_mat", "from local neurons")
-        inhibition = inhibition[:, pn:]
+        _refuse_others(inhibition, (slice(None), slice(n_pn, None)), "fgaba_mat", "from local neurons")
+        inhibition = inhibition[:, n_pn:]
     if driven is None:
         order = np.argsort(key.child("driven").uniform(total), kind="stable")
         driven = np.sort(order[: int(DRIVEN_SHARE * total)])
@@ -126,10 +132,10 @@ def antennal_lobe(
         stimulus = _published_odor() if published else Odor()
     current = as_stimulus(stimulus)
     if initial is None:
-        initial = {"PN": _initial(ProjectionNeuron(), pn, key.child("PN")), "LN": _initial(LocalNeuron(), ln, key.child("LN"))}
+        initial = {"PN": _initial(pn, n_pn, key.child("PN")), "LN": _initial(ln, n_ln, key.child("LN"))}
 
-    PN = Population(pn, ProjectionNeuron(), initial=initial.get("PN"), current=reached[:pn] * current, name="PN")
-    LN = Population(ln, LocalNeuron(), initial=initial.get("LN"), current=reached[pn:] * current, name="LN")
+    PN = Population(n_pn, pn, initial=initial.get("PN"), current=reached[:n_pn] * current, name="PN")
+    LN = Population(n_ln, ln, initial=initial.get("LN"), current=reached[n_pn:] * current, name="LN")
     parts: list[Any] = [
         PN,
         LN,

@@ -142,7 +142,8 @@ def _initial_values(
         array = np.asarray(value, np.float64)
         if array.shape not in ((), (n,)):
             raise ParameterError(
-                f"The initial {name} of {what} has the shape {array.shape}, but there are {n} {one}s: give one number, or an array of shape ({n},)."
+                f"The initial {name} of {what} has the shape {array.shape}, but there are {n} {one}s: "
+                f"give one number, or an array of shape ({n},)."
             )
         if np.isnan(array).any():
             raise ParameterError(f"The initial {name} of {what} is NaN.")
@@ -189,7 +190,8 @@ def _build_population(
         if shape not in ((), (n,)):
             raise ParameterError(
                 f"The current of {name} has the shape {shape}, but there are {n} neurons. Give one number, one a neuron ({n}), or for a "
-                "current that changes in time a function of t, or rv.stimuli.Sampled(values, every=dt) with values of shape (time,) or (time, neuron)."
+                "current that changes in time a function of t, or rv.stimuli.Sampled(values, every=dt) "
+                "with values of shape (time,) or (time, neuron)."
             )
         constants["stimulus"] = stimulus
     refractory = np.asarray(getattr(model, "refractory", 0.0))
@@ -221,8 +223,8 @@ def _weights(projection: Projection, name: str, edges: Edges, targets: int, sour
         array = np.broadcast_to(array, (targets, sources))[edges.post, edges.pre]
     elif array.shape not in ((), (len(edges),)):
         raise ParameterError(
-            f"The weight of {name} has the shape {array.shape}. It must be one number, one an edge ({len(edges)}), a column ({targets}, 1), "
-            f"a row (1, {sources}) or a matrix ({targets}, {sources})."
+            f"The weight of {name} has the shape {array.shape}. It must be one number, one an edge ({len(edges)}), "
+            f"a column ({targets}, 1), a row (1, {sources}) or a matrix ({targets}, {sources})."
         )
     array = np.broadcast_to(array, (len(edges),)) * (1.0 if edges.values is None else edges.values)
     if not np.isfinite(array).all():
@@ -283,7 +285,8 @@ def _build_projection(
     input_units = {t.model.input_unit for t in projection.targets}
     if len(input_units) > 1:
         raise ParameterError(
-            f"{name} goes to populations whose inputs are in different units ({', '.join(sorted(input_units))}). Make one projection for each."
+            f"{name} goes to populations whose inputs are in different units ({', '.join(sorted(input_units))}). "
+            "Make one projection for each."
         )
     unit = {"conductance": f"({input_units.pop()})/mV", "potential": "mV"}.get(
         projection.synapse.weight, projection.targets[0].model.input_unit

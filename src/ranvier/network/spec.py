@@ -130,7 +130,8 @@ class Projection:
         self.name = _checked_name(name, "projection")
 
     def __repr__(self) -> str:
-        return f"<Projection {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} {self.source!r} → {', '.join(map(repr, self.targets))}>"
+        targets = ", ".join(map(repr, self.targets))
+        return f"<Projection {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} {self.source!r} → {targets}>"
 
 
 class Network:
