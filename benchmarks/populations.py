@@ -53,13 +53,13 @@ def main() -> None:
             facts: dict = {}
 
             def contender(packed, net=net, integrator=integrator, dt=dt, steps=steps, facts=facts):
-                def call() -> float:
+                def run_once() -> float:
                     ranvier.run.PACKED_UP_TO = 10**9 if packed else 0
                     run = rv.simulate(net, duration=steps * dt, dt=dt, integrator=integrator)
                     facts.setdefault(packed, run.info["compile_seconds"])
                     return run.info["run_seconds"]
 
-                return call
+                return run_once
 
             contenders = {"packed": contender(True), "not packed": contender(False)}
             for call in contenders.values():

@@ -264,7 +264,8 @@ class Result:
 
     def __repr__(self) -> str:
         return (
-            f"<Result: {self.spikes.stop - self.spikes.start:g} ms of {counted(self.spikes.n, 'neuron')}, {counted(len(self.spikes), 'spike')} "
+            f"<Result: {self.spikes.stop - self.spikes.start:g} ms of {counted(self.spikes.n, 'neuron')}, "
+            f"{counted(len(self.spikes), 'spike')} "
             f"({np.mean(self.spikes.rate) if self.spikes.n else 0:.2f} Hz), computed in {self.info['run_seconds']:.2f} s>"
         )
 
