@@ -15,9 +15,12 @@ import jax.numpy as jnp
 from jax.lax import optimization_barrier
 
 from ranvier.integrators.base import Integrator
+from ranvier.kernels.exponential import with_fast_exponentials
 from ranvier.network.build import Plan, ProjectionPlan
 from ranvier.network.state import SimulationState
 from ranvier.network.system import NetworkSystem, Variables, sum_over_edges
+
+FAST_EXPONENTIALS_FROM = 16  # neurons; below, compiling them takes longer than they save
 
 
 @jax.tree_util.register_dataclass
@@ -86,7 +89,10 @@ class Stepper:
         before = system.complete(system.unpack(state.moving))
 
         with jax.named_scope("integrate"):
-            moving, memory = self.integrator.step(system, state.moving, state.memory, t, t_next)
+            advance = lambda moving, memory: self.integrator.step(system, moving, memory, t, t_next)
+            if self.plan.n >= FAST_EXPONENTIALS_FROM and self.plan.dtype == "float64":
+                advance = with_fast_exponentials(advance)
+            moving, memory = advance(state.moving, state.memory)
         after = system.complete(system.unpack(moving))
         refractory = {
             p.name: k <= system.last_spike[p.name] + self._model(p.name)["refractory"] for p in self.plan.populations if p.refractory
