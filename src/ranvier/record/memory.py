@@ -95,8 +95,10 @@ class MemoryRecorder:
                 raise ParameterError(f"record takes rv.Record objects, not {record!r}. Write rv.Record(population, 'V', every=0.1).")
             part, _ = network.find(record.part)
             schedule = _schedule(record, k0, k1, dt)
+            if part not in known:
+                known[part] = shapes(built, part)
             for name in record.variables:
-                variable = resolve(name, known.setdefault(part, shapes(built, part)), f"variable of {part}")
+                variable = resolve(name, known[part], f"variable of {part}")
                 n = known[part][variable].shape[0]
                 neurons = np.arange(n) if record.neurons is None else record.neurons
                 if neurons.size and (neurons.min() < 0 or neurons.max() >= n):
