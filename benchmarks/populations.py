@@ -54,7 +54,7 @@ def main() -> None:
 
             def contender(packed, net=net, integrator=integrator, dt=dt, steps=steps, facts=facts):
                 def run_once() -> float:
-                    ranvier.run.PACKED_UP_TO = 10**9 if packed else 0
+                    ranvier.run.PACKED = packed
                     run = rv.simulate(net, duration=steps * dt, dt=dt, integrator=integrator)
                     facts.setdefault(packed, run.info["compile_seconds"])
                     return run.info["run_seconds"]

@@ -26,7 +26,7 @@ from ranvier.result import Recorded, Result, Spikes
 SECONDS_PER_CALL = 0.2
 LEAST_SPIKES = 2**14  # what the list of spikes holds at least between two visits of the host
 RUNAWAY = 1e4  # mV: no membrane has such a potential
-PACKED_UP_TO = 20_000  # neurons a population; see benchmarks/populations.py
+PACKED = True  # benchmarks/populations.py turns it off to show what it is worth
 
 
 class Run:
@@ -64,7 +64,7 @@ class Run:
     def _packed(self) -> bool:
         # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
         # XLA would compute every variable's equation for each of them.
-        return "rate_and_slope" not in self.integrator.needs and all(p.n <= PACKED_UP_TO for p in self.built.plan.populations)
+        return PACKED and "rate_and_slope" not in self.integrator.needs
 
     def _arguments(self, state: SimulationState, buffers: Any, stop: int) -> tuple[Any, ...]:
         return self.constants, self.recorder.subsets, state, buffers, np.int64(stop), self.recorder.schedules(int(state.step))
