@@ -171,7 +171,9 @@ class Stepper:
         first = 0
         for target, n in zip(projection.targets, projection.sizes, strict=True):
             lost = spiked[target] | refractory[target] if target in refractory else spiked[target]
-            V = after[target]["V"] + jnp.where(lost & self._loses_kicks(target), 0.0, kick[first : first + n]).astype(self.plan.dtype)
+            V = after[target]["V"] + jnp.where(lost & self.plan.population(target).resets, 0.0, kick[first : first + n]).astype(
+                self.plan.dtype
+            )
             after[target]["V"] = V
             changed.setdefault(target, {})["V"] = V
             first += n
@@ -183,9 +185,6 @@ class Stepper:
             if value is not after[name][variable]:
                 changed.setdefault(name, {})[variable] = jnp.asarray(value, after[name][variable].dtype)
         after[name] = values
-
-    def _loses_kicks(self, population: str) -> bool:
-        return self.plan.population(population).resets
 
     def _merge(self, system: NetworkSystem, moving: Any, fixed: Variables, changed: Variables) -> tuple[Any, Variables]:
         """The state with what detection, delivery and reset changed."""

@@ -196,3 +196,18 @@ def labelled(name: str, unit: str | None) -> str:
 def readable(variable: str) -> str:
     """A variable's name in words: `sodium.current` is `sodium current`."""
     return variable.replace(".", " ").replace("_", " ")
+
+
+def name_rows(ax: Axes, name: str, first: int, n: int, colour: str) -> None:
+    """Writes a population's name beside its rows, right of the axes."""
+    ax.text(
+        1.01,
+        first + n / 2 - 0.5,
+        name,
+        transform=ax.get_yaxis_transform(),
+        color=colour,
+        va="center",
+        ha="left",
+        fontsize=SMALL,
+        fontweight="bold",
+    )

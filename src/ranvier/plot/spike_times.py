@@ -83,7 +83,7 @@ def raster(spikes: Any, *, colors: Any = None, labels: bool = True, ax: Axes | N
             rasterized=int(mine.sum()) > appearance.RASTERISE_FROM,
         )
         if several and labels:
-            _name_rows(ax, name, first, n, own[name])
+            appearance.name_rows(ax, name, first, n, own[name])
         if several and first > 0:
             ax.axhline(first - 0.5, color=appearance.GREY, linewidth=0.5)
     ax.set_ylim(-0.5, max(data.n, 1) - 0.5)
@@ -93,20 +93,6 @@ def raster(spikes: Any, *, colors: Any = None, labels: bool = True, ax: Axes | N
     ax.set_xlabel("time (ms)")
     ax.set_ylabel("neuron")
     return ax
-
-
-def _name_rows(ax: Axes, name: str, first: int, n: int, colour: str) -> None:
-    ax.text(
-        1.01,
-        first + n / 2 - 0.5,
-        name,
-        transform=ax.get_yaxis_transform(),
-        color=colour,
-        va="center",
-        ha="left",
-        fontsize=appearance.SMALL,
-        fontweight="bold",
-    )
 
 
 def population_rate(

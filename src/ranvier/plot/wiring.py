@@ -47,7 +47,7 @@ def connectivity(what: Any, *, seed: int = 0, ax: Axes | None = None) -> Axes:
             if before:
                 ax.axhline(before - 0.5, color=appearance.GREY, linewidth=0.8)
             if len(what.targets) > 1:
-                _side(ax, net.name_of(target), before, target.n, "black")
+                appearance.name_rows(ax, net.name_of(target), before, target.n, "black")
             before += target.n
         ax.set_title(net.name_of(what) + f": {len(edges)} connections", loc="left", fontsize=ax.yaxis.label.get_fontsize())
         return ax
@@ -95,7 +95,7 @@ def _network(net: Network, seed: int, ax: Axes) -> Axes:
             ax.axhline(start - 0.5, color=appearance.GREY, linewidth=0.8)
             ax.axvline(start - 0.5, color=appearance.GREY, linewidth=0.8)
         n = net.populations[name].n
-        _side(ax, name, start, n, colours[name])
+        appearance.name_rows(ax, name, start, n, colours[name])
         ax.text(
             start + n / 2 - 0.5,
             1.01,
@@ -110,20 +110,6 @@ def _network(net: Network, seed: int, ax: Axes) -> Axes:
     if layers:
         ax.legend(fontsize=appearance.SMALL, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, handletextpad=0.2)
     return ax
-
-
-def _side(ax: Axes, name: str, first: int, n: int, colour: str) -> None:
-    ax.text(
-        1.01,
-        first + n / 2 - 0.5,
-        name,
-        transform=ax.get_yaxis_transform(),
-        color=colour,
-        ha="left",
-        va="center",
-        fontsize=appearance.SMALL,
-        fontweight="bold",
-    )
 
 
 def _picture(ax: Axes, shape: tuple[int, int], layers: list[tuple[np.ndarray, np.ndarray, str]]) -> Axes:
