@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ranvier.model import Model
 from ranvier.random import Key
@@ -45,8 +46,13 @@ class NeuronModel(Model):
         input_unit: the unit of the current its equations take.
         variable_units: the unit of each state variable, where it has one.
         held: the variables that stay as they are while the neuron is refractory.
+        takes_input: whether currents and synapses reach it. False for sources of
+            spikes, which have no membrane: a projection onto one is refused.
 
     A model with a refractory period has a parameter `refractory` (ms).
+
+    When it spikes, a model says in one of three ways: by `spiked`, a test of the
+    state; by `spike_hazard`, a probability for each step; or by `spike_times`.
 
     Example:
         >>> import ranvier as rv
@@ -64,6 +70,7 @@ class NeuronModel(Model):
     input_unit: ClassVar[str] = "uA/cm^2"
     variable_units: ClassVar[Mapping[str, str]] = {"V": "mV"}
     held: ClassVar[tuple[str, ...]] = ()
+    takes_input: ClassVar[bool] = True
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         """The state of `n` neurons at the start: a dict of arrays `[n]` (or numbers)."""
@@ -83,6 +90,32 @@ class NeuronModel(Model):
         """Which neurons spike in a step, from the state at both its ends: bool `[n]`."""
         raise NotImplementedError
 
+    def spike_hazard(self, state: NeuronState, t: jax.Array) -> jax.Array:
+        """The rate (1/ms) at which neurons fire at random, given their state: `[n]`, or one number for all.
+
+        In a step of length `dt` a neuron that is not refractory fires with the
+        probability `1 − exp(−hazard · dt)`. A model that has this needs no `spiked`.
+
+        Args:
+            state: the variables at the end of the step, each `[n]`.
+            t: the start of the step (ms, float64).
+        """
+        raise NotImplementedError
+
+    def spike_times(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Spikes known beforehand: their times (ms) and their neurons, each `[spikes]`; None where there are none.
+
+        A time becomes the step whose start is nearest. A model that has this needs no `spiked`.
+        """
+        return None
+
+    def diffusion(self, state: NeuronState) -> dict[str, Any]:
+        """How strongly each variable's own white noise drives it (the variable's unit per √ms).
+
+        A variable left out has no noise. Noise asks for a stochastic integrator, such as `rv.EulerMaruyama()`.
+        """
+        return {}
+
     def reset(self, state: NeuronState, spiked: jax.Array) -> NeuronState:
         """The variables that a spike changes. Without a reset, none."""
         return {}
@@ -90,6 +123,16 @@ class NeuronModel(Model):
     def observables(self, state: NeuronState, inputs: Inputs, t: jax.Array) -> dict[str, Any]:
         """What can be recorded besides the state: name to array `[n]`."""
         return {}
+
+    @property
+    def fires_by_hazard(self) -> bool:
+        """Whether it spikes at random, by `spike_hazard`."""
+        return type(self).spike_hazard is not NeuronModel.spike_hazard
+
+    @property
+    def noisy(self) -> bool:
+        """Whether white noise drives a variable of it, by `diffusion`."""
+        return type(self).diffusion is not NeuronModel.diffusion
 
     def unit_of(self, name: str) -> str:
         """The unit of a variable or observable (`"1"` where it has none)."""
