@@ -59,8 +59,9 @@ if TYPE_CHECKING:
     from ranvier import interop as interop
     from ranvier import plot as plot
     from ranvier import testing as testing
+    from ranvier import torch as torch
 
-_ON_FIRST_USE = ("interop", "plot", "testing")  # so that importing Ranvier stays quick
+_ON_FIRST_USE = ("interop", "plot", "testing", "torch")  # so that importing Ranvier stays quick
 
 
 def __getattr__(name: str) -> Any:
