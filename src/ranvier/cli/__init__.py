@@ -59,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="A file defines `network` (a network, population or neuron model) and `duration` (ms); it may define dt, record, "
         "integrator, current, initial, seed and precision. The options here come before what it says.",
     )
-    run.add_argument("what", metavar="NAME|FILE.py", help="a model that `ranvier models` lists, such as locust, or a file")
+    run.add_argument(
+        "what", metavar="NAME|FILE.py", help="a model that `ranvier models` lists, such as locust, a file, or psst-folder and a folder"
+    )
+    run.add_argument("folder", nargs="?", metavar="DIR", help="of `ranvier run psst-folder DIR`: what PSST's call.py and run.py saved")
     run.add_argument("--duration", type=float, metavar="MS", help="how long (ms)")
     run.add_argument("--dt", type=float, metavar="MS", help="the time step (ms)")
     run.add_argument("--integrator", metavar="NAME", help=INTEGRATORS_HELP)

@@ -28,7 +28,10 @@ ABBREVIATIONS = {"rk4": "runge-kutta4"}
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One run: what, how, and what it is called."""
+    """One run: what, how, and what it is called.
+
+    `own` has the pictures, the rows of the table and the words that this kind of run has besides.
+    """
 
     name: str
     title: str
@@ -45,6 +48,7 @@ class Job:
     current: Any = None
     initial: Any = None
     options: tuple[str, ...] = ()
+    own: Any = None
 
 
 def integrator_named(name: str) -> Integrator:
@@ -82,6 +86,12 @@ def job_of(arguments: argparse.Namespace) -> Job:
     if arguments.seed is not None and arguments.seed < 0:
         raise ParameterError(f"--seed is {arguments.seed}, but it must be at least 0.")
     integrator = integrator_named(arguments.integrator) if arguments.integrator else None
+    if arguments.what == "psst-folder":
+        from ranvier.cli import psst_folder
+
+        return psst_folder.job(arguments, integrator)
+    if arguments.folder is not None:
+        raise ParameterError(f"Only psst-folder takes a folder; {arguments.folder!r} after {arguments.what!r} means nothing.")
     if arguments.what.endswith(".py") or "/" in arguments.what or "\\" in arguments.what:
         return _of_file(arguments, integrator)
     return _of_model(arguments, integrator)

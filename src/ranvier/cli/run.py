@@ -93,7 +93,9 @@ def _simulate(job: Job) -> Result:
 
 
 def _own(job: Job) -> Any:
-    """The module with a ready-made model's own pictures and words, or None."""
+    """What has this run's own pictures, table and words, or None."""
+    if job.own is not None:
+        return job.own
     if job.model == "antennal_lobe":
         from ranvier.cli import antennal_lobe
 
