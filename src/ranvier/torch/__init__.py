@@ -5,10 +5,24 @@ try:
 except ImportError as error:
     raise ImportError("ranvier.torch needs PyTorch: pip install 'ranvier[torch]'") from error
 
+from ranvier.torch.bernoulli import AutoregressiveBernoulli as AutoregressiveBernoulli
+from ranvier.torch.bernoulli import AutoregressiveState as AutoregressiveState
+from ranvier.torch.bernoulli import Bernoulli as Bernoulli
+from ranvier.torch.current_lif import CurrentLIF as CurrentLIF
+from ranvier.torch.current_lif import CurrentLIFState as CurrentLIFState
+from ranvier.torch.firing import SigmoidFiring as SigmoidFiring
 from ranvier.torch.functional import LIFState as LIFState
 from ranvier.torch.functional import lif_sequence as lif_sequence
 from ranvier.torch.functional import lif_step as lif_step
 from ranvier.torch.functional import stochastic_spike as stochastic_spike
+from ranvier.torch.layer import SpikingLayer as SpikingLayer
+from ranvier.torch.layer import map_state as map_state
+from ranvier.torch.lif import LIF as LIF
+from ranvier.torch.lif import AdaptiveLIF as AdaptiveLIF
+from ranvier.torch.readout import LeakyReadout as LeakyReadout
+from ranvier.torch.recurrent import Recurrent as Recurrent
+from ranvier.torch.recurrent import RecurrentState as RecurrentState
+from ranvier.torch.sequential import Sequential as Sequential
 from ranvier.torch.surrogate import ArcTangent as ArcTangent
 from ranvier.torch.surrogate import FastSigmoid as FastSigmoid
 from ranvier.torch.surrogate import Gaussian as Gaussian
@@ -16,3 +30,6 @@ from ranvier.torch.surrogate import MultiGaussian as MultiGaussian
 from ranvier.torch.surrogate import StraightThrough as StraightThrough
 from ranvier.torch.surrogate import Surrogate as Surrogate
 from ranvier.torch.surrogate import Triangle as Triangle
+from ranvier.torch.unrolling import checkpointed as checkpointed
+from ranvier.torch.unrolling import trace as trace
+from ranvier.torch.unrolling import truncated as truncated

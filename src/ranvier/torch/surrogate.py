@@ -37,6 +37,12 @@ class Surrogate:
     formula: ClassVar[str]
     reference: ClassVar[str]
 
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+                raise ParameterError(f"{type(self).__name__}.{field.name} must be a positive number, not {value!r}.")
+
     def derivative(self, d: Tensor) -> Tensor:
         """What the backward pass uses for the derivative of the spike, in the shape of `d`."""
         raise NotImplementedError
@@ -76,13 +82,6 @@ class _Spike(torch.autograd.Function):
         return tangent * ctx.surrogate.derivative(d)
 
 
-def _positive(surrogate: Any) -> None:
-    for field in dataclasses.fields(surrogate):
-        value = getattr(surrogate, field.name)
-        if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-            raise ParameterError(f"{type(surrogate).__name__}.{field.name} must be a positive number, not {value!r}.")
-
-
 def _normal(d: Tensor, mean: float, deviation: float) -> Tensor:
     return torch.exp(-0.5 * ((d - mean) / deviation) ** 2) * (1 / (deviation * math.sqrt(2 * math.pi)))
 
@@ -104,8 +103,6 @@ class FastSigmoid(Surrogate):
 
     slope: float = 25.0
 
-    __post_init__ = _positive
-
     def derivative(self, d: Tensor) -> Tensor:
         return 1 / (1 + self.slope * d.abs()) ** 2
 
@@ -125,8 +122,6 @@ class ArcTangent(Surrogate):
     reference = "Fang et al. 2021, ICCV, 2641"
 
     slope: float = 2.0
-
-    __post_init__ = _positive
 
     def derivative(self, d: Tensor) -> Tensor:
         return (0.5 * self.slope) / (1 + ((0.5 * math.pi * self.slope) * d) ** 2)
@@ -150,8 +145,6 @@ class Triangle(Surrogate):
     height: float = 0.3
     width: float = 1.0
 
-    __post_init__ = _positive
-
     def derivative(self, d: Tensor) -> Tensor:
         return self.height * torch.clamp(1 - d.abs() / self.width, min=0)
 
@@ -172,8 +165,6 @@ class Gaussian(Surrogate):
     reference = "Yin, Corradi & Bohté 2020, ICONS"
 
     width: float = 0.5
-
-    __post_init__ = _positive
 
     def derivative(self, d: Tensor) -> Tensor:
         return _normal(d, 0.0, self.width)
@@ -214,8 +205,6 @@ class MultiGaussian(Surrogate):
     width: float = 0.5
     stretch: float = 6.0
     weight: float = 0.15
-
-    __post_init__ = _positive
 
     def _combined(self, bell: Any, d: Tensor) -> Tensor:
         wide = self.stretch * self.width

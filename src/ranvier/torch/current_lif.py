@@ -1,0 +1,103 @@
+"""Leaky integrate-and-fire neurons with a synaptic current."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ranvier.errors import ParameterError
+from ranvier.torch.functional import LIFState, lif_step
+from ranvier.torch.layer import computing_dtype
+from ranvier.torch.lif import LIF, decayed, filled
+from ranvier.torch.ranged import expm1, exponential, of_dtype
+
+
+class CurrentLIFState(NamedTuple):
+    """The state of `CurrentLIF` neurons.
+
+    Attributes:
+        lif: the membrane.
+        current: the synaptic current, `[B, …]`.
+    """
+
+    lif: LIFState
+    current: Tensor
+
+
+class CurrentLIF(LIF):
+    """Leaky integrate-and-fire neurons whose input charges a synaptic current that decays exponentially.
+
+    ```
+    tau_synapse · di/dt = −i,     i = i + x at the start of a step
+    tau · dv/dt = −(v − rest) + i / leak
+    ```
+
+    Both are solved exactly over a step.
+
+    Args:
+        tau_synapse: time constant of the current (ms).
+        others: as of `LIF`, but for `input` and `euler`; `tau_synapse` can be learnt too.
+
+    Reference: Rotter & Diesmann 1999, Biol Cybern 81:381.
+
+    Example:
+        >>> import torch, ranvier.torch as rt
+        >>> x = torch.zeros(50, 1)
+        >>> x[0] = 1.0
+        >>> _, states = rt.trace(rt.CurrentLIF(tau=10.0, tau_synapse=5.0), x)
+        >>> int(states.lif.v.argmax()) + 1                     # the peak is at 10·ln 2 = 6.9 ms
+        7
+    """
+
+    learnable = (*LIF.learnable, "tau_synapse")
+
+    def __init__(self, size: int | tuple[int, ...] | None = None, *, tau_synapse: Any = 5.0, **others: Any):
+        for name in ("input", "euler"):
+            if name in others:
+                raise ParameterError(f"CurrentLIF takes no {name}: its input charges a current, and its step is exact.")
+        super().__init__(size, **others)
+        self.tau_synapse = self._ranged("tau_synapse", tau_synapse, low=0.0)
+
+    def initial_state(self, x: Tensor) -> CurrentLIFState:  # type: ignore[override]
+        return CurrentLIFState(super().initial_state(x), filled(x, 0.0, computing_dtype(x)))
+
+    def step(self, x: Tensor, state: CurrentLIFState, **changes: Any) -> tuple[Tensor, CurrentLIFState]:  # type: ignore[override]
+        spikes, state = self._advance(x, state, {**self._coupled(computing_dtype(x)), **self.draws(x), **changes})
+        return spikes, state
+
+    def sequence(self, x: Tensor, state: CurrentLIFState) -> tuple[Tensor, CurrentLIFState]:  # type: ignore[override]
+        coefficients, draws = self._coupled(computing_dtype(x)), self.draws(x)
+        outputs = []
+        for t in range(len(x)):
+            of_step = {name: None if drawn is None else drawn[t] for name, drawn in draws.items()}
+            spikes, state = self._advance(x[t], state, {**coefficients, **of_step})
+            outputs.append(spikes)
+        return torch.stack(outputs), state
+
+    def _advance(self, x: Tensor, state: CurrentLIFState, coefficients: dict[str, Any]) -> tuple[Tensor, CurrentLIFState]:
+        kept = coefficients.pop("current_decay")
+        current = state.current + x.to(state.current.dtype)
+        spikes, lif = lif_step(current, state.lif, **coefficients)
+        return spikes.to(x.dtype), CurrentLIFState(lif, kept * current)
+
+    def _coupled(self, dtype: torch.dtype) -> dict[str, Any]:
+        tau, synapse = of_dtype(self.tau.value, dtype), of_dtype(self.tau_synapse.value, dtype)
+        gain = charge(self.dt, tau, synapse) / of_dtype(self.leak.value, dtype)
+        return {**self.coefficients(dtype), "gain": gain, "current_decay": decayed(self.dt, synapse)[0]}
+
+
+def charge(dt: float, tau: Any, synapse: Any) -> Any:
+    """How far a unit current that decays over the step moves the potential (times the leak), also where both time constants are equal."""
+    z = dt * (1 / tau - 1 / synapse)
+    return dt / tau * exponential(-dt / tau) * ratio(z)
+
+
+def ratio(z: Any) -> Any:
+    """(exp(z) − 1)/z, 1 at 0."""
+    if not isinstance(z, Tensor):
+        return 1 + z / 2 if abs(z) < 1e-8 else expm1(z) / z
+    near = z.abs() < 1e-4
+    safe = torch.where(near, 1.0, z)
+    return torch.where(near, 1 + z / 2 + z * z / 6, torch.expm1(safe) / safe)

@@ -1,0 +1,172 @@
+"""What every spiking layer is: a module whose state goes in and comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ranvier.errors import ParameterError
+
+State = Any
+"""What a layer carries from step to step: a tensor, or a (named) tuple of states; None where there is nothing."""
+
+
+def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
+    """The state with a function applied to each of its tensors.
+
+    Example:
+        >>> map_state(lambda x: x + 1, (torch.zeros(2), None))
+        (tensor([1., 1.]), None)
+    """
+    if state is None:
+        return None
+    if isinstance(state, Tensor):
+        return function(state)
+    parts = [map_state(function, part) for part in state]
+    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+
+
+def leaves(state: State, name: str = "state") -> list[tuple[str, Tensor]]:
+    """The tensors of a state, each with its name."""
+    if state is None:
+        return []
+    if isinstance(state, Tensor):
+        return [(name, state)]
+    names = getattr(state, "_fields", None)
+    return [leaf for i, part in enumerate(state) for leaf in leaves(part, f"{name}.{names[i]}" if names else f"{name}[{i}]")]
+
+
+def computing_dtype(x: Tensor) -> torch.dtype:
+    """The dtype that a state is kept in: that of the input, but single precision where that is half."""
+    return torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+
+
+def checked_input(layer: str, x: Any, dimensions: str, least: int, size: tuple[int, ...] = ()) -> None:
+    """Raises where the input is not a floating tensor of enough dimensions that ends in `size`."""
+    if not isinstance(x, Tensor):
+        raise ParameterError(f"{layer}: x must be a tensor of shape {dimensions}, not {type(x).__name__}.")
+    if not x.is_floating_point():
+        raise ParameterError(f"{layer}: x of shape {list(x.shape)} is {x.dtype}, but currents are floating-point numbers: give x.float().")
+    fits = x.ndim >= least and all(wanted in (1, got) for wanted, got in zip(size[::-1], tuple(x.shape)[::-1], strict=False))
+    if not fits:
+        raise ParameterError(f"{layer}: x has the shape {list(x.shape)}, but it must be {dimensions}.")
+
+
+def checked_state(layer: str, state: State, expected: State) -> None:
+    """Raises where a state is not shaped, or does not lie, as the one that the input asks for."""
+    wanted = leaves(expected)
+    given = leaves(state) if isinstance(state, Tensor | tuple | list) else None
+    if given is None or [name for name, _ in given] != [name for name, _ in wanted]:
+        names = ", ".join(name.removeprefix("state").lstrip(".") or "a tensor" for name, _ in wanted) or "nothing"
+        raise ParameterError(
+            f"{layer}: state must be what the layer returned before ({names}), or None for the start; not {_short(state)}."
+        )
+    for (name, have), (_, want) in zip(given, wanted, strict=True):
+        if have.shape != want.shape:
+            raise ParameterError(f"{layer}: {name} has the shape {list(have.shape)}, but for this input it must be {list(want.shape)}.")
+        if have.device != want.device:
+            raise ParameterError(f"{layer}: {name} is on {have.device}, but x is on {want.device}: move one of them with .to(…).")
+        if have.dtype != want.dtype:
+            raise ParameterError(f"{layer}: {name} is {have.dtype}, but for this input it must be {want.dtype}.")
+
+
+def _short(state: Any) -> str:
+    return (
+        f"{type(state).__name__}({', '.join(name for name, _ in leaves(state))})"
+        if isinstance(state, tuple)
+        else repr(type(state).__name__)
+    )
+
+
+class SpikingLayer(nn.Module):
+    """Base of the layers. State goes in and comes out; the module itself keeps none.
+
+    A subclass gives `initial_state(x)` and `step(x, state)`, both for one step's input.
+
+    Attributes:
+        size: what the last dimensions of the input must be (1 stands for any); `()` for any shape.
+    """
+
+    size: tuple[int, ...] = ()
+
+    def initial_state(self, x: Tensor) -> State:
+        """The state before the first step of an input whose single steps look like `x`, `[B, …]`."""
+        raise NotImplementedError
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step, its arguments being checked. Users call `cell`."""
+        raise NotImplementedError
+
+    def cell(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """One step.
+
+        Args:
+            x: the input of the step, `[B, …]`.
+            state: the state before; None for the start.
+
+        Returns:
+            The output of the step and the state after it.
+
+        Raises:
+            ParameterError: the input or the state has another shape, dtype or device.
+        """
+        checked_input(self._name, x, self._dimensions("B, …"), len(self.size), self.size)
+        return self.step(x, self._state(x, state))
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """A whole sequence.
+
+        Args:
+            x: the input, time first: `[T, B, …]`.
+            state: the state before the first step; None for the start.
+
+        Returns:
+            The output `[T, B, …]` and the state after the last step.
+
+        Raises:
+            ParameterError: the input or the state has another shape, dtype or device.
+        """
+        checked_input(self._name, x, self._dimensions("T, B, …"), 1 + len(self.size), self.size)
+        if len(x) == 0:
+            raise ParameterError(f"{self._name}: x has the shape {list(x.shape)}: a sequence must have at least one step.")
+        return self.sequence(x, self._state(x[0], state))
+
+    def sequence(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """A whole sequence, its arguments being checked. Users call the layer itself."""
+        outputs = []
+        for of_step in x.unbind():
+            output, state = self.step(of_step, state)
+            outputs.append(output)
+        return torch.stack(outputs), state
+
+    def _state(self, x: Tensor, state: State) -> State:
+        start = self.initial_state(x)
+        if state is None:
+            return start
+        checked_state(self._name, state, start)
+        return state
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def _dimensions(self, leading: str) -> str:
+        if not self.size:
+            return f"[{leading}]"
+        return f"[{leading}, {', '.join('any' if n == 1 else str(n) for n in self.size)}]"
+
+
+def as_size(size: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """The `size` argument of a layer as a tuple.
+
+    Example:
+        >>> as_size(50), as_size((8, 1, 1)), as_size(None)
+        ((50,), (8, 1, 1), ())
+    """
+    sizes = () if size is None else (size,) if isinstance(size, int) else tuple(size)
+    if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
+        raise ParameterError(f"size must be a positive whole number, a tuple of them, or None for any; not {size!r}.")
+    return sizes

@@ -1,0 +1,294 @@
+"""Leaky integrate-and-fire layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ranvier.errors import ParameterError, unknown
+from ranvier.torch import functional
+from ranvier.torch.firing import SigmoidFiring
+from ranvier.torch.functional import LIFState
+from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
+from ranvier.torch.ranged import Ranged, checked_names, expm1, exponential, of_dtype
+from ranvier.torch.surrogate import Surrogate
+
+RESETS = ("value", "subtraction")
+INPUTS = ("current", "impulse")
+
+
+class LIF(SpikingLayer):
+    """Leaky integrate-and-fire neurons.
+
+    ```
+    tau · dv/dt = −(v − rest) + x / leak        v ≥ threshold: a spike, v = reset
+    ```
+
+    A step is exact for an input that is constant over it: `exp(−dt/tau)`, not its Euler form. See
+    `ranvier.torch.lif_step` for the order of a step.
+
+    Args:
+        size: the last dimensions of the input, such as `50` or `(8, 1, 1)` for eight channels of images;
+            a parameter that is learnt has one value for each. None: any input, one value for all.
+        tau: membrane time constant (ms).
+        dt: the time step (ms).
+        leak: leak conductance: a constant current `x` ends at `rest + x/leak`.
+        rest: resting potential.
+        threshold: firing threshold.
+        reset: potential after a spike, below the threshold.
+        reset_by: `"value"`, or `"subtraction"` of `threshold − reset`, which keeps the overshoot.
+        refractory: how long the potential is held after a spike (ms), a multiple of dt.
+        input: `"current"`, or `"impulse"`: an input of 1 moves the potential by 1 at once.
+        noise: the standard deviation that noise alone would give the potential, whatever dt
+            (an Ornstein–Uhlenbeck process, exact for each step).
+        firing: `SigmoidFiring(slope)` for stochastic firing; None fires at the threshold.
+        surrogate: the gradient of a spike.
+        detach_reset: no gradient through the reset.
+        euler: `1 − dt/tau` and `dt/tau` in place of the exact `exp(−dt/tau)` and `1 − exp(−dt/tau)`.
+        learn: which of `tau`, `leak`, `rest`, `threshold`, `noise` are learnt, each staying in its range.
+        generator: where noise and stochastic firing draw from; PyTorch's own by default.
+        backend: `"auto"` takes the fused kernel where it can, `"fused"` and `"reference"` force one.
+        device, dtype: of what is learnt and of tensors that are given.
+
+    Parameters other than dt and refractory may be tensors that broadcast against the input of a step.
+    They are read as `layer.tau.value`.
+
+    Raises:
+        ParameterError: a time constant that is not positive, a threshold that is not above the reset …
+
+    Reference: Lapicque 1907, J Physiol Pathol Gen 9:620; Gerstner et al. 2014, Neuronal Dynamics, eq. 1.5;
+    the exact step: Rotter & Diesmann 1999, Biol Cybern 81:381.
+
+    Example:
+        >>> import torch, ranvier.torch as rt
+        >>> layer = rt.LIF(50, tau=10.0, refractory=2.0)
+        >>> spikes, state = layer(torch.full((100, 8, 50), 1.5))
+        >>> spikes.shape, state.v.shape, int(spikes[:, 0, 0].sum())
+        (torch.Size([100, 8, 50]), torch.Size([8, 50]), 7)
+        >>> spikes, state = layer.cell(torch.full((8, 50), 1.5), state)
+    """
+
+    learnable: ClassVar[tuple[str, ...]] = ("tau", "leak", "rest", "threshold", "noise")
+
+    def __init__(
+        self,
+        size: int | tuple[int, ...] | None = None,
+        *,
+        tau: Any = 20.0,
+        dt: float = 1.0,
+        leak: Any = 1.0,
+        rest: Any = 0.0,
+        threshold: Any = 1.0,
+        reset: Any = 0.0,
+        reset_by: str = "value",
+        refractory: float = 0.0,
+        input: str = "current",
+        noise: Any = 0.0,
+        firing: SigmoidFiring | None = None,
+        surrogate: Surrogate = functional.DEFAULT_SURROGATE,
+        detach_reset: bool = False,
+        euler: bool = False,
+        learn: str | Iterable[str] = (),
+        generator: torch.Generator | None = None,
+        backend: str = "auto",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ):
+        super().__init__()
+        self.size = as_size(size)
+        self.dt = checked_dt(self._name, dt)
+        self._learnt = checked_names(self._name, learn, self.learnable)
+        self._place = {"device": device, "dtype": dtype}
+        self.tau = self._ranged("tau", tau, low=0.0)
+        self.leak = self._ranged("leak", leak, low=0.0)
+        self.rest = self._ranged("rest", rest)
+        self.reset = self._ranged("reset", reset)
+        self.threshold = self._ranged("threshold", threshold, low=highest(reset) if "threshold" in self._learnt else -math.inf)
+        above_reset(self._name, threshold, reset)
+        self.noise = self._ranged("noise", noise, low=0.0, closed=True)
+        self.refractory = in_steps(f"{self._name}.refractory", refractory, self.dt)
+        self.reset_by = one_of("reset_by", reset_by, RESETS)
+        self.input = one_of("input", input, INPUTS)
+        self.backend = one_of("backend", backend, ("auto", "fused", "reference"))
+        if not isinstance(surrogate, Surrogate):
+            raise ParameterError(f"{self._name}.surrogate must be a surrogate such as rt.FastSigmoid(), not {surrogate!r}.")
+        if firing is not None and not isinstance(firing, SigmoidFiring):
+            raise ParameterError(f"{self._name}.firing must be rt.SigmoidFiring(…) or None, not {firing!r}.")
+        self.firing, self.surrogate, self.detach_reset, self.euler, self.generator = firing, surrogate, detach_reset, euler, generator
+        if euler and lowest(tau) < self.dt:
+            raise ParameterError(
+                f"{self._name}.tau is {lowest(tau):g} ms, below dt = {self.dt:g} ms: the Euler form is unstable; use euler=False."
+            )
+
+    def _ranged(self, name: str, value: Any, **bounds: Any) -> Ranged:
+        return Ranged(f"{self._name}.{name}", value, learn=name in self._learnt, shape=self.size, **bounds, **self._place)
+
+    def initial_state(self, x: Tensor) -> LIFState:
+        dtype = computing_dtype(x)
+        return LIFState(
+            v=filled(x, self.rest.value, dtype),
+            refractory=torch.zeros(x.shape, dtype=torch.int32, device=x.device) if self.refractory else None,
+        )
+
+    def coefficients(self, dtype: torch.dtype) -> dict[str, Any]:
+        """The arguments of `lif_step` that these parameters come to."""
+        tau, leak = of_dtype(self.tau.value, dtype), of_dtype(self.leak.value, dtype)
+        decay, moved = decayed(self.dt, tau, self.euler)
+        return {
+            "decay": decay,
+            "gain": 1.0 if self.input == "impulse" else moved / leak,
+            "rest": of_dtype(self.rest.value, dtype),
+            "threshold": of_dtype(self.threshold.value, dtype),
+            "reset": of_dtype(self.reset.value, dtype),
+            "reset_by_subtraction": self.reset_by == "subtraction",
+            "refractory": self.refractory,
+            "surrogate": self.surrogate,
+            "detach_reset": self.detach_reset,
+            **({} if self.firing is None else {"slope": of_dtype(self.firing.slope.value, dtype)}),
+        }
+
+    def draws(self, x: Tensor) -> dict[str, Tensor | None]:
+        """The noise and the uniform draws for an input, in its shape."""
+        dtype = computing_dtype(x)
+        noise = uniform = None
+        if self.noise.number != 0.0:
+            decay = exponential(-self.dt / of_dtype(self.tau.value, dtype))
+            scale = of_dtype(self.noise.value, dtype) * (1 - decay * decay) ** 0.5
+            noise = scale * torch.randn(x.shape, dtype=dtype, device=x.device, generator=self.generator)
+        if self.firing is not None:
+            uniform = torch.rand(x.shape, dtype=dtype, device=x.device, generator=self.generator)
+        return {"noise": noise, "uniform": uniform}
+
+    def step(self, x: Tensor, state: LIFState, **changes: Any) -> tuple[Tensor, LIFState]:
+        dtype = computing_dtype(x)
+        spikes, state = functional.lif_step(x.to(dtype), state, **{**self.coefficients(dtype), **self.draws(x), **changes})
+        return spikes.to(x.dtype), state
+
+    def sequence(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
+        dtype = computing_dtype(x)
+        spikes, state = functional.lif_sequence(x.to(dtype), state, **self.coefficients(dtype), **self.draws(x))
+        return spikes.to(x.dtype), state
+
+
+class AdaptiveLIF(LIF):
+    """Leaky integrate-and-fire neurons whose threshold rises with each spike and decays to the given one.
+
+    ```
+    tau_threshold · dθ/dt = −(θ − threshold)        at a spike: θ = θ + threshold_jump
+    ```
+
+    Args:
+        threshold: what the threshold starts at and decays to.
+        tau_threshold: time constant of that decay (ms).
+        threshold_jump: what a spike adds.
+        threshold_min, threshold_max: the threshold is kept within these.
+        others: as of `LIF`; `tau_threshold` and `threshold_jump` can be learnt too.
+
+    Reference: Bellec et al. 2018, NeurIPS 31, eq. 2–3 (there with a reset by subtraction).
+
+    Example:
+        >>> import torch, ranvier.torch as rt
+        >>> layer = rt.AdaptiveLIF(1, threshold_jump=0.5, tau_threshold=200.0)
+        >>> spikes, state = layer(torch.full((200, 1), 3.0))
+        >>> spikes[:100].sum().item(), spikes[100:].sum().item(), round(state.threshold.item(), 2)
+        (4.0, 3.0, 3.05)
+    """
+
+    learnable = (*LIF.learnable, "tau_threshold", "threshold_jump")
+
+    def __init__(
+        self,
+        size: int | tuple[int, ...] | None = None,
+        *,
+        tau_threshold: Any = 100.0,
+        threshold_jump: Any = 0.1,
+        threshold_min: float = -math.inf,
+        threshold_max: float = math.inf,
+        **others: Any,
+    ):
+        super().__init__(size, **others)
+        self.tau_threshold = self._ranged("tau_threshold", tau_threshold, low=0.0)
+        self.threshold_jump = self._ranged("threshold_jump", threshold_jump)
+        if not threshold_min <= threshold_max:
+            raise ParameterError(f"{self._name}.threshold_min is {threshold_min:g}, above threshold_max = {threshold_max:g}.")
+        reset = others.get("reset", 0.0)
+        if math.isfinite(threshold_min):
+            above_reset(self._name, threshold_min, reset, "threshold_min")
+        self.threshold_min, self.threshold_max = float(threshold_min), float(threshold_max)
+        given = self.threshold.value
+        if lowest(given) < threshold_min or highest(given) > threshold_max:
+            raise ParameterError(
+                f"{self._name}.threshold is {lowest(given):g}, but it must be within [threshold_min, threshold_max] = "
+                f"[{threshold_min:g}, {threshold_max:g}]."
+            )
+
+    def initial_state(self, x: Tensor) -> LIFState:
+        return super().initial_state(x)._replace(threshold=filled(x, self.threshold.value, computing_dtype(x)))
+
+    def coefficients(self, dtype: torch.dtype) -> dict[str, Any]:
+        return {
+            **super().coefficients(dtype),
+            "threshold_decay": decayed(self.dt, of_dtype(self.tau_threshold.value, dtype), self.euler)[0],
+            "threshold_jump": of_dtype(self.threshold_jump.value, dtype),
+            "threshold_min": self.threshold_min,
+            "threshold_max": self.threshold_max,
+        }
+
+
+def filled(x: Tensor, value: Any, dtype: torch.dtype) -> Tensor:
+    """A tensor like one step's input, all of one value or of a parameter's values."""
+    if isinstance(value, Tensor):
+        return value.to(dtype).expand(x.shape).clone()
+    return torch.full(x.shape, value, dtype=dtype, device=x.device)
+
+
+def decayed(dt: float, tau: Any, euler: bool = False) -> tuple[Any, Any]:
+    """What is left after a step, and what is gone: `exp(−dt/τ)` and `1 − exp(−dt/τ)`, or their Euler forms."""
+    z = dt / tau
+    return (1 - z, z) if euler else (exponential(-z), -expm1(-z))
+
+
+def checked_dt(layer: str, dt: Any) -> float:
+    """The time step as a positive number."""
+    if isinstance(dt, bool) or not isinstance(dt, int | float) or not (dt > 0 and math.isfinite(dt)):
+        raise ParameterError(f"{layer}.dt must be a positive number (ms), not {dt!r}.")
+    return float(dt)
+
+
+def in_steps(name: str, duration: Any, dt: float) -> int:
+    """A duration as a whole number of steps; one that is none raises."""
+    if isinstance(duration, bool) or not isinstance(duration, int | float) or not (duration >= 0 and math.isfinite(duration)):
+        raise ParameterError(f"{name} must be a number of at least 0 (ms), not {duration!r}.")
+    steps = round(duration / dt)
+    if not math.isclose(steps * dt, duration, rel_tol=1e-6, abs_tol=1e-9 * dt):
+        raise ParameterError(f"{name} is {duration:g} ms, not a multiple of dt = {dt:g} ms: give {steps * dt:g}.")
+    return steps
+
+
+def one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
+    """A word among the known ones."""
+    if value not in known:
+        raise unknown(name, value, known)
+    return value
+
+
+def lowest(value: Any) -> float:
+    """The smallest of a parameter's values."""
+    return float(torch.as_tensor(value).detach().min())
+
+
+def highest(value: Any) -> float:
+    """The largest of a parameter's values."""
+    return float(torch.as_tensor(value).detach().max())
+
+
+def above_reset(layer: str, threshold: Any, reset: Any, name: str = "threshold") -> None:
+    """Raises where a threshold is not above the reset: such a neuron would spike at every step."""
+    if bool((torch.as_tensor(threshold) <= torch.as_tensor(reset)).any()):
+        raise ParameterError(
+            f"{layer}.{name} ({lowest(threshold):g}) must be above reset ({highest(reset):g}): else it would spike at every step."
+        )

@@ -1,0 +1,135 @@
+"""A parameter of a layer: a number, a tensor, or something learnt that stays in its range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ranvier.errors import ParameterError, unknown
+
+
+class Ranged(nn.Module):
+    """A parameter that cannot leave its range, however long it is learnt.
+
+    Learnt, it is `low + exp(raw)`, `high − exp(raw)` or `low + (high − low)·sigmoid(raw)`, as
+    its range has one bound or two, and `raw` is what the optimiser moves. Not learnt, a number
+    stays a Python number (exact in every precision) and a tensor is a buffer.
+
+    Args:
+        name: the word for it in errors, such as `"LIF.tau"`.
+        value: a number, or anything that becomes a tensor.
+        low, high: the bounds, themselves excluded where it is learnt.
+        closed: whether a value that is not learnt may be equal to a bound.
+        learn: whether it is learnt.
+        shape: the shape of what is learnt, where `value` is a number.
+
+    Example:
+        >>> tau = Ranged("LIF.tau", 20.0, low=0.0, learn=True)
+        >>> round(tau.value.item(), 4), [name for name, _ in tau.named_parameters()]
+        (20.0, ['raw'])
+        >>> Ranged("LIF.tau", -1.0, low=0.0)
+        Traceback (most recent call last):
+        ranvier.errors.ParameterError: LIF.tau is -1, but it must be above 0.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        value: Any,
+        *,
+        low: float = -math.inf,
+        high: float = math.inf,
+        closed: bool = False,
+        learn: bool = False,
+        shape: tuple[int, ...] = (),
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ):
+        super().__init__()
+        self.low, self.high = low, high
+        self._check(name, value, closed and not learn)
+        dtype = dtype or torch.get_default_dtype()
+        self.number: float | None = None
+        if learn:
+            given = torch.as_tensor(value, dtype=dtype, device=device)
+            self.raw = nn.Parameter(self._inverse(given.expand(shape) if given.ndim == 0 else given).clone())
+        elif np.ndim(value) == 0:
+            self.number = float(value)
+        else:
+            self.register_buffer("fixed", torch.as_tensor(value, dtype=dtype, device=device))
+
+    def _check(self, name: str, value: Any, closed: bool) -> None:
+        if isinstance(value, bool | str) or value is None:
+            raise ParameterError(f"{name} must be a number or a tensor, not {value!r}.")
+        numbers = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value, dtype=np.float64)
+        inside = ((numbers >= self.low) & (numbers <= self.high)) if closed else ((numbers > self.low) & (numbers < self.high))
+        bad = ~inside | ~np.isfinite(numbers)
+        if bad.any():
+            where = "" if numbers.ndim == 0 else f" at {tuple(int(i[0]) for i in np.nonzero(bad))} (its shape is {list(numbers.shape)})"
+            raise ParameterError(f"{name} is {numbers[bad].flat[0]:g}{where}, but it must be {self._range(closed)}.")
+
+    def _range(self, closed: bool) -> str:
+        above, below = ("at least", "at most") if closed else ("above", "below")
+        words = [f"{above} {self.low:g}"] if self.low > -math.inf else []
+        words += [f"{below} {self.high:g}"] if self.high < math.inf else []
+        return " and ".join(words) or "finite"
+
+    def _inverse(self, value: Tensor) -> Tensor:
+        if self.low == -math.inf and self.high == math.inf:
+            return value
+        if self.high == math.inf:
+            return torch.log(value - self.low)
+        if self.low == -math.inf:
+            return torch.log(self.high - value)
+        return torch.logit((value - self.low) / (self.high - self.low))
+
+    @property
+    def value(self) -> Any:
+        """The value: a float, or a tensor that gradients flow through where it is learnt."""
+        if self.number is not None:
+            return self.number
+        if "raw" not in self._parameters:
+            return self.fixed
+        if self.low == -math.inf and self.high == math.inf:
+            return self.raw
+        if self.high == math.inf:
+            return self.low + torch.exp(self.raw)
+        if self.low == -math.inf:
+            return self.high - torch.exp(self.raw)
+        return self.low + (self.high - self.low) * torch.sigmoid(self.raw)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.number:g}"
+            if self.number is not None
+            else f"{'learnt' if 'raw' in self._parameters else 'fixed'}, within ({self.low:g}, {self.high:g})"
+        )
+
+
+def checked_names(kind: str, learn: str | Iterable[str], known: Iterable[str]) -> frozenset[str]:
+    """The names of what is learnt; an unknown one raises, with the nearest."""
+    names, known = {learn} if isinstance(learn, str) else set(learn), tuple(known)
+    for name in sorted(names):
+        if name not in known:
+            raise unknown(f"learnable parameter of {kind}", name, known)
+    return frozenset(names)
+
+
+def exponential(x: Any) -> Any:
+    """exp of a number or a tensor."""
+    return torch.exp(x) if isinstance(x, Tensor) else math.exp(x)
+
+
+def expm1(x: Any) -> Any:
+    """exp(x) − 1 of a number or a tensor."""
+    return torch.expm1(x) if isinstance(x, Tensor) else math.expm1(x)
+
+
+def of_dtype(value: Any, dtype: torch.dtype) -> Any:
+    """A tensor in the dtype that a step computes in; a number as it is."""
+    return value.to(dtype) if isinstance(value, Tensor) else value

@@ -1,0 +1,55 @@
+"""Feedback from a layer to itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ranvier.errors import ParameterError
+from ranvier.torch.layer import SpikingLayer, State, computing_dtype
+
+
+class RecurrentState(NamedTuple):
+    """The state of a `Recurrent` layer.
+
+    Attributes:
+        layer: the state of the layer inside.
+        output: its output of the step before, `[B, …]`.
+    """
+
+    layer: State
+    output: Tensor
+
+
+class Recurrent(SpikingLayer):
+    """A layer that its own output reaches one step later: `x[t] + connection(output[t − 1])`.
+
+    Args:
+        layer: a spiking layer whose output has the shape of its input.
+        connection: what is between its output and its input: `nn.Linear(n, n)`, a convolution that keeps the shape …
+
+    Example:
+        >>> import torch, ranvier.torch as rt
+        >>> layer = rt.Recurrent(rt.LIF(50), nn.Linear(50, 50, bias=False))
+        >>> spikes, state = layer(torch.rand(100, 8, 50))
+        >>> spikes.shape, state.output.shape
+        (torch.Size([100, 8, 50]), torch.Size([8, 50]))
+    """
+
+    def __init__(self, layer: SpikingLayer, connection: nn.Module):
+        super().__init__()
+        if not isinstance(layer, SpikingLayer):
+            raise ParameterError(f"Recurrent: layer must be a spiking layer such as rt.LIF(50), not {layer!r}.")
+        self.layer, self.connection, self.size = layer, connection, layer.size
+
+    def initial_state(self, x: Tensor) -> RecurrentState:
+        return RecurrentState(self.layer.initial_state(x), torch.zeros(x.shape, dtype=computing_dtype(x), device=x.device))
+
+    def step(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        back = self.connection(state.output)
+        if back.shape != x.shape:
+            raise ParameterError(f"Recurrent: connection returned the shape {list(back.shape)}, but x has {list(x.shape)}.")
+        output, inner = self.layer.step(x + back.to(x.dtype), state.layer)
+        return output, RecurrentState(inner, output.to(state.output.dtype))
