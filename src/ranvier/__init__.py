@@ -30,6 +30,7 @@ from ranvier.integrators import Midpoint as Midpoint
 from ranvier.integrators import Milstein as Milstein
 from ranvier.integrators import Ralston as Ralston
 from ranvier.integrators import RungeKutta4 as RungeKutta4
+from ranvier.integrators import SplitEuler as SplitEuler
 from ranvier.integrators import StochasticHeun as StochasticHeun
 from ranvier.integrators import ThreeEighths as ThreeEighths
 from ranvier.model import Model as Model

@@ -12,6 +12,7 @@ from ranvier.integrators.runge_kutta import Midpoint as Midpoint
 from ranvier.integrators.runge_kutta import Ralston as Ralston
 from ranvier.integrators.runge_kutta import RungeKutta4 as RungeKutta4
 from ranvier.integrators.runge_kutta import ThreeEighths as ThreeEighths
+from ranvier.integrators.split_euler import SplitEuler as SplitEuler
 from ranvier.integrators.stochastic import EulerMaruyama as EulerMaruyama
 from ranvier.integrators.stochastic import Milstein as Milstein
 from ranvier.integrators.stochastic import StochasticHeun as StochasticHeun

@@ -49,11 +49,14 @@ class Integrator:
         startup_steps: for how many first steps the memory still grows, so that
             its structure differs from that of the steps after. A compiled loop
             runs these before it begins (or refuses a method that has any).
+        by_name: whether it treats variables by their names, so that a network's
+            state comes as the dict of them and not packed into fewer arrays.
     """
 
     order: ClassVar[int]
     needs: ClassVar[tuple[str, ...]] = ()
     startup_steps: ClassVar[int] = 0
+    by_name: ClassVar[bool] = False
 
     def init(self, system: Any, state: State, t: Any) -> Any:
         """What the integrator remembers between steps (a pytree; nothing by default)."""

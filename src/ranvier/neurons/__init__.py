@@ -1,5 +1,7 @@
 """Neuron models, one published family a file."""
 
+from ranvier.neurons.adaptive_exponential import AdaptiveExponentialIntegrateAndFire as AdaptiveExponentialIntegrateAndFire
+from ranvier.neurons.adaptive_threshold import AdaptiveThresholdIntegrateAndFire as AdaptiveThresholdIntegrateAndFire
 from ranvier.neurons.base import Inputs as Inputs
 from ranvier.neurons.base import NeuronModel as NeuronModel
 from ranvier.neurons.base import crossed_upward as crossed_upward
@@ -11,10 +13,14 @@ from ranvier.neurons.conductance_based import ConductanceBased as ConductanceBas
 from ranvier.neurons.conductance_based import ConductanceBasedNeuron as ConductanceBasedNeuron
 from ranvier.neurons.conductance_based import Passive as Passive
 from ranvier.neurons.connor_stevens import ConnorStevens as ConnorStevens
+from ranvier.neurons.exponential import ExponentialIntegrateAndFire as ExponentialIntegrateAndFire
 from ranvier.neurons.fitzhugh_nagumo import FitzHughNagumo as FitzHughNagumo
 from ranvier.neurons.hindmarsh_rose import HindmarshRose as HindmarshRose
 from ranvier.neurons.hodgkin_huxley import HodgkinHuxley as HodgkinHuxley
 from ranvier.neurons.integrate_and_fire import LeakyIntegrateAndFire as LeakyIntegrateAndFire
+from ranvier.neurons.izhikevich import Izhikevich2003 as Izhikevich2003
+from ranvier.neurons.izhikevich import Izhikevich2007 as Izhikevich2007
 from ranvier.neurons.morris_lecar import MorrisLecar as MorrisLecar
+from ranvier.neurons.quadratic import QuadraticIntegrateAndFire as QuadraticIntegrateAndFire
 from ranvier.neurons.traub_miles import TraubMiles as TraubMiles
 from ranvier.neurons.wang_buzsaki import WangBuzsaki as WangBuzsaki
