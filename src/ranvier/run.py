@@ -15,7 +15,8 @@ import numpy as np
 from ranvier.errors import SimulationDiverged
 from ranvier.integrators.base import Integrator
 from ranvier.network import loop
-from ranvier.network.build import Built, continued
+from ranvier.network.build import continued
+from ranvier.network.plan import Built
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
@@ -52,7 +53,8 @@ class Run:
         capacity = 1 << int(max(4 * built.plan.n, LEAST_SPIKES) - 1).bit_length()
         self.program = loop.Program(built.plan, integrator, self.recorder.groups, capacity, self._packed())
         self.constants = loop.Constants(built.constants)
-        self._moving = {p.name: p.moving for p in built.plan.populations} | {p.name: p.moving for p in built.plan.projections}
+        self._moving = {p.name: built.plan.group(p.group).moving for p in built.plan.populations}
+        self._moving |= {s.name: s.moving for s in built.plan.synapses}
         if type(integrator).init is not Integrator.init and not jax.tree.leaves(self.state.memory):
             stepper = Stepper(built.plan, built.constants, integrator, self.program.packed)
             entered = stepper.enter(self.state)

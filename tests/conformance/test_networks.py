@@ -78,16 +78,16 @@ def test_the_gradient_through_steps_is_that_of_finite_differences():
 
         @jax.jit
         def end(gap, current, sodium):
-            populations, projections = dict(built.constants["populations"]["cells"]), dict(built.constants["projections"])
-            projections["gap"] = {**projections["gap"], "matrix": gap}
-            model = populations["model"].replace(sodium=populations["model"].sodium.replace(conductance=sodium))
-            populations = {"cells": {**populations, "model": model, "stimulus": rv.stimuli.Constant(current)}}
-            constants = {**built.constants, "populations": populations, "projections": projections}
+            cells, synapses = dict(built.constants["groups"]["cells"]), dict(built.constants["synapses"])
+            synapses["gap"] = {**synapses["gap"], "matrix": gap}
+            model = cells["model"].replace(sodium=cells["model"].sodium.replace(conductance=sodium))
+            groups = {"cells": {**cells, "model": model, "stimuli": [rv.stimuli.Constant(current)]}}
+            constants = {**built.constants, "groups": groups, "synapses": synapses}
             state = jax.tree.map(jnp.asarray, stepper(constants).enter(built.state))
             state, _ = jax.lax.scan(lambda state, _: (stepper(constants).step(state)[0], None), state, length=5)
             return jnp.sum(stepper(constants).leave(state).neurons["cells"]["V"] * jnp.arange(6.0))
 
-        at = (jnp.asarray(built.constants["projections"]["gap"]["matrix"]), jnp.asarray(CURRENT), jnp.asarray(100.0))
+        at = (jnp.asarray(built.constants["synapses"]["gap"]["matrix"]), jnp.asarray(CURRENT), jnp.asarray(100.0))
         gradient = jax.jit(jax.grad(end, argnums=(0, 1, 2)))(*at)
         direction = tuple(jnp.asarray(np.random.default_rng(2).normal(size=np.shape(x))) for x in at)
         h = 1e-4

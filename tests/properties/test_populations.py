@@ -59,7 +59,7 @@ def test_drawn_parameters_do_not_depend_on_the_number_of_neurons(n, mean, sd, se
         few, many = (
             build(rv.Network(rv.Population(k, rv.neurons.Passive(leak=leak))), dt=0.1, seed=seed, dtype="float64") for k in (n, n + 3)
         )
-    few, many = (b.constants["populations"]["passive"]["model"].leak for b in (few, many))
+    few, many = (b.constants["groups"]["passive"]["model"].leak for b in (few, many))
     np.testing.assert_array_equal(few, many[:n])
     assert (many >= 0).all()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import ranvier as rv
-from ranvier.network.build import build
+from ranvier.network.build import build, edges_of
 from ranvier.random import Key
 from ranvier.testing import check_connection_rule
 
@@ -30,13 +30,18 @@ def wired(matrix, weight=1.0, delay=0.0, synapse=None, **options):
     projection = rv.Projection(before, after, synapse or rv.synapses.Delta(), matrix, weight=weight, delay=delay, name="it", **options)
     with jax.enable_x64(True):
         built = build(rv.Network(before, after, projection), dt=0.1, seed=3, dtype="float64")
-    constants = built.constants["projections"]["it"]
     weights = np.zeros((targets, sources))
-    if "matrix" in constants:
-        weights = np.asarray(constants["matrix"])
-    else:
-        np.add.at(weights, (constants["post"], constants["pre"]), constants["weight"])
-    return built.edges["it"], weights
+    if "it" in built.edges:
+        constants = built.constants["synapses"]["it"]
+        if "matrix" in constants:
+            weights = np.asarray(constants["matrix"])
+        else:
+            np.add.at(weights, (built.edges["it"].post, constants["pre"]), constants["weight"])
+    else:  # neurons are numbered through: those of `before` come first, and both populations are one group
+        feed = built.constants["feeds"][built.plan.synapses[0].feeds[0].name]
+        pre = np.repeat(np.arange(sources + targets), np.diff(feed.segments[:, [0, -1]], axis=1)[:, 0])
+        np.add.at(weights, (feed.target - sources, pre), feed.weight)
+    return edges_of(rv.Network(before, after, projection), "it", seed=3), weights
 
 
 @given(matrices())

@@ -18,7 +18,7 @@ import numpy as np
 from ranvier.errors import UnsupportedError
 from ranvier.integrators.base import Integrator
 from ranvier.kernels import compact_spikes
-from ranvier.network.build import Plan
+from ranvier.network.plan import Plan
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper, StepState
 from ranvier.record.observe import observables

@@ -87,8 +87,13 @@ class Projection:
         delay: from the spike to its arrival (ms), a number, an array or a
             distribution; only for synapses that spikes are delivered to.
         initial: initial values of the synapse's variables.
+        short_term_plasticity: how the amplitude of a spike depends on those before
+            it, such as `rv.synapses.TsodyksMarkram()`; one state a source neuron.
         site: overrides where the state lives (`"edge"` gives every synapse its own).
         name: its name in results; by default `"source→target"`.
+
+    Projections (and Poisson inputs) with equal synapses onto the same neurons share
+    one state a neuron where the response is linear: the sum is what matters.
     """
 
     def __init__(
@@ -101,27 +106,30 @@ class Projection:
         weight: Any = 1.0,
         delay: Any = 0.0,
         initial: Mapping[str, Any] | None = None,
+        short_term_plasticity: Any = None,
         site: str | None = None,
         name: str | None = None,
     ):
-        targets = tuple(target) if isinstance(target, list | tuple) else (target,)
-        for population in (source, *targets):
-            if not isinstance(population, Population):
-                raise ParameterError(f"A projection goes between populations, but {population!r} is not one.")
-        if len(set(map(id, targets))) != len(targets):
-            raise ParameterError("A projection names one population twice among its targets.")
-        if not isinstance(synapse, SynapseModel):
-            hint = f" Did you mean {synapse.__name__}()?" if isinstance(synapse, type) and issubclass(synapse, SynapseModel) else ""
-            raise ParameterError(f"A projection needs a synapse model such as rv.synapses.GradedGABA(), not {synapse!r}.{hint}")
+        if not isinstance(source, Population):
+            raise ParameterError(f"A projection goes between populations, but {source!r} is not one.")
+        targets = _checked_targets(target, "projection")
+        _check_synapse(synapse, "projection")
         if site not in (None, "source", "target", "edge"):
             raise unknown("site", site, ("source", "target", "edge"))
         if site not in (None, synapse.site, "edge"):
             raise ParameterError(
                 f"{type(synapse).__name__} keeps its state at the site {synapse.site!r}; it can be moved to 'edge' only, not to {site!r}."
             )
+        if short_term_plasticity is not None and not (synapse.event_driven and site != "edge" and synapse.site == "target"):
+            raise ParameterError(
+                f"Short-term plasticity scales the spikes that are delivered to a state of the target; {type(synapse).__name__} "
+                f"{'acts continuously' if not synapse.event_driven else 'has its state elsewhere here'}. "
+                "Use a synapse such as rv.synapses.ExponentialCurrent()."
+            )
         self.source = source
         self.targets = targets
         self.synapse = synapse
+        self.short_term_plasticity = short_term_plasticity
         self.rule: ConnectionRule = connect if isinstance(connect, ConnectionRule) else matrix(connect)
         self.weight = weight
         self.delay = delay
@@ -134,11 +142,80 @@ class Projection:
         return f"<Projection {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} {self.source!r} → {targets}>"
 
 
-class Network:
-    """Populations and the projections between them.
+class PoissonInput:
+    """Spikes from outside: each target neuron hears Poisson sources of its own.
 
     Args:
-        parts: `Population`s and `Projection`s, in any order.
+        target: the population, or a list of them.
+        synapse: what the spikes are delivered to, shared with projections of equal kinetics.
+        rate: of one source (Hz): a number, an array with one a target neuron, or a distribution.
+        sources: how many there are for each target neuron: a number, or an array.
+        weight: of one spike, in the unit that the synapse says: one number a population.
+        name: its name; by default `"poisson→target"`.
+
+    The sum of the sources is one Poisson process of rate `sources · rate`; the
+    number of its spikes in a step is drawn for each neuron anew.
+
+    Example:
+        >>> import ranvier as rv
+        >>> cells = rv.Population(100, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+        >>> drive = rv.PoissonInput(cells, rv.synapses.ExponentialCurrent(tau=2.0), rate=10.0, sources=1000, weight=15.0)
+        >>> bool(rv.simulate(rv.Network(cells, drive), duration=200.0, dt=0.1).spikes.rate.mean() > 1)
+        True
+    """
+
+    def __init__(
+        self,
+        target: Population | Sequence[Population],
+        synapse: SynapseModel,
+        *,
+        rate: Any,
+        sources: Any = 1,
+        weight: Any = 1.0,
+        name: str | None = None,
+    ):
+        self.targets = _checked_targets(target, "Poisson input")
+        _check_synapse(synapse, "Poisson input")
+        if not synapse.event_driven or synapse.site != "target":
+            raise ParameterError(
+                f"Poisson spikes are delivered to a state of the target; {type(synapse).__name__} has none that takes them. "
+                "Use a synapse such as rv.synapses.ExponentialCurrent() or rv.synapses.Delta()."
+            )
+        self.synapse = synapse
+        self.rate = rate
+        self.sources = sources
+        self.weight = weight
+        self.name = _checked_name(name, "Poisson input")
+
+    def __repr__(self) -> str:
+        return f"<PoissonInput {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} → {', '.join(map(repr, self.targets))}>"
+
+
+def _checked_targets(target: Any, kind: str) -> tuple[Population, ...]:
+    targets = tuple(target) if isinstance(target, list | tuple) else (target,)
+    for population in targets:
+        if not isinstance(population, Population):
+            raise ParameterError(f"A {kind} goes to populations, but {population!r} is not one.")
+        if not population.model.takes_input:
+            raise ParameterError(f"A {kind} cannot go to {population!r}: {type(population.model).__name__} takes no input.")
+    if not targets:
+        raise ParameterError(f"A {kind} needs at least one population to go to.")
+    if len(set(map(id, targets))) != len(targets):
+        raise ParameterError(f"A {kind} names one population twice among its targets.")
+    return targets
+
+
+def _check_synapse(synapse: Any, kind: str) -> None:
+    if not isinstance(synapse, SynapseModel):
+        hint = f" Did you mean {synapse.__name__}()?" if isinstance(synapse, type) and issubclass(synapse, SynapseModel) else ""
+        raise ParameterError(f"A {kind} needs a synapse model such as rv.synapses.GradedGABA(), not {synapse!r}.{hint}")
+
+
+class Network:
+    """Populations, the projections between them, and what drives them.
+
+    Args:
+        parts: `Population`s, `Projection`s and `PoissonInput`s, in any order.
         stands_for: for a population of the network, the one that records may
             name in its place.
 
@@ -153,37 +230,43 @@ class Network:
         >>> run = rv.simulate(net, duration=50.0)
     """
 
-    def __init__(self, *parts: Population | Projection, stands_for: Mapping[Population, Population] | None = None):
+    def __init__(self, *parts: Population | Projection | PoissonInput, stands_for: Mapping[Population, Population] | None = None):
         for part in parts:
-            if not isinstance(part, Population | Projection):
+            if not isinstance(part, Population | Projection | PoissonInput):
                 raise ParameterError(
                     f"A network is made of populations and projections; {part!r} is neither. Give the parts themselves, not a list of them."
                 )
         populations = [p for p in parts if isinstance(p, Population)]
         projections = [p for p in parts if isinstance(p, Projection)]
+        poisson = [p for p in parts if isinstance(p, PoissonInput)]
         if not populations:
             raise ParameterError("A network needs at least one population.")
         if len(set(map(id, parts))) != len(parts):
             raise ParameterError("A part of the network is given twice.")
         self.populations: dict[str, Population] = _named(populations, lambda p: _snake_case(type(p.model).__name__), "population")
         self._names = {id(p): name for name, p in self.populations.items()}
-        for projection in projections:
-            for population in (projection.source, *projection.targets):
+        wires: list[Projection | PoissonInput] = [*projections, *poisson]
+        for wired in wires:
+            for population in (*([wired.source] if isinstance(wired, Projection) else []), *wired.targets):
                 if id(population) not in self._names:
                     raise ParameterError(
-                        f"{projection!r} uses {population!r}, which is not part of the network. Give that population to rv.Network as well."
+                        f"{wired!r} uses {population!r}, which is not part of the network. Give that population to rv.Network as well."
                     )
         self.projections: dict[str, Projection] = _named(
             projections, lambda p: f"{self.name_of(p.source)}→{'+'.join(self.name_of(t) for t in p.targets)}", "projection"
         )
-        shared = set(self.populations) & set(self.projections)
+        self.poisson: dict[str, PoissonInput] = _named(
+            poisson, lambda p: f"poisson→{'+'.join(self.name_of(t) for t in p.targets)}", "Poisson input"
+        )
+        names = [*self.populations, *self.projections, *self.poisson]
+        shared = {name for name in names if names.count(name) > 1}
         if shared:
-            raise ParameterError(f"A population and a projection are both named {sorted(shared)[0]!r}.")
-        self._names.update({id(p): name for name, p in self.projections.items()})
+            raise ParameterError(f"Two parts of the network are both named {sorted(shared)[0]!r}.")
+        self._names.update({id(p): name for name, p in (*self.projections.items(), *self.poisson.items())})
         self._stands_for = dict(stands_for or {})
         self._names.update({id(other): self._names[id(own)] for own, other in self._stands_for.items()})
 
-    def name_of(self, part: Population | Projection) -> str:
+    def name_of(self, part: Population | Projection | PoissonInput) -> str:
         """The name that a part has in this network."""
         return self._names[id(part)]
 
@@ -203,6 +286,7 @@ class Network:
         lines = [f"<Network of {sum(p.n for p in self.populations.values())} neurons"]
         lines += [f"  {name}: {p.n} {type(p.model).__name__}" for name, p in self.populations.items()]
         lines += [f"  {name}: {type(p.synapse).__name__}" for name, p in self.projections.items()]
+        lines += [f"  {name}: {type(p.synapse).__name__}, Poisson" for name, p in self.poisson.items()]
         return "\n".join(lines) + ">"
 
 

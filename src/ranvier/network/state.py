@@ -21,10 +21,13 @@ class SimulationState:
         step: the steps done, int64; the time is `step · dt`.
         neurons: `{population: {variable: [n]}}`.
         synapses: `{projection: {variable: [states]}}`; how many states there
-            are depends on the synapse's site.
+            are depends on the synapse's site. Projections that share their states
+            at the targets have them under one name that lists them.
         last_spike: `{population: int64 [n]}`, the step of the last spike, or `NEVER`.
-        in_flight: `{projection: [slots, sources]}`: the amplitudes of the
-            spikes of the last steps; the spikes of step *k* are in slot `k mod slots`.
+        in_flight: `{"spikes": {"source": int32 [slots, neurons], "count": int32 [slots]}}`:
+            the spikes of the last steps, those of step *k* the first `count[k mod slots]`
+            of row `k mod slots`; for a projection with short-term plasticity
+            also its own, with their `amplitude`.
         memory: what the integrator remembers between steps.
     """
 

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 from jax.lax import optimization_barrier
 
 from ranvier.integrators.base import Integrator
+from ranvier.kernels.deliver_events import DelayedEdges, SpikeHistory, deliver_events, note_spikes
 from ranvier.kernels.exponential import with_fast_exponentials
-from ranvier.network.build import Plan, ProjectionPlan
+from ranvier.network.plan import ALL_SPIKES, GroupPlan, Plan, SynapsesPlan
 from ranvier.network.state import SimulationState
-from ranvier.network.system import NetworkSystem, Variables, sum_over_edges
+from ranvier.network.system import NetworkSystem, Variables
 
 FAST_EXPONENTIALS_FROM = 16  # neurons; below, compiling them takes longer than they save
 
@@ -33,7 +34,7 @@ class StepState:
     fixed: Variables
     last_spike: jax.Array
     """of all populations one after the other, `[neurons]`: one operation for all"""
-    in_flight: dict[str, jax.Array]
+    in_flight: dict[str, dict[str, jax.Array]]
     memory: Any
 
 
@@ -46,32 +47,39 @@ class Stepper:
     integrator: Integrator
     packed: bool
 
-    def system(self, state: StepState) -> NetworkSystem:
-        return NetworkSystem(self.plan, self.constants, state.fixed, self._split(state.last_spike), self.packed)
+    def system(self, state: StepState, held: dict[str, jax.Array] | None = None) -> NetworkSystem:
+        return NetworkSystem(self.plan, self.constants, state.fixed, self._by_group(state.last_spike), self.packed, held)
 
-    def _split(self, of_all: jax.Array) -> dict[str, jax.Array]:
-        """What is laid out for all populations one after the other, for each."""
-        return {p.name: of_all[p.first : p.first + p.n] for p in self.plan.populations}
+    def _by_group(self, of_all: jax.Array) -> dict[str, jax.Array]:
+        """What is laid out for all neurons one after the other, for each group."""
+        return {g.name: of_all[g.first : g.first + g.n] for g in self.plan.groups}
 
     def enter(self, state: SimulationState) -> StepState:
         moving: Variables = {}
         fixed: Variables = {}
-        for p, values in [(p, state.neurons[p.name]) for p in self.plan.populations] + [
-            (p, state.synapses[p.name]) for p in self.plan.projections
+        for plan, values in [(g, self._together(g, state.neurons)) for g in self.plan.groups] + [
+            (s, state.synapses[s.name]) for s in self.plan.synapses
         ]:
             for variable, x in values.items():
-                (moving if variable in p.moving else fixed).setdefault(p.name, {})[variable] = x
-        system = NetworkSystem(self.plan, self.constants, fixed, state.last_spike, self.packed)
+                (moving if variable in plan.moving else fixed).setdefault(plan.name, {})[variable] = x
         last_spike = jnp.concatenate([state.last_spike[p.name] for p in self.plan.populations])
+        system = NetworkSystem(self.plan, self.constants, fixed, {}, self.packed)
         return StepState(state.step, system.pack(moving), fixed, last_spike, state.in_flight, state.memory)
+
+    def _together(self, group: GroupPlan, neurons: Variables) -> dict[str, jax.Array]:
+        """The variables of a group's members, end to end."""
+        if len(group.members) == 1:
+            return neurons[group.name]
+        return {v: jnp.concatenate([neurons[name][v] for name in group.members]) for v in group.variables}
 
     def leave(self, state: StepState) -> SimulationState:
         variables = self.variables(state)
+        system = self.system(state)
         return SimulationState(
             step=state.step,
-            neurons={p.name: {v: variables[p.name][v] for v in p.variables} for p in self.plan.populations},
-            synapses={p.name: {v: variables[p.name][v] for v in p.variables} for p in self.plan.projections},
-            last_spike=self._split(state.last_spike),
+            neurons={p.name: {v: system.of_population(p.name, variables[p.group])[v] for v in p.variables} for p in self.plan.populations},
+            synapses={s.name: {v: variables[s.name][v] for v in s.variables} for s in self.plan.synapses},
+            last_spike={p.name: state.last_spike[p.first : p.first + p.n] for p in self.plan.populations},
             in_flight=state.in_flight,
             memory=state.memory,
         )
@@ -85,106 +93,142 @@ class Stepper:
         k = state.step
         # Rounded here: fused with what follows, k·dt would enter a multiply-add unrounded.
         t, t_next = optimization_barrier((k * self.constants["dt"], (k + 1) * self.constants["dt"]))
-        system = self.system(state)
+        with jax.named_scope("draw"):
+            system = self.system(state, self.system(state).noise(k, t))
         before = system.complete(system.unpack(state.moving))
 
         with jax.named_scope("integrate"):
-            advance = lambda moving, memory: self.integrator.step(system, moving, memory, t, t_next)
+            key = system.draws("integrator", k)
+            advance = lambda moving, memory: self.integrator.step(system, moving, memory, t, t_next, key)
             if self.plan.n >= FAST_EXPONENTIALS_FROM and self.plan.dtype == "float64":
                 advance = with_fast_exponentials(advance)
             moving, memory = advance(state.moving, state.memory)
         after = system.complete(system.unpack(moving))
-        refractory = {
-            p.name: k <= system.last_spike[p.name] + self._model(p.name)["refractory"] for p in self.plan.populations if p.refractory
-        }
+        refractory = {g.name: k <= system.last_spike[g.name] + self._constants(g)["refractory"] for g in self.plan.groups if g.refractory}
         changed: Variables = {}
         with jax.named_scope("hold"):
             for name, waiting in refractory.items():
-                for variable in self._model(name)["model"].held:
+                for variable in self._constants(self.plan.group(name))["model"].held:
                     after[name][variable] = jnp.where(waiting, before[name][variable], after[name][variable])
                     changed.setdefault(name, {})[variable] = after[name][variable]
 
         with jax.named_scope("detect"):
-            spiked = {}
-            for p in self.plan.populations:
-                spikes = self._model(p.name)["model"].spiked(before[p.name], after[p.name])
-                spiked[p.name] = spikes & ~refractory[p.name] if p.name in refractory else spikes
-            flags = jnp.concatenate([spiked[p.name] for p in self.plan.populations])
+            spiked = {g.name: self._fire(g, system, before[g.name], after[g.name], k, t) for g in self.plan.groups}
+            spiked = {name: spikes & ~refractory[name] if name in refractory else spikes for name, spikes in spiked.items()}
+            flags = jnp.concatenate([spiked[g.name] for g in self.plan.groups])
             last_spike = jnp.where(flags, k, state.last_spike)
 
         in_flight = dict(state.in_flight)
+        with jax.named_scope("emit"):
+            if ALL_SPIKES in in_flight:
+                in_flight[ALL_SPIKES] = self._noted(in_flight[ALL_SPIKES], flags, 1.0, k)
+            for synapses in self.plan.synapses:
+                if synapses.emits:
+                    self._emit(synapses, system, k, t, spiked, after, in_flight, changed)
         with jax.named_scope("deliver"):
-            for projection in self.plan.projections:
-                if projection.slots or projection.emits:
-                    self._deliver(projection, k, t, spiked, refractory, after, in_flight, changed)
+            for synapses in self.plan.synapses:
+                if synapses.feeds or synapses.poisson:
+                    self._deliver(synapses, system, k, spiked, refractory, after, in_flight, changed)
 
         with jax.named_scope("reset"):
-            for p in self.plan.populations:
-                if p.resets:
-                    model = self._model(p.name)["model"]
-                    for variable, value in model.reset(after[p.name], spiked[p.name]).items():
-                        changed.setdefault(p.name, {})[variable] = jnp.asarray(value, self.plan.dtype)
+            for g in self.plan.groups:
+                if g.resets:
+                    model = self._constants(g)["model"]
+                    for variable, value in model.reset(after[g.name], spiked[g.name]).items():
+                        changed.setdefault(g.name, {})[variable] = jnp.asarray(value, self.plan.dtype)
 
         moving, fixed = self._merge(system, moving, state.fixed, changed)
         return StepState(k + 1, moving, fixed, last_spike, in_flight, memory), flags
 
-    def _model(self, population: str) -> dict[str, Any]:
-        return self.constants["populations"][population]
+    def _constants(self, group: GroupPlan) -> dict[str, Any]:
+        return self.constants["groups"][group.name]
 
-    def _deliver(
+    def _fire(
+        self, group: GroupPlan, system: NetworkSystem, before: dict[str, Any], after: dict[str, Any], k: jax.Array, t: jax.Array
+    ) -> jax.Array:
+        """Which neurons of a group spike in step `k`."""
+        model = self._constants(group)["model"]
+        if group.fires == "test":
+            return model.spiked(before, after)
+        if group.fires == "given":
+            given = self._constants(group)["given"]
+            first = jnp.searchsorted(given["steps"], k)
+            at = first + jnp.arange(given["most"].shape[0])
+            due = given["steps"].at[at].get(mode="clip") == k
+            return jnp.zeros(group.n, bool).at[jnp.where(due, given["neurons"].at[at].get(mode="clip"), group.n)].set(True, mode="drop")
+        hazard = jnp.asarray(model.spike_hazard(after, t), self.plan.dtype)
+        probability = -jnp.expm1(-hazard * jnp.asarray(self.constants["dt"], self.plan.dtype))
+        return system.draws("spikes", k).uniform(jnp.zeros(group.n, self.plan.dtype), group.first) < probability
+
+    @staticmethod
+    def _noted(history: dict[str, jax.Array], flags: jax.Array, amplitude: Any, k: jax.Array) -> dict[str, jax.Array]:
+        """A history with the spikes of step `k`."""
+        return note_spikes(SpikeHistory(**history), flags, amplitude, k)._asdict()
+
+    def _emit(
         self,
-        projection: ProjectionPlan,
+        synapses: SynapsesPlan,
+        system: NetworkSystem,
         k: jax.Array,
         t: jax.Array,
         spiked: dict[str, jax.Array],
-        refractory: dict[str, jax.Array],
         after: Variables,
-        in_flight: dict[str, jax.Array],
+        in_flight: dict[str, Any],
         changed: Variables,
     ) -> None:
-        """Notes the spikes of this step, and delivers those whose delay ends with it."""
-        name = projection.name
-        constants = self.constants["projections"][name]
-        synapse = constants["synapse"]
-        spikes = spiked[projection.source]
-        at_site = spikes[constants["pre"]] if projection.site == "edge" and projection.emits else spikes
-        own, amplitude = synapse.emit(after[name], at_site, t)
-        if not projection.slots:
-            self._note(name, own, after, changed)
-            return
-        history = in_flight[name].at[k % projection.slots].set(jnp.asarray(amplitude, self.plan.dtype))
-        in_flight[name] = history
-        if projection.one_delay:
-            due = history[(k - constants["delay"]) % projection.slots]
-            if projection.site == "edge":
-                due = due[constants["pre"]]
-            arriving = sum_over_edges(projection, constants, due) if projection.site != "edge" else constants["weight"] * due
+        """What a synapse's source side does when its neurons spike."""
+        assert synapses.source is not None
+        name, population = synapses.name, self.plan.population(synapses.source)
+        constants = self.constants["synapses"][name]
+        spikes = system.of_population(synapses.source, {"": spiked[population.group]})[""]
+        if name in in_flight:
+            since = t - system.of_population(synapses.source, {"": system.last_spike_time(population.group)})[""]
+            own, amplitude = constants["synapse"].emit(after[name], spikes, since.astype(self.plan.dtype))
+            in_flight[name] = self._noted(in_flight[name], spikes, amplitude, k)
         else:
-            at_edges = constants["weight"] * history[(k - constants["delay"]) % projection.slots, constants["pre"]]
-            arriving = at_edges
-            if projection.site != "edge":
-                arriving = jax.ops.segment_sum(at_edges, constants["post"], num_segments=sum(projection.sizes), indices_are_sorted=True)
-        self._note(name, {**own, **synapse.receive(own, arriving)}, after, changed)
-        kick = synapse.kick(arriving)
-        if kick is None:
-            return
-        first = 0
-        for target, n in zip(projection.targets, projection.sizes, strict=True):
+            own, _ = constants["synapse"].emit(after[name], spikes[constants["pre"]] if synapses.site == "edge" else spikes, t)
+        self._note(name, own, after, changed)
+
+    def _deliver(
+        self,
+        synapses: SynapsesPlan,
+        system: NetworkSystem,
+        k: jax.Array,
+        spiked: dict[str, jax.Array],
+        refractory: dict[str, jax.Array],
+        after: Variables,
+        in_flight: dict[str, Any],
+        changed: Variables,
+    ) -> None:
+        """Adds up the spikes that arrive at the end of step `k`, and gives them to the states or the membranes."""
+        name = synapses.name
+        constants = self.constants["synapses"][name]
+        arriving = jnp.zeros(synapses.states, self.plan.dtype)
+        for feed in synapses.feeds:
+            edges = self.constants["feeds"][feed.name]
+            history = SpikeHistory(**in_flight[feed.spikes])
+            arriving = deliver_events(history, k, DelayedEdges(edges.delays, edges.segments, edges.target), edges.weight, arriving)
+        for poisson in synapses.poisson:
+            arriving = self._poisson(constants["poisson"][poisson], system.draws(f"poisson {poisson}", k), arriving)
+        if synapses.kicks:
+            ((target, _, _),) = synapses.targets
             lost = spiked[target] | refractory[target] if target in refractory else spiked[target]
-            V = after[target]["V"] + jnp.where(lost & self.plan.population(target).resets, 0.0, kick[first : first + n]).astype(
-                self.plan.dtype
-            )
+            kick = constants["synapse"].kick(arriving).astype(self.plan.dtype)
+            V = after[target]["V"] + (jnp.where(lost, 0.0, kick) if self.plan.group(target).resets else kick)
             after[target]["V"] = V
             changed.setdefault(target, {})["V"] = V
-            first += n
+        self._note(name, constants["synapse"].receive(after[name], arriving), after, changed)
+
+    def _poisson(self, constants: dict[str, Any], draws: Any, arriving: jax.Array) -> jax.Array:
+        raise NotImplementedError
 
     @staticmethod
     def _note(name: str, values: dict[str, Any], after: Variables, changed: Variables) -> None:
-        """Takes over what changed among a projection's variables."""
+        """Takes over what changed among the variables of synapses."""
         for variable, value in values.items():
             if value is not after[name][variable]:
                 changed.setdefault(name, {})[variable] = jnp.asarray(value, after[name][variable].dtype)
-        after[name] = values
+        after[name] = dict(values)
 
     def _merge(self, system: NetworkSystem, moving: Any, fixed: Variables, changed: Variables) -> tuple[Any, Variables]:
         """The state with what detection, delivery and reset changed."""

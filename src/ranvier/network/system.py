@@ -9,29 +9,35 @@ import jax
 import jax.numpy as jnp
 from jax.lax import optimization_barrier
 
-from ranvier.network.build import Plan, ProjectionPlan
+from ranvier.kernels.weighted_sum import weighted_sum
+from ranvier.network.plan import GroupPlan, Plan, SynapsesPlan
 from ranvier.network.state import NEVER
 from ranvier.neurons.base import Inputs
+from ranvier.random import Draws, Key
 from ranvier.synapses.base import Presynaptic
 
 Variables = dict[str, dict[str, jax.Array]]
-"""`{population or projection: {variable: array}}`."""
+"""`{group of populations or synapses: {variable: array}}`."""
 
 
 class Layout:
     """How the moving variables lie in memory inside the compiled step.
 
-    Variables of one length that belong together (a population's, and those of
-    the synapses that leave it) are rows of one array: fewer, larger operations.
+    Variables of one length that belong together (a group's, and those of
+    the synapses that leave or reach it) are rows of one array: fewer, larger operations.
     """
 
     def __init__(self, plan: Plan):
         self.blocks: dict[str, list[tuple[str, str]]] = {}
-        for population in plan.populations:
-            self._add(population.name, population.name, population.moving)
-        for projection in plan.projections:
-            home = projection.source if projection.site == "source" else projection.name
-            self._add(home, projection.name, projection.moving)
+        for group in plan.groups:
+            self._add(group.name, group.name, group.moving)
+        for synapses in plan.synapses:
+            home = synapses.name
+            if synapses.site == "target":
+                home = synapses.targets[0][0]
+            elif synapses.site == "source" and synapses.source is not None and plan.group_of(synapses.source).n == synapses.states:
+                home = plan.group_of(synapses.source).name
+            self._add(home, synapses.name, synapses.moving)
 
     def _add(self, block: str, owner: str, variables: tuple[str, ...]) -> None:
         if variables:
@@ -48,8 +54,8 @@ class Layout:
         return result
 
 
-def _of_target(synapse: Any, part: slice) -> Any:
-    """The synapse with its parameters per target cut to one target population."""
+def _of_targets(synapse: Any, part: slice) -> Any:
+    """The synapse with its parameters per target cut to some of the targets."""
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(synapse):
         info = field.metadata.get("parameter")
@@ -64,13 +70,12 @@ def _of_target(synapse: Any, part: slice) -> Any:
     return copy
 
 
-def sum_over_edges(plan: ProjectionPlan, constants: dict[str, Any], values: jax.Array) -> jax.Array:
+def sum_over_edges(plan: SynapsesPlan, constants: dict[str, Any], values: jax.Array) -> jax.Array:
     """The weighted sum onto each target of a quantity at the sources (or, at the site `edge`, at the edges)."""
-    targets = sum(plan.sizes)
     if plan.dense:
         return constants["matrix"] @ values
-    at_edges = values if plan.site == "edge" else values[constants["pre"]]
-    return jax.ops.segment_sum(constants["weight"] * at_edges, constants["post"], num_segments=targets, indices_are_sorted=True)
+    at = jnp.arange(plan.states, dtype=jnp.int32) if plan.site == "edge" else constants["pre"]
+    return weighted_sum(constants["rows"], at, constants["weight"], values)
 
 
 class NetworkSystem:
@@ -79,24 +84,39 @@ class NetworkSystem:
     Args:
         plan, constants: from `build`.
         fixed: the variables that do not move in a step.
-        last_spike: the step of the last spike of each population's neurons.
+        last_spike: the step of the last spike of each group's neurons.
         packed: whether the state is laid out by `Layout`, or is the dict itself.
+        held: the noise of the currents, drawn for the step: `{population: [n]}`.
     """
 
     array_library = jnp
+    normal = True  # the loop gives a key to draw from
 
-    def __init__(self, plan: Plan, constants: dict[str, Any], fixed: Variables, last_spike: dict[str, jax.Array], packed: bool):
+    def __init__(
+        self,
+        plan: Plan,
+        constants: dict[str, Any],
+        fixed: Variables,
+        last_spike: dict[str, jax.Array],
+        packed: bool,
+        held: dict[str, jax.Array] | None = None,
+    ):
         self.plan = plan
         self.constants = constants
         self.fixed = fixed
         self.layout = Layout(plan)
         self.packed = packed
         self.last_spike = last_spike
+        self.held = held or {}
 
-    def last_spike_time(self, population: str) -> jax.Array:
+    def last_spike_time(self, group: str) -> jax.Array:
         """When each neuron spiked last (ms), −inf where it has not."""
-        step = self.last_spike[population]
+        step = self.last_spike[group]
         return jnp.where(step > NEVER, step * self.constants["dt"], -jnp.inf)
+
+    def draws(self, stream: str, step: Any) -> Draws:
+        """The random numbers of one step; an index is the number of the neuron in the network."""
+        return Draws(self.constants["seed"], Key(0).child(stream).stream, step)
 
     # -- the state, inside and out ------------------------------------------------------------
 
@@ -108,53 +128,83 @@ class NetworkSystem:
 
     def complete(self, moving: Variables) -> Variables:
         """With the variables that do not move."""
-        owners = [*(p.name for p in self.plan.populations), *(p.name for p in self.plan.projections)]
+        owners = [*(g.name for g in self.plan.groups), *(s.name for s in self.plan.synapses)]
         return {name: {**self.fixed.get(name, {}), **moving.get(name, {})} for name in owners}
+
+    def of_population(self, name: str, variables: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """A population's part of its group's variables."""
+        plan = self.plan.population(name)
+        if self.plan.group(plan.group).n == plan.n:
+            return variables
+        return {v: x[plan.start : plan.start + plan.n] for v, x in variables.items()}
 
     # -- what reaches the membranes ------------------------------------------------------------
 
-    def presynaptic(self, projection: ProjectionPlan, variables: Variables) -> Presynaptic | None:
-        if projection.site == "target":
+    def presynaptic(self, synapses: SynapsesPlan, variables: Variables) -> Presynaptic | None:
+        if synapses.source is None:
             return None
-        state = variables[projection.source]
-        if projection.site == "source":
+        state = self.of_population(synapses.source, variables[self.plan.population(synapses.source).group])
+        if synapses.site == "source":
             return Presynaptic(state)
-        pre = self.constants["projections"][projection.name]["pre"]
+        pre = self.constants["synapses"][synapses.name]["pre"]
         return Presynaptic({name: value[pre] for name, value in state.items()})
 
-    def synaptic_input(self, projection: ProjectionPlan, variables: Variables, t: jax.Array) -> list[Inputs]:
-        """What one projection does to each of its targets."""
-        constants = self.constants["projections"][projection.name]
+    def synaptic_input(self, synapses: SynapsesPlan, variables: Variables, t: jax.Array) -> list[Inputs]:
+        """What synapses do to each stretch of their targets."""
+        constants = self.constants["synapses"][synapses.name]
         synapse = constants["synapse"]
-        if not projection.transmits:
-            return [Inputs(jnp.zeros(n, self.plan.dtype), jnp.zeros(n, self.plan.dtype)) for n in projection.sizes]
-        sent = synapse.transmit(variables[projection.name], self.presynaptic(projection, variables), t)
-        if projection.site != "target":
-            sent = jax.tree.map(lambda x: sum_over_edges(projection, constants, x), sent)
+        if not synapses.transmits:
+            return [Inputs(jnp.zeros(n, self.plan.dtype), jnp.zeros(n, self.plan.dtype)) for _, _, n in synapses.targets]
+        sent = synapse.transmit(variables[synapses.name], self.presynaptic(synapses, variables), t)
+        if synapses.site != "target":
+            sent = jax.tree.map(lambda x: sum_over_edges(synapses, constants, x), sent)
         result, first = [], 0
-        for target, n in zip(projection.targets, projection.sizes, strict=True):
+        for group, start, n in synapses.targets:
             part = slice(first, first + n)
-            mine = jax.tree.map(lambda x, part=part: x[part], sent) if len(projection.sizes) > 1 else sent
-            result.append(Inputs(*_of_target(synapse, part).membrane_input(mine, variables[target]["V"])))
+            mine = jax.tree.map(lambda x, part=part: x[part], sent) if len(synapses.targets) > 1 else sent
+            V = variables[group]["V"]
+            V = V if n == V.shape[0] else V[start : start + n]
+            conductance, offset = _of_targets(synapse, part).membrane_input(mine, V)
+            result.append(Inputs(conductance, offset, conducts=not (isinstance(conductance, float) and conductance == 0.0)))
             first += n
         return result
 
-    def injected(self, population: str, t: jax.Array) -> jax.Array:
-        """The stimulus current of each neuron."""
-        plan, constants = self.plan.population(population), self.constants["populations"][population]
-        current = constants["stimulus"](t) if plan.stimulated else 0.0
-        return jnp.broadcast_to(jnp.asarray(current, self.plan.dtype), (plan.n,))
+    def injected(self, group: GroupPlan, t: jax.Array) -> jax.Array:
+        """The stimulus current of each neuron, with the noise of the step."""
+        parts = []
+        for name, n, stimulus in zip(group.members, group.sizes, self.constants["groups"][group.name]["stimuli"], strict=True):
+            current = 0.0 if stimulus is None else stimulus(t)
+            part = jnp.broadcast_to(jnp.asarray(current, self.plan.dtype), (n,))
+            parts.append(part + self.held[name] if name in self.held else part)
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+
+    def noise(self, k: jax.Array, t: jax.Array) -> dict[str, jax.Array]:
+        """The noise of the currents in step `k`, to be held over all its stages."""
+        held = {}
+        for group in self.plan.groups:
+            stimuli = self.constants["groups"][group.name]["stimuli"]
+            for name, noisy, stimulus in zip(group.members, group.noisy, stimuli, strict=True):
+                if noisy:
+                    population = self.plan.population(name)
+                    intensity = jnp.asarray(stimulus.noise(t) / jnp.sqrt(self.constants["dt"]), self.plan.dtype)
+                    normal = self.draws("current noise", k).normal(jnp.zeros(population.n, self.plan.dtype), population.first)
+                    held[name] = intensity * normal
+        return held
 
     def inputs(self, variables: Variables, t: jax.Array) -> dict[str, Inputs]:
-        """What reaches the membranes of each population, at the time `t`."""
-        conductance = {p.name: jnp.zeros(p.n, self.plan.dtype) for p in self.plan.populations}
-        offset = {p.name: self.injected(p.name, t) for p in self.plan.populations}
-        for projection in self.plan.projections:
-            if projection.transmits:
-                for target, inputs in zip(projection.targets, self.synaptic_input(projection, variables, t), strict=True):
-                    conductance[target] = conductance[target] + inputs.conductance
-                    offset[target] = offset[target] + inputs.offset
-        return {name: Inputs(conductance[name], offset[name]) for name in conductance}
+        """What reaches the membranes of each group, at the time `t`."""
+        conductance: dict[str, Any] = {}
+        offset = {g.name: self.injected(g, t) for g in self.plan.groups}
+        for synapses in self.plan.synapses:
+            if synapses.transmits:
+                for (group, start, n), inputs in zip(synapses.targets, self.synaptic_input(synapses, variables, t), strict=True):
+                    size = self.plan.group(group).n
+                    where = (lambda x: x) if n == size else (lambda x, s=start, n=n, size=size: jnp.pad(x, (s, size - s - n)))
+                    offset[group] = offset[group] + where(inputs.offset)
+                    if inputs.conducts:
+                        conductance[group] = conductance.get(group, 0.0) + where(inputs.conductance)
+        zeros = {g.name: jnp.zeros(g.n, self.plan.dtype) for g in self.plan.groups}
+        return {name: Inputs(conductance.get(name, zeros[name]), offset[name], conducts=name in conductance) for name in zeros}
 
     # -- the equations ---------------------------------------------------------------------------
 
@@ -162,17 +212,18 @@ class NetworkSystem:
         return (t_next - t).astype(self.plan.dtype)
 
     def _right_hand_sides(self, variables: Variables, t: jax.Array) -> dict[str, Any]:
-        """For each population and projection the function from its own variables to their derivatives, the rest frozen."""
+        """For each group and synapses the function from its own variables to their derivatives, the rest frozen."""
         inputs = self.inputs(variables, t)
         functions: dict[str, Any] = {}
-        for population in self.plan.populations:
-            model = self.constants["populations"][population.name]["model"]
-            functions[population.name] = lambda own, m=model, i=inputs[population.name]: m.derivatives(own, i, t)
-        for projection in self.plan.projections:
-            if projection.moving:
-                synapse = self.constants["projections"][projection.name]["synapse"]
-                pre = self.presynaptic(projection, variables)
-                functions[projection.name] = lambda own, s=synapse, p=pre: s.derivatives(own, p, t)
+        for group in self.plan.groups:
+            if group.moving:
+                model = self.constants["groups"][group.name]["model"]
+                functions[group.name] = lambda own, m=model, i=inputs[group.name]: m.derivatives(own, i, t)
+        for synapses in self.plan.synapses:
+            if synapses.moving:
+                synapse = self.constants["synapses"][synapses.name]["synapse"]
+                pre = self.presynaptic(synapses, variables)
+                functions[synapses.name] = lambda own, s=synapse, p=pre: s.derivatives(own, p, t)
         return functions
 
     def _as_state(self, derivative: Any, like: jax.Array) -> jax.Array:
@@ -183,8 +234,8 @@ class NetworkSystem:
         variables = self.complete(moving)
         rates: Variables = {}
         for name, function in self._right_hand_sides(variables, t).items():
-            derivatives = function(variables[name])
             if name in moving:
+                derivatives = function(variables[name])
                 rates[name] = {v: self._as_state(derivatives[v], x) for v, x in moving[name].items()}
         # Without the barriers XLA computes a stage's slopes anew for every row that uses them.
         return optimization_barrier(self.pack(rates)) if self.packed else rates
@@ -204,3 +255,14 @@ class NetworkSystem:
                 rates.setdefault(name, {})[variable] = rate
                 slopes.setdefault(name, {})[variable] = slope
         return rates, slopes
+
+    def diffusion(self, state: Any, t: jax.Array) -> Any:
+        """How strongly each variable's own Wiener process drives it."""
+        moving = self.unpack(state)
+        variables = self.complete(moving)
+        strength: Variables = {owner: {v: jnp.zeros_like(x) for v, x in values.items()} for owner, values in moving.items()}
+        for group in self.plan.groups:
+            if group.diffuses and group.name in moving:
+                noise = self.constants["groups"][group.name]["model"].diffusion(variables[group.name])
+                strength[group.name].update({v: self._as_state(g, moving[group.name][v]) for v, g in noise.items()})
+        return self.pack(strength)

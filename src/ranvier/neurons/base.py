@@ -29,14 +29,16 @@ class Inputs:
         conductance: `[n]`, in the neuron's `input_unit` per mV.
         offset: `[n]`, in the neuron's `input_unit`: injected current, and
             conductance times reversal potential of the synapses.
+        conducts: whether any of it is a conductance; if not, that is all zeros.
     """
 
     conductance: Any
     offset: Any
+    conducts: bool = dataclasses.field(default=True, metadata={"static": True})
 
     def current(self, V: jax.Array) -> jax.Array:
         """The current into the cell at the potential `V`."""
-        return self.offset - self.conductance * V
+        return self.offset - self.conductance * V if self.conducts else self.offset
 
 
 class NeuronModel(Model):

@@ -9,11 +9,14 @@ import jax
 import numpy as np
 
 from ranvier.errors import ParameterError
+from ranvier.integrators.euler import Euler
 from ranvier.network import loop
-from ranvier.network.build import Built, in_steps, resolve
+from ranvier.network.common import in_steps, resolve
+from ranvier.network.plan import Built
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
-from ranvier.network.system import NetworkSystem
+from ranvier.network.step import Stepper
+from ranvier.network.system import NetworkSystem, Variables
 from ranvier.record.observe import observables, unit_of
 from ranvier.record.record import Record
 
@@ -25,13 +28,16 @@ def shapes(built: Built, part: str) -> dict[str, Any]:
     """Everything that can be recorded of a part, by name, with its shape."""
 
     def read(constants: Any, state: SimulationState) -> dict[str, Any]:
-        return observables(_system(built, constants, state), {**state.neurons, **state.synapses}, 0.0 * constants["dt"], part)
+        return observables(*_system(built, constants, state), 0.0 * constants["dt"], part)
 
     return jax.eval_shape(read, built.constants, built.state)
 
 
-def _system(built: Built, constants: Any, state: SimulationState) -> NetworkSystem:
-    return NetworkSystem(built.plan, constants, {**state.neurons, **state.synapses}, state.last_spike, packed=False)
+def _system(built: Built, constants: Any, state: SimulationState) -> tuple[NetworkSystem, Variables]:
+    """The equations of a network in a state, and its variables."""
+    stepper = Stepper(built.plan, constants, Euler(), packed=False)
+    entered = stepper.enter(state)
+    return stepper.system(entered), stepper.variables(entered)
 
 
 def everything(built: Built, part: str) -> Record:
@@ -89,7 +95,7 @@ class MemoryRecorder:
         self.dt = dt
         self.columns: dict[Schedule, list[Column]] = {}
         known: dict[str, dict[str, Any]] = {}
-        system = _system(built, built.constants, built.state)
+        system, _ = _system(built, built.constants, built.state)
         for record in records:
             if not isinstance(record, Record):
                 raise ParameterError(f"record takes rv.Record objects, not {record!r}. Write rv.Record(population, 'V', every=0.1).")

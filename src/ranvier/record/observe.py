@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from ranvier.errors import UnsupportedError
 from ranvier.network.system import NetworkSystem, Variables
 
 
@@ -20,48 +21,68 @@ def observables(system: NetworkSystem, variables: Variables, t: Any, part: str) 
 
 
 def _of_population(system: NetworkSystem, variables: Variables, t: Any, name: str) -> dict[str, Any]:
-    plan = system.plan.population(name)
-    model = system.constants["populations"][name]["model"]
-    inputs = system.inputs(variables, t)[name]
-    injected = system.injected(name, t)
-    V = variables[name].get("V", jnp.zeros(plan.n, system.plan.dtype))
+    population = system.plan.population(name)
+    group = system.plan.group(population.group)
+    own = variables[group.name]
+    model = system.constants["groups"][group.name]["model"]
+    inputs = system.inputs(variables, t)[group.name]
+    injected = system.injected(group, t)
+    V = own.get("V", jnp.zeros(group.n, system.plan.dtype))
     result = {
         "injected_current": injected,
         "synaptic_conductance": inputs.conductance,
         "synaptic_current": inputs.conductance * V - (inputs.offset - injected),
-        "last_spike": system.last_spike_time(name),
-        **model.observables(variables[name], inputs, t),
-        **variables[name],
+        "last_spike": system.last_spike_time(group.name),
+        **model.observables(own, inputs, t),
+        **own,
     }
-    return {key: jnp.broadcast_to(value, (plan.n,)) for key, value in result.items()}
+    return system.of_population(name, {key: jnp.broadcast_to(value, (group.n,)) for key, value in result.items()})
 
 
 def _of_projection(system: NetworkSystem, variables: Variables, t: Any, name: str) -> dict[str, Any]:
+    """The projection's own states (those at its targets, where they lie there), and what it does to its targets."""
     plan = system.plan.projection(name)
-    inputs = system.synaptic_input(plan, variables, t)
-    potentials = [variables[target].get("V", jnp.zeros(n)) for target, n in zip(plan.targets, plan.sizes, strict=True)]
+    if plan.shared:
+        raise UnsupportedError(
+            f"{name} shares its states with {', '.join(plan.shared)}: of the same kinetics onto the same neurons only the sum is kept. "
+            "Record synaptic_current or synaptic_conductance of the target population."
+        )
+    states: dict[str, list[Any]] = {}
+    conductances, currents = [], []
+    for synapses_name, start, n in plan.parts:
+        synapses = system.plan.synapses_named(synapses_name)
+        at_targets = synapses.site == "target"
+        for variable, value in variables[synapses_name].items():
+            states.setdefault(variable, []).append(value[start : start + n] if at_targets else value)
+        for (group, first, size), inputs in zip(synapses.targets, system.synaptic_input(synapses, variables, t), strict=True):
+            V = variables[group].get("V", jnp.zeros(system.plan.group(group).n, system.plan.dtype))[first : first + size]
+            mine = slice(start, start + n) if at_targets else slice(None)
+            conductances.append(jnp.broadcast_to(inputs.conductance, V.shape)[mine])
+            currents.append((inputs.conductance * V - inputs.offset)[mine])
+    plastic = variables.get(name, {}) if all(name != part for part, _, _ in plan.parts) else {}
     return {
-        "conductance": jnp.concatenate([jnp.broadcast_to(i.conductance, V.shape) for i, V in zip(inputs, potentials, strict=True)]),
-        "current": jnp.concatenate([i.conductance * V - i.offset for i, V in zip(inputs, potentials, strict=True)]),
-        **variables[name],
+        "conductance": jnp.concatenate(conductances),
+        "current": jnp.concatenate(currents),
+        **{variable: jnp.concatenate(values) for variable, values in states.items()},
+        **plastic,
     }
 
 
 def unit_of(system: NetworkSystem, part: str, variable: str) -> str:
     """The unit of a recordable quantity."""
-    for population in system.plan.populations:
-        if population.name == part:
-            model = system.constants["populations"][part]["model"]
-            known = {
-                "injected_current": model.input_unit,
-                "synaptic_current": model.input_unit,
-                "synaptic_conductance": _per_millivolt(model.input_unit),
-                "last_spike": "ms",
-            }
-            return known.get(variable) or model.unit_of(variable)
-    plan = system.plan.projection(part)
-    unit = system.constants["populations"][plan.targets[0]]["model"].input_unit
-    synapse = system.constants["projections"][part]["synapse"]
+    plan = system.plan
+    if any(p.name == part for p in plan.populations):
+        model = system.constants["groups"][plan.population(part).group]["model"]
+        known = {
+            "injected_current": model.input_unit,
+            "synaptic_current": model.input_unit,
+            "synaptic_conductance": _per_millivolt(model.input_unit),
+            "last_spike": "ms",
+        }
+        return known.get(variable) or model.unit_of(variable)
+    synapses = plan.synapses_named(plan.projection(part).parts[0][0])
+    unit = system.constants["groups"][synapses.targets[0][0]]["model"].input_unit
+    synapse = system.constants["synapses"][synapses.name]["synapse"]
     return {"current": unit, "conductance": _per_millivolt(unit)}.get(variable) or synapse.variable_units.get(variable, "1")
 
 

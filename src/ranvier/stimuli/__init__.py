@@ -4,6 +4,7 @@ from ranvier.stimuli.base import Constant as Constant
 from ranvier.stimuli.base import Function as Function
 from ranvier.stimuli.base import Stimulus as Stimulus
 from ranvier.stimuli.base import as_stimulus as as_stimulus
+from ranvier.stimuli.noise import WhiteNoise as WhiteNoise
 from ranvier.stimuli.pulses import Ramp as Ramp
 from ranvier.stimuli.pulses import SquarePulse as SquarePulse
 from ranvier.stimuli.pulses import Steps as Steps

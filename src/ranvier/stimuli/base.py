@@ -31,6 +31,14 @@ class Stimulus(Model):
         """The current at the time `t` (ms, a float64 scalar): a number, or `[n]`."""
         raise NotImplementedError
 
+    def noise(self, t: Any) -> Any:
+        """How strong its white noise is at the time `t` (the current's unit times √ms), or None where it has none.
+
+        The engine draws it once a step for each neuron, and holds it over the step:
+        `noise / √dt` times a standard normal number.
+        """
+        return None
+
     def __add__(self, other: Any) -> Stimulus:
         return Sum(self, as_stimulus(other))
 
@@ -53,6 +61,10 @@ class Sum(Stimulus):
     def __call__(self, t: Any) -> Any:
         return self.first(t) + self.second(t)
 
+    def noise(self, t: Any) -> Any:
+        both = [n for n in (self.first.noise(t), self.second.noise(t)) if n is not None]
+        return jnp.sqrt(sum(n * n for n in both)) if len(both) == 2 else both[0] if both else None
+
 
 class Scaled(Stimulus):
     """A stimulus times a factor, one for all neurons or one each."""
@@ -64,6 +76,10 @@ class Scaled(Stimulus):
 
     def __call__(self, t: Any) -> Any:
         return self.factor * self.stimulus(t)
+
+    def noise(self, t: Any) -> Any:
+        noise = self.stimulus.noise(t)
+        return None if noise is None else jnp.abs(self.factor) * noise
 
 
 class Constant(Stimulus):

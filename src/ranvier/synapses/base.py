@@ -99,7 +99,8 @@ class SynapseModel(Model):
     def membrane_input(self, transmitted: Any, V: jax.Array) -> tuple[Any, Any]:
         """`(conductance, offset)` at the target, from the weighted sum of what was transmitted.
 
-        The current into the cell is `offset − conductance · V`.
+        The current into the cell is `offset − conductance · V`. A conductance of the
+        number `0.0` says that there is none: then the membrane stays linear.
         """
         raise NotImplementedError
 

@@ -63,4 +63,4 @@ di/dt = -i / tau;  a spike that arrives: i = i + weight"""
         return state["i"]
 
     def membrane_input(self, transmitted: Any, V: jax.Array) -> tuple[Any, Any]:
-        return jnp.zeros_like(transmitted), transmitted
+        return 0.0, transmitted

@@ -174,7 +174,8 @@ def _check_states_apart(synapse: SynapseModel, source: NeuronModel, name: str) -
     def at(model: SynapseModel, state: Any, before: Any) -> Any:
         sent = model.transmit(state, before, t)
         V = jnp.full(np.shape(jax.tree.leaves((state, sent))[0]) if jax.tree.leaves((state, sent)) else (1,), -60.0)
-        return model.derivatives(state, before, t), None if sent is None else model.membrane_input(sent, V)
+        acting = None if sent is None else [jnp.broadcast_to(x, V.shape) for x in model.membrane_input(sent, V)]
+        return model.derivatives(state, before, t), acting
 
     cut = lambda tree, where: jax.tree.map(lambda x: x[where], tree)
     together = at(many, state, before)

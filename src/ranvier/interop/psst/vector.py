@@ -22,7 +22,8 @@ import jax
 import numpy as np
 
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.network.build import Built, build
+from ranvier.network.build import build
+from ranvier.network.plan import Built
 from ranvier.network.spec import Network
 from ranvier.network.state import NEVER, SimulationState
 from ranvier.neurons.bazhenov import BazhenovNeuron, LocalNeuron, ProjectionNeuron
@@ -136,7 +137,7 @@ def from_vector(network: Network, vector: Any, *, dt: float = 0.01, time: float 
             last_spike[s.part] = np.rint(values / dt).astype(np.int64)
             for name, projection in network.projections.items():
                 if isinstance(projection.synapse, Cholinergic) and network.name_of(projection.source) == s.part:
-                    at_site = values[built.edges[name].pre] if built.plan.projection(name).site == "edge" else values
+                    at_site = values[built.edges[name].pre] if built.plan.synapses_named(name).site == "edge" else values
                     synapses[name]["last_spike"] = at_site.copy()
         elif s.part in neurons:
             neurons[s.part][s.variable] = values.copy()
@@ -146,7 +147,7 @@ def from_vector(network: Network, vector: Any, *, dt: float = 0.01, time: float 
 
 
 def _at_site(built: Built, projection: str, per_edge: np.ndarray) -> np.ndarray:
-    plan = built.plan.projection(projection)
+    plan = built.plan.synapses_named(projection)
     if plan.site == "edge":
         return per_edge.copy()
     pre = built.edges[projection].pre
@@ -186,7 +187,7 @@ def to_vector(network: Network, state: SimulationState, *, dt: float = 0.01) -> 
             parts.append(np.asarray(state.neurons[s.part][s.variable], np.float64))
         else:
             values = np.asarray(state.synapses[s.part]["open"], np.float64)
-            parts.append(values if built.plan.projection(s.part).site == "edge" else values[built.edges[s.part].pre])
+            parts.append(values if built.plan.synapses_named(s.part).site == "edge" else values[built.edges[s.part].pre])
     return np.concatenate(parts)
 
 
@@ -196,7 +197,7 @@ def _fire_times(network: Network, built: Built, state: SimulationState, populati
     for name, projection in network.projections.items():
         if isinstance(projection.synapse, Cholinergic) and network.name_of(projection.source) == population:
             exact = np.asarray(state.synapses[name]["last_spike"], np.float64)
-            if built.plan.projection(name).site == "edge":
+            if built.plan.synapses_named(name).site == "edge":
                 spread = times.copy()
                 spread[built.edges[name].pre] = exact
                 exact = spread
