@@ -151,7 +151,7 @@ class Wirer:
     def _to_receptors(self, name: str, projection: Projection, key: Key) -> None:
         if projection.synapse.emits:
             raise UnsupportedError(
-                f"{name}: {type(projection.synapse).__name__} has its state at the target and notes presynaptic spikes, which are elsewhere. "
+                f"{name}: {type(projection.synapse).__name__} has its state at the target, and notes presynaptic spikes elsewhere. "
                 "Give the projection short_term_plasticity instead, or the synapse the site 'source'."
             )
         if not projection.synapse.event_driven:
