@@ -65,9 +65,8 @@ def model_pages() -> Iterator[tuple[str, str]]:
 
     for kind, (title, text) in KINDS.items():
         module = getattr(rv, kind)
-        classes = [
-            c for _, c in sorted(vars(module).items()) if inspect.isclass(c) and issubclass(c, Model) and not c.__module__.endswith(".base")
-        ]
+        found = [c for _, c in sorted(vars(module).items()) if inspect.isclass(c) and issubclass(c, Model)]
+        classes = [c for c in found if not c.__module__.endswith(".base") and not (inspect.getdoc(c) or "").startswith("Base of")]
         if kind == "stimuli":
             classes = [rv.stimuli.Constant, *classes, rv.models.Odor]
         yield kind, "\n".join([f"# {title}", "", text, "", *[line for c in classes for line in model_section(c, kind)]])

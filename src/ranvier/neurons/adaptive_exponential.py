@@ -104,7 +104,7 @@ def _naud(
     capacitance: float, leak: float, rest: float, adaptation: float, tau: float, jump: float, reset: float
 ) -> AdaptiveExponentialIntegrateAndFire:
     """A pattern of Naud et al.; the onset of the spike and its peak are the same in all of them."""
-    return AdaptiveExponentialIntegrateAndFire(
+    return AdaptiveExponentialIntegrateAndFire().replace(
         capacitance=capacitance,
         leak=leak,
         rest=rest,

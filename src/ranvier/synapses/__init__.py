@@ -1,10 +1,18 @@
 """Synapse models, one family a file."""
 
+from ranvier.synapses.alpha import AlphaConductance as AlphaConductance
+from ranvier.synapses.alpha import AlphaCurrent as AlphaCurrent
 from ranvier.synapses.base import Presynaptic as Presynaptic
 from ranvier.synapses.base import SynapseModel as SynapseModel
 from ranvier.synapses.delta import Delta as Delta
+from ranvier.synapses.double_exponential import DoubleExponentialConductance as DoubleExponentialConductance
+from ranvier.synapses.double_exponential import DoubleExponentialCurrent as DoubleExponentialCurrent
 from ranvier.synapses.exponential import ExponentialConductance as ExponentialConductance
 from ranvier.synapses.exponential import ExponentialCurrent as ExponentialCurrent
 from ranvier.synapses.gap_junction import GapJunction as GapJunction
 from ranvier.synapses.kinetic import Cholinergic as Cholinergic
 from ranvier.synapses.kinetic import GradedGABA as GradedGABA
+from ranvier.synapses.nmda import NMDA as NMDA
+from ranvier.synapses.nmda import SaturatingNMDA as SaturatingNMDA
+from ranvier.synapses.short_term_plasticity import ShortTermPlasticity as ShortTermPlasticity
+from ranvier.synapses.short_term_plasticity import TsodyksMarkram as TsodyksMarkram

@@ -1,0 +1,97 @@
+"""Short-term plasticity: spikes whose amplitude depends on the spikes before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ranvier.model import POSITIVE, Model, PerNeuron, parameter
+from ranvier.random import Key
+from ranvier.synapses.base import SynapseState
+
+
+class ShortTermPlasticity(Model):
+    """Base of models of short-term plasticity: the amplitude of each spike of a presynaptic neuron.
+
+    Its state belongs to the source and is touched by spikes alone: it holds what was true
+    just after the last one, and `emit` takes it from there to the next in one formula. So it
+    costs nothing between spikes, and no integrator sees it.
+    """
+
+    def initial_state(self, n: int, key: Key) -> SynapseState:
+        """The state of `n` sources at the start: a dict of arrays `[n]`."""
+        raise NotImplementedError
+
+    def emit(self, state: SynapseState, spiked: jax.Array, since_last_spike: jax.Array) -> tuple[SynapseState, jax.Array]:
+        """What the spikes of one step carry.
+
+        Args:
+            state: the variables after each source's last spike, each `[n]`.
+            spiked: which sources spike now, bool `[n]`.
+            since_last_spike: the time since each source's last spike before this one
+                (ms, float64 `[n]`); infinite where there was none.
+
+        Returns:
+            The new state, and by how much the weight of each source's spike is multiplied: `[n]`, 0 where there is none.
+        """
+        raise NotImplementedError
+
+
+class TsodyksMarkram(ShortTermPlasticity):
+    """Depression and facilitation: a spike uses the share `u` of the resources `x` that are there.
+
+    The weight is the absolute efficacy: a spike that used all resources at once would have
+    the amplitude 1, and the first spike after a long silence has `utilization`. Depression
+    alone has `facilitation=0`, facilitation alone `recovery=0`.
+
+    Under regular spikes of the period T the amplitude settles at `u x` with
+    `u = U / (1 − (1 − U) exp(−T/facilitation))` and
+    `x = (1 − exp(−T/recovery)) / (1 − (1 − u) exp(−T/recovery))`.
+
+    Example:
+        >>> rule = TsodyksMarkram(utilization=0.5, recovery=800.0)
+        >>> state, spiked = rule.initial_state(1, Key(0)), jnp.array([True])
+        >>> state, first = rule.emit(state, spiked, jnp.array([jnp.inf]))
+        >>> state, second = rule.emit(state, spiked, jnp.array([50.0]))
+        >>> round(float(first[0]), 3), round(float(second[0]), 3)
+        (0.5, 0.265)
+    """
+
+    equations = """a spike: u = u + utilization * (1 - u);  amplitude = u * x;  x = x - u * x
+between spikes: du/dt = -u / facilitation,  dx/dt = (1 - x) / recovery"""
+    reference = """Tsodyks & Markram 1997, PNAS 94:719
+Tsodyks, Pawelzik & Markram 1998, Neural Comput 10:821: with facilitation; the inactivation within ms is left out here"""
+
+    utilization: PerNeuron = parameter(0.5, "1", (0.0, 1.0), "share of the resources that the first spike uses (U)")
+    recovery: PerNeuron = parameter(800.0, "ms", POSITIVE, "time constant with which resources return (τ_rec)")
+    facilitation: PerNeuron = parameter(0.0, "ms", POSITIVE, "time constant with which facilitation fades (τ_facil)")
+
+    @classmethod
+    def depressing(cls) -> TsodyksMarkram:
+        """The depressing synapse of 1998, between pyramidal neurons: the default parameters."""
+        return cls()
+
+    @classmethod
+    def facilitating(cls) -> TsodyksMarkram:
+        """The facilitating synapse of 1998, from a pyramidal neuron onto an interneuron."""
+        return cls(utilization=0.03, recovery=130.0, facilitation=530.0)
+
+    def initial_state(self, n: int, key: Key) -> SynapseState:
+        return {"u": jnp.zeros(n), "x": jnp.ones(n)}
+
+    def emit(self, state: SynapseState, spiked: jax.Array, since_last_spike: jax.Array) -> tuple[SynapseState, jax.Array]:
+        u, x = state["u"], state["x"]
+        since = since_last_spike.astype(x.dtype)
+        left = u * _remains(since, self.facilitation)
+        used = left + self.utilization * (1.0 - left)
+        ready = 1.0 - (1.0 - x) * _remains(since, self.recovery)
+        after = {"u": jnp.where(spiked, used, u), "x": jnp.where(spiked, ready * (1.0 - used), x)}
+        return after, jnp.where(spiked, used * ready, jnp.zeros_like(x))
+
+
+def _remains(since: jax.Array, tau: Any) -> jax.Array:
+    """`exp(−since/tau)`; 0 after an infinite time, and for a time constant of 0. Its gradient is finite there too."""
+    some = (jnp.asarray(tau) > 0) & jnp.isfinite(since)
+    return jnp.where(some, jnp.exp(-jnp.where(some, since, 0.0) / jnp.where(some, tau, 1.0)), 0.0)
