@@ -147,9 +147,9 @@ class Key:
             return _normal(words_for(), self._words(n, start)[0], np.empty(0))
 
 
-def _key_words(seed: tuple[Any, Any], stream: int, extra: int = 0) -> tuple[Any, Any]:
+def _key_words(seed: tuple[Any, Any], stream: Any, extra: Any = 0) -> tuple[Any, Any]:
     """The generator's key. The seed's high word joins the stream, so that 64-bit seeds differ throughout."""
-    w = words_for(*seed)
+    w = words_for(*seed, stream, extra)
     return w.xor(w.word(seed[0]), w.word(extra)), w.xor(w.word(stream), w.word(seed[1]))
 
 
@@ -162,7 +162,7 @@ class Draws:
 
     Attributes:
         seed: the seed's two 32-bit words; integers, or scalars of the library.
-        stream: the stream.
+        stream: the stream; likewise.
         step: the number of the step; an integer, or a scalar of the library.
 
     Example:
@@ -173,25 +173,29 @@ class Draws:
     """
 
     seed: tuple[Any, Any]
-    stream: int
+    stream: Any
     step: Any
 
     def child(self, name: str) -> Draws:
         """The draws of a sub-stream, by name."""
         return dataclasses.replace(self, stream=zlib.crc32(name.encode(), self.stream))
 
-    def _words(self, like: Any, start: int) -> tuple[NativeWords, tuple[Any, Any]]:
-        w = words_for(like)
-        later = self.step >> 32 if isinstance(self.step, int) else 0
-        key = _key_words(self.seed, self.stream, later)
-        return w, threefry2x32(key, (w.count(like, start), w.word(self.step)))
+    @property
+    def key(self) -> tuple[Any, Any]:
+        """The generator's key: a step's high word joins the seed, its low word is half of the counter."""
+        later = self.step >> 32 if isinstance(self.step, int) else words_for(self.step).right(self.step, 32)
+        return _key_words(self.seed, self.stream, later)
 
-    def uniform(self, like: Any, start: int = 0) -> Any:
+    def _words(self, like: Any, start: Any) -> tuple[NativeWords, tuple[Any, Any]]:
+        w = words_for(like)
+        return w, threefry2x32(self.key, (w.count(like, start), w.word(self.step)))
+
+    def uniform(self, like: Any, start: Any = 0) -> Any:
         """Numbers in (0, 1), in the shape, dtype and library of `like`; its first element has the index `start`."""
         w, bits = self._words(like, start)
         return _uniform(w, bits, like)
 
-    def normal(self, like: Any, start: int = 0) -> Any:
+    def normal(self, like: Any, start: Any = 0) -> Any:
         """Standard normal numbers, in the shape, dtype and library of `like`."""
         w, bits = self._words(like, start)
         with np.errstate(over="ignore"):

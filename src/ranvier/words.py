@@ -54,9 +54,9 @@ class NativeWords:
         """1 where a word is 0, else 0; a word."""
         return (x == 0).astype(self.xp.uint32)
 
-    def count(self, like: Any, start: int) -> Any:
+    def count(self, like: Any, start: Any) -> Any:
         """`start`, `start + 1`, … in the shape of `like`."""
-        return self.xp.arange(like.size, dtype=self.xp.uint32).reshape(like.shape) + np.uint32(start)
+        return self.xp.arange(like.size, dtype=self.xp.uint32).reshape(like.shape) + self.word(start)
 
     def entries(self, table: np.ndarray, at: Any) -> Any:
         """The entries of a table of words."""
@@ -127,7 +127,7 @@ class TensorFlowWords(NativeWords):
         return self.wrap(self.xp.bitwise.left_shift(x, self._tensor(bits)))
 
     def right(self, x: Any, bits: int) -> Any:
-        return self.xp.bitwise.right_shift(x, self._tensor(bits))
+        return self.xp.bitwise.right_shift(self._tensor(x), self._tensor(bits))
 
     def low_bits(self, x: Any, bits: int) -> Any:
         return self.xp.bitwise.bitwise_and(x, self._tensor((1 << bits) - 1))

@@ -8,5 +8,10 @@ from ranvier.kernels.deliver_events import empty_history as empty_history
 from ranvier.kernels.deliver_events import note_spikes as note_spikes
 from ranvier.kernels.deliver_events import sort_edges as sort_edges
 from ranvier.kernels.dispatch import native_available as native_available
+from ranvier.kernels.draws import add_poisson as add_poisson
+from ranvier.kernels.draws import normals as normals
+from ranvier.kernels.draws import poisson_counts as poisson_counts
+from ranvier.kernels.draws import poisson_table as poisson_table
+from ranvier.kernels.draws import uniforms as uniforms
 from ranvier.kernels.weighted_sum import weighted_sum as weighted_sum
 from ranvier.kernels.weighted_sum import weighted_sum_dense as weighted_sum_dense

@@ -5,16 +5,30 @@ try:
 except ImportError as error:
     raise ImportError("ranvier.torch needs PyTorch: pip install 'ranvier[torch]'") from error
 
+from ranvier.torch import decode as decode
+from ranvier.torch import encode as encode
+from ranvier.torch.adex import AdEx as AdEx
+from ranvier.torch.adex import AdExState as AdExState
 from ranvier.torch.bernoulli import AutoregressiveBernoulli as AutoregressiveBernoulli
 from ranvier.torch.bernoulli import AutoregressiveState as AutoregressiveState
 from ranvier.torch.bernoulli import Bernoulli as Bernoulli
 from ranvier.torch.current_lif import CurrentLIF as CurrentLIF
 from ranvier.torch.current_lif import CurrentLIFState as CurrentLIFState
+from ranvier.torch.delays import Delays as Delays
+from ranvier.torch.feedback import AdaptationCurrent as AdaptationCurrent
+from ranvier.torch.feedback import DynamicSlope as DynamicSlope
+from ranvier.torch.feedback import FeedbackState as FeedbackState
+from ranvier.torch.feedback import Mechanism as Mechanism
+from ranvier.torch.feedback import Neuromodulation as Neuromodulation
+from ranvier.torch.feedback import SynapticEfficiency as SynapticEfficiency
+from ranvier.torch.feedback import WithFeedback as WithFeedback
 from ranvier.torch.firing import SigmoidFiring as SigmoidFiring
 from ranvier.torch.functional import LIFState as LIFState
 from ranvier.torch.functional import lif_sequence as lif_sequence
 from ranvier.torch.functional import lif_step as lif_step
 from ranvier.torch.functional import stochastic_spike as stochastic_spike
+from ranvier.torch.izhikevich import Izhikevich as Izhikevich
+from ranvier.torch.izhikevich import IzhikevichState as IzhikevichState
 from ranvier.torch.layer import SpikingLayer as SpikingLayer
 from ranvier.torch.layer import map_state as map_state
 from ranvier.torch.lif import LIF as LIF
@@ -23,6 +37,8 @@ from ranvier.torch.readout import LeakyReadout as LeakyReadout
 from ranvier.torch.recurrent import Recurrent as Recurrent
 from ranvier.torch.recurrent import RecurrentState as RecurrentState
 from ranvier.torch.sequential import Sequential as Sequential
+from ranvier.torch.short_term_plasticity import ShortTermPlasticity as ShortTermPlasticity
+from ranvier.torch.short_term_plasticity import ShortTermPlasticityState as ShortTermPlasticityState
 from ranvier.torch.surrogate import ArcTangent as ArcTangent
 from ranvier.torch.surrogate import FastSigmoid as FastSigmoid
 from ranvier.torch.surrogate import Gaussian as Gaussian

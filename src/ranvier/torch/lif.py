@@ -286,9 +286,9 @@ def highest(value: Any) -> float:
     return float(torch.as_tensor(value).detach().max())
 
 
-def above_reset(layer: str, threshold: Any, reset: Any, name: str = "threshold") -> None:
+def above_reset(layer: str, threshold: Any, reset: Any, name: str = "threshold", low: str = "reset") -> None:
     """Raises where a threshold is not above the reset: such a neuron would spike at every step."""
     if bool((torch.as_tensor(threshold) <= torch.as_tensor(reset)).any()):
         raise ParameterError(
-            f"{layer}.{name} ({lowest(threshold):g}) must be above reset ({highest(reset):g}): else it would spike at every step."
+            f"{layer}.{name} ({lowest(threshold):g}) must be above {low} ({highest(reset):g}): else it would spike at every step."
         )

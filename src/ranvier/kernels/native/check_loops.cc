@@ -103,6 +103,32 @@ void check_delivery(int64_t n, int64_t slots, int64_t n_delays, int64_t n_edges,
   }
 }
 
+template <class T>
+void check_draws(int64_t n, int64_t rates, int64_t length) {
+  const uint32_t start = static_cast<uint32_t>(integer(0, 1) ? integer(0, 100) : -integer(1, 100));
+  const ranvier::DrawKey key = ranvier::draw_key(1, 2, 3, integer(std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()));
+  std::vector<uint32_t> quantiles(4097), thresholds(rates * length);
+  for (size_t i = 0; i < quantiles.size(); ++i) quantiles[i] = static_cast<uint32_t>((4096 - i) << 18);
+  for (uint32_t& t : thresholds) t = static_cast<uint32_t>(integer(0, 0xFFFFFFFF));
+  std::vector<T> out(n, T(-1));
+  ranvier::uniforms(key, start, n, out.data());
+  for (const T x : out) expect(x > 0 && x < 1, "uniforms: outside (0, 1)");
+  ranvier::normals(key, start, n, quantiles.data(), out.data());
+  for (const int64_t stride : {0, 1}) {
+    const auto rate = indices(stride ? n : 1, rates);
+    const ranvier::PoissonTable table{thresholds.data(), rates, length, rate.data(), stride};
+    std::vector<int32_t> counts(n, -1);
+    ranvier::poisson_counts(key, start, n, table, counts.data());
+    for (const int32_t count : counts) expect(count >= 0 && count <= length, "poisson_counts: not a count");
+    for (const int64_t weight_stride : {0, 1}) {
+      const auto weights = numbers<T>(weight_stride ? n : 1);
+      std::vector<T> sum(n);
+      ranvier::add_poisson(key, start, n, table, weights.data(), weight_stride, sum.data());
+      for (int64_t i = 0; i < n; ++i) expect(sum[i] == weights[i * weight_stride] * counts[i], "add_poisson: wrong sum");
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -117,6 +143,14 @@ int main() {
           check_delivery<float>(n, 1 + delays, delays, edges, m);
           check_delivery<double>(n, 1 + delays, delays, edges, m);
         }
+      }
+    }
+  }
+  for (const int64_t n : sizes) {
+    for (const int64_t rates : {0, 1, 3}) {
+      for (const int64_t length : {0, 1, 8, 13, 24}) {
+        check_draws<float>(n, rates, length);
+        check_draws<double>(n, rates, length);
       }
     }
   }

@@ -83,6 +83,41 @@ void deliver_events(const History<float>& history, int64_t step, const int32_t* 
 void deliver_events(const History<double>& history, int64_t step, const int32_t* delays, int64_t n_delays, const int32_t* segments,
                     const int32_t* target, int64_t n_edges, const double* weight, int64_t stride, double* out, int64_t n_post);
 
+// What the words of a draw are a function of, beside the number of the neuron: the generator's key, and the step's low word.
+struct DrawKey {
+  uint32_t low;
+  uint32_t high;
+  uint32_t step;
+};
+
+// As `ranvier.random.Draws` joins them.
+inline DrawKey draw_key(uint32_t seed_low, uint32_t seed_high, uint32_t stream, int64_t step) {
+  return {seed_low ^ static_cast<uint32_t>(static_cast<uint64_t>(step) >> 32), stream ^ seed_high, static_cast<uint32_t>(step)};
+}
+
+// One number for each of the neurons start … start + n − 1. The table of quantiles has 4097 entries.
+void uniforms(const DrawKey& key, uint32_t start, int64_t n, float* out);
+void uniforms(const DrawKey& key, uint32_t start, int64_t n, double* out);
+void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, float* out);
+void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, double* out);
+
+// Rows of ascending thresholds, one row a rate. Neuron i has the row rate[i], or rate[0] if `stride` is 0; without a row its count is 0.
+struct PoissonTable {
+  const uint32_t* thresholds;
+  int64_t rates;
+  int64_t length;
+  const int32_t* rate;
+  int64_t stride;
+};
+
+// How many thresholds of its row are ≤ a neuron's word (the largest word counts as the one below it, so that 2^32 − 1 can fill up a row).
+void poisson_counts(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, int32_t* out);
+
+// out[i] += weight[i] · count; `stride` is 0 for one shared weight.
+void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const float* weight, int64_t stride, float* out);
+void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const double* weight, int64_t stride,
+                 double* out);
+
 inline int64_t floor_mod(int64_t a, int64_t b) { return ((a % b) + b) % b; }
 
 }  // namespace ranvier

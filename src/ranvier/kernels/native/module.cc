@@ -1,64 +1,15 @@
 // XLA-FFI handlers over the loops, and the Python module that hands them out as capsules.
-//
-// Every operand may carry leading batch dimensions. Those of an operand are 1 or equal to the results' (what `vmap_method`
-// "expand_dims" produces), so an operand that is shared by the batch is never copied.
 
 #include <nanobind/nanobind.h>
 
-#include <algorithm>
-#include <cstring>
-
+#include "buffers.h"
+#include "draws.h"
 #include "loops.h"
-#include "xla/ffi/api/ffi.h"
 
 namespace {
 
-namespace ffi = xla::ffi;
 namespace nb = nanobind;
-using Dimensions = ffi::Span<const int64_t>;
-
-// The batch dimensions of the results: all but the last `inner`.
-struct Batch {
-  Dimensions dimensions;
-  size_t rank;
-  int64_t size = 1;
-
-  Batch(Dimensions result, size_t inner) : dimensions(result), rank(result.size() - inner) {
-    for (size_t d = 0; d < rank; ++d) size *= dimensions[d];
-  }
-
-  bool accepts(Dimensions operand, size_t inner) const {
-    if (operand.size() != rank + inner) return false;
-    for (size_t d = 0; d < rank; ++d) {
-      if (operand[d] != 1 && operand[d] != dimensions[d]) return false;
-    }
-    return true;
-  }
-
-  // Which of the operand's blocks belongs to batch element `b`.
-  int64_t block(Dimensions operand, int64_t b) const {
-    if (size == 1) return 0;
-    int64_t index = 0, stride = 1;
-    for (size_t d = rank; d-- > 0;) {
-      if (operand[d] != 1) {
-        index += b % dimensions[d] * stride;
-        stride *= operand[d];
-      }
-      b /= dimensions[d];
-    }
-    return index;
-  }
-};
-
-bool equal(Dimensions a, Dimensions b) { return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin()); }
-
-ffi::Error shapes(const char* kernel) { return ffi::Error::InvalidArgument(std::string(kernel) + ": shapes do not fit together"); }
-
-// Aliased operands are the results already; otherwise the result starts as a copy.
-template <class In, class Out>
-void carry_over(const In& in, Out& out) {
-  if (out->typed_data() != in.typed_data()) std::memcpy(out->typed_data(), in.typed_data(), in.size_bytes());
-}
+using namespace ranvier::handlers;
 
 ffi::Error compact_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> buffer_step,
                           ffi::Buffer<ffi::S32> buffer_neuron, ffi::Buffer<ffi::S64> count, ffi::ResultBuffer<ffi::S64> new_step,
@@ -204,6 +155,13 @@ NB_MODULE(_native, m) {
   m.def("handlers", [] {
     nb::dict handlers;
     handlers["compact_spikes"] = capsule<compact_spikes>();
+    handlers["uniforms_f32"] = capsule<uniforms<ffi::F32>>();
+    handlers["uniforms_f64"] = capsule<uniforms<ffi::F64>>();
+    handlers["normals_f32"] = capsule<normals<ffi::F32>>();
+    handlers["normals_f64"] = capsule<normals<ffi::F64>>();
+    handlers["poisson_counts"] = capsule<poisson_counts>();
+    handlers["add_poisson_f32"] = capsule<add_poisson<ffi::F32>>();
+    handlers["add_poisson_f64"] = capsule<add_poisson<ffi::F64>>();
     handlers["note_spikes_f32"] = capsule<note_spikes<ffi::F32>>();
     handlers["note_spikes_f64"] = capsule<note_spikes<ffi::F64>>();
     handlers["deliver_events_f32"] = capsule<deliver_events<ffi::F32>>();

@@ -1,0 +1,184 @@
+#include <algorithm>
+
+#include "loops.h"
+#include "threefry.h"
+
+namespace ranvier {
+namespace {
+
+// One counter a neuron: numbers for `kLanes` of them at a time.
+
+RANVIER_INLINE void uniform(const uint32_t* x, const uint32_t* y, double* RANVIER_RESTRICT out) {
+  for (int64_t i = 0; i < kLanes; ++i) {
+    out[i] = (static_cast<double>(x[i]) * 0x1p20 + static_cast<double>(static_cast<int32_t>(y[i] >> 12)) + 0.5) * 0x1p-52;
+  }
+}
+
+RANVIER_INLINE void uniform(const uint32_t* x, const uint32_t*, float* RANVIER_RESTRICT out) {
+  for (int64_t i = 0; i < kLanes; ++i) out[i] = (static_cast<float>(static_cast<int32_t>(x[i] >> 9)) + 0.5f) * 0x1p-23f;
+}
+
+template <int shift>
+RANVIER_INLINE void lift(uint32_t& tail, uint32_t& octave) {
+  const bool low = tail >> (32 - shift) == 0;
+  tail = low ? tail << shift : tail;
+  octave = low ? octave - shift : octave;
+}
+
+template <class T>
+RANVIER_INLINE void normal(const uint32_t* words, const uint32_t* RANVIER_RESTRICT quantiles, T* RANVIER_RESTRICT out) {
+  int32_t entry[kLanes];
+  uint32_t tails[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) {
+    uint32_t tail = (words[i] << 1) | 1, octave = 31;
+    lift<16>(tail, octave);
+    lift<8>(tail, octave);
+    lift<4>(tail, octave);
+    lift<2>(tail, octave);
+    lift<1>(tail, octave);
+    tails[i] = tail;
+    entry[i] = static_cast<int32_t>(octave * 128 + ((tail >> 24) & 127));
+  }
+  for (int64_t i = 0; i < kLanes; ++i) {
+    const uint32_t high = quantiles[entry[i]], fall = high - quantiles[entry[i] + 1];
+    const uint32_t part = fall * ((tails[i] >> 13) & 2047) + (fall * ((tails[i] >> 2) & 2047) >> 11);
+    const int32_t size = static_cast<int32_t>(high - (part >> 11)), sign = -static_cast<int32_t>(words[i] >> 31);
+    out[i] = static_cast<T>((size ^ sign) - sign) * static_cast<T>(0x1p-28);
+  }
+}
+
+template <class T, class Number>
+RANVIER_INLINE void for_each_counter(const DrawKey& key, uint32_t start, int64_t n, T* out, const Number& number) {
+  uint32_t x[kLanes], y[kLanes];
+  T last[kLanes];
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const bool whole = n - i >= kLanes;
+    threefry(key, start + static_cast<uint32_t>(i), x, y);
+    number(x, y, whole ? out + i : last);
+    if (!whole) std::copy_n(last, n - i, out + i);
+  }
+}
+
+template <class T>
+RANVIER_INLINE void all_uniforms(const DrawKey& key, uint32_t start, int64_t n, T* out) {
+  for_each_counter(key, start, n, out, [](const uint32_t* x, const uint32_t* y, T* some) { uniform(x, y, some); });
+}
+
+template <class T>
+RANVIER_INLINE void all_normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, T* out) {
+  for_each_counter(key, start, n, out, [&](const uint32_t* x, const uint32_t*, T* some) { normal(x, quantiles, some); });
+}
+
+// Poisson counts take one word each, so two neurons share a counter: in every 64, the first half have the first words.
+
+constexpr int64_t kPair = 2 * kLanes;
+constexpr int64_t kThresholds = 8;  // compared in one pass
+
+// AVX2 compares signed numbers only.
+RANVIER_INLINE int32_t ordered(uint32_t word) { return static_cast<int32_t>(word ^ 0x80000000u); }
+
+RANVIER_INLINE void count_all(const int32_t* RANVIER_RESTRICT words, const uint32_t* row, int64_t length, int32_t* RANVIER_RESTRICT counts) {
+  int32_t lowest = words[0], highest = words[0];
+  for (int64_t i = 0; i < kPair; ++i) {
+    lowest = words[i] < lowest ? words[i] : lowest;
+    highest = words[i] > highest ? words[i] : highest;
+  }
+  int64_t k = 0;
+  while (k + kThresholds <= length && ordered(row[k + kThresholds - 1]) <= lowest) k += kThresholds;
+  for (int64_t i = 0; i < kPair; ++i) counts[i] = static_cast<int32_t>(k);
+  for (; k + kThresholds <= length && ordered(row[k]) <= highest; k += kThresholds) {
+    int32_t threshold[kThresholds];
+    for (int64_t t = 0; t < kThresholds; ++t) threshold[t] = ordered(row[k + t]);
+    for (int64_t i = 0; i < kPair; ++i) {
+      int32_t above = 0;
+      for (int64_t t = 0; t < kThresholds; ++t) above += threshold[t] > words[i];
+      counts[i] += static_cast<int32_t>(kThresholds) - above;
+    }
+  }
+  for (; k < length && ordered(row[k]) <= highest; ++k) {
+    for (int64_t i = 0; i < kPair; ++i) counts[i] += ordered(row[k]) <= words[i];
+  }
+}
+
+RANVIER_INLINE void count_each(const int32_t* words, const PoissonTable& table, const int32_t* rate, int64_t n, int32_t* counts) {
+  for (int64_t i = 0; i < n; ++i) {
+    counts[i] = 0;
+    if (rate[i] < 0 || rate[i] >= table.rates) continue;
+    const uint32_t* row = table.thresholds + rate[i] * table.length;
+    counts[i] = static_cast<int32_t>(
+        std::upper_bound(row, row + table.length, words[i], [](int32_t word, uint32_t entry) { return word < ordered(entry); }) - row);
+  }
+}
+
+// Calls visit(i, counts, some): the counts of `some` neurons from the i-th on.
+template <class Visit>
+RANVIER_INLINE void for_each_count(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const Visit& visit) {
+  uint32_t drawn[kPair];
+  int32_t words[kPair], counts[kPair];
+  for (int64_t i = 0; i < n;) {
+    const uint32_t neuron = start + static_cast<uint32_t>(i), before = neuron % kPair;
+    const int64_t some = std::min(n - i, kPair - before);
+    threefry(key, neuron / kPair * kLanes, drawn, drawn + kLanes);
+    for (int64_t l = 0; l < kPair; ++l) words[l] = ordered(drawn[l] == 0xFFFFFFFFu ? 0xFFFFFFFEu : drawn[l]);
+    const int32_t* rate = table.rate + i * table.stride;
+    int32_t unlike = 0;
+    if (table.stride != 0) {
+      for (int64_t l = 0; l < some; ++l) unlike |= rate[l] ^ rate[0];
+    }
+    if (unlike != 0) {
+      count_each(words + before, table, rate, some, counts + before);
+    } else if (rate[0] >= 0 && rate[0] < table.rates) {
+      count_all(words, table.thresholds + rate[0] * table.length, table.length, counts);
+    } else {
+      std::fill_n(counts, kPair, 0);
+    }
+    visit(i, counts + before, some);
+    i += some;
+  }
+}
+
+template <class T>
+RANVIER_INLINE void add_counts(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const T* weight, int64_t stride,
+                               T* out) {
+  for_each_count(key, start, n, table, [&](int64_t i, const int32_t* counts, int64_t some) {
+    const T* w = weight + i * stride;
+    T* RANVIER_RESTRICT sum = out + i;
+    if (stride == 0) {
+      for (int64_t l = 0; l < some; ++l) sum[l] += *weight * static_cast<T>(counts[l]);
+    } else {
+      for (int64_t l = 0; l < some; ++l) sum[l] += w[l] * static_cast<T>(counts[l]);
+    }
+  });
+}
+
+}  // namespace
+
+RANVIER_CLONES void uniforms(const DrawKey& key, uint32_t start, int64_t n, float* out) { all_uniforms(key, start, n, out); }
+
+RANVIER_CLONES void uniforms(const DrawKey& key, uint32_t start, int64_t n, double* out) { all_uniforms(key, start, n, out); }
+
+RANVIER_CLONES void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, float* out) {
+  all_normals(key, start, n, quantiles, out);
+}
+
+RANVIER_CLONES void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, double* out) {
+  all_normals(key, start, n, quantiles, out);
+}
+
+RANVIER_CLONES void poisson_counts(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, int32_t* out) {
+  for_each_count(key, start, n, table, [&](int64_t i, const int32_t* counts, int64_t some) {
+    for (int64_t l = 0; l < some; ++l) out[i + l] = counts[l];
+  });
+}
+
+RANVIER_CLONES void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const float* weight,
+                                int64_t stride, float* out) {
+  add_counts(key, start, n, table, weight, stride, out);
+}
+
+RANVIER_CLONES void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const double* weight,
+                                int64_t stride, double* out) {
+  add_counts(key, start, n, table, weight, stride, out);
+}
+
+}  // namespace ranvier

@@ -1,0 +1,52 @@
+// Threefry-2x32 with 20 rounds (Salmon et al. 2011), 32 counters at a time. The bits are those of `ranvier.random.threefry2x32`.
+#pragma once
+
+#include <cstdint>
+
+#include "loops.h"
+
+namespace ranvier {
+
+constexpr int64_t kLanes = 32;
+constexpr int kChains = 4;  // independent counters in one pass of the loop, which hide each other's latencies
+
+template <int A, int B, int C, int D>
+RANVIER_INLINE void four_rounds(uint32_t (&x)[kChains], uint32_t (&y)[kChains], uint32_t add_x, uint32_t add_y) {
+  constexpr int left[4] = {A, B, C, D};
+  for (int r = 0; r < 4; ++r) {
+    for (int c = 0; c < kChains; ++c) {
+      x[c] += y[c];
+      y[c] = ((y[c] << left[r]) | (y[c] >> (32 - left[r]))) ^ x[c];
+    }
+  }
+  for (int c = 0; c < kChains; ++c) {
+    x[c] += add_x;
+    y[c] += add_y;
+  }
+}
+
+// The two words of the counters (first, step), (first + 1, step), …: `kLanes` of each.
+RANVIER_INLINE void threefry(const DrawKey& key, uint32_t first, uint32_t* RANVIER_RESTRICT first_word,
+                             uint32_t* RANVIER_RESTRICT second_word) {
+  constexpr int64_t kStride = kLanes / kChains;
+  const uint32_t a = key.low, b = key.high, d = a ^ b ^ 0x1BD11BDAu, step = key.step + b;
+  first += a;
+  for (int64_t i = 0; i < kStride; ++i) {
+    uint32_t x[kChains], y[kChains];
+    for (int c = 0; c < kChains; ++c) {
+      x[c] = first + static_cast<uint32_t>(c * kStride + i);
+      y[c] = step;
+    }
+    four_rounds<13, 15, 26, 6>(x, y, b, d + 1);
+    four_rounds<17, 29, 16, 24>(x, y, d, a + 2);
+    four_rounds<13, 15, 26, 6>(x, y, a, b + 3);
+    four_rounds<17, 29, 16, 24>(x, y, b, d + 4);
+    four_rounds<13, 15, 26, 6>(x, y, d, a + 5);
+    for (int c = 0; c < kChains; ++c) {
+      first_word[c * kStride + i] = x[c];
+      second_word[c * kStride + i] = y[c];
+    }
+  }
+}
+
+}  // namespace ranvier
