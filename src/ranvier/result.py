@@ -245,6 +245,12 @@ class Result:
 
         return ResultPlots(self)
 
+    def to_neo(self) -> Any:
+        """The run as a `neo.Block`, which Elephant takes: see `ranvier.interop.neo.to_neo`. Needs `ranvier[neo]`."""
+        from ranvier.interop.neo import to_neo
+
+        return to_neo(self)
+
     def __getitem__(self, part: Any) -> Any:
         """A population or projection, itself or by name; of a run with one population, a variable too."""
         if isinstance(part, str) and part not in self._parts and len(self.network.populations) == 1:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranvier.cli.folder import as_file_name
 from ranvier.errors import ParameterError
+from ranvier.interop.source import as_file_name
 from ranvier.plot.appearance import loose_figure, panels, readable
 from ranvier.plot.series import as_series
 from ranvier.plot.wiring import connectivity

@@ -77,8 +77,3 @@ class Folder:
         self.parameters.update(more)
         document = {"written_by": "ranvier", **self.parameters, "files": [PARAMETERS, *self.files]}
         (self.path / PARAMETERS).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def as_file_name(name: str) -> str:
-    """A population's or projection's name in letters that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-") or "part"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ranvier.cli.figures import Picture, general
-from ranvier.cli.folder import as_file_name
 from ranvier.cli.job import Job
 from ranvier.errors import ParameterError
 from ranvier.integrators.base import Integrator
 from ranvier.integrators.runge_kutta import RungeKutta4
 from ranvier.interop.psst import SavedRun, load_run
+from ranvier.interop.source import as_file_name
 from ranvier.record import Record
 
 if TYPE_CHECKING:
