@@ -27,7 +27,7 @@ class SpikeHistory(NamedTuple):
 
     Attributes:
         source: who spiked, ascending, int32 `[slots, n]`.
-        amplitude: how strongly, `[slots, n]`.
+        amplitude: how strongly, `[slots, n]`; `[slots, 0]` where every spike's amplitude is 1.
         count: how many in each step, int32 `[slots]`.
     """
 
@@ -37,54 +37,73 @@ class SpikeHistory(NamedTuple):
 
 
 class DelayedEdges(NamedTuple):
-    """Edges sorted by (source, delay, target): those of source `i` with delay `delays[d]` are `segments[i, d]` to `segments[i, d + 1]`.
+    """Edges sorted by (block of targets, source, delay, target).
+
+    Those of source `i` with delay `delays[d]` onto block `b` are `segments[b, i, d]` to `segments[b, i, d + 1]`.
+    A block may be delivered by a thread of its own, as no other has its targets.
 
     Attributes:
         delays: the distinct delays in steps, ascending, int32 `[delays]`.
-        segments: int32 `[n_pre, delays + 1]`.
+        segments: int32 or int64 `[blocks, n_pre, delays + 1]`.
         target: int32 `[edges]`.
+        bounds: block `b` has the targets `bounds[b]` to `bounds[b + 1]`, int64 `[blocks + 1]`.
     """
 
     delays: np.ndarray
     segments: np.ndarray
     target: np.ndarray
+    bounds: np.ndarray
 
 
-def sort_edges(pre: np.ndarray, post: np.ndarray, delay: np.ndarray | int, n_pre: int) -> tuple[DelayedEdges, np.ndarray]:
+def sort_edges(
+    pre: np.ndarray, post: np.ndarray, delay: np.ndarray | int, n_pre: int, n_post: int, blocks: int = 1
+) -> tuple[DelayedEdges, np.ndarray]:
     """Edges as `deliver_events` wants them, and the order they are in.
 
     Args:
         pre, post: each edge's source and target, `[edges]`.
         delay: in steps, `[edges]` or one number for all.
         n_pre: the number of sources.
+        n_post: the number of targets.
+        blocks: into how many stretches of equal length the targets are divided.
 
     Returns:
         The sorted edges, and the permutation: sort the weights by it too.
 
     Raises:
-        ParameterError: a source outside `[0, n_pre)`, a negative target or delay, or more edges than int32 counts.
+        ParameterError: a source or target out of range, a negative delay, or no block.
 
     Example:
-        >>> edges, order = sort_edges(np.array([1, 0, 1]), np.array([5, 6, 7]), np.array([2, 1, 1]), 2)
+        >>> edges, order = sort_edges(np.array([1, 0, 1]), np.array([5, 6, 7]), np.array([2, 1, 1]), 2, 8)
         >>> edges.delays.tolist(), edges.segments.tolist(), edges.target.tolist(), order.tolist()
-        ([1, 2], [[0, 1, 1], [1, 2, 3]], [6, 7, 5], [1, 2, 0])
+        ([1, 2], [[[0, 1, 1], [1, 2, 3]]], [6, 7, 5], [1, 2, 0])
     """
     pre, post = np.asarray(pre), np.asarray(post)
     delay = np.broadcast_to(np.asarray(delay, np.int64), pre.shape)
-    if pre.size and (pre.min() < 0 or pre.max() >= n_pre or post.min() < 0 or delay.min() < 0):
-        raise ParameterError(f"sort_edges: sources must be in [0, {n_pre}), targets and delays not negative.")
-    if pre.size > np.iinfo(np.int32).max:
-        raise ParameterError(f"sort_edges: {pre.size} edges are more than one set can hold; divide them by target.")
+    if pre.size and (pre.min() < 0 or pre.max() >= n_pre or post.min() < 0 or post.max() >= n_post or delay.min() < 0):
+        raise ParameterError(f"sort_edges: sources must be in [0, {n_pre}), targets in [0, {n_post}), and delays not negative.")
+    if blocks < 1:
+        raise ParameterError(f"sort_edges: the targets cannot be divided into {blocks} blocks.")
+    bounds = np.arange(blocks + 1, dtype=np.int64) * n_post // blocks
+    block = np.searchsorted(bounds, post, side="right") - 1
     delays, index = np.unique(delay, return_inverse=True)
-    order = np.lexsort((post, index, pre))
-    ends = np.bincount(pre.astype(np.int64) * len(delays) + index, minlength=n_pre * len(delays)).cumsum().reshape(n_pre, len(delays))
-    begins = np.concatenate([[0], ends[:-1, -1]])[:n_pre, None] if len(delays) else np.zeros((n_pre, 1))
-    segments = np.concatenate([begins, ends], axis=1).astype(np.int32)
-    return DelayedEdges(delays.astype(np.int32), segments, post[order].astype(np.int32)), order
+    order = np.lexsort((post, index, pre, block))
+    stretch = (block * n_pre + pre) * len(delays) + index
+    ends = np.bincount(stretch, minlength=blocks * n_pre * len(delays)).cumsum().reshape(blocks * n_pre, len(delays))
+    begins = np.concatenate([[0], ends[:-1, -1]])[: len(ends), None] if len(delays) else np.zeros((len(ends), 1))
+    kind = np.int32 if pre.size <= np.iinfo(np.int32).max else np.int64
+    segments = np.concatenate([begins, ends], axis=1).astype(kind).reshape(blocks, n_pre, len(delays) + 1)
+    return DelayedEdges(delays.astype(np.int32), segments, post[order].astype(np.int32), bounds), order
 
 
-def empty_history(n: int, slots: int, dtype: np.typing.DTypeLike = np.float64) -> SpikeHistory:
-    """A history in which nothing has spiked; `slots` must exceed the longest delay.
+def empty_history(n: int, slots: int, dtype: np.typing.DTypeLike = np.float64, amplitudes: bool = True) -> SpikeHistory:
+    """A history in which nothing has spiked.
+
+    Args:
+        n: the number of sources; those of a whole network may share one history.
+        slots: must exceed the longest delay.
+        dtype: of what the spikes are delivered to.
+        amplitudes: False where every spike's amplitude is 1: then none is kept, and delivery is faster.
 
     Example:
         >>> empty_history(3, slots=2).count.tolist()
@@ -92,10 +111,11 @@ def empty_history(n: int, slots: int, dtype: np.typing.DTypeLike = np.float64) -
     """
     if slots < 1:
         raise ParameterError(f"empty_history: slots is {slots}; it must exceed the longest delay, 0 at least.")
-    return SpikeHistory(np.zeros((slots, n), np.int32), np.zeros((slots, n), dtype), np.zeros(slots, np.int32))
+    kept = np.zeros((slots, n if amplitudes else 0), dtype)
+    return SpikeHistory(np.zeros((slots, n), np.int32), kept, np.zeros(slots, np.int32))
 
 
-def note_spikes(history: SpikeHistory, flags: jax.Array, amplitude: jax.Array, step: jax.Array) -> SpikeHistory:
+def note_spikes(history: SpikeHistory, flags: jax.Array, amplitude: jax.Array | float, step: jax.Array) -> SpikeHistory:
     """Put the spikes of `step` into the history, in place of those `slots` steps older.
 
     Differentiable in the amplitudes of those that spiked.
@@ -103,11 +123,11 @@ def note_spikes(history: SpikeHistory, flags: jax.Array, amplitude: jax.Array, s
     Args:
         history: updated in place where XLA can.
         flags: who spiked, bool `[n]`.
-        amplitude: `[n]`, or one number for all; 1 for plain spikes.
+        amplitude: `[n]`, or one number for all; the number 1 for a history that keeps none.
         step: int64 scalar.
 
     Raises:
-        ParameterError: a wrong shape or type.
+        ParameterError: a wrong shape or type, or amplitudes for a history that keeps none.
 
     Example:
         >>> with jax.enable_x64(True):
@@ -116,8 +136,12 @@ def note_spikes(history: SpikeHistory, flags: jax.Array, amplitude: jax.Array, s
         ([0, 2], [0, 2])
     """
     history = SpikeHistory(*(jnp.asarray(x) for x in history))
-    flags, amplitude = jnp.asarray(flags), jnp.asarray(amplitude, history.amplitude.dtype)
     n = _check_history(history, "note_spikes")
+    if not _has_amplitudes(history.source, history.amplitude) and not (isinstance(amplitude, int | float) and amplitude == 1):
+        raise ParameterError(
+            "note_spikes: this history keeps no amplitudes, so amplitude must be the number 1; empty_history can keep them."
+        )
+    flags, amplitude = jnp.asarray(flags), jnp.asarray(amplitude, history.amplitude.dtype)
     if flags.dtype != jnp.bool_ or flags.shape != (n,) or amplitude.shape not in ((), (n,)):
         raise ParameterError(
             f"note_spikes: flags must be bool [{n}] and amplitude one number or [{n}], not {flags.dtype} {list(flags.shape)} "
@@ -126,19 +150,28 @@ def note_spikes(history: SpikeHistory, flags: jax.Array, amplitude: jax.Array, s
     return SpikeHistory(*_note_spikes(flags, jnp.atleast_1d(amplitude), dispatch.as_step(step, "note_spikes"), *history))
 
 
-def deliver_events(history: SpikeHistory, step: jax.Array, edges: DelayedEdges, weights: jax.Array, accumulator: jax.Array) -> jax.Array:
+def deliver_events(
+    history: SpikeHistory,
+    step: jax.Array,
+    edges: DelayedEdges,
+    weights: jax.Array,
+    accumulator: jax.Array,
+    offset: jax.Array | int = 0,
+) -> jax.Array:
     """Add `weight · amplitude` to the target of every edge whose spike arrives at the end of `step`.
 
-    The additions come in one order, the same bits native and reference: delays
-    ascending, then sources, then edges. Differentiable in weights, accumulator
-    and the history's amplitudes.
+    The additions to each target come in one order, the same bits native and
+    reference, on one thread or several: delays ascending, then sources, then
+    edges. Differentiable in weights, accumulator and the history's amplitudes.
 
     Args:
         history: in which the spikes of `step` are noted already (a delay of 0 is allowed).
         step: int64 scalar.
-        edges: from `sort_edges`. A target or source out of range is skipped, and so is a delay that the history is too short for.
+        edges: from `sort_edges`, or anything with `delays`, `segments`, `target` and `bounds`. A target outside its block
+            is skipped, and so are a source out of range and a delay that the history is too short for.
         weights: `[edges]` in the order of `edges`, or one number for all.
-        accumulator: `[n_post]`; updated in place where XLA can.
+        accumulator: `[n]`; updated in place where XLA can.
+        offset: where in the accumulator target 0 is, so that several groups of targets can share one; int64 scalar.
 
     Returns:
         The new accumulator, in the unit of weight times amplitude.
@@ -147,7 +180,7 @@ def deliver_events(history: SpikeHistory, step: jax.Array, edges: DelayedEdges, 
         ParameterError: a wrong shape or type.
 
     Example:
-        >>> edges, order = sort_edges(np.array([0, 0]), np.array([0, 1]), np.array([0, 1]), 1)
+        >>> edges, order = sort_edges(np.array([0, 0]), np.array([0, 1]), np.array([0, 1]), 1, 2)
         >>> weights = np.array([3.0, 4.0])[order]
         >>> with jax.enable_x64(True):
         ...     history = note_spikes(empty_history(1, slots=2), jnp.array([True]), 1.0, jnp.int64(7))
@@ -155,36 +188,47 @@ def deliver_events(history: SpikeHistory, step: jax.Array, edges: DelayedEdges, 
         [[3.0, 0.0], [0.0, 4.0]]
     """
     history = SpikeHistory(*(jnp.asarray(x) for x in history))
-    delays, segments, target = (jnp.asarray(x) for x in edges)
+    delays, segments, target, bounds = (jnp.asarray(x) for x in (edges.delays, edges.segments, edges.target, edges.bounds))
     accumulator = jnp.asarray(accumulator)
     dtype = accumulator.dtype
     n = _check_history(history, "deliver_events")
-    if {delays.dtype, segments.dtype, target.dtype} != {jnp.dtype(jnp.int32)} or segments.shape != (n, delays.shape[0] + 1):
+    if (
+        {delays.dtype, target.dtype} != {jnp.dtype(jnp.int32)}
+        or segments.dtype not in (jnp.int32, jnp.int64)
+        or segments.shape[1:] != (n, delays.shape[0] + 1)
+        or bounds.shape != (segments.shape[0] + 1,)
+    ):
         raise ParameterError(
-            f"deliver_events: delays, segments and target must be int32 [delays], [{n}, delays + 1] and [edges], not {delays.dtype} "
-            f"{list(delays.shape)}, {segments.dtype} {list(segments.shape)} and {target.dtype} {list(target.shape)}."
+            f"deliver_events: delays and target must be int32 [delays] and [edges], segments int32 or int64 [blocks, {n}, delays + 1], "
+            f"bounds [blocks + 1], not {delays.dtype} {list(delays.shape)}, {target.dtype} {list(target.shape)}, {segments.dtype} "
+            f"{list(segments.shape)} and {list(bounds.shape)}."
         )
     weights = jnp.asarray(weights, dtype)
     if weights.shape not in ((), target.shape) or accumulator.ndim != 1 or history.amplitude.dtype != dtype:
         raise ParameterError(
-            f"deliver_events: weights must be one number or [{target.shape[0]}], the accumulator [n_post] of the history's type, not "
+            f"deliver_events: weights must be one number or [{target.shape[0]}], the accumulator [n] of the history's type, not "
             f"{list(weights.shape)} and {dtype} {list(accumulator.shape)} beside {history.amplitude.dtype}."
         )
-    return _deliver_events(
-        *history, dispatch.as_step(step, "deliver_events"), delays, segments, target, jnp.atleast_1d(weights), accumulator
-    )
+    step, offset = dispatch.as_step(step, "deliver_events"), dispatch.as_step(offset, "deliver_events: offset")
+    bounds, weights = bounds.astype(jnp.int64), jnp.atleast_1d(weights)
+    return _deliver_events(*history, step, delays, segments, target, bounds, weights, offset, accumulator)
 
 
 def _check_history(history: SpikeHistory, where: str) -> int:
     source, amplitude, count = history
-    if source.ndim != 2 or source.shape[0] == 0 or amplitude.shape != source.shape or count.shape != source.shape[:1]:
+    slots, n = source.shape if source.ndim == 2 else (0, 0)
+    if slots == 0 or amplitude.shape not in ((slots, n), (slots, 0)) or count.shape != (slots,):
         raise ParameterError(
-            f"{where}: a history is source [slots, n], amplitude [slots, n], count [slots], not {list(source.shape)}, "
+            f"{where}: a history is source [slots, n], amplitude [slots, n] or [slots, 0], count [slots], not {list(source.shape)}, "
             f"{list(amplitude.shape)}, {list(count.shape)}."
         )
     if source.dtype != jnp.int32 or count.dtype != jnp.int32:
         raise ParameterError(f"{where}: a history's source and count are int32, not {source.dtype} and {count.dtype}.")
-    return source.shape[1]
+    return n
+
+
+def _has_amplitudes(source, amplitude):
+    return amplitude.shape[-1] == source.shape[-1]
 
 
 def _row(step, slots):
@@ -212,9 +256,10 @@ def _note_reference(flags, amplitude, step, source, history, count):
     n = flags.shape[0]
     row = _row(step, count.shape[0])
     position = jnp.where(flags, jnp.cumsum(flags, dtype=jnp.int32) - 1, n)
+    kept = jnp.broadcast_to(amplitude, flags.shape)
     return (
         source.at[row, position].set(jnp.arange(n, dtype=jnp.int32), mode="drop"),
-        history.at[row, position].set(jnp.broadcast_to(amplitude, flags.shape), mode="drop"),
+        history.at[row, position].set(kept, mode="drop") if _has_amplitudes(source, history) else history,
         count.at[row].set(jnp.sum(flags, dtype=jnp.int32)),
     )
 
@@ -227,10 +272,12 @@ def _note_jvp(primals, tangents):
         jnp.zeros_like(x) if isinstance(dot, SymbolicZero) else dot for x, dot in ((amplitude, amplitude_dot), (history, history_dot))
     )
     source, _, count = out = _note_spikes(*primals)
+    none_source, none_count = (np.zeros(x.shape, jax.dtypes.float0) for x in (source, count))
+    if not _has_amplitudes(source, history):
+        return out, (none_source, history_dot, none_count)
     row = _row(step, count.shape[0])
     # Gathered by the list that was just written: a scatter could not be transposed.
     new = jnp.where(jnp.arange(flags.shape[0]) < count[row], jnp.broadcast_to(amplitude_dot, flags.shape)[source[row]], history_dot[row])
-    none_source, none_count = (np.zeros(x.shape, jax.dtypes.float0) for x in (source, count))
     return out, (none_source, history_dot.at[row].set(new), none_count)
 
 
@@ -238,74 +285,89 @@ def _note_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def _deliver_events(source, amplitude, count, step, delays, segments, target, weights, accumulator):
-    arguments = (source, amplitude, count, step, delays, segments, target, weights, accumulator)
-    if accumulator.dtype.name not in dispatch.FLOATS:
-        return _deliver_reference(*arguments)[0]
-    deliver = dispatch.updating(functools.partial(dispatch.choose, _deliver_native, _deliver_reference), 8)
-    return deliver(*arguments)[0]
+def _deliver_events(*operands):
+    if operands[-1].dtype.name not in dispatch.FLOATS:
+        return _deliver_reference(*operands)[0]
+    deliver = dispatch.updating(functools.partial(dispatch.choose, _deliver_native, _deliver_reference), len(operands) - 1)
+    return deliver(*operands)[0]
 
 
 def _deliver_native(*operands):
-    accumulator = operands[-1]
+    segments, accumulator = operands[5], operands[-1]
     result = (jax.ShapeDtypeStruct(accumulator.shape, accumulator.dtype),)
-    return dispatch.native_call("deliver_events_" + dispatch.FLOATS[accumulator.dtype.name], result, *operands, aliases={8: 0})
+    kernel = f"deliver_events_{dispatch.FLOATS[accumulator.dtype.name]}_{ {4: 's32', 8: 's64'}[segments.dtype.itemsize] }"
+    return dispatch.native_call(kernel, result, *operands, aliases={len(operands) - 1: 0})
 
 
-def _deliver_reference(source, amplitude, count, step, delays, segments, target, weights, accumulator):
+def _deliver_reference(source, amplitude, count, step, delays, segments, target, bounds, weights, offset, accumulator):
     slots, n = source.shape
-    edges, n_post = target.shape[0], accumulator.shape[0]
-    if n == 0 or edges == 0 or delays.shape[0] == 0 or n_post == 0:
+    edges, blocks, n_delays, n_post = target.shape[0], segments.shape[0], delays.shape[0], accumulator.shape[0]
+    if 0 in (n, edges, blocks, n_delays, n_post):
         return (accumulator,)
-    # Every (delay, spike) in order, as a stretch of edges; then all of those edges in a row, so many at once.
+    # Every (block, delay, spike) in order, as a stretch of edges; then all of those edges in a row, so many at once.
     row = _row(step - delays, slots)
     spikes = jnp.arange(n, dtype=jnp.int32)[None] < count[row][:, None]
     spikes &= ((delays >= 0) & (delays < slots))[:, None] & (source[row] >= 0) & (source[row] < n)
-    who, d = source[row], jnp.arange(delays.shape[0])[:, None]
-    begin = jnp.clip(segments[who, d], 0, edges).ravel()
-    length = jnp.where(spikes, jnp.clip(segments[who, d + 1], 0, edges) - jnp.clip(segments[who, d], 0, edges), 0).ravel()
-    strength = amplitude[row].ravel()
-    end = jnp.cumsum(jnp.maximum(length, 0), dtype=jnp.int32)
+    who, d = jnp.where(spikes, source[row], 0), jnp.arange(n_delays)[:, None]
+    begin, length = (jnp.clip(segments[:, who, d + i].astype(jnp.int64), 0, edges) for i in (0, 1))
+    length = jnp.where(spikes, jnp.maximum(length - begin, 0), 0)
+    begin, end, length = begin.ravel(), jnp.cumsum(length.ravel()), length.ravel()
+    strength = amplitude[row].ravel() if _has_amplitudes(source, amplitude) else None
 
     def some(carry):
         first, out = carry
-        event = first + jnp.arange(_EVENTS_AT_ONCE, dtype=jnp.int32)
-        stretch = jnp.searchsorted(end, event, side="right").astype(jnp.int32)
+        event = first + jnp.arange(_EVENTS_AT_ONCE)
+        stretch = jnp.searchsorted(end, event, side="right")
         inside = stretch < end.shape[0]
         stretch = jnp.where(inside, stretch, 0)
         edge = jnp.where(inside, begin[stretch] + event - (end - length)[stretch], 0)
+        weight = weights[edge % weights.shape[0]]
         # The barrier keeps XLA from contracting product and sum to one rounding.
-        product = jax.lax.optimization_barrier(weights[edge % weights.shape[0]] * strength[stretch])
-        onto = jnp.where(inside & (target[edge] >= 0), target[edge], n_post)
+        product = weight if strength is None else jax.lax.optimization_barrier(weight * strength[stretch % strength.shape[0]])
+        onto = _onto(target[edge], stretch // (n_delays * n), bounds, offset, inside, n_post)
         return first + _EVENTS_AT_ONCE, out.at[onto].add(product, mode="drop")
 
-    _, out = jax.lax.while_loop(lambda carry: carry[0] < end[-1], some, (jnp.int32(0), accumulator))
+    _, out = jax.lax.while_loop(lambda carry: carry[0] < end[-1], some, (jnp.int64(0), accumulator))
     return (out,)
 
 
-def _deliver_linear(source, amplitude, count, step, delays, segments, target, weights, n_post):
+def _onto(target, block, bounds, offset, valid, n_post):
+    """Where in the accumulator an edge ends; past its end for an edge that is to be skipped."""
+    valid &= (target >= jnp.maximum(bounds[block], 0)) & (target < bounds[block + 1])
+    valid &= (offset >= 0) & (offset + target < n_post)
+    return jnp.where(valid, offset + target, n_post)
+
+
+def _deliver_linear(source, amplitude, count, step, delays, segments, target, bounds, weights, offset, n_post):
     """The same sum over all edges at once, in plain JAX that can be transposed."""
     slots, n = source.shape
-    edges = target.shape[0]
-    if n == 0 or edges == 0 or delays.shape[0] == 0:
-        return jnp.zeros(n_post, amplitude.dtype)
+    edges, blocks, n_delays = target.shape[0], segments.shape[0], delays.shape[0]
+    if 0 in (n, edges, blocks, n_delays):
+        return jnp.zeros(n_post, weights.dtype)
     noted = jnp.arange(n, dtype=jnp.int32)[None] < count[:, None]
+    if not _has_amplitudes(source, amplitude):
+        amplitude = jnp.ones(source.shape, amplitude.dtype)
     by_source = jnp.zeros_like(amplitude).at[jnp.arange(slots)[:, None], jnp.where(noted, source, n)].add(amplitude, mode="drop")
-    # Which source and delay an edge belongs to: how many stretches end at or before it.
-    stretch = jnp.searchsorted(segments[:, 1:].ravel(), jnp.arange(edges, dtype=jnp.int32), side="right")
-    who, d = jnp.minimum(stretch // delays.shape[0], n - 1), stretch % delays.shape[0]
-    valid = (stretch < n * delays.shape[0]) & (target >= 0) & (delays[d] >= 0) & (delays[d] < slots)
+    # Which block, source and delay an edge belongs to: how many stretches end at or before it.
+    stretch = jnp.searchsorted(segments[:, :, 1:].ravel(), jnp.arange(edges, dtype=segments.dtype), side="right")
+    valid = stretch < blocks * n * n_delays
+    block, who, d = jnp.where(valid, stretch // (n * n_delays), 0), stretch // n_delays % n, stretch % n_delays
+    valid &= (delays[d] >= 0) & (delays[d] < slots)
     arriving = weights * by_source[_row(step - delays, slots)[d], who]
-    return jnp.zeros(n_post, amplitude.dtype).at[jnp.where(valid, target, n_post)].add(arriving, mode="drop")
+    onto = _onto(target, block, bounds, offset, valid, n_post)
+    return jnp.zeros(n_post, amplitude.dtype).at[onto].add(arriving, mode="drop")
 
 
 @functools.partial(_deliver_events.defjvp, symbolic_zeros=True)
 def _deliver_jvp(primals, tangents):
-    source, amplitude, count, step, delays, segments, target, weights, accumulator = primals
-    amplitude_dot, weights_dot, accumulator_dot = tangents[1], tangents[7], tangents[8]
+    source, amplitude, *when_and_where, weights, offset, accumulator = primals
+    amplitude_dot, weights_dot, accumulator_dot = tangents[1], tangents[-3], tangents[-1]
     parts = [] if isinstance(accumulator_dot, SymbolicZero) else [accumulator_dot]
-    for a, w in ((amplitude_dot, weights), (amplitude, weights_dot)):
+    changes = [(amplitude, weights_dot)]
+    if _has_amplitudes(source, amplitude):
+        changes.append((amplitude_dot, weights))
+    for a, w in changes:
         if not isinstance(a, SymbolicZero) and not isinstance(w, SymbolicZero):
-            parts.append(_deliver_linear(source, a, count, step, delays, segments, target, w, accumulator.shape[0]))
+            parts.append(_deliver_linear(source, a, *when_and_where, w, offset, accumulator.shape[0]))
     out = _deliver_events(*primals)
     return out, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(out)

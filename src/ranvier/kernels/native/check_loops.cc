@@ -84,7 +84,7 @@ void check_sums(int64_t n_pre, int64_t n_post, int64_t n_edges) {
   expect(out == wanted, "weighted_sum_dense: wrong sum");
 }
 
-template <class T>
+template <class T, class Index>
 void check_delivery(int64_t n, int64_t slots, int64_t n_delays, int64_t n_edges, int64_t n_post) {
   const Flags flags(n);
   std::vector<int32_t> source = indices(slots * n, n), count = indices(slots, n);
@@ -92,14 +92,20 @@ void check_delivery(int64_t n, int64_t slots, int64_t n_delays, int64_t n_edges,
   const auto given = numbers<T>(n);
   const int64_t step = integer(std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
   const int64_t row = ranvier::floor_mod(step, slots) * n;
+  const bool kept = integer(0, 1);
   count[ranvier::floor_mod(step, slots)] =
-      static_cast<int32_t>(ranvier::note_spikes(flags.bytes, given.data(), 1, n, source.data() + row, amplitude.data() + row));
-  const auto delays = indices(n_delays, slots), segments = indices(n * (n_delays + 1), n_edges), target = indices(n_edges, n_post);
+      static_cast<int32_t>(ranvier::note_spikes(flags.bytes, given.data(), 1, n, source.data() + row, kept ? amplitude.data() + row : nullptr));
+  const auto delays = indices(n_delays, slots), places = indices(n * (n_delays + 1), n_edges), target = indices(n_edges, n_post);
+  const std::vector<Index> segments(places.begin(), places.end());
+  const int64_t low = integer(0, n_post), high = integer(low, n_post);
   for (const int64_t stride : {0, 1}) {
     const auto weights = numbers<T>(stride ? n_edges : 1);
     std::vector<T> out(n_post);
-    ranvier::deliver_events(ranvier::History<T>{source.data(), amplitude.data(), count.data(), slots, n}, step, delays.data(), n_delays,
-                            segments.data(), target.data(), n_edges, weights.data(), stride, out.data(), n_post);
+    const ranvier::History<T> history{source.data(), kept ? amplitude.data() : nullptr, count.data(), slots, n};
+    const ranvier::BlockOfEdges<T, Index> edges{delays.data(), n_delays,        segments.data(), target.data(), n_edges,
+                                                weights.data(), stride, low, high};
+    ranvier::deliver_events(history, step, edges, out.data());
+    for (int64_t i = 0; i < n_post; ++i) expect((i >= low && i < high) || out[i] == 0, "deliver_events: outside its block");
   }
 }
 
@@ -140,8 +146,8 @@ int main() {
         check_sums<float>(n, m, edges);
         check_sums<double>(n, m, edges);
         for (const int64_t delays : {0, 1, 3}) {
-          check_delivery<float>(n, 1 + delays, delays, edges, m);
-          check_delivery<double>(n, 1 + delays, delays, edges, m);
+          check_delivery<float, int32_t>(n, 1 + delays, delays, edges, m);
+          check_delivery<double, int64_t>(n, 1 + delays, delays, edges, m);
         }
       }
     }

@@ -63,6 +63,7 @@ void weighted_sum_dense(const float* weight, int64_t n_pre, int64_t n_post, cons
 void weighted_sum_dense(const double* weight, int64_t n_pre, int64_t n_post, const double* value, double* out);
 
 // The spikes of the last `slots` steps: those of step k are the first count[k mod slots] entries of row k mod slots.
+// Without amplitudes (a null pointer) every spike's is 1.
 template <class T>
 struct History {
   const int32_t* source;
@@ -72,16 +73,35 @@ struct History {
   int64_t n;
 };
 
-// Writes (i, amplitude[i]) for every set flag i, ascending; returns how many. `stride` is 0 for one shared amplitude.
+// Writes (i, amplitude[i]) for every set flag i, ascending; returns how many. `stride` is 0 for one shared amplitude; without
+// amplitudes (a null pointer) only i is written.
 int64_t note_spikes(const bool* flags, const float* amplitude, int64_t stride, int64_t n, int32_t* source, float* history);
 int64_t note_spikes(const bool* flags, const double* amplitude, int64_t stride, int64_t n, int32_t* source, double* history);
 
-// For each delay d ascending, each spike j of step − delay[d] in its order, each edge e of the spike's source in
-// [segments[source, d], segments[source, d + 1]): out[target[e]] += weight[e] · amplitude[j].
-void deliver_events(const History<float>& history, int64_t step, const int32_t* delays, int64_t n_delays, const int32_t* segments,
-                    const int32_t* target, int64_t n_edges, const float* weight, int64_t stride, float* out, int64_t n_post);
-void deliver_events(const History<double>& history, int64_t step, const int32_t* delays, int64_t n_delays, const int32_t* segments,
-                    const int32_t* target, int64_t n_edges, const double* weight, int64_t stride, double* out, int64_t n_post);
+// The edges onto one block of targets: those of source i with delay delays[d] are segments[i, d] to segments[i, d + 1].
+// `stride` is 0 for one shared weight. Targets outside [low, high) are skipped.
+template <class T, class Index>
+struct BlockOfEdges {
+  const int32_t* delays;
+  int64_t n_delays;
+  const Index* segments;
+  const int32_t* target;
+  int64_t n_edges;
+  const T* weight;
+  int64_t stride;
+  int64_t low;
+  int64_t high;
+};
+
+// For each delay d ascending, each spike j of step − delays[d] in its order, each edge e of the spike's source with that delay:
+// out[target[e]] += weight[e] · amplitude[j].
+void deliver_events(const History<float>& history, int64_t step, const BlockOfEdges<float, int32_t>& edges, float* out);
+void deliver_events(const History<float>& history, int64_t step, const BlockOfEdges<float, int64_t>& edges, float* out);
+void deliver_events(const History<double>& history, int64_t step, const BlockOfEdges<double, int32_t>& edges, double* out);
+void deliver_events(const History<double>& history, int64_t step, const BlockOfEdges<double, int64_t>& edges, double* out);
+
+// How many spikes meet an edge's delay at `step`, if every source has edges of every delay.
+int64_t arriving_spikes(const int32_t* count, int64_t slots, int64_t step, const int32_t* delays, int64_t n_delays);
 
 // What the words of a draw are a function of, beside the number of the neuron: the generator's key, and the step's low word.
 struct DrawKey {

@@ -4,6 +4,7 @@
 
 #include "buffers.h"
 #include "draws.h"
+#include "events.h"
 #include "loops.h"
 
 namespace {
@@ -75,69 +76,6 @@ ffi::Error weighted_sum_dense(ffi::Buffer<type> weights, ffi::Buffer<type> value
   return ffi::Error::Success();
 }
 
-template <ffi::DataType type>
-ffi::Error note_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S64> step,
-                       ffi::Buffer<ffi::S32> source, ffi::Buffer<type> history, ffi::Buffer<ffi::S32> count,
-                       ffi::ResultBuffer<ffi::S32> new_source, ffi::ResultBuffer<type> new_history,
-                       ffi::ResultBuffer<ffi::S32> new_count) {
-  // flags [batch…, n], amplitude [batch…, n or 1], step [batch…], source and history [batch…, slots, n], count [batch…, slots]
-  const Dimensions f = flags.dimensions(), a = amplitude.dimensions(), s = step.dimensions(), h = new_source->dimensions(),
-                   c = new_count->dimensions();
-  if (c.size() < 1) return shapes("note_spikes");
-  const Batch batch(c, 1);
-  if (!batch.accepts(f, 1) || !batch.accepts(a, 1) || !batch.accepts(s, 0) || !batch.accepts(h, 2) || !equal(source.dimensions(), h) ||
-      !equal(history.dimensions(), h) || !equal(new_history->dimensions(), h) || !equal(count.dimensions(), c)) {
-    return shapes("note_spikes");
-  }
-  const int64_t n = f.back(), slots = c.back(), width = a.back();
-  if (slots < 1 || h.back() != n || h[h.size() - 2] != slots || (width != n && width != 1)) return shapes("note_spikes");
-  carry_over(source, new_source);
-  carry_over(history, new_history);
-  carry_over(count, new_count);
-  for (int64_t i = 0; i < batch.size; ++i) {
-    const int64_t slot = ranvier::floor_mod(step.typed_data()[batch.block(s, i)], slots), row = (i * slots + slot) * n;
-    const int64_t spikes = ranvier::note_spikes(flags.typed_data() + batch.block(f, i) * n,
-                                                amplitude.typed_data() + batch.block(a, i) * width, width == 1 ? 0 : 1, n,
-                                                new_source->typed_data() + row, new_history->typed_data() + row);
-    new_count->typed_data()[i * slots + slot] = static_cast<int32_t>(spikes);
-  }
-  return ffi::Error::Success();
-}
-
-template <ffi::DataType type>
-ffi::Error deliver_events(ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S32> count,
-                          ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S32> delays, ffi::Buffer<ffi::S32> segments,
-                          ffi::Buffer<ffi::S32> target, ffi::Buffer<type> weights, ffi::Buffer<type> accumulator,
-                          ffi::ResultBuffer<type> out) {
-  // source and amplitude [batch…, slots, n], count [batch…, slots], step [batch…], delays [batch…, D], segments [batch…, n, D + 1],
-  // target [batch…, edges], weights [batch…, edges or 1], accumulator [batch…, n_post]
-  const Dimensions h = source.dimensions(), a = amplitude.dimensions(), c = count.dimensions(), s = step.dimensions(),
-                   d = delays.dimensions(), g = segments.dimensions(), t = target.dimensions(), w = weights.dimensions(), o = out->dimensions();
-  if (o.size() < 1) return shapes("deliver_events");
-  const Batch batch(o, 1);
-  if (!batch.accepts(h, 2) || !batch.accepts(a, 2) || !batch.accepts(c, 1) || !batch.accepts(s, 0) ||
-      !batch.accepts(d, 1) || !batch.accepts(g, 2) || !batch.accepts(t, 1) || !batch.accepts(w, 1) ||
-      !equal(accumulator.dimensions(), o)) {
-    return shapes("deliver_events");
-  }
-  const int64_t n = h.back(), slots = c.back(), n_delays = d.back(), edges = t.back(), width = w.back(), n_post = o.back();
-  if (slots < 1 || h[h.size() - 2] != slots || a.back() != n || a[a.size() - 2] != slots || g.back() != n_delays + 1 || g[g.size() - 2] != n || (width != edges && width != 1)) {
-    return shapes("deliver_events");
-  }
-  carry_over(accumulator, out);
-  using T = ffi::NativeType<type>;
-  for (int64_t i = 0; i < batch.size; ++i) {
-    const ranvier::History<T> history{source.typed_data() + batch.block(h, i) * slots * n,
-                                      amplitude.typed_data() + batch.block(a, i) * slots * n,
-                                      count.typed_data() + batch.block(c, i) * slots, slots, n};
-    ranvier::deliver_events(history, step.typed_data()[batch.block(s, i)], delays.typed_data() + batch.block(d, i) * n_delays, n_delays,
-                            segments.typed_data() + batch.block(g, i) * n * (n_delays + 1),
-                            target.typed_data() + batch.block(t, i) * edges, edges, weights.typed_data() + batch.block(w, i) * width,
-                            width == 1 ? 0 : 1, out->typed_data() + i * n_post, n_post);
-  }
-  return ffi::Error::Success();
-}
-
 // The capsule that `jax.ffi.register_ffi_target` takes, with operands and results inferred from the function's signature.
 template <auto function>
 nb::capsule capsule() {
@@ -164,8 +102,10 @@ NB_MODULE(_native, m) {
     handlers["add_poisson_f64"] = capsule<add_poisson<ffi::F64>>();
     handlers["note_spikes_f32"] = capsule<note_spikes<ffi::F32>>();
     handlers["note_spikes_f64"] = capsule<note_spikes<ffi::F64>>();
-    handlers["deliver_events_f32"] = capsule<deliver_events<ffi::F32>>();
-    handlers["deliver_events_f64"] = capsule<deliver_events<ffi::F64>>();
+    handlers["deliver_events_f32_s32"] = capsule<deliver_events<ffi::F32, ffi::S32>>();
+    handlers["deliver_events_f32_s64"] = capsule<deliver_events<ffi::F32, ffi::S64>>();
+    handlers["deliver_events_f64_s32"] = capsule<deliver_events<ffi::F64, ffi::S32>>();
+    handlers["deliver_events_f64_s64"] = capsule<deliver_events<ffi::F64, ffi::S64>>();
     handlers["weighted_sum_f32"] = capsule<weighted_sum<ffi::F32>>();
     handlers["weighted_sum_f64"] = capsule<weighted_sum<ffi::F64>>();
     handlers["weighted_sum_dense_f32"] = capsule<weighted_sum_dense<ffi::F32>>();

@@ -1,9 +1,13 @@
+#include <algorithm>
+
 #include "loops.h"
 
 namespace ranvier {
 namespace {
 
-constexpr int64_t kAhead = 4;  // rows
+constexpr int64_t kStretches = 512;    // found first, then delivered
+constexpr int64_t kAhead = 6;          // stretches between prefetch and use
+constexpr int64_t kPrefetched = 512;   // bytes of a stretch's targets and of its weights; beyond, the processor sees the pattern itself
 
 inline void prefetch(const void* address) {
 #if defined(__GNUC__) || defined(__clang__)
@@ -14,52 +18,88 @@ inline void prefetch(const void* address) {
 }
 
 template <class T>
+RANVIER_INLINE void prefetch(const T* from, const T* end) {
+  end = std::min(end, from + kPrefetched / static_cast<int64_t>(sizeof(T)));
+  for (; from < end; from += 64 / sizeof(T)) prefetch(static_cast<const void*>(from));
+}
+
+// What one spike sets off after one delay.
+template <class T>
+struct Stretch {
+  int64_t begin, end;
+  T amplitude;
+};
+
+template <class T, class Index, class Strength>
+RANVIER_INLINE void add(const BlockOfEdges<T, Index>& edges, int64_t begin, int64_t end, T* out, const Strength& strength) {
+  T* const block = out + edges.low;
+  const uint32_t low = static_cast<uint32_t>(edges.low), width = static_cast<uint32_t>(edges.high - edges.low);
+  for (int64_t e = begin; e < end; ++e) {
+    const uint32_t i = static_cast<uint32_t>(edges.target[e]) - low;
+    if (i < width) block[i] += strength(e);
+  }
+}
+
+template <class T, class Index>
+RANVIER_INLINE void deliver_stretches(const BlockOfEdges<T, Index>& edges, const Stretch<T>* stretch, int64_t n, bool amplitudes, T* out) {
+  // Stretches lie anywhere in memory: without this each begins with a wait for it.
+  const auto fetch = [&](int64_t s) {
+    prefetch(edges.target + stretch[s].begin, edges.target + stretch[s].end);
+    if (edges.stride != 0) prefetch(edges.weight + stretch[s].begin, edges.weight + stretch[s].end);
+  };
+  for (int64_t s = 0; s < std::min(n, kAhead); ++s) fetch(s);
+  for (int64_t s = 0; s < n; ++s) {
+    if (s + kAhead < n) fetch(s + kAhead);
+    const auto [begin, end, amplitude] = stretch[s];
+    if (edges.stride == 0) {
+      const T strength = edges.weight[0] * amplitude;
+      add(edges, begin, end, out, [=](int64_t) { return strength; });
+    } else if (amplitudes) {
+      const T a = amplitude;
+      add(edges, begin, end, out, [&](int64_t e) { return edges.weight[e] * a; });
+    } else {
+      add(edges, begin, end, out, [&](int64_t e) { return edges.weight[e]; });
+    }
+  }
+}
+
+RANVIER_INLINE int64_t slot_of(int64_t step, int64_t delay, int64_t slots) {
+  return delay < 0 || delay >= slots ? -1 : floor_mod(floor_mod(step, slots) - delay, slots);
+}
+
+template <class T, class Index>
+RANVIER_INLINE void deliver(const History<T>& history, int64_t step, const BlockOfEdges<T, Index>& edges, T* out) {
+  Stretch<T> stretch[kStretches];
+  int64_t found = 0;
+  for (int64_t d = 0; d < edges.n_delays; ++d) {
+    const int64_t slot = slot_of(step, edges.delays[d], history.slots);
+    if (slot < 0) continue;
+    const int64_t count = std::min<int64_t>(history.count[slot], history.n);
+    const int32_t* source = history.source + slot * history.n;
+    for (int64_t j = 0; j < count; ++j) {
+      if (source[j] < 0 || source[j] >= history.n) continue;
+      const Index* row = edges.segments + source[j] * (edges.n_delays + 1) + d;
+      const int64_t begin = std::max<int64_t>(row[0], 0), end = std::min<int64_t>(row[1], edges.n_edges);
+      if (begin >= end) continue;
+      stretch[found++] = {begin, end, history.amplitude == nullptr ? T(1) : history.amplitude[slot * history.n + j]};
+      if (found == kStretches) {
+        deliver_stretches(edges, stretch, found, history.amplitude != nullptr, out);
+        found = 0;
+      }
+    }
+  }
+  deliver_stretches(edges, stretch, found, history.amplitude != nullptr, out);
+}
+
+template <class T>
 RANVIER_INLINE int64_t note(const bool* flags, const T* amplitude, int64_t stride, int64_t n, int32_t* source, T* history) {
   int64_t count = 0;
   for_each_set(flags, n, [&](int64_t i) {
     source[count] = static_cast<int32_t>(i);
-    history[count] = amplitude[i * stride];
+    if (history != nullptr) history[count] = amplitude[i * stride];
     ++count;
   });
   return count;
-}
-
-template <class T>
-RANVIER_INLINE void deliver(const History<T>& history, int64_t step, const int32_t* delays, int64_t n_delays, const int32_t* segments,
-                            const int32_t* target, int64_t n_edges, const T* weight, int64_t stride, T* out, int64_t n_post) {
-  for (int64_t d = 0; d < n_delays; ++d) {
-    const int64_t delay = delays[d];
-    if (delay < 0 || delay >= history.slots) continue;
-    const int64_t slot = floor_mod(floor_mod(step, history.slots) - delay, history.slots);
-    const int32_t* source = history.source + slot * history.n;
-    const T* amplitude = history.amplitude + slot * history.n;
-    const int64_t count = history.count[slot] < history.n ? history.count[slot] : history.n;
-    const auto segment = [&](int64_t j, int64_t& begin, int64_t& end) {
-      begin = end = 0;
-      if (source[j] < 0 || source[j] >= history.n) return;
-      const int32_t* row = segments + source[j] * (n_delays + 1) + d;
-      begin = row[0] < 0 ? 0 : row[0];
-      end = row[1] > n_edges ? n_edges : row[1];
-    };
-    for (int64_t j = 0; j < count; ++j) {
-      // Rows lie anywhere in memory: without this each begins with a wait for it.
-      if (j + kAhead < count) {
-        int64_t begin, end;
-        segment(j + kAhead, begin, end);
-        for (int64_t e = begin; e < end; e += static_cast<int64_t>(64 / sizeof(int32_t))) prefetch(target + e);
-        if (stride != 0) {
-          for (int64_t e = begin; e < end; e += static_cast<int64_t>(64 / sizeof(T))) prefetch(weight + e);
-        }
-      }
-      int64_t begin, end;
-      segment(j, begin, end);
-      const T a = amplitude[j];
-      for (int64_t e = begin; e < end; ++e) {
-        const int64_t i = target[e];
-        if (i >= 0 && i < n_post) out[i] += weight[e * stride] * a;
-      }
-    }
-  }
 }
 
 }  // namespace
@@ -72,14 +112,29 @@ int64_t note_spikes(const bool* flags, const double* amplitude, int64_t stride, 
   return note(flags, amplitude, stride, n, source, history);
 }
 
-void deliver_events(const History<float>& history, int64_t step, const int32_t* delays, int64_t n_delays, const int32_t* segments,
-                    const int32_t* target, int64_t n_edges, const float* weight, int64_t stride, float* out, int64_t n_post) {
-  deliver(history, step, delays, n_delays, segments, target, n_edges, weight, stride, out, n_post);
+void deliver_events(const History<float>& history, int64_t step, const BlockOfEdges<float, int32_t>& edges, float* out) {
+  deliver(history, step, edges, out);
 }
 
-void deliver_events(const History<double>& history, int64_t step, const int32_t* delays, int64_t n_delays, const int32_t* segments,
-                    const int32_t* target, int64_t n_edges, const double* weight, int64_t stride, double* out, int64_t n_post) {
-  deliver(history, step, delays, n_delays, segments, target, n_edges, weight, stride, out, n_post);
+void deliver_events(const History<float>& history, int64_t step, const BlockOfEdges<float, int64_t>& edges, float* out) {
+  deliver(history, step, edges, out);
+}
+
+void deliver_events(const History<double>& history, int64_t step, const BlockOfEdges<double, int32_t>& edges, double* out) {
+  deliver(history, step, edges, out);
+}
+
+void deliver_events(const History<double>& history, int64_t step, const BlockOfEdges<double, int64_t>& edges, double* out) {
+  deliver(history, step, edges, out);
+}
+
+int64_t arriving_spikes(const int32_t* count, int64_t slots, int64_t step, const int32_t* delays, int64_t n_delays) {
+  int64_t spikes = 0;
+  for (int64_t d = 0; d < n_delays; ++d) {
+    const int64_t slot = slot_of(step, delays[d], slots);
+    if (slot >= 0) spikes += std::max<int64_t>(count[slot], 0);
+  }
+  return spikes;
 }
 
 }  // namespace ranvier

@@ -1,0 +1,101 @@
+// Handlers of the spikes' history and of their delivery.
+#pragma once
+
+#include "buffers.h"
+#include "loops.h"
+#include "threads.h"
+
+namespace ranvier::handlers {
+
+constexpr int64_t kEventsToShare = 8192;  // fewer are delivered sooner by one thread than handed to another
+
+template <ffi::DataType type>
+ffi::Error note_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S64> step,
+                       ffi::Buffer<ffi::S32> source, ffi::Buffer<type> history, ffi::Buffer<ffi::S32> count,
+                       ffi::ResultBuffer<ffi::S32> new_source, ffi::ResultBuffer<type> new_history,
+                       ffi::ResultBuffer<ffi::S32> new_count) {
+  // flags [batch…, n], amplitude [batch…, n or 1], step [batch…], source [batch…, slots, n], history [batch…, slots, n or 0],
+  // count [batch…, slots]
+  const Dimensions f = flags.dimensions(), a = amplitude.dimensions(), s = step.dimensions(), o = new_source->dimensions(),
+                   h = new_history->dimensions(), c = new_count->dimensions();
+  if (c.size() < 1) return shapes("note_spikes");
+  const Batch batch(c, 1);
+  if (!batch.accepts(f, 1) || !batch.accepts(a, 1) || !batch.accepts(s, 0) || !batch.accepts(o, 2) || !equal(source.dimensions(), o) ||
+      !batch.accepts(h, 2) || !equal(history.dimensions(), h) || !equal(count.dimensions(), c)) {
+    return shapes("note_spikes");
+  }
+  const int64_t n = f.back(), slots = c.back(), width = a.back(), kept = h.back();
+  if (slots < 1 || o.back() != n || o[o.size() - 2] != slots || h[h.size() - 2] != slots || (kept != n && kept != 0) ||
+      (width != n && width != 1)) {
+    return shapes("note_spikes");
+  }
+  carry_over(source, new_source);
+  carry_over(history, new_history);
+  carry_over(count, new_count);
+  for (int64_t i = 0; i < batch.size; ++i) {
+    const int64_t slot = floor_mod(step.typed_data()[batch.block(s, i)], slots), row = i * slots + slot;
+    const int64_t spikes = ranvier::note_spikes(flags.typed_data() + batch.block(f, i) * n,
+                                                amplitude.typed_data() + batch.block(a, i) * width, width == 1 ? 0 : 1, n,
+                                                new_source->typed_data() + row * n,
+                                                kept == 0 ? nullptr : new_history->typed_data() + row * n);
+    new_count->typed_data()[row] = static_cast<int32_t>(spikes);
+  }
+  return ffi::Error::Success();
+}
+
+template <ffi::DataType type, ffi::DataType index>
+ffi::Error deliver_events(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S32> count,
+                          ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S32> delays, ffi::Buffer<index> segments,
+                          ffi::Buffer<ffi::S32> target, ffi::Buffer<ffi::S64> bounds, ffi::Buffer<type> weights,
+                          ffi::Buffer<ffi::S64> offset, ffi::Buffer<type> accumulator, ffi::ResultBuffer<type> out) {
+  // source [batch…, slots, n], amplitude [batch…, slots, n or 0], count [batch…, slots], step [batch…], delays [batch…, D],
+  // segments [batch…, blocks, n, D + 1], target [batch…, edges], bounds [batch…, blocks + 1], weights [batch…, edges or 1],
+  // offset [batch…], accumulator [batch…, n_post]
+  const Dimensions h = source.dimensions(), a = amplitude.dimensions(), c = count.dimensions(), s = step.dimensions(),
+                   d = delays.dimensions(), g = segments.dimensions(), t = target.dimensions(), l = bounds.dimensions(),
+                   w = weights.dimensions(), f = offset.dimensions(), o = out->dimensions();
+  if (o.size() < 1) return shapes("deliver_events");
+  const Batch batch(o, 1);
+  if (!batch.accepts(h, 2) || !batch.accepts(a, 2) || !batch.accepts(c, 1) || !batch.accepts(s, 0) || !batch.accepts(d, 1) ||
+      !batch.accepts(g, 3) || !batch.accepts(t, 1) || !batch.accepts(l, 1) || !batch.accepts(w, 1) || !batch.accepts(f, 0) ||
+      !equal(accumulator.dimensions(), o)) {
+    return shapes("deliver_events");
+  }
+  const int64_t n = h.back(), slots = c.back(), kept = a.back(), n_delays = d.back(), blocks = g[g.size() - 3], edges = t.back(),
+                width = w.back(), n_post = o.back(), segments_of_block = n * (n_delays + 1);
+  if (slots < 1 || h[h.size() - 2] != slots || (kept != n && kept != 0) || a[a.size() - 2] != slots || g.back() != n_delays + 1 ||
+      g[g.size() - 2] != n || l.back() != blocks + 1 || (width != edges && width != 1)) {
+    return shapes("deliver_events");
+  }
+  carry_over(accumulator, out);
+  using T = ffi::NativeType<type>;
+  const auto deliver = [&](int64_t piece) {
+    const int64_t i = piece / blocks, b = piece % blocks, at = offset.typed_data()[batch.block(f, i)];
+    if (at < 0 || at > n_post) return;
+    const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
+    const History<T> history{source.typed_data() + batch.block(h, i) * slots * n,
+                             kept == 0 ? nullptr : amplitude.typed_data() + batch.block(a, i) * slots * n,
+                             count.typed_data() + batch.block(c, i) * slots, slots, n};
+    const int64_t low = std::clamp(bound[0], int64_t{0}, n_post - at), high = std::clamp(bound[1], low, n_post - at);
+    const BlockOfEdges<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
+                                                        n_delays,
+                                                        segments.typed_data() + (batch.block(g, i) * blocks + b) * segments_of_block,
+                                                        target.typed_data() + batch.block(t, i) * edges,
+                                                        edges,
+                                                        weights.typed_data() + batch.block(w, i) * width,
+                                                        width == 1 ? 0 : 1,
+                                                        low,
+                                                        high};
+    ranvier::deliver_events(history, step.typed_data()[batch.block(s, i)], block, out->typed_data() + i * n_post + at);
+  };
+  const int64_t spikes = arriving_spikes(count.typed_data(), slots, step.typed_data()[0], delays.typed_data(), n_delays);
+  const double events = static_cast<double>(spikes) * edges / std::max<int64_t>(n * n_delays, 1) * batch.size;  // of the first, for all
+  if (events >= kEventsToShare) {
+    share(pool, batch.size * blocks, deliver);
+  } else {
+    for (int64_t piece = 0; piece < batch.size * blocks; ++piece) deliver(piece);
+  }
+  return ffi::Error::Success();
+}
+
+}  // namespace ranvier::handlers
