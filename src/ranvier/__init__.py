@@ -23,6 +23,7 @@ from ranvier.integrators import AdamsBashforth2 as AdamsBashforth2
 from ranvier.integrators import AdamsBashforth4 as AdamsBashforth4
 from ranvier.integrators import Euler as Euler
 from ranvier.integrators import EulerMaruyama as EulerMaruyama
+from ranvier.integrators import ExactLinear as ExactLinear
 from ranvier.integrators import ExponentialEuler as ExponentialEuler
 from ranvier.integrators import Heun as Heun
 from ranvier.integrators import Integrator as Integrator
@@ -38,6 +39,7 @@ from ranvier.model import PerNeuron as PerNeuron
 from ranvier.model import component as component
 from ranvier.model import parameter as parameter
 from ranvier.network import Network as Network
+from ranvier.network import PoissonInput as PoissonInput
 from ranvier.network import Population as Population
 from ranvier.network import Projection as Projection
 from ranvier.network import SimulationState as SimulationState

@@ -10,14 +10,13 @@ import jax
 import numpy as np
 
 from ranvier import units
-from ranvier.errors import ParameterError, UnsupportedError, unknown
+from ranvier.errors import ParameterError, unknown
 from ranvier.integrators.base import Integrator
-from ranvier.integrators.runge_kutta import RungeKutta4
 from ranvier.model import Model, parameters
 from ranvier.network.build import build, in_steps
+from ranvier.network.choice import by_population, chosen
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.network.state import SimulationState
-from ranvier.network.system import NetworkSystem
 from ranvier.neurons.base import NeuronModel
 from ranvier.progress import ProgressBar, ProgressCallback
 from ranvier.record.memory import MemoryRecorder, everything, shapes
@@ -32,7 +31,7 @@ def simulate(
     duration: Any,
     dt: Any = 0.01,
     current: Any = None,
-    integrator: Integrator | None = None,
+    integrator: Integrator | Mapping[Any, Integrator] | None = None,
     record: Record | Sequence[Record] | None = None,
     initial: SimulationState | Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -49,7 +48,10 @@ def simulate(
         current: what is injected into a single population: a number, an array
             `[n]`, a function of t, or a stimulus. In a network each
             `Population` has its own.
-        integrator: by default `RungeKutta4()`.
+        integrator: by default `ExactLinear()` for populations whose equations are linear,
+            with synapses whose response is, and currents that do not change in time;
+            `RungeKutta4()` for the others. One for all, or a mapping from populations
+            (themselves or their names) to integrators.
         record: what to record. By default a single model or population records
             its variables and currents at every step, a network its spikes alone.
         initial: a `SimulationState` to go on from (its time goes on too), or,
@@ -76,26 +78,15 @@ def simulate(
     net, single = _as_network(network, current, initial)
     duration = _positive(duration, "duration", allow_zero=True)
     dt = _positive(dt, "dt")
-    integrator = RungeKutta4() if integrator is None else integrator
-    if not isinstance(integrator, Integrator):
-        hint = f" Did you mean rv.{integrator.__name__}()?" if isinstance(integrator, type) else ""
-        raise ParameterError(f"integrator must be an integrator such as rv.RungeKutta4(), not {integrator!r}.{hint}")
+    integrators = by_population(net, integrator)
     if precision not in ("double", "single"):
         raise unknown("precision", precision, ("double", "single"))
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ParameterError(f"seed must be a whole number of at least 0, not {seed!r}.")
-    for need in integrator.needs:
-        if not hasattr(NetworkSystem, need) and not hasattr(NetworkSystem.array_library, need):
-            raise UnsupportedError(f"{type(integrator).__name__} needs {need!r}, which the equations of a network do not offer.")
-    if integrator.startup_steps:
-        raise UnsupportedError(
-            f"{type(integrator).__name__} remembers slopes, of which the first steps have fewer, "
-            "and a network's loop has one kind of step. "
-            "Use a Runge-Kutta method such as rv.RungeKutta4(); rv.odeint takes this one."
-        )
     began = time.perf_counter()
     with jax.enable_x64(True):
-        built = build(net, dt=dt, seed=int(seed), dtype={"double": "float64", "single": "float32"}[precision])
+        built = build(net, dt=dt, seed=int(seed), dtype={"double": "float64", "single": "float32"}[precision], integrators=integrators)
+        built, method = chosen(built, integrators, dt)
         if record is None:
             records = [everything(built, next(iter(net.populations)))] if single else []
         else:
@@ -106,9 +97,9 @@ def simulate(
             initial=initial if isinstance(initial, SimulationState) else None,
             steps=int(in_steps(duration, dt, "The duration")),
             dt=dt,
-            integrator=integrator,
+            integrator=method,
             recorder=lambda k0, k1: MemoryRecorder(net, built, records, k0, k1, dt),
-            info={"dt": dt, "integrator": type(integrator).__name__, "seed": int(seed), "precision": precision},
+            info={"dt": dt, "integrator": type(method).__name__, "seed": int(seed), "precision": precision},
         )
         run.info["build_seconds"] = time.perf_counter() - began
         return run.execute(ProgressBar() if progress is True else progress or None)

@@ -6,7 +6,9 @@ from ranvier.integrators.base import ExplicitRungeKutta as ExplicitRungeKutta
 from ranvier.integrators.base import Integrator as Integrator
 from ranvier.integrators.base import System as System
 from ranvier.integrators.euler import Euler as Euler
+from ranvier.integrators.exact_linear import ExactLinear as ExactLinear
 from ranvier.integrators.exponential_euler import ExponentialEuler as ExponentialEuler
+from ranvier.integrators.per_population import PerPopulation as PerPopulation
 from ranvier.integrators.runge_kutta import Heun as Heun
 from ranvier.integrators.runge_kutta import Midpoint as Midpoint
 from ranvier.integrators.runge_kutta import Ralston as Ralston

@@ -8,6 +8,7 @@ and the initial state.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -57,13 +58,13 @@ def _empty_history(plan: HistoryPlan, neurons: int, dtype: str) -> dict[str, np.
     }
 
 
-def build(net: Network, *, dt: float, seed: int, dtype: str) -> Built:
+def build(net: Network, *, dt: float, seed: int, dtype: str, integrators: Mapping[str, Any] | None = None) -> Built:
     """Draws the network, checks it, and lays out what the compiled step needs.
 
-    Call inside `jax.enable_x64(True)`.
+    Call inside `jax.enable_x64(True)`. Populations with different `integrators` are kept apart.
     """
     key = Key(seed)
-    groups, populations, group_constants, members = build_populations(net, key, dt, dtype, MERGE)
+    groups, populations, group_constants, members = build_populations(net, key, dt, dtype, MERGE, integrators or {})
     wiring = Wirer(net, populations, groups, key, dt, dtype).build()
     plan = Plan(tuple(populations), tuple(groups), tuple(wiring.synapses), tuple(wiring.projections), tuple(wiring.histories), dtype)
     shared: dict[tuple[int, str], Any] = {}

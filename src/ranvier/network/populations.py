@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -36,6 +37,7 @@ class Member:
     fires: str
     given: Any
     alone: bool
+    integrator: Any
     values: dict[str, np.ndarray]
     last_spike: np.ndarray
 
@@ -44,13 +46,14 @@ class Member:
         return (
             not (self.alone or other.alone)
             and self.fires == other.fires
+            and self.integrator == other.integrator
             and (self.variables, self.moving) == (other.variables, other.moving)
             and (self.refractory is None) == (other.refractory is None)
             and bool(jax.tree.structure(self.model) == jax.tree.structure(other.model))  # type: ignore[operator]
         )
 
 
-def build_member(name: str, population: Population, key: Key, dt: float) -> Member:
+def build_member(name: str, population: Population, key: Key, dt: float, integrator: Any) -> Member:
     """A population with everything drawn.
 
     Raises:
@@ -93,6 +96,7 @@ def build_member(name: str, population: Population, key: Key, dt: float) -> Memb
         fires=fires,
         given=_given_spikes(name, model, n, dt) if fires == "given" else None,
         alone=fires == "given" or not (elementwise(traced) and spiking) or any(info.per == "sample" for _, info, _ in parameters(model)),
+        integrator=integrator,
         values=values,
         last_spike=np.broadcast_to(at_steps.astype(np.int64), (n,)).copy(),
     )
@@ -199,9 +203,12 @@ def build_group(members: list[Member], first: int, dtype: str) -> tuple[GroupPla
     return plan, populations, constants
 
 
-def build_populations(net: Network, key: Key, dt: float, dtype: str, merge: bool) -> Any:
+def build_populations(net: Network, key: Key, dt: float, dtype: str, merge: bool, integrators: Mapping[str, Any]) -> Any:
     """All populations in groups: the groups' plans, the populations' plans, the constants by group, and the members by name."""
-    members = [build_member(name, population, key.child("population").child(name), dt) for name, population in net.populations.items()]
+    members = [
+        build_member(name, population, key.child("population").child(name), dt, integrators.get(name))
+        for name, population in net.populations.items()
+    ]
     groups: list[GroupPlan] = []
     populations: list[PopulationPlan] = []
     constants: dict[str, Any] = {}

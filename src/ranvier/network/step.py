@@ -16,6 +16,7 @@ from jax.lax import optimization_barrier
 
 from ranvier.integrators.base import Integrator
 from ranvier.kernels.deliver_events import DelayedEdges, SpikeHistory, deliver_events, note_spikes
+from ranvier.kernels.draws import add_poisson, uniforms
 from ranvier.kernels.exponential import with_fast_exponentials
 from ranvier.network.plan import ALL_SPIKES, GroupPlan, Plan, SynapsesPlan
 from ranvier.network.state import SimulationState
@@ -158,7 +159,7 @@ class Stepper:
             return jnp.zeros(group.n, bool).at[jnp.where(due, given["neurons"].at[at].get(mode="clip"), group.n)].set(True, mode="drop")
         hazard = jnp.asarray(model.spike_hazard(after, t), self.plan.dtype)
         probability = -jnp.expm1(-hazard * jnp.asarray(self.constants["dt"], self.plan.dtype))
-        return system.draws("spikes", k).uniform(jnp.zeros(group.n, self.plan.dtype), group.first) < probability
+        return uniforms(system.draws("spikes", k), group.n, self.plan.dtype, group.first) < probability
 
     @staticmethod
     def _noted(history: dict[str, jax.Array], flags: jax.Array, amplitude: Any, k: jax.Array) -> dict[str, jax.Array]:
@@ -208,8 +209,8 @@ class Stepper:
             edges = self.constants["feeds"][feed.name]
             history = SpikeHistory(**in_flight[feed.spikes])
             arriving = deliver_events(history, k, DelayedEdges(edges.delays, edges.segments, edges.target), edges.weight, arriving)
-        for poisson in synapses.poisson:
-            arriving = self._poisson(constants["poisson"][poisson], system.draws(f"poisson {poisson}", k), arriving)
+        for stream, poisson in zip(synapses.poisson, constants.get("poisson", ()), strict=True):
+            arriving = add_poisson(arriving, system.draws(stream, k), poisson["table"], poisson["weight"], poisson["row"], constants["first"])
         if synapses.kicks:
             ((target, _, _),) = synapses.targets
             lost = spiked[target] | refractory[target] if target in refractory else spiked[target]
@@ -218,9 +219,6 @@ class Stepper:
             after[target]["V"] = V
             changed.setdefault(target, {})["V"] = V
         self._note(name, constants["synapse"].receive(after[name], arriving), after, changed)
-
-    def _poisson(self, constants: dict[str, Any], draws: Any, arriving: jax.Array) -> jax.Array:
-        raise NotImplementedError
 
     @staticmethod
     def _note(name: str, values: dict[str, Any], after: Variables, changed: Variables) -> None:

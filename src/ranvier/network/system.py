@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax.lax import optimization_barrier
 
+from ranvier.kernels.draws import normals
 from ranvier.kernels.weighted_sum import weighted_sum
+from ranvier.network.exact import CONSTANT, INPUT
 from ranvier.network.plan import GroupPlan, Plan, SynapsesPlan
 from ranvier.network.state import NEVER
 from ranvier.neurons.base import Inputs
@@ -187,7 +189,7 @@ class NetworkSystem:
                 if noisy:
                     population = self.plan.population(name)
                     intensity = jnp.asarray(stimulus.noise(t) / jnp.sqrt(self.constants["dt"]), self.plan.dtype)
-                    normal = self.draws("current noise", k).normal(jnp.zeros(population.n, self.plan.dtype), population.first)
+                    normal = normals(self.draws("current noise", k), population.n, self.plan.dtype, population.first)
                     held[name] = intensity * normal
         return held
 
@@ -266,3 +268,35 @@ class NetworkSystem:
                 noise = self.constants["groups"][group.name]["model"].diffusion(variables[group.name])
                 strength[group.name].update({v: self._as_state(g, moving[group.name][v]) for v, g in noise.items()})
         return self.pack(strength)
+
+    # -- parts of it, and what is linear -----------------------------------------------------------
+
+    def part(self, state: Variables, owners: tuple[str, ...]) -> tuple[NetworkSystem, Variables]:
+        """The equations of some of the network with the rest held as it is, and their state."""
+        rest = {name: {**self.fixed.get(name, {}), **state.get(name, {})} for name in {*self.fixed, *state} if name not in owners}
+        fixed = {**rest, **{name: self.fixed[name] for name in owners if name in self.fixed}}
+        system = NetworkSystem(self.plan, self.constants, fixed, self.last_spike, False, self.held)
+        return system, {name: state[name] for name in owners if name in state}
+
+    def exact_step(self, state: Any, t: jax.Array) -> Any:
+        """The state after a step of linear equations."""
+        moving = self.unpack(state)
+        variables = self.complete(moving)
+        result = {name: dict(values) for name, values in moving.items()}
+        for group in self.plan.groups:
+            if group.name not in self.constants["exact"]:
+                continue
+            flat = {f"{owner} {v}": (owner, v) for owner, values in variables.items() for v in values}
+            current = self.injected(group, t) if any(group.stimulated) else None
+            for row, columns in self.constants["exact"][group.name].items():
+                owner, variable = flat[row]
+                terms = [columns[row] * moving[owner][variable]] if row in columns else []
+                for column, coefficient in columns.items():
+                    if column == CONSTANT:
+                        terms.append(coefficient)
+                    elif column == INPUT and current is not None:
+                        terms.append(coefficient * current)
+                    elif column not in (row, INPUT):
+                        terms.append(coefficient * variables[flat[column][0]][flat[column][1]])
+                result[owner][variable] = self._as_state(sum(terms[1:], terms[0]), moving[owner][variable])
+        return self.pack(result)

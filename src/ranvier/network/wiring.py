@@ -12,6 +12,7 @@ import numpy as np
 from ranvier import units
 from ranvier.connect.base import Edges
 from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.kernels.draws import poisson_table
 from ranvier.model import Model, drawn, in_precision, parameters
 from ranvier.network.common import initial_state, initial_values, moving_variables
 from ranvier.network.feeds import EventPart, assemble
@@ -34,7 +35,7 @@ class Receptor:
     users: list[str] = dataclasses.field(default_factory=list)
     parts: list[EventPart] = dataclasses.field(default_factory=list)
     scaled: list[tuple[str, EventPart]] = dataclasses.field(default_factory=list)
-    poisson: dict[str, Any] = dataclasses.field(default_factory=dict)
+    poisson: list[tuple[slice, np.ndarray, float]] = dataclasses.field(default_factory=list)
     initial: list[tuple[slice, dict[str, np.ndarray]]] = dataclasses.field(default_factory=list)
     name: str = ""
 
@@ -217,12 +218,7 @@ class Wirer:
         for piece in self._pieces(poisson.targets):
             group, start, first, n = piece
             receptor = self._receptor(name, group, self._spread(synapse, targets, piece))
-            receptor.poisson[f"{name}@{group.name}:{start}"] = {
-                "mean": mean[first : first + n],
-                "weight": np.asarray(weight, self.dtype),
-                "start": start,
-                "first": group.first + start,
-            }
+            receptor.poisson.append((slice(start, start + n), mean[first : first + n], float(weight)))
 
     def _mean_count(self, name: str, poisson: PoissonInput, targets: int, key: Key) -> np.ndarray:
         """How many spikes each target has in a step, on average."""
@@ -274,7 +270,9 @@ class Wirer:
             feed = FeedPlan(f"{name} at {group.name}:{part.post_offset}", name)
             feeds.append(feed)
             self.wiring.feeds[feed.name] = assemble([part], part.sources, n, self.dt, self.dtype)
-        self.wiring.constants[receptor.name] = {"synapse": in_precision(synapse, self.dtype), "poisson": receptor.poisson}
+        poisson = _in_layers(receptor.poisson, n, self.dtype)
+        self.wiring.constants[receptor.name] = {"synapse": in_precision(synapse, self.dtype), "poisson": poisson}
+        self.wiring.constants[receptor.name]["first"] = np.uint32(group.first)
         self.wiring.states[receptor.name] = {v: x.astype(self.dtype) for v, x in values.items()}
         self.wiring.synapses.append(
             SynapsesPlan(
@@ -286,7 +284,7 @@ class Wirer:
                 source=None,
                 targets=((group.name, 0, n),),
                 feeds=tuple(feeds),
-                poisson=tuple(receptor.poisson),
+                poisson=tuple(f"poisson {i} {receptor.name}" for i in range(len(poisson))),
                 transmits=transmits,
                 kicks=type(synapse).kick is not SynapseModel.kick,
                 emits=False,
@@ -381,6 +379,36 @@ class Wirer:
             )
         if delivered and type(synapse).kick is not SynapseModel.kick:
             raise UnsupportedError(f"{name}: {kind} kicks the membrane at once and has no state to keep at the edges. Leave out `site`.")
+
+
+def _in_layers(inputs: list[tuple[slice, np.ndarray, float]], n: int, dtype: str) -> list[dict[str, np.ndarray]]:
+    """Poisson inputs gathered into as few draws as possible: those that reach different neurons are one.
+
+    Each has a table of thresholds for every distinct mean, the row in it of each
+    neuron (−1: nothing), and the weight.
+    """
+    layers: list[tuple[np.ndarray, np.ndarray]] = []
+    for where, mean, weight in inputs:
+        layer = next((layer for layer in layers if np.isnan(layer[0][where]).all()), None)
+        if layer is None:
+            layer = (np.full(n, np.nan), np.zeros(n))
+            layers.append(layer)
+        layer[0][where], layer[1][where] = mean, weight
+    result = []
+    for means, weights in layers:
+        reached = ~np.isnan(means)
+        different, rows = np.unique(means[reached], return_inverse=True)
+        row = np.full(n, -1, np.int32)
+        row[reached] = rows
+        one = np.unique(weights[reached])
+        result.append(
+            {
+                "table": poisson_table(different),
+                "row": np.int32(0) if reached.all() and len(different) == 1 else row,
+                "weight": np.asarray(one[0] if len(one) == 1 else weights, dtype),
+            }
+        )
+    return result
 
 
 def _own(projection: Projection) -> int | None:
