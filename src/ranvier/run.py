@@ -66,7 +66,7 @@ class Run:
     def _packed(self) -> bool:
         # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
         # XLA would compute every variable's equation for each of them.
-        return PACKED and not {"rate_and_slope", "exact_step"} & set(self.integrator.needs) and not self.integrator.by_name
+        return PACKED and not self.integrator.by_name
 
     def _arguments(self, state: SimulationState, buffers: Any, stop: int) -> tuple[Any, ...]:
         return self.constants, self.recorder.subsets, state, buffers, np.int64(stop), self.recorder.schedules(int(state.step))

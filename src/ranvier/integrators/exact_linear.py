@@ -21,12 +21,13 @@ class ExactLinear(Integrator):
         >>> import numpy as np, ranvier as rv
         >>> cell = rv.neurons.Passive(capacitance=1.0, leak=0.1, rest=-65.0)
         >>> run = rv.simulate(cell, current=1.0, duration=20.0, dt=5.0, integrator=ExactLinear())
-        >>> bool(np.allclose(run.V[:, 0], -55 - 10 * np.exp(-run.V.time / 10), rtol=0, atol=1e-12))
+        >>> bool(np.allclose(run.V.values[:, 0], -55 - 10 * np.exp(-run.V.time.values / 10), rtol=0, atol=1e-12))
         True
     """
 
     order = 1  # where a current changes in time; else there is no error to have an order
     needs = ("exact_step",)
+    by_name = True
 
     def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         return system.exact_step(state, t), memory

@@ -20,6 +20,7 @@ class ExponentialEuler(Integrator):
 
     order = 1
     needs = ("rate_and_slope", "exp", "where")
+    by_name = True
 
     def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         h = system.interval(t, t_next)

@@ -20,13 +20,19 @@ class PerPopulation(Integrator):
 
     parts: tuple[tuple[Integrator, tuple[str, ...]], ...] = ()
     order = 1
-    needs = ("part", "rate_and_slope")
+    needs = ("part",)
+    by_name = True
 
     def init(self, system: Any, state: State, t: Any) -> Any:
-        return tuple(integrator.init(*system.part(state, owners), t) for integrator, owners in self.parts)
+        memories = []
+        for integrator, owners in self.parts:
+            part, own = system.part(state, owners)
+            memories.append(integrator.init(part, own, t))
+        return tuple(memories)
 
     def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
-        result, memories = {}, []
+        result: dict[str, Any] = {}
+        memories = []
         for (integrator, owners), own_memory in zip(self.parts, memory, strict=True):
             part, own = system.part(state, owners)
             moved, remembered = integrator.step(part, own, own_memory, t, t_next, key)

@@ -210,7 +210,9 @@ class Stepper:
             history = SpikeHistory(**in_flight[feed.spikes])
             arriving = deliver_events(history, k, DelayedEdges(edges.delays, edges.segments, edges.target), edges.weight, arriving)
         for stream, poisson in zip(synapses.poisson, constants.get("poisson", ()), strict=True):
-            arriving = add_poisson(arriving, system.draws(stream, k), poisson["table"], poisson["weight"], poisson["row"], constants["first"])
+            arriving = add_poisson(
+                arriving, system.draws(stream, k), poisson["table"], poisson["weight"], poisson["row"], constants["first"]
+            )
         if synapses.kicks:
             ((target, _, _),) = synapses.targets
             lost = spiked[target] | refractory[target] if target in refractory else spiked[target]

@@ -381,7 +381,7 @@ class Wirer:
             raise UnsupportedError(f"{name}: {kind} kicks the membrane at once and has no state to keep at the edges. Leave out `site`.")
 
 
-def _in_layers(inputs: list[tuple[slice, np.ndarray, float]], n: int, dtype: str) -> list[dict[str, np.ndarray]]:
+def _in_layers(inputs: list[tuple[slice, np.ndarray, float]], n: int, dtype: str) -> list[dict[str, Any]]:
     """Poisson inputs gathered into as few draws as possible: those that reach different neurons are one.
 
     Each has a table of thresholds for every distinct mean, the row in it of each
