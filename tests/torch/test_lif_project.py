@@ -3,7 +3,8 @@
 Its potentials agree to rounding (measured: 4e-16). What it does wrong is replayed by its own
 rule, written out here, and asserted to be otherwise in ours:
 
-- the threshold decays to 1 whatever threshold was given, and not in a step with a spike;
+- the threshold decays to 1 whatever threshold was given, not in a step with a spike, and one
+  step after the potential that it is compared with;
 - it is clipped even where it does not adapt;
 - a single neuron is not reset by a stochastic spike;
 - membrane noise is divided by the threshold, and only there when firing is stochastic;
@@ -162,7 +163,7 @@ def test_without_a_signal_ours_adds_nothing(published):
 
 
 def test_ours_decays_to_the_given_threshold():
-    layer = rt.AdaptiveLIF(threshold=3.0, threshold_jump=0.5, tau_threshold=10.0)
+    layer = rt.AdaptiveLIF(threshold=3.0, threshold_jump=0.5, threshold_tau=10.0)
     x = torch.zeros(200, 1)
     x[0] = 100.0
     _, states = rt.trace(layer, x)
@@ -172,10 +173,10 @@ def test_ours_decays_to_the_given_threshold():
 
 
 def test_the_threshold_stays_within_its_bounds():
-    layer = rt.AdaptiveLIF(threshold=1.0, threshold_jump=0.5, tau_threshold=1e4, threshold_min=0.5, threshold_max=1.75)
+    layer = rt.AdaptiveLIF(threshold=1.0, threshold_jump=0.5, threshold_tau=1e4, threshold_min=0.5, threshold_max=1.75)
     _, states = rt.trace(layer, torch.full((100, 1), 10.0))
     assert states.threshold.max().item() == 1.75
-    sinking = rt.AdaptiveLIF(threshold=1.0, threshold_jump=-0.2, tau_threshold=1e4, threshold_min=0.5)
+    sinking = rt.AdaptiveLIF(threshold=1.0, threshold_jump=-0.2, threshold_tau=1e4, threshold_min=0.5)
     _, states = rt.trace(sinking, torch.full((100, 1), 10.0))
     assert states.threshold.min().item() == 0.5
 

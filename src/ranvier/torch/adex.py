@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ranvier.neurons import AdaptiveExponentialIntegrateAndFire
+from ranvier.torch.engine_parameters import parameters_of, refused_refractory
 from ranvier.torch.functional import DEFAULT_SURROGATE
 from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
 from ranvier.torch.lif import above_reset, checked_dt, filled
@@ -33,19 +35,19 @@ class AdEx(SpikingLayer):
 
     ```
     capacitance · dv/dt = −leak·(v − rest) + leak·slope·exp((v − threshold)/slope) − w + x
-    tau · dw/dt = coupling·(v − rest) − w
-    v ≥ peak: a spike, v = reset, w = w + jump
+    adaptation_tau · dw/dt = adaptation·(v − rest) − w
+    v ≥ peak: a spike, v = reset, w = w + adaptation_jump
     ```
 
     The surrogate gradient takes the distance to the peak in units of `peak − reset`.
 
     Args:
         size: the last dimensions of the input (pA), or None for any.
-        capacitance: pF. leak: nS. rest, threshold, slope, reset, peak: mV. tau: ms. coupling: nS. jump: pA.
-            The defaults are the published ones.
+        capacitance: pF. leak, adaptation: nS. rest, threshold, slope, reset, peak: mV. adaptation_tau: ms. adaptation_jump: pA.
+            The defaults are the published ones, those of `rv.neurons.AdaptiveExponentialIntegrateAndFire`.
         dt: the time step (ms).
         surrogate, detach_reset: as of `LIF`.
-        learn: which of `leak`, `tau`, `coupling`, `jump` are learnt.
+        learn: which of `leak`, `adaptation`, `adaptation_tau`, `adaptation_jump` are learnt.
 
     Reference: Brette & Gerstner 2005, J Neurophysiol 94:3637.
 
@@ -57,7 +59,7 @@ class AdEx(SpikingLayer):
         True
     """
 
-    learnable = ("leak", "tau", "coupling", "jump")
+    learnable = ("leak", "adaptation", "adaptation_tau", "adaptation_jump")
     rest: Ranged
 
     def __init__(
@@ -69,11 +71,11 @@ class AdEx(SpikingLayer):
         rest: Any = -70.6,
         threshold: Any = -50.4,
         slope: Any = 2.0,
-        tau: Any = 144.0,
-        coupling: Any = 4.0,
-        jump: Any = 80.5,
+        adaptation: Any = 4.0,
+        adaptation_tau: Any = 144.0,
+        adaptation_jump: Any = 80.5,
         reset: Any = -70.6,
-        peak: Any = 20.0,
+        peak: Any = -40.4,
         dt: float = 0.1,
         surrogate: Surrogate = DEFAULT_SURROGATE,
         detach_reset: bool = False,
@@ -87,14 +89,27 @@ class AdEx(SpikingLayer):
         learnt = checked_names(self._name, learn, self.learnable)
         above_reset(self._name, peak, reset, "peak")
         values = {
-            "capacitance": capacitance, "leak": leak, "rest": rest, "threshold": threshold, "slope": slope,
-            "tau": tau, "coupling": coupling, "jump": jump, "reset": reset, "peak": peak,
+            "capacitance": capacitance, "leak": leak, "rest": rest, "threshold": threshold, "slope": slope, "reset": reset, "peak": peak,
+            "adaptation": adaptation, "adaptation_tau": adaptation_tau, "adaptation_jump": adaptation_jump,
         }  # fmt: skip
         for name, value in values.items():
-            low = 0.0 if name in ("capacitance", "leak", "slope", "tau") else -math.inf
+            low = 0.0 if name in ("capacitance", "leak", "slope", "adaptation_tau") else -math.inf
             made = Ranged(f"AdEx.{name}", value, low=low, learn=name in learnt, shape=self.size, device=device, dtype=dtype)
             self.add_module(name, made)
         self.surrogate, self.detach_reset = surrogate, detach_reset
+
+    @classmethod
+    def from_neuron(cls, model: AdaptiveExponentialIntegrateAndFire, *, dt: float = 0.1, **others: Any) -> AdEx:
+        """The engine's neuron as a layer: the same spikes as `rv.simulate` with `rv.Euler()`.
+
+        Args:
+            model: an `rv.neurons.AdaptiveExponentialIntegrateAndFire` without a refractory period.
+            dt: the time step (ms).
+            others: as of the class.
+        """
+        values = parameters_of(model, AdaptiveExponentialIntegrateAndFire)
+        refused_refractory(model, values.pop("refractory"))
+        return cls(dt=dt, **{**values, **others})
 
     def initial_state(self, x: Tensor) -> AdExState:
         dtype = computing_dtype(x)
@@ -105,8 +120,8 @@ class AdEx(SpikingLayer):
         p = {name: of_dtype(made.value, v.dtype) for name, made in self.named_children() if isinstance(made, Ranged)}
         upstroke = p["leak"] * p["slope"] * torch.exp((v - p["threshold"]) / p["slope"])
         dv = (-p["leak"] * (v - p["rest"]) + upstroke - w + x.to(v.dtype)) / p["capacitance"]
-        dw = (p["coupling"] * (v - p["rest"]) - w) / p["tau"]
+        dw = (p["adaptation"] * (v - p["rest"]) - w) / p["adaptation_tau"]
         after_v, after_w = v + self.dt * dv, w + self.dt * dw
         spikes = self.surrogate((after_v - p["peak"]) / (p["peak"] - p["reset"]))
         acting = spikes.detach() if self.detach_reset else spikes
-        return spikes.to(x.dtype), AdExState((1 - acting) * after_v + acting * p["reset"], after_w + acting * p["jump"])
+        return spikes.to(x.dtype), AdExState((1 - acting) * after_v + acting * p["reset"], after_w + acting * p["adaptation_jump"])

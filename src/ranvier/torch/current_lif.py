@@ -30,15 +30,15 @@ class CurrentLIF(LIF):
     """Leaky integrate-and-fire neurons whose input charges a synaptic current that decays exponentially.
 
     ```
-    tau_synapse · di/dt = −i,     i = i + x at the start of a step
+    synapse_tau · di/dt = −i,     i = i + x at the start of a step
     tau · dv/dt = −(v − rest) + i / leak
     ```
 
     Both are solved exactly over a step.
 
     Args:
-        tau_synapse: time constant of the current (ms).
-        others: as of `LIF`, but for `input` and `euler`; `tau_synapse` can be learnt too.
+        synapse_tau: time constant of the current (ms).
+        others: as of `LIF`, but for `input` and `euler`; `synapse_tau` can be learnt too.
 
     Reference: Rotter & Diesmann 1999, Biol Cybern 81:381.
 
@@ -46,19 +46,19 @@ class CurrentLIF(LIF):
         >>> import torch, ranvier.torch as rt
         >>> x = torch.zeros(50, 1)
         >>> x[0] = 1.0
-        >>> _, states = rt.trace(rt.CurrentLIF(tau=10.0, tau_synapse=5.0), x)
+        >>> _, states = rt.trace(rt.CurrentLIF(tau=10.0, synapse_tau=5.0), x)
         >>> int(states.lif.v.argmax()) + 1                     # the peak is at 10·ln 2 = 6.9 ms
         7
     """
 
-    learnable = (*LIF.learnable, "tau_synapse")
+    learnable = (*LIF.learnable, "synapse_tau")
 
-    def __init__(self, size: int | tuple[int, ...] | None = None, *, tau_synapse: Any = 5.0, **others: Any):
+    def __init__(self, size: int | tuple[int, ...] | None = None, *, synapse_tau: Any = 5.0, **others: Any):
         for name in ("input", "euler"):
             if name in others:
                 raise ParameterError(f"CurrentLIF takes no {name}: its input charges a current, and its step is exact.")
         super().__init__(size, **others)
-        self.tau_synapse = self._ranged("tau_synapse", tau_synapse, low=0.0)
+        self.synapse_tau = self._ranged("synapse_tau", synapse_tau, low=0.0)
 
     def initial_state(self, x: Tensor) -> CurrentLIFState:  # type: ignore[override]
         return CurrentLIFState(super().initial_state(x), filled(x, 0.0, computing_dtype(x)))
@@ -83,7 +83,7 @@ class CurrentLIF(LIF):
         return spikes.to(x.dtype), CurrentLIFState(lif, kept * current)
 
     def _coupled(self, dtype: torch.dtype) -> dict[str, Any]:
-        tau, synapse = of_dtype(self.tau.value, dtype), of_dtype(self.tau_synapse.value, dtype)
+        tau, synapse = of_dtype(self.tau.value, dtype), of_dtype(self.synapse_tau.value, dtype)
         gain = charge(self.dt, tau, synapse) / of_dtype(self.leak.value, dtype)
         return {**self.coefficients(dtype), "gain": gain, "current_decay": decayed(self.dt, synapse)[0]}
 

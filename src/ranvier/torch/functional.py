@@ -7,15 +7,16 @@ order, each line one floating-point operation an element and nothing fused:
 u = (rest + decay * (v - rest)) + gain * x          the exact solution over a step of constant input
 u = u + noise                                        where noise is given
 u = v                 where refractory > 0           held; no spike
-d = u - threshold                                    the threshold of the state where it adapts, else the given one
+at = given + threshold_decay * (threshold - given)   the threshold of the state where it adapts, else the given one
+d = u - at
 s = 1 if d >= 0 else 0                               backward: surrogate.derivative(d)
 s = 1 if uniform < sigmoid(slope * d) else 0         where firing is stochastic; backward: p·(1 − p) for slope·d
 s = 0                 where refractory > 0
 r = s, detached from the gradient if detach_reset
 v' = (1 - r) * u + r * reset                         reset to a value
-v' = u - r * (threshold - reset)                     reset by subtraction
+v' = u - r * (at - reset)                            reset by subtraction
 refractory' = steps if s else max(refractory - 1, 0)
-threshold' = (given + threshold_decay * (threshold - given)) + threshold_jump * r    clamped to [min, max]
+threshold' = at + threshold_jump * r                 clamped to [min, max]
 ```
 
 A spike in a step with `R` refractory steps holds the potential through the next `R`
@@ -41,7 +42,7 @@ class LIFState(NamedTuple):
     Attributes:
         v: membrane potential, after reset.
         refractory: whole steps left, int32; None where there is no refractory period.
-        threshold: the threshold of the next step; None where it does not adapt.
+        threshold: the firing threshold, after the spikes; None where it does not adapt.
     """
 
     v: Tensor
@@ -100,7 +101,7 @@ def lif_step(
     reset: Tensor | float = 0.0,
     reset_by_subtraction: bool = False,
     refractory: Tensor | int = 0,
-    threshold_decay: Tensor | float = 0.0,
+    threshold_decay: Tensor | float = 1.0,
     threshold_jump: Tensor | float = 0.0,
     threshold_min: float = -math.inf,
     threshold_max: float = math.inf,
@@ -147,7 +148,7 @@ def lif_step(
     waiting = None if held is None else held > 0
     if waiting is not None:
         u = torch.where(waiting, v, u)
-    at = threshold if adapted is None else adapted
+    at = threshold if adapted is None else threshold + threshold_decay * (adapted - threshold)
     d = u - at
     spikes = surrogate(d) if uniform is None else stochastic_spike(slope * d, uniform)
     if waiting is not None:
@@ -158,8 +159,7 @@ def lif_step(
         fresh = torch.as_tensor(refractory, dtype=held.dtype, device=held.device)
         held = torch.where(spikes > 0, fresh, torch.clamp(held - 1, min=0))
     if adapted is not None:
-        adapted = (threshold + threshold_decay * (adapted - threshold)) + threshold_jump * acting
-        adapted = torch.clamp(adapted, threshold_min, threshold_max)
+        adapted = torch.clamp(at + threshold_jump * acting, threshold_min, threshold_max)
     return spikes, LIFState(v, held, adapted)
 
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ranvier.neurons import Izhikevich2003
+from ranvier.torch.engine_parameters import parameters_of
 from ranvier.torch.functional import DEFAULT_SURROGATE
 from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
-from ranvier.torch.lif import above_reset, checked_dt, filled
+from ranvier.torch.lif import above_reset, checked_dt, filled, one_of
 from ranvier.torch.ranged import Ranged, checked_names, of_dtype
 from ranvier.torch.surrogate import Surrogate
 
@@ -28,7 +30,7 @@ class IzhikevichState(NamedTuple):
 
 
 class Izhikevich(SpikingLayer):
-    """Izhikevich's two-variable neuron, by Euler's method.
+    """Izhikevich's two-variable neuron of 2003.
 
     ```
     dv/dt = 0.04 v² + 5 v + 140 − u + x,    du/dt = a (b v − u)
@@ -41,7 +43,10 @@ class Izhikevich(SpikingLayer):
         size: the last dimensions of the input, or None for any.
         a, b, c, d: the published parameters (1/ms, 1, mV, 1); by default those of a regular spiking cell.
         peak: where a spike is cut off (mV).
-        dt: the time step (ms), at most 0.5 for the published behaviour.
+        initial_potential: v at the start, with u = b v.
+        dt: the time step (ms).
+        scheme: `"published"`, that of the paper's program: two half steps for v, then one for u from the new v,
+            made for dt = 1; or `"euler"`, with a dt of at most 0.1.
         surrogate, detach_reset: as of `LIF`.
         learn: which of `a`, `b`, `c`, `d` are learnt.
 
@@ -49,9 +54,9 @@ class Izhikevich(SpikingLayer):
 
     Example:
         >>> import torch, ranvier.torch as rt
-        >>> spikes, state = rt.Izhikevich(dt=0.1)(torch.full((10_000, 1), 10.0))     # one second
+        >>> spikes, state = rt.Izhikevich()(torch.full((500, 1), 10.0, dtype=torch.float64))
         >>> int(spikes.sum())
-        23
+        10
     """
 
     def __init__(
@@ -63,7 +68,9 @@ class Izhikevich(SpikingLayer):
         c: Any = -65.0,
         d: Any = 8.0,
         peak: Any = 30.0,
-        dt: float = 0.5,
+        initial_potential: Any = -65.0,
+        dt: float = 1.0,
+        scheme: str = "published",
         surrogate: Surrogate = DEFAULT_SURROGATE,
         detach_reset: bool = False,
         learn: str | Iterable[str] = (),
@@ -81,18 +88,41 @@ class Izhikevich(SpikingLayer):
         self.c = Ranged("Izhikevich.c", c, learn="c" in learnt, **given)
         self.d = Ranged("Izhikevich.d", d, learn="d" in learnt, **given)
         self.peak = Ranged("Izhikevich.peak", peak, **given)
+        self.initial_potential = Ranged("Izhikevich.initial_potential", initial_potential, **given)
+        self.scheme = one_of("scheme", scheme, ("published", "euler"))
         self.surrogate, self.detach_reset = surrogate, detach_reset
+
+    @classmethod
+    def from_neuron(cls, model: Izhikevich2003, *, dt: float = 1.0, **others: Any) -> Izhikevich:
+        """The engine's neuron as a layer: the same spikes as `rv.simulate` with `rv.SplitEuler()`, or `rv.Euler()` for `scheme="euler"`.
+
+        Args:
+            model: an `rv.neurons.Izhikevich2003`.
+            dt: the time step (ms).
+            others: as of the class.
+        """
+        return cls(dt=dt, **{**parameters_of(model, Izhikevich2003), **others})
 
     def initial_state(self, x: Tensor) -> IzhikevichState:
         dtype = computing_dtype(x)
-        v = filled(x, of_dtype(self.c.value, dtype), dtype)
+        v = filled(x, self.initial_potential.value, dtype)
         return IzhikevichState(v, of_dtype(self.b.value, dtype) * v)
 
     def step(self, x: Tensor, state: IzhikevichState) -> tuple[Tensor, IzhikevichState]:
         v, u = state
         a, b, c, d, peak = (of_dtype(p.value, v.dtype) for p in (self.a, self.b, self.c, self.d, self.peak))
-        after_v = v + self.dt * (0.04 * v * v + 5 * v + 140 - u + x.to(v.dtype))
-        after_u = u + self.dt * (a * (b * v - u))
+        current = x.to(v.dtype)
+
+        def slope(at: Tensor) -> Tensor:
+            return 0.04 * at**2 + 5 * at + 140 - u + current
+
+        if self.scheme == "published":
+            half = v + (0.5 * self.dt) * slope(v)
+            after_v = half + (0.5 * self.dt) * slope(half)
+            after_u = u + self.dt * (a * (b * after_v - u))
+        else:
+            after_v = v + self.dt * slope(v)
+            after_u = u + self.dt * (a * (b * v - u))
         spikes = self.surrogate((after_v - peak) / (peak - c))
         acting = spikes.detach() if self.detach_reset else spikes
         return spikes.to(x.dtype), IzhikevichState((1 - acting) * after_v + acting * c, after_u + acting * d)

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from ranvier.errors import ParameterError, unknown
+from ranvier.neurons import AdaptiveThresholdIntegrateAndFire, LeakyIntegrateAndFire
 from ranvier.torch import functional
+from ranvier.torch.engine_parameters import membrane, parameters_of
 from ranvier.torch.firing import SigmoidFiring
 from ranvier.torch.functional import LIFState
 from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
@@ -124,6 +126,26 @@ class LIF(SpikingLayer):
                 f"{self._name}.tau is {lowest(tau):g} ms, below dt = {self.dt:g} ms: the Euler form is unstable; use euler=False."
             )
 
+    @classmethod
+    def from_neuron(cls, model: LeakyIntegrateAndFire, *, dt: float = 0.1, **others: Any) -> LIF:
+        """The engine's neuron as a layer, in its units (ms, mV, pA).
+
+        The spikes are those of `rv.simulate(model, …, integrator=rv.ExponentialEuler())` with the same input.
+
+        Args:
+            model: an `rv.neurons.LeakyIntegrateAndFire`; arrays of parameters become tensors.
+            dt: the time step (ms).
+            others: as of the class; `dtype=torch.float64` keeps arrays in double.
+
+        Example:
+            >>> import ranvier as rv
+            >>> layer = LIF.from_neuron(rv.neurons.LeakyIntegrateAndFire(), dt=0.1)
+            >>> layer.tau.value, layer.threshold.value
+            (20.0, -50.0)
+        """
+        values = parameters_of(model, LeakyIntegrateAndFire)
+        return cls(dt=dt, **{**membrane(values), **values, **others})
+
     def _ranged(self, name: str, value: Any, **bounds: Any) -> Ranged:
         return Ranged(f"{self._name}.{name}", value, learn=name in self._learnt, shape=self.size, **bounds, **self._place)
 
@@ -178,40 +200,40 @@ class AdaptiveLIF(LIF):
     """Leaky integrate-and-fire neurons whose threshold rises with each spike and decays to the given one.
 
     ```
-    tau_threshold · dθ/dt = −(θ − threshold)        at a spike: θ = θ + threshold_jump
+    threshold_tau · dθ/dt = −(θ − threshold)        at a spike: θ = θ + threshold_jump
     ```
 
     Args:
         threshold: what the threshold starts at and decays to.
-        tau_threshold: time constant of that decay (ms).
+        threshold_tau: time constant of that decay (ms).
         threshold_jump: what a spike adds.
         threshold_min, threshold_max: the threshold is kept within these.
-        others: as of `LIF`; `tau_threshold` and `threshold_jump` can be learnt too.
+        others: as of `LIF`; `threshold_tau` and `threshold_jump` can be learnt too.
 
     Reference: Bellec et al. 2018, NeurIPS 31, eq. 2–3 (there with a reset by subtraction).
 
     Example:
         >>> import torch, ranvier.torch as rt
-        >>> layer = rt.AdaptiveLIF(1, threshold_jump=0.5, tau_threshold=200.0)
+        >>> layer = rt.AdaptiveLIF(1, threshold_jump=0.5, threshold_tau=200.0)
         >>> spikes, state = layer(torch.full((200, 1), 3.0))
         >>> spikes[:100].sum().item(), spikes[100:].sum().item(), round(state.threshold.item(), 2)
         (4.0, 3.0, 3.05)
     """
 
-    learnable = (*LIF.learnable, "tau_threshold", "threshold_jump")
+    learnable = (*LIF.learnable, "threshold_tau", "threshold_jump")
 
     def __init__(
         self,
         size: int | tuple[int, ...] | None = None,
         *,
-        tau_threshold: Any = 100.0,
+        threshold_tau: Any = 100.0,
         threshold_jump: Any = 0.1,
         threshold_min: float = -math.inf,
         threshold_max: float = math.inf,
         **others: Any,
     ):
         super().__init__(size, **others)
-        self.tau_threshold = self._ranged("tau_threshold", tau_threshold, low=0.0)
+        self.threshold_tau = self._ranged("threshold_tau", threshold_tau, low=0.0)
         self.threshold_jump = self._ranged("threshold_jump", threshold_jump)
         if not threshold_min <= threshold_max:
             raise ParameterError(f"{self._name}.threshold_min is {threshold_min:g}, above threshold_max = {threshold_max:g}.")
@@ -226,13 +248,25 @@ class AdaptiveLIF(LIF):
                 f"[{threshold_min:g}, {threshold_max:g}]."
             )
 
+    @classmethod
+    def from_neuron(cls, model: AdaptiveThresholdIntegrateAndFire, *, dt: float = 0.1, **others: Any) -> AdaptiveLIF:  # type: ignore[override]
+        """The engine's neuron with an adaptive threshold as a layer; as of `LIF.from_neuron`.
+
+        Args:
+            model: an `rv.neurons.AdaptiveThresholdIntegrateAndFire`.
+            dt: the time step (ms).
+            others: as of the class.
+        """
+        values = parameters_of(model, AdaptiveThresholdIntegrateAndFire)
+        return cls(dt=dt, **{**membrane(values), **values, **others})
+
     def initial_state(self, x: Tensor) -> LIFState:
         return super().initial_state(x)._replace(threshold=filled(x, self.threshold.value, computing_dtype(x)))
 
     def coefficients(self, dtype: torch.dtype) -> dict[str, Any]:
         return {
             **super().coefficients(dtype),
-            "threshold_decay": decayed(self.dt, of_dtype(self.tau_threshold.value, dtype), self.euler)[0],
+            "threshold_decay": decayed(self.dt, of_dtype(self.threshold_tau.value, dtype), self.euler)[0],
             "threshold_jump": of_dtype(self.threshold_jump.value, dtype),
             "threshold_min": self.threshold_min,
             "threshold_max": self.threshold_max,

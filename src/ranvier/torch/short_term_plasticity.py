@@ -29,8 +29,8 @@ class ShortTermPlasticity(SpikingLayer):
     """Makes of spikes the amplitudes that a depressing, facilitating synapse passes on.
 
     ```
-    du/dt = (use − u) / tau_facilitation      a spike: u = u + use·(1 − u)
-    dr/dt = (1 − r) / tau_recovery            then: amplitude u·r, and r = r − u·r
+    du/dt = (use − u) / facilitation_tau      a spike: u = u + use·(1 − u)
+    dr/dt = (1 − r) / recovery_tau            then: amplitude u·r, and r = r − u·r
     ```
 
     A spike arrives at the start of its step; the rest of the step is solved exactly.
@@ -38,15 +38,15 @@ class ShortTermPlasticity(SpikingLayer):
     Args:
         size: the last dimensions of the input, or None for any.
         use: the share of the resources that a spike uses at rest, within [0, 1].
-        tau_facilitation, tau_recovery: time constants (ms).
+        facilitation_tau, recovery_tau: time constants (ms).
         dt: the time step (ms).
-        learn: which of `use`, `tau_facilitation`, `tau_recovery` are learnt.
+        learn: which of `use`, `facilitation_tau`, `recovery_tau` are learnt.
 
     Reference: Markram, Wang & Tsodyks 1998, PNAS 95:5323; Mongillo, Barak & Tsodyks 2008, Science 319:1543.
 
     Example:
         >>> import torch, ranvier.torch as rt
-        >>> depressing = rt.ShortTermPlasticity(use=0.5, tau_facilitation=1e-3, tau_recovery=800.0)
+        >>> depressing = rt.ShortTermPlasticity(use=0.5, facilitation_tau=1e-3, recovery_tau=800.0)
         >>> amplitudes, state = depressing(torch.ones(3, 1))
         >>> [round(a, 3) for a in amplitudes.flatten().tolist()]    # use·(2 − use) = 0.75 of what is left, each time
         [0.75, 0.188, 0.048]
@@ -57,8 +57,8 @@ class ShortTermPlasticity(SpikingLayer):
         size: int | tuple[int, ...] | None = None,
         *,
         use: Any = 0.2,
-        tau_facilitation: Any = 1500.0,
-        tau_recovery: Any = 200.0,
+        facilitation_tau: Any = 1500.0,
+        recovery_tau: Any = 200.0,
         dt: float = 1.0,
         learn: str | Iterable[str] = (),
         device: Any = None,
@@ -67,13 +67,13 @@ class ShortTermPlasticity(SpikingLayer):
         super().__init__()
         self.size = as_size(size)
         self.dt = checked_dt(self._name, dt)
-        learnt = checked_names(self._name, learn, ("use", "tau_facilitation", "tau_recovery"))
+        learnt = checked_names(self._name, learn, ("use", "facilitation_tau", "recovery_tau"))
         given = {"shape": self.size, "device": device, "dtype": dtype}
         self.use = Ranged(f"{self._name}.use", use, low=0.0, high=1.0, closed=True, learn="use" in learnt, **given)
-        self.tau_facilitation = Ranged(
-            f"{self._name}.tau_facilitation", tau_facilitation, low=0.0, learn="tau_facilitation" in learnt, **given
+        self.facilitation_tau = Ranged(
+            f"{self._name}.facilitation_tau", facilitation_tau, low=0.0, learn="facilitation_tau" in learnt, **given
         )
-        self.tau_recovery = Ranged(f"{self._name}.tau_recovery", tau_recovery, low=0.0, learn="tau_recovery" in learnt, **given)
+        self.recovery_tau = Ranged(f"{self._name}.recovery_tau", recovery_tau, low=0.0, learn="recovery_tau" in learnt, **given)
 
     def initial_state(self, x: Tensor) -> ShortTermPlasticityState:
         dtype = computing_dtype(x)
@@ -82,8 +82,8 @@ class ShortTermPlasticity(SpikingLayer):
     def step(self, x: Tensor, state: ShortTermPlasticityState) -> tuple[Tensor, ShortTermPlasticityState]:
         dtype = state.u.dtype
         use = of_dtype(self.use.value, dtype)
-        kept_u, _ = decayed(self.dt, of_dtype(self.tau_facilitation.value, dtype))
-        kept_r, _ = decayed(self.dt, of_dtype(self.tau_recovery.value, dtype))
+        kept_u, _ = decayed(self.dt, of_dtype(self.facilitation_tau.value, dtype))
+        kept_r, _ = decayed(self.dt, of_dtype(self.recovery_tau.value, dtype))
         spikes = x.to(dtype)
         u = state.u + use * (1 - state.u) * spikes
         amplitude = u * state.r * spikes
