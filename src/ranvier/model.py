@@ -125,7 +125,7 @@ def in_precision(model: Any, dtype: str) -> Any:
     for field in dataclasses.fields(model):  # type: ignore[arg-type]
         value = getattr(model, field.name)
         if _is_parameter(field):
-            value = np.asarray(value, np.float64 if field.metadata["parameter"].double else dtype)
+            value = np.asarray(value, np.float64 if model.always_double or field.metadata["parameter"].double else dtype)
         elif "component" in field.metadata:
             value = in_precision(value, dtype)
         object.__setattr__(copy, field.name, value)
@@ -151,6 +151,10 @@ class Model:
         equations: the equations, in plain text, one a line.
         reference: the paper they are from.
 
+    And one that the engine reads:
+        always_double: whether its parameters stay in double precision in a run in
+            single precision, as the time is.
+
     Example:
         >>> class Spring(Model):
         ...     stiffness: PerNeuron = parameter(2.0, "N/m", bounds=POSITIVE)
@@ -161,6 +165,7 @@ class Model:
 
     equations: ClassVar[str] = ""
     reference: ClassVar[str] = ""
+    always_double: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)

@@ -23,9 +23,9 @@ ARGUMENTS = {
     "Steps": [{"times": [10.0, 20.0], "values": [1.0, 3.0]}],
     "Sampled": [{"values": [1.0, 3.0, 2.0], "every": 0.5}, {"values": np.arange(12.0).reshape(4, 3), "every": 0.07}],
     "PublishedSampling": [{"values": [1.0, 3.0, 2.0], "every": 0.01}],
+    "SpikeTimes": [{"times": [0.05, 0.1]}],
     "AllToAll": [{"autapses": True}, {"autapses": False}],
     "PairwiseBernoulli": [{"probability": p, "autapses": a} for p in (0.0, 0.3, 1.0) for a in (True, False)],
-    "FixedInDegree": [{"degree": 3, "autapses": a, "multapses": m} for a in (True, False) for m in (True, False)],
     "Matrix": [
         {"entries": (np.arange(49).reshape(7, 7) % 3).astype(float)},
         {"entries": scipy.sparse.random_array((7, 7), density=0.3, rng=1)},

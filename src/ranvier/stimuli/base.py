@@ -25,6 +25,7 @@ class Stimulus(Model):
         1.0
     """
 
+    always_double = True
     __array_ufunc__ = None  # so that `mask * stimulus` asks the stimulus, not NumPy
 
     def __call__(self, t: Any) -> Any:

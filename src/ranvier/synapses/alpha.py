@@ -70,4 +70,4 @@ di/dt = (e * rise - i) / tau,  d rise/dt = -rise / tau;  a spike that arrives: r
     response = "i"
 
     def membrane_input(self, transmitted: Any, V: jax.Array) -> tuple[Any, Any]:
-        return jnp.zeros_like(transmitted), transmitted
+        return 0.0, transmitted

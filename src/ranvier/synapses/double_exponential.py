@@ -96,4 +96,4 @@ k = r^(r/(r - 1)) / decay,  r = decay / rise: one spike's i is at most its weigh
     response = "i"
 
     def membrane_input(self, transmitted: Any, V: jax.Array) -> tuple[Any, Any]:
-        return jnp.zeros_like(transmitted), transmitted
+        return 0.0, transmitted

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.channels.base import IonChannel
+from ranvier.integrators import Euler, EulerMaruyama
 from ranvier.model import Model, in_precision
 from ranvier.network.spec import Population
 from ranvier.neurons.base import Inputs, NeuronModel
@@ -37,9 +38,10 @@ def check_neuron(model: NeuronModel, *, published: bool = False) -> None:
 
     Its description and units, its channels among them; the names, shapes and types of state
     and derivatives, in both precisions and for 0, 1 and many neurons, however precise the
-    time is; that `spiked` and `reset` do what they may; that neurons do not mix; that `vmap`
-    over parameters is a loop; gradients against finite differences; that it runs, alone, in
-    numbers, and with none, without compiling anew for other values.
+    time is; that `spiked` (or the hazard, or the given times) and `reset` do what they may;
+    that neurons do not mix; that `vmap` over parameters is a loop; gradients against finite
+    differences; that it runs, alone, in numbers, and with none, without compiling anew for
+    other values.
 
     Args:
         model: the model, with any parameters.
@@ -60,23 +62,27 @@ def check_neuron(model: NeuronModel, *, published: bool = False) -> None:
     for part in jax.tree.leaves(model, is_leaf=lambda x: isinstance(x, Model) and x is not model):
         if isinstance(part, IonChannel):
             check_units(part, model.input_unit)
+    given = model.spike_times()
     with jax.enable_x64(True):
         for dtype in PRECISIONS:
             for n in (0, 1, N):
                 _check_shapes(in_precision(model, dtype), n, dtype, name)
         _check_spikes(model, name)
-        _check_neurons_apart(model, name)
+        if given is None:
+            _check_neurons_apart(model, name)
         at = (model, _moved(model.initial_state(N, Key(0)), N), np.arange(1.0, N + 1))
         check_gradient(lambda at: model_rates(*at), at, f"{name}.derivatives: ")
-    check_runs(model, name, sizes=(0, 1))
-    single = run(Population(3, model), precision="single").state.neurons
+    least = 0 if given is None else 1 + int(np.max(given[1], initial=-1))
+    check_runs(model, name, sizes=(least, least + 1))
+    single = run(Population(3, model), precision="single", integrator=EulerMaruyama() if model.noisy else Euler()).state.neurons
     for part in single.values():
         check_arrays(part, None, 3, "float32", f"{name} in single precision")
 
 
 def model_rates(model: NeuronModel, state: Any, current: Any) -> Any:
-    """The derivatives under a current and a little conductance, at 0.3 ms."""
-    return model.derivatives(state, Inputs(0.01, current), jnp.asarray(0.3))
+    """The derivatives under a current and a little conductance, and the hazard where it has one, at 0.3 ms."""
+    rates = model.derivatives(state, Inputs(0.01, current), jnp.asarray(0.3))
+    return {**rates, "hazard": model.spike_hazard(state, jnp.asarray(0.3)) + 0.0 * current} if model.fires_by_hazard else rates
 
 
 def _moved(state: Any, n: int) -> Any:
@@ -89,7 +95,8 @@ def _moved(state: Any, n: int) -> Any:
 
 def _check_shapes(model: NeuronModel, n: int, dtype: str, name: str) -> None:
     state = jax.eval_shape(lambda: model.initial_state(n, Key(0)))
-    require(isinstance(state, dict) and state, f"{name}.initial_state returns {type(state).__name__}, not a dict of arrays by name.")
+    require(isinstance(state, dict), f"{name}.initial_state returns {type(state).__name__}, not a dict of arrays by name.")
+    require(state or not model.takes_input, f"{name} takes input but has no state: set takes_input = False for a source of spikes.")
     for variable, x in state.items():
         require(x.shape in ((), (n,)), f"{name}.initial_state: {variable!r} has the shape {x.shape} for {n} neurons; it must be ({n},).")
     for variable in model.variable_units:
@@ -105,8 +112,16 @@ def _check_shapes(model: NeuronModel, n: int, dtype: str, name: str) -> None:
     rates = jax.eval_shape(model.derivatives, arrays, inputs, t)
     require(set(rates) <= set(state), f"{name}.derivatives returns {sorted(set(rates) - set(state))}, which initial_state does not have.")
     check_arrays(rates, None, n, dtype, f"{name}.derivatives", scalars=True)
-    spikes = jax.eval_shape(model.spiked, arrays, arrays)
-    check_array(spikes, n, "bool", f"{name}.spiked")
+    spikes = jax.ShapeDtypeStruct((n,), "bool")
+    if model.fires_by_hazard:
+        hazard = jax.eval_shape(model.spike_hazard, arrays, t)
+        require(hazard.shape in ((), (n,)), f"{name}.spike_hazard has the shape {hazard.shape} for {n} neurons; it must be ({n},).")
+        require(np.issubdtype(hazard.dtype, np.floating), f"{name}.spike_hazard is {hazard.dtype}; a rate is a real number.")
+    elif model.spike_times() is None:
+        check_array(jax.eval_shape(model.spiked, arrays, arrays), n, "bool", f"{name}.spiked")
+    for variable, x in jax.eval_shape(model.diffusion, arrays).items():
+        require(variable in rates, f"{name}.diffusion has noise for {variable!r}, which has no derivative.")
+        check_array(x, n, dtype, f"{name}.diffusion: {variable!r}", scalars=True)
     reset = jax.eval_shape(model.reset, arrays, spikes)
     require(set(reset) <= set(state), f"{name}.reset returns {sorted(set(reset) - set(state))}, which initial_state does not have.")
     check_arrays(reset, None, n, dtype, f"{name}.reset")
@@ -126,8 +141,16 @@ def _check_spikes(model: NeuronModel, name: str) -> None:
             not moved[~np.asarray(spiked)].any(),
             f"{name}.reset changes {variable!r} of neurons that did not spike: use jnp.where(spiked, …, …).",
         )
-    resting = model.spiked(state, state)
-    require(not np.asarray(resting).any(), f"{name}.spiked says that a neuron at rest, in its initial state, spikes.")
+    if model.fires_by_hazard:
+        hazard = np.asarray(model.spike_hazard(state, jnp.asarray(0.3)))
+        require((np.isfinite(hazard) & (hazard >= 0)).all(), f"{name}.spike_hazard is {hazard.ravel()[:3]} in the initial state.")
+    elif (given := model.spike_times()) is not None:
+        times, neurons = given
+        require(np.shape(times) == np.shape(neurons), f"{name}.spike_times has {np.shape(times)} times and {np.shape(neurons)} neurons.")
+        require(np.issubdtype(neurons.dtype, np.integer), f"{name}.spike_times numbers neurons by {neurons.dtype}, not by whole numbers.")
+    else:
+        resting = model.spiked(state, state)
+        require(not np.asarray(resting).any(), f"{name}.spiked says that a neuron at rest, in its initial state, spikes.")
 
 
 def _check_neurons_apart(model: NeuronModel, name: str) -> None:

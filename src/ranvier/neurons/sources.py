@@ -1,0 +1,135 @@
+"""Sources of spikes: populations that have spikes but no membrane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.errors import ParameterError
+from ranvier.model import POSITIVE, PerNeuron, component, parameter
+from ranvier.neurons.base import Inputs, NeuronModel, NeuronState
+from ranvier.random import Key
+from ranvier.stimuli.base import Constant, Stimulus, as_stimulus
+
+
+class SpikeSource(NeuronModel):
+    """Base of the sources of spikes: no state, no input."""
+
+    takes_input = False
+
+    def initial_state(self, n: int, key: Key) -> NeuronState:
+        return {}
+
+    def derivatives(self, state: NeuronState, inputs: Inputs, t: jax.Array) -> NeuronState:
+        return {}
+
+
+class PoissonSource(SpikeSource):
+    """Neurons that fire at random, independently and at a fixed rate.
+
+    A neuron spikes at most once a step, with the probability `1 − exp(−rate · dt)`; the
+    spikes that a Poisson process has beyond one in a step are lost. At 100 Hz and 0.1 ms
+    that is half a percent of them.
+
+    Example:
+        >>> import ranvier as rv
+        >>> run = rv.simulate(rv.Population(1000, PoissonSource(20.0)), duration=1000.0, dt=0.1, seed=1)
+        >>> bool(19.5 < run.spikes.rate.mean() < 20.5)
+        True
+    """
+
+    equations = "hazard = rate"
+    reference = "Perkel, Gerstein & Moore 1967, Biophys J 7:391"
+
+    rate: PerNeuron = parameter(10.0, "Hz", POSITIVE, "firing rate")
+
+    def spike_hazard(self, state: NeuronState, t: jax.Array) -> jax.Array:
+        return jnp.asarray(self.rate) / 1000.0
+
+
+class InhomogeneousPoissonSource(SpikeSource):
+    """Neurons that fire at random at a rate that changes in time.
+
+    The rate (Hz) is a stimulus or any function of the time (ms), one number for all neurons
+    or one each, taken at the start of each step. A negative rate counts as 0.
+
+    Example:
+        >>> import ranvier as rv
+        >>> rhythm = InhomogeneousPoissonSource(lambda t: 20.0 + 20.0 * jnp.sin(2 * jnp.pi * t / 100.0))
+        >>> run = rv.simulate(rv.Population(1000, rhythm), duration=1000.0, dt=0.1, seed=1)
+        >>> first_half = (run.spikes.times % 100) < 50  # of each period
+        >>> bool(first_half.mean() > 0.7)
+        True
+    """
+
+    equations = "hazard = max(rate(t), 0)"
+    reference = "Perkel, Gerstein & Moore 1967, Biophys J 7:391"
+    input_unit = "Hz"
+
+    rate: Stimulus = component(Constant(10.0))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", as_stimulus(self.rate))
+        super().__post_init__()
+        if self.rate.noise(0.0) is not None:
+            raise ParameterError("The rate of an InhomogeneousPoissonSource cannot have white noise: it would have no value at any time.")
+
+    def spike_hazard(self, state: NeuronState, t: jax.Array) -> jax.Array:
+        return jnp.maximum(self.rate(t), 0.0) / 1000.0
+
+
+class SpikeTimes(SpikeSource):
+    """Neurons that fire at given times.
+
+    A time becomes the step whose start is nearest, so a spike at `t` is recorded at `t` and
+    reaches its targets as any other neuron's does. Two spikes of a neuron in one step are refused.
+
+    Example:
+        >>> import ranvier as rv
+        >>> source = rv.Population(3, SpikeTimes(times=[1.0, 5.0, 5.0], neurons=[2, 0, 1]))
+        >>> run = rv.simulate(source, duration=10.0, dt=0.1)
+        >>> [train.round(1).tolist() for train in run.spikes.trains]
+        [[5.0], [5.0], [1.0]]
+    """
+
+    equations = "neuron neurons[i] spikes at times[i]"
+    reference = "made of what the user gives"
+
+    times: PerNeuron = parameter(unit="ms", bounds=POSITIVE, text="when the spikes are", per="sample", double=True)
+    neurons: PerNeuron = parameter(0.0, "1", POSITIVE, "whose they are: one number for all, or one each", per="sample", double=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        times, neurons = np.asarray(self.times), np.asarray(self.neurons)
+        if times.ndim != 1 or neurons.shape not in ((), times.shape):
+            raise ParameterError(
+                f"SpikeTimes has times of the shape {times.shape} and neurons of the shape {neurons.shape}: give a list of times, and "
+                "the neuron of each. Lists of one train a neuron: rv.neurons.SpikeTimes.of_trains([[1.0, 7.0], [], [5.0]])."
+            )
+        if (neurons != np.floor(neurons)).any():
+            raise ParameterError(
+                f"SpikeTimes.neurons are numbers of neurons, counted from 0, but {neurons[neurons % 1 != 0][0]:g} is among them."
+            )
+        if not np.isfinite(times).all():
+            raise ParameterError("SpikeTimes.times must be finite.")
+
+    @classmethod
+    def of_trains(cls, trains: Sequence[Any]) -> SpikeTimes:
+        """From a list of spike trains (ms), one a neuron: what `run.spikes.trains` is, say.
+
+        Example:
+            >>> SpikeTimes.of_trains([[1.0, 7.0], [], [5.0]]).neurons.tolist()
+            [0.0, 0.0, 2.0]
+        """
+        times = [np.asarray(train, np.float64).ravel() for train in trains]
+        return cls(
+            times=np.concatenate([*times, np.empty(0)]), neurons=np.repeat(np.arange(len(times), dtype=np.float64), [len(t) for t in times])
+        )
+
+    def spike_times(self) -> tuple[np.ndarray, np.ndarray]:
+        times = np.asarray(self.times)
+        return times, np.broadcast_to(np.asarray(self.neurons), times.shape).astype(np.int64)
