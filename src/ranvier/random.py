@@ -17,6 +17,7 @@ import dataclasses
 import functools
 import statistics
 import zlib
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ _PARITY = 0x1BD11BDA
 
 _SEGMENTS = 128
 _UNIT = 2.0**-28
+_NATIVE_FROM = 1000  # draws
 
 
 def threefry2x32(key: tuple[Any, Any], counter: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -132,19 +134,47 @@ class Key:
         """The draws of one step, whose number may be traced."""
         return Draws(self.seed_words, self.stream, step)
 
-    def _words(self, n: int, start: int) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def words(self) -> tuple[int, int]:
+        """The generator's key."""
+        low, high = _key_words(self.seed_words, self.stream)
+        return int(low), int(high)
+
+    def bits(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Two words for each counter; uint32, in the shape of the counter's words."""
+        return threefry2x32(self.words, (low, high))
+
+    def _bits_from(self, n: int, start: int) -> tuple[np.ndarray, np.ndarray]:
         index = np.arange(start, start + n, dtype=np.uint64)
-        low, high = (index & np.uint64(MASK)).astype(np.uint32), (index >> np.uint64(32)).astype(np.uint32)
-        return threefry2x32(_key_words(self.seed_words, self.stream), (low, high))
+        return self.bits((index & np.uint64(MASK)).astype(np.uint32), (index >> np.uint64(32)).astype(np.uint32))
 
     def uniform(self, n: int, start: int = 0) -> np.ndarray:
         """`n` numbers in (0, 1), for the indices `start` … `start + n − 1`; float64 `[n]`."""
-        return _uniform(words_for(), self._words(n, start), np.empty(0))
+        native = _native_for(n)
+        if native is not None:
+            out = np.empty(n)
+            native.uniform_numbers(*self.words, start, out)
+            return out
+        return _uniform(words_for(), self._bits_from(n, start), np.empty(0))
 
     def normal(self, n: int, start: int = 0) -> np.ndarray:
         """`n` standard normal numbers; float64 `[n]`."""
+        native = _native_for(n)
+        if native is not None:
+            out = np.empty(n)
+            native.normal_numbers(*self.words, start, normal_table(), out)
+            return out
         with np.errstate(over="ignore"):
-            return _normal(words_for(), self._words(n, start)[0], np.empty(0))
+            return _normal(words_for(), self._bits_from(n, start)[0], np.empty(0))
+
+
+def _native_for(n: int) -> ModuleType | None:
+    """The native module, where so many draws are worth the call. Its numbers are the same."""
+    if n < _NATIVE_FROM:
+        return None
+    from ranvier.kernels import dispatch  # which draws too
+
+    return dispatch.native_module()
 
 
 def _key_words(seed: tuple[Any, Any], stream: Any, extra: Any = 0) -> tuple[Any, Any]:

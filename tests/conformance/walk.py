@@ -26,6 +26,7 @@ ARGUMENTS = {
     "SpikeTimes": [{"times": [0.05, 0.1]}],
     "AllToAll": [{"autapses": True}, {"autapses": False}],
     "PairwiseBernoulli": [{"probability": p, "autapses": a} for p in (0.0, 0.3, 1.0) for a in (True, False)],
+    "FixedInDegree": [{"degree": 3, "autapses": a, "multapses": m} for a in (True, False) for m in (True, False)],
     "Matrix": [
         {"entries": (np.arange(49).reshape(7, 7) % 3).astype(float)},
         {"entries": scipy.sparse.random_array((7, 7), density=0.3, rng=1)},

@@ -1,8 +1,14 @@
 """Who is wired to whom: rules and matrices that give edges."""
 
+from ranvier.connect.assemble import EventEdges as EventEdges
+from ranvier.connect.assemble import assemble as assemble
 from ranvier.connect.base import ConnectionRule as ConnectionRule
 from ranvier.connect.base import Edges as Edges
+from ranvier.connect.base import RowRule as RowRule
+from ranvier.connect.base import Rows as Rows
 from ranvier.connect.matrix import matrix as matrix
+from ranvier.connect.part import Part as Part
 from ranvier.connect.rules import all_to_all as all_to_all
+from ranvier.connect.rules import fixed_in_degree as fixed_in_degree
 from ranvier.connect.rules import one_to_one as one_to_one
 from ranvier.connect.rules import pairwise_bernoulli as pairwise_bernoulli

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
+from ranvier.kernels.edges import Candidates, draw_rows
 from ranvier.random import Key
 
 
@@ -20,14 +21,35 @@ class Edges:
     Attributes:
         pre, post: int32 `[edges]`.
         values: float64 `[edges]` that the projection's weight multiplies, or None.
+        delays: float64 `[edges]` that are added to the projection's delay (ms), or None.
     """
 
     pre: np.ndarray
     post: np.ndarray
     values: np.ndarray | None = None
+    delays: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pre)
+
+    def part(self, some: slice) -> Edges:
+        """Some of the edges."""
+        return Edges(self.pre[some], self.post[some], *(None if x is None else x[some] for x in (self.values, self.delays)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """The edges of a projection target by target: how many each has is known before they are drawn.
+
+    Attributes:
+        degrees: how many edges each target has, int64 `[targets]`.
+        block: the edges onto some of the targets.
+        kept: the edges, where they are kept and not drawn when they are asked for.
+    """
+
+    degrees: np.ndarray
+    block: Callable[[range], Edges]
+    kept: Edges | None = None
 
 
 class ConnectionRule:
@@ -46,8 +68,54 @@ class ConnectionRule:
         """
         raise NotImplementedError
 
+    def rows(self, sources: int, targets: int, own: int | None, key: Key) -> Rows:
+        """The same edges, for a network that is built block by block.
 
-def from_mask(mask: np.ndarray, first: int, values: Any = None) -> Edges:
-    """The edges of a boolean block `[targets, sources]` whose first row is target `first`."""
-    post, pre = np.nonzero(mask)
-    return Edges(pre.astype(np.int32), (post + first).astype(np.int32), values)
+        A rule that knows how many edges each target has overrides it, and its edges
+        are never all in memory. As it stands here they are drawn at once, and kept.
+        """
+        return kept_rows(self.edges(sources, targets, range(targets), own, key), targets)
+
+
+class RowRule(ConnectionRule):
+    """Base of rules that know how many edges each target has. Such a rule has `rows` alone."""
+
+    def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
+        return self.rows(sources, targets, own, key).block(block)
+
+
+def kept_rows(edges: Edges, targets: int) -> Rows:
+    """Rows of edges that are there already."""
+    degrees = np.bincount(edges.post, minlength=targets)
+    begins = np.concatenate([[0], np.cumsum(degrees)])
+    return Rows(degrees, lambda block: edges.part(slice(begins[block.start], begins[block.stop])), edges)
+
+
+def drawn_rows(degrees: np.ndarray, candidates: Candidates, repeated: bool, key: Key) -> Rows:
+    """Rows of sources drawn when they are asked for, each candidate as likely as any other."""
+
+    def block(some: range) -> Edges:
+        wanted = degrees[some.start : some.stop]
+        pre = draw_rows(key, wanted, some.start, candidates, repeated)
+        return Edges(pre, np.repeat(np.arange(some.start, some.stop, dtype=np.int32), wanted))
+
+    return Rows(degrees, block)
+
+
+def sources_of(sources: int, own: int | None, autapses: bool) -> Candidates:
+    """Who may be a source of a target."""
+    return Candidates(sources) if autapses or own is None else Candidates(sources, -own, True)
+
+
+def targets_of(targets: int, own: int | None, autapses: bool) -> Candidates:
+    """Who may be a target of a source."""
+    return Candidates(targets) if autapses or own is None else Candidates(targets, own, True)
+
+
+def sorted_edges(
+    pre: np.ndarray, post: np.ndarray, targets: int, values: np.ndarray | None = None, delays: np.ndarray | None = None
+) -> Edges:
+    """Edges given in any order; of several between one pair, the order stays."""
+    order = np.lexsort((pre, post))
+    values, delays = (None if x is None else np.asarray(x, np.float64)[order] for x in (values, delays))
+    return Edges(np.asarray(pre, np.int32)[order], np.asarray(post, np.int32)[order], values, delays)

@@ -111,6 +111,11 @@ def native_available() -> bool:
     return True
 
 
+def native_module() -> ModuleType | None:
+    """The native module for calls from the host, or None where it cannot be used."""
+    return _import_native() if native_available() else None
+
+
 def _import_native() -> ModuleType:
     return importlib.import_module("ranvier.kernels._native")
 

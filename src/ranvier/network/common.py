@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from ranvier import units
 from ranvier.errors import ParameterError, did_you_mean, unknown
 from ranvier.neurons.base import NeuronModel
 from ranvier.random import Distribution, Key
+from ranvier.steps import in_steps as in_steps
 from ranvier.synapses.base import SynapseModel
 
 
@@ -34,18 +34,6 @@ def resolve(name: str, known: Iterable[str], what: str) -> str:
         error.args = (f"{name!r} could be {' or '.join(repr(m) for m in sorted(matches))}: write the full name.",)
         raise error
     raise unknown(what, name, [*names, *(k.rpartition(".")[2] for k in names)])
-
-
-def in_steps(duration: Any, dt: float, what: str) -> np.ndarray:
-    """A duration (ms) as a whole number of steps, by rounding; it says so when it is not a multiple."""
-    steps = np.rint(np.asarray(duration, np.float64) / dt)
-    off = np.abs(steps * dt - duration) > 1e-6 * dt * np.maximum(1.0, steps)
-    if np.any(off & np.isfinite(steps)):
-        value = float(np.asarray(duration)[off].flat[0]) if np.ndim(duration) else float(duration)
-        warnings.warn(
-            f"{what} of {value:g} ms is not a multiple of dt = {dt:g} ms; it is rounded to {np.rint(value / dt) * dt:g} ms.", stacklevel=4
-        )
-    return steps.astype(np.int64)
 
 
 def initial_values(

@@ -4,6 +4,7 @@
 
 #include "buffers.h"
 #include "draws.h"
+#include "edges_module.h"
 #include "events.h"
 #include "loops.h"
 
@@ -112,4 +113,5 @@ NB_MODULE(_native, m) {
     handlers["weighted_sum_dense_f64"] = capsule<weighted_sum_dense<ffi::F64>>();
     return handlers;
   });
+  add_edges(m);
 }

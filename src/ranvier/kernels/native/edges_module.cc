@@ -1,0 +1,106 @@
+// The loops of `edges.h` for Python threads: they work on NumPy arrays and hold no lock meanwhile.
+
+#include "edges_module.h"
+
+#include <nanobind/ndarray.h>
+
+#include <stdexcept>
+
+#include "edges.h"
+
+namespace {
+
+namespace nb = nanobind;
+template <class T>
+using Array = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Given = Array<const T>;
+
+void require(bool condition, const char* what) {
+  if (!condition) throw std::invalid_argument(what);
+}
+
+template <class T>
+const T* or_null(const Given<T>& array) {
+  return array.size() ? array.data() : nullptr;
+}
+
+ranvier::Ends ends(const Given<int32_t>& pre, const Given<int32_t>& delay, size_t cells, int64_t delays) {
+  require(delay.size() == 0 || delay.size() == pre.size(), "one delay an edge, or none");
+  require(delays > 0 && cells % static_cast<size_t>(delays) == 0, "one cell for each source and delay");
+  const int64_t n = static_cast<int64_t>(pre.size());
+  return {pre.data(), or_null(delay), n, static_cast<int64_t>(cells) / delays, delays};
+}
+
+template <class Cursor>
+void add_count(nb::module_& m) {
+  using namespace nb::literals;
+  m.def(
+      "count_edges",
+      [](Given<int32_t> pre, Given<int32_t> delay, int64_t delays, Array<Cursor> count) {
+        ranvier::count_edges(ends(pre, delay, count.size(), delays), count.data());
+      },
+      "pre"_a.noconvert(), "delay"_a.noconvert(), "delays"_a, "count"_a.noconvert(), nb::call_guard<nb::gil_scoped_release>());
+}
+
+template <class Cursor, class T>
+void add_place(nb::module_& m) {
+  using namespace nb::literals;
+  m.def(
+      "place_edges",
+      [](Given<int64_t> begin, Given<int64_t> length, Given<int32_t> row_target, Given<int32_t> pre, Given<int32_t> delay,
+         int64_t delays, Given<T> weight, Array<Cursor> cursor, Array<int32_t> target, Array<T> placed) {
+        require(length.size() == begin.size() && row_target.size() == begin.size(), "one length and one target a row");
+        require(weight.size() == 0 || (weight.size() == pre.size() && placed.size() == target.size()), "one weight an edge, or none");
+        const ranvier::Rows rows{begin.data(), length.data(), row_target.data(), static_cast<int64_t>(begin.size())};
+        ranvier::place_edges(rows, ends(pre, delay, cursor.size(), delays), or_null(weight), cursor.data(), target.data(), placed.data(),
+                             static_cast<int64_t>(target.size()));
+      },
+      "begin"_a.noconvert(), "length"_a.noconvert(), "row_target"_a.noconvert(), "pre"_a.noconvert(), "delay"_a.noconvert(),
+      "delays"_a, "weight"_a.noconvert(), "cursor"_a.noconvert(), "target"_a.noconvert(), "placed"_a.noconvert(),
+      nb::call_guard<nb::gil_scoped_release>());
+}
+
+}  // namespace
+
+void add_edges(nb::module_& m) {
+  using namespace nb::literals;
+  using Release = nb::call_guard<nb::gil_scoped_release>;
+  m.def(
+      "uniform_numbers",
+      [](uint32_t low, uint32_t high, uint64_t start, Array<double> out) {
+        ranvier::uniform_numbers({low, high}, start, static_cast<int64_t>(out.size()), out.data());
+      },
+      "low"_a, "high"_a, "start"_a, "out"_a.noconvert(), Release());
+  m.def(
+      "normal_numbers",
+      [](uint32_t low, uint32_t high, uint64_t start, Given<uint32_t> table, Array<double> out) {
+        require(table.size() == 4097, "normal_numbers: the table has 4097 entries");
+        ranvier::normal_numbers({low, high}, start, static_cast<int64_t>(out.size()), table.data(), out.data());
+      },
+      "low"_a, "high"_a, "start"_a, "table"_a.noconvert(), "out"_a.noconvert(), Release());
+  m.def(
+      "draw_rows",
+      [](uint32_t low, uint32_t high, Given<int64_t> degree, int64_t first, int64_t candidates, int64_t shift, bool exclude,
+         bool repeated, Array<int32_t> out) {
+        require(candidates >= 0 && candidates <= INT32_MAX, "draw_rows: too many candidates");
+        require(ranvier::draw_rows({low, high}, degree.data(), static_cast<int64_t>(degree.size()), first, {candidates, shift, exclude},
+                                   repeated, out.data(), static_cast<int64_t>(out.size())),
+                "draw_rows: degrees that cannot be met");
+      },
+      "low"_a, "high"_a, "degree"_a.noconvert(), "first"_a, "candidates"_a, "shift"_a, "exclude"_a, "repeated"_a, "out"_a.noconvert(),
+      Release());
+  m.def(
+      "draw_degrees",
+      [](uint32_t low, uint32_t high, int64_t edges, int64_t candidates, int64_t shift, bool exclude, Array<int64_t> out) {
+        require(ranvier::draw_degrees({low, high}, edges, static_cast<int64_t>(out.size()), {candidates, shift, exclude}, out.data()),
+                "draw_degrees: no pair is allowed");
+      },
+      "low"_a, "high"_a, "edges"_a, "candidates"_a, "shift"_a, "exclude"_a, "out"_a.noconvert(), Release());
+  add_count<int32_t>(m);
+  add_count<int64_t>(m);
+  add_place<int32_t, float>(m);
+  add_place<int64_t, float>(m);
+  add_place<int32_t, double>(m);
+  add_place<int64_t, double>(m);
+}

@@ -1,0 +1,200 @@
+"""The builder, against a plain sort of all edges at once."""
+
+import dataclasses
+import importlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import ranvier as rv
+from ranvier.connect import ConnectionRule, Edges, Part, Rows, assemble, part, work
+from ranvier.kernels.deliver_events import sort_edges
+from ranvier.random import Key
+
+builder = importlib.import_module("ranvier.connect.assemble")  # whose name the function has too
+both_paths = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Ring(ConnectionRule):
+    """A user's rule, in NumPy alone: each target from the neuron before it, with a weight and a delay of its own."""
+
+    def edges(self, sources, targets, block, own, key):
+        post = np.arange(block.start, block.stop, dtype=np.int32)
+        return Edges((post % sources).astype(np.int32), post, 1.0 + post, 0.1 * post)
+
+
+RULES = (
+    rv.connect.all_to_all(),
+    rv.connect.all_to_all(autapses=False),
+    rv.connect.pairwise_bernoulli(0.3),
+    rv.connect.pairwise_bernoulli(0.8, autapses=False),
+    rv.connect.fixed_in_degree(5),
+    Ring(),
+)
+WEIGHTS = (2.0, rv.normal(3.0, 1.0, low=0.0), rv.uniform(1.0, 2.0), rv.lognormal(1.0, 0.3), "edge", "column", "row", "matrix")
+DELAYS = (0.0, 1.5, rv.normal(1.0, 0.6, low=0.1), rv.uniform(0.0, 0.5), "edge")
+
+
+@st.composite
+def sets(draw):
+    """Parts between 2 to 9 sources and up to 12 targets, the numbers of both."""
+    sources, sizes = draw(st.integers(2, 9)), draw(st.lists(st.integers(0, 6), min_size=1, max_size=2))
+    places = np.concatenate([[0], np.cumsum(sizes)])
+    parts = []
+    for i in range(draw(st.integers(0, 3))):
+        first = draw(st.integers(0, sources - 1))
+        its = tuple((sizes[t], int(places[t])) for t in draw(st.permutations(range(len(sizes))))[: draw(st.integers(1, 2))])
+        n, key = sources - first, Key(draw(st.integers(0, 2**63)))
+        made = Part(f"p{i}", draw(st.sampled_from(RULES)), n, first, its, key, own=draw(st.sampled_from([None, 0])))
+        edges = made.rule.edges(n, made.size, range(made.size), made.own, key.child("edges"))
+        numbers = np.random.default_rng(0).random
+        shapes = {"edge": len(edges), "column": (made.size, 1), "row": (1, n), "matrix": (made.size, n)}
+        weight, delay = draw(st.sampled_from(WEIGHTS)), draw(st.sampled_from(DELAYS))
+        weight = numbers(shapes[weight]) if isinstance(weight, str) else weight
+        delay = np.round(numbers(len(edges)), 1) if isinstance(delay, str) else delay
+        parts.append(dataclasses.replace(made, weight=weight, delay=delay))
+    return parts, sources, int(places[-1])
+
+
+def plainly(parts, sources):
+    """All edges at once: pre, post, weight and delay in steps, sorted by (pre, delay, post), parts in their order."""
+    columns = [[np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0, np.int64)]]
+    for p in parts:
+        edges = p.rule.edges(p.sources, p.size, range(p.size), p.own, p.key.child("edges"))
+        places = np.concatenate([onto + np.arange(size) for size, onto in p.targets])
+        delay = part.given_delay(p, len(edges), edges.delays)
+        own = (edges.pre + p.pre_offset, places[edges.post], part.weights(p, part.given_weight(p, len(edges)), edges))
+        for column, values in zip(columns, (*own, part.delay_steps(p, delay, len(edges))), strict=True):
+            column.append(values)
+    pre, post, weight, delay = map(np.concatenate, columns)
+    edges, order = sort_edges(pre, post, delay, sources)
+    return edges, weight[order]
+
+
+def check(built, parts, sources, targets, blocks, dtype):
+    wanted, weight = plainly(parts, sources)
+    np.testing.assert_array_equal(built.delays, wanted.delays)
+    assert built.bounds[0] == 0 and built.bounds[-1] == targets and len(built.bounds) == blocks + 1
+    assert built.segments.shape == (blocks, sources, len(wanted.delays) + 1)
+    weights = np.broadcast_to(built.weight, built.target.shape)
+    assert weights.dtype == dtype
+    for i in range(sources):
+        for d in range(len(wanted.delays)):
+            whole = slice(wanted.segments[i, d], wanted.segments[i, d + 1])
+            own = [slice(s[i, d], s[i, d + 1]) for s in built.segments]
+            for b, some in enumerate(own):
+                inside = (wanted.target[whole] >= built.bounds[b]) & (wanted.target[whole] < built.bounds[b + 1])
+                np.testing.assert_array_equal(built.target[some], wanted.target[whole][inside])
+                np.testing.assert_array_equal(weights[some], weight[whole][inside].astype(dtype))
+
+
+@both_paths
+@given(sets(), st.sampled_from(["float32", "float64"]), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 7, 2**18]))
+def test_it_is_a_sort(path, monkeypatch, network, dtype, blocks, threads, chunk):
+    """For any parts, blocks, threads and chunks, native and reference."""
+    monkeypatch.setattr(builder, "CHUNK", chunk)
+    parts, sources, targets = network
+    check(assemble(parts, sources, targets, dtype, blocks=blocks, threads=threads), parts, sources, targets, blocks, dtype)
+
+
+def big(**changes):
+    spread = rv.normal(1.5, 0.75, low=0.1)
+    return Part("big", rv.connect.pairwise_bernoulli(0.1), 300, 0, ((200, 0), (100, 200)), Key(3), 0, spread, spread, **changes)
+
+
+def test_threads_and_blocks_do_not_matter(monkeypatch):
+    monkeypatch.setattr(builder, "CHUNK", 1000)
+    one = assemble([big()], 300, 300, "float32", threads=1)
+    for threads in (2, 5):
+        for a, b in zip(one, assemble([big()], 300, 300, "float32", threads=threads), strict=True):
+            np.testing.assert_array_equal(a, b)
+    check(assemble([big()], 300, 300, "float32", blocks=4, threads=2), [big()], 300, 300, 4, "float32")
+
+
+def test_one_weight_takes_no_memory():
+    for weight in (2.0, np.float32(2.0)):
+        built = assemble([big(), dataclasses.replace(big(), weight=weight)][1:], 300, 300, "float32")
+        assert built.weight.shape == () and built.weight == 2 and built.weight.dtype == np.float32
+    two = [dataclasses.replace(big(), weight=w) for w in (2.0, 3.0)]
+    assert set(assemble(two, 300, 300, "float64").weight.tolist()) == {2.0, 3.0}
+
+
+def test_drawn_delays_are_not_below_their_low_end():
+    spread = dataclasses.replace(big(), delay=rv.normal(0.2, 0.5, low=0.12), dt=0.1)
+    assert assemble([spread], 300, 300, "float32").delays[0] == 2  # 0.1 ms would be nearer, but is too early
+
+
+def test_nothing_at_all():
+    for parts in ([], [Part("none", rv.connect.all_to_all(), 0, 0, ((0, 0),), Key(1))]):
+        built = assemble(parts, 0, 0, "float32", blocks=2)
+        assert len(built.delays) == len(built.target) == 0 and built.segments.shape == (2, 0, 1) and built.bounds.tolist() == [0, 0, 0]
+    no_edges = Part("none", rv.connect.pairwise_bernoulli(0.0), 3, 0, ((4, 0),), Key(1), weight=rv.normal(0, 1), delay=rv.uniform(0, 1))
+    built = assemble([no_edges], 3, 4, "float64")
+    assert built.segments.shape == (1, 3, 1) and not built.segments.any() and built.weight.shape == (0,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Endless(ConnectionRule):
+    """As many edges as asked for, none of which is ever drawn."""
+
+    per_target: int
+
+    def rows(self, sources, targets, own, key):
+        def never(block):
+            raise AssertionError("an edge was drawn")
+
+        return Rows(np.full(targets, self.per_target), never)
+
+
+def test_a_network_that_does_not_fit_is_refused_before_it_is_drawn():
+    with pytest.raises(rv.ParameterError, match=r"1e\+12 edges with 1 different delays, which would take .* GiB"):
+        assemble([Part("huge", Endless(10**9), 5, 0, ((1000, 0),), Key(1))], 5, 1000, "float32")
+    with pytest.raises(rv.ParameterError, match=r"20 different delays, .* GiB"):
+        assemble([Part("long", Endless(1), 2 * 10**9, 0, ((20, 0),), Key(1), delay=np.arange(20.0))], 2 * 10**9, 20, "float32")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weight": np.ones(3)}, r"weight of big has the shape \(3,\).*one an edge"),
+        ({"weight": -1.0, "conductance": True}, "weight of big is -1 for edge 0, but a conductance cannot be negative"),
+        ({"weight": rv.normal(0.0, 1.0), "conductance": True}, "weight of big is -.* for edge .* a conductance cannot be negative"),
+        ({"weight": np.inf}, "weight of big is not finite for edge 0"),
+        ({"delay": -0.5}, "delay of big must be finite and not negative; it is -0.5 ms"),
+        ({"delay": rv.normal(0.0, 1.0)}, r"delay of big must be finite and not negative.*rv.normal\(mean, sd, low=0.1\)"),
+        ({"delay": np.nan}, "delay of big must be finite"),
+        ({"delay": np.ones(7)}, r"delay of big has the shape \(7,\)"),
+        ({"delay": 1e9}, "steps is too long"),
+        ({"pre_offset": 1}, "outside the 300 sources"),
+        ({"targets": ((200, 0), (100, 201))}, "outside the 300 sources and 300 targets"),
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bad_input(changes, message, threads, monkeypatch):
+    monkeypatch.setattr(builder, "CHUNK", 1000)
+    with pytest.raises(rv.ParameterError, match=message):
+        assemble([dataclasses.replace(big(), **changes)], 300, 300, "float32", threads=threads)
+
+
+def test_a_delay_that_is_no_multiple_says_so():
+    with pytest.warns(UserWarning, match=r"delay of big of 1.23 ms is not a multiple of dt = 0.1"):
+        assemble([dataclasses.replace(big(), delay=1.23)], 300, 300, "float32")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_progress(threads, monkeypatch):
+    """It rises, ends at all of the work, and comes in the caller's thread; what it raises stops the building."""
+    monkeypatch.setattr(builder, "CHUNK", 1000)
+    monkeypatch.setattr(work, "REPORT_EVERY", 0.001)
+    told = []
+    assemble([big()], 300, 300, "float32", progress=lambda done, total: told.append((done, total)), threads=threads)
+    edges = len(assemble([big()], 300, 300, "float32").target)
+    assert told == sorted(told) and told[-1] == (3 * edges, 3 * edges)
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        assemble([big()], 300, 300, "float32", progress=interrupt, threads=threads)
