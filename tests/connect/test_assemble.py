@@ -58,8 +58,8 @@ def sets(draw):
     return parts, sources, int(places[-1])
 
 
-def plainly(parts, sources):
-    """All edges at once: pre, post, weight and delay in steps, sorted by (pre, delay, post), parts in their order."""
+def plainly(parts, sources, targets, blocks):
+    """The same from all edges at once, parts in their order: the edges, and their weights."""
     columns = [[np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0, np.int64)]]
     for p in parts:
         edges = p.rule.edges(p.sources, p.size, range(p.size), p.own, p.key.child("edges"))
@@ -69,25 +69,16 @@ def plainly(parts, sources):
         for column, values in zip(columns, (*own, part.delay_steps(p, delay, len(edges))), strict=True):
             column.append(values)
     pre, post, weight, delay = map(np.concatenate, columns)
-    edges, order = sort_edges(pre, post, delay, sources)
+    edges, order = sort_edges(pre, post, delay, sources, targets, blocks)
     return edges, weight[order]
 
 
 def check(built, parts, sources, targets, blocks, dtype):
-    wanted, weight = plainly(parts, sources)
-    np.testing.assert_array_equal(built.delays, wanted.delays)
-    assert built.bounds[0] == 0 and built.bounds[-1] == targets and len(built.bounds) == blocks + 1
-    assert built.segments.shape == (blocks, sources, len(wanted.delays) + 1)
-    weights = np.broadcast_to(built.weight, built.target.shape)
-    assert weights.dtype == dtype
-    for i in range(sources):
-        for d in range(len(wanted.delays)):
-            whole = slice(wanted.segments[i, d], wanted.segments[i, d + 1])
-            own = [slice(s[i, d], s[i, d + 1]) for s in built.segments]
-            for b, some in enumerate(own):
-                inside = (wanted.target[whole] >= built.bounds[b]) & (wanted.target[whole] < built.bounds[b + 1])
-                np.testing.assert_array_equal(built.target[some], wanted.target[whole][inside])
-                np.testing.assert_array_equal(weights[some], weight[whole][inside].astype(dtype))
+    edges, weight = plainly(parts, sources, targets, blocks)
+    for name, wanted in edges._asdict().items():
+        np.testing.assert_array_equal(getattr(built, name), wanted, err_msg=name, strict=True)
+    assert built.weight.dtype == dtype
+    np.testing.assert_array_equal(np.broadcast_to(built.weight, built.target.shape), weight.astype(dtype))
 
 
 @both_paths

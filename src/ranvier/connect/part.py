@@ -116,9 +116,10 @@ def given_delay(part: Part, edges: int, added: np.ndarray | None = None) -> np.n
     if isinstance(part.delay, Distribution):
         if added is None:
             return part.delay
-        delay = part.delay.draw(part.key.child("delay"), edges)
-    else:
-        delay = np.asarray(part.delay, np.float64)
+        drawn = part.delay.draw(part.key.child("delay"), edges) + added
+        _check_delays(part, drawn)
+        return _rounded(part, part.delay, drawn)
+    delay = np.asarray(part.delay, np.float64)
     if delay.shape not in ((), (edges,)):
         raise ParameterError(f"The delay of {part.name} has the shape {delay.shape}. It must be one number, or one an edge ({edges},).")
     delay = delay if added is None else delay + added
@@ -138,9 +139,15 @@ def delay_steps(part: Part, given: np.ndarray | Distribution, n: int, start: int
         return given[start : start + n] if given.ndim else np.broadcast_to(given, n)
     drawn = given.draw(part.key.child("delay"), n, start)
     _check_delays(part, drawn)
+    return _rounded(part, given, drawn)
+
+
+def _rounded(part: Part, distribution: Distribution, drawn: np.ndarray) -> np.ndarray:
     steps = np.rint(drawn / part.dt)
-    low = getattr(given, "low", 0.0)
-    return np.maximum(steps, np.ceil(low / part.dt - 1e-6), out=steps).astype(np.int64) if low > 0 else steps.astype(np.int64)
+    low = getattr(distribution, "low", 0.0)
+    if low > 0:
+        np.maximum(steps, np.ceil(low / part.dt - 1e-6), out=steps)
+    return steps.astype(np.int64)
 
 
 def _check_delays(part: Part, delay: np.ndarray) -> None:
