@@ -14,7 +14,7 @@ from ranvier.torch.engine_parameters import parameters_of, refused_refractory
 from ranvier.torch.functional import DEFAULT_SURROGATE
 from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
 from ranvier.torch.lif import above_reset, checked_dt, filled
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype
+from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
 from ranvier.torch.surrogate import Surrogate
 
 
@@ -93,7 +93,8 @@ class AdEx(SpikingLayer):
             "adaptation": adaptation, "adaptation_tau": adaptation_tau, "adaptation_jump": adaptation_jump,
         }  # fmt: skip
         for name, value in values.items():
-            low = 0.0 if name in ("capacitance", "leak", "slope", "adaptation_tau") else -math.inf
+            low = 0.0 if name in ("capacitance", "leak", "slope") else -math.inf
+            low = shortest(self.dt, name in learnt) if name == "adaptation_tau" else low
             made = Ranged(f"AdEx.{name}", value, low=low, learn=name in learnt, shape=self.size, device=device, dtype=dtype)
             self.add_module(name, made)
         self.surrogate, self.detach_reset = surrogate, detach_reset

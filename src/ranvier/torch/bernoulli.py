@@ -11,7 +11,7 @@ from torch import Tensor
 from ranvier.torch.functional import stochastic_spike
 from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
 from ranvier.torch.lif import checked_dt, decayed, filled
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype
+from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
 
 
 class Bernoulli(SpikingLayer):
@@ -122,7 +122,7 @@ class AutoregressiveBernoulli(SpikingLayer):
         self.dt = checked_dt(self._name, dt)
         learnt = checked_names(self._name, learn, ("tau", "feedback"))
         given = {"shape": self.size, "device": device, "dtype": dtype}
-        self.tau = Ranged("AutoregressiveBernoulli.tau", tau, low=0.0, learn="tau" in learnt, **given)
+        self.tau = Ranged("AutoregressiveBernoulli.tau", tau, low=shortest(self.dt, "tau" in learnt), learn="tau" in learnt, **given)
         self.feedback = Ranged("AutoregressiveBernoulli.feedback", feedback, learn="feedback" in learnt, **given)
         self.reset, self.euler, self.generator = float(reset), euler, generator
 

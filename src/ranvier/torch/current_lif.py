@@ -11,7 +11,7 @@ from ranvier.errors import ParameterError
 from ranvier.torch.functional import LIFState, lif_step
 from ranvier.torch.layer import computing_dtype
 from ranvier.torch.lif import LIF, decayed, filled
-from ranvier.torch.ranged import expm1, exponential, of_dtype
+from ranvier.torch.ranged import expm1, exponential, of_dtype, shortest
 
 
 class CurrentLIFState(NamedTuple):
@@ -58,7 +58,7 @@ class CurrentLIF(LIF):
             if name in others:
                 raise ParameterError(f"CurrentLIF takes no {name}: its input charges a current, and its step is exact.")
         super().__init__(size, **others)
-        self.synapse_tau = self._ranged("synapse_tau", synapse_tau, low=0.0)
+        self.synapse_tau = self._ranged("synapse_tau", synapse_tau, low=shortest(self.dt, "synapse_tau" in self._learnt))
 
     def initial_state(self, x: Tensor) -> CurrentLIFState:  # type: ignore[override]
         return CurrentLIFState(super().initial_state(x), filled(x, 0.0, computing_dtype(x)))

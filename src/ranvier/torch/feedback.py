@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.torch.layer import SpikingLayer, State, checked_input, computing_dtype
 from ranvier.torch.lif import LIF, checked_dt, decayed, filled, one_of
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype
+from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
 
 
 class Drive(NamedTuple):
@@ -65,7 +65,7 @@ class AdaptationCurrent(Mechanism):
         super().__init__()
         self.dt, self.euler = checked_dt("AdaptationCurrent", dt), euler
         learnt = checked_names("AdaptationCurrent", learn, ("tau", "jump"))
-        self.tau = Ranged("AdaptationCurrent.tau", tau, low=0.0, learn="tau" in learnt)
+        self.tau = Ranged("AdaptationCurrent.tau", tau, low=shortest(self.dt, "tau" in learnt), learn="tau" in learnt)
         self.jump = Ranged("AdaptationCurrent.jump", jump, learn="jump" in learnt)
 
     def initial_state(self, x: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class SynapticEfficiency(Mechanism):
         self.dt, self.euler = checked_dt("SynapticEfficiency", dt), euler
         learnt = checked_names("SynapticEfficiency", learn, ("use", "tau"))
         self.use = Ranged("SynapticEfficiency.use", use, low=0.0, high=1.0, closed=True, learn="use" in learnt)
-        self.tau = Ranged("SynapticEfficiency.tau", tau, low=0.0, learn="tau" in learnt)
+        self.tau = Ranged("SynapticEfficiency.tau", tau, low=shortest(self.dt, "tau" in learnt), learn="tau" in learnt)
 
     def initial_state(self, x: Tensor) -> Tensor:
         return filled(x, 1.0, computing_dtype(x))

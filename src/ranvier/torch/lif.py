@@ -16,7 +16,7 @@ from ranvier.torch.engine_parameters import membrane, parameters_of
 from ranvier.torch.firing import SigmoidFiring
 from ranvier.torch.functional import LIFState
 from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
-from ranvier.torch.ranged import Ranged, checked_names, expm1, exponential, of_dtype
+from ranvier.torch.ranged import Ranged, checked_names, expm1, exponential, of_dtype, shortest
 from ranvier.torch.surrogate import Surrogate
 
 RESETS = ("value", "subtraction")
@@ -105,7 +105,7 @@ class LIF(SpikingLayer):
         self.dt = checked_dt(self._name, dt)
         self._learnt = checked_names(self._name, learn, self.learnable)
         self._place = {"device": device, "dtype": dtype}
-        self.tau = self._ranged("tau", tau, low=0.0)
+        self.tau = self._ranged("tau", tau, low=shortest(self.dt, "tau" in self._learnt))
         self.leak = self._ranged("leak", leak, low=0.0)
         self.rest = self._ranged("rest", rest)
         self.reset = self._ranged("reset", reset)
@@ -233,7 +233,7 @@ class AdaptiveLIF(LIF):
         **others: Any,
     ):
         super().__init__(size, **others)
-        self.threshold_tau = self._ranged("threshold_tau", threshold_tau, low=0.0)
+        self.threshold_tau = self._ranged("threshold_tau", threshold_tau, low=shortest(self.dt, "threshold_tau" in self._learnt))
         self.threshold_jump = self._ranged("threshold_jump", threshold_jump)
         if not threshold_min <= threshold_max:
             raise ParameterError(f"{self._name}.threshold_min is {threshold_min:g}, above threshold_max = {threshold_max:g}.")

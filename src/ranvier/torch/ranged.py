@@ -98,10 +98,13 @@ class Ranged(nn.Module):
         if self.low == -math.inf and self.high == math.inf:
             return self.raw
         if self.high == math.inf:
-            return self.low + torch.exp(self.raw)
+            return self.low + self._exp_raw()
         if self.low == -math.inf:
-            return self.high - torch.exp(self.raw)
+            return self.high - self._exp_raw()
         return self.low + (self.high - self.low) * torch.sigmoid(self.raw)
+
+    def _exp_raw(self) -> Tensor:
+        return torch.exp(self.raw.clamp(-50, 50))  # neither 0 nor infinite, whatever the optimiser does
 
     def extra_repr(self) -> str:
         return (
@@ -118,6 +121,11 @@ def checked_names(kind: str, learn: str | Iterable[str], known: Iterable[str]) -
         if name not in known:
             raise unknown(f"learnable parameter of {kind}", name, known)
     return frozenset(names)
+
+
+def shortest(dt: float, learn: bool) -> float:
+    """The lower bound of a time constant: 0, but dt/50 where it is learnt: below, nothing is left after a step, and gradients overflow."""
+    return dt / 50 if learn else 0.0
 
 
 def exponential(x: Any) -> Any:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
 from ranvier.torch.lif import INPUTS, checked_dt, decayed, filled, one_of
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype
+from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
 
 
 class LeakyReadout(SpikingLayer):
@@ -48,7 +48,7 @@ class LeakyReadout(SpikingLayer):
         self.input = one_of("input", input, INPUTS)
         learnt = checked_names(self._name, learn, ("tau", "leak", "rest"))
         given = {"shape": self.size, "device": device, "dtype": dtype}
-        self.tau = Ranged("LeakyReadout.tau", tau, low=0.0, learn="tau" in learnt, **given)
+        self.tau = Ranged("LeakyReadout.tau", tau, low=shortest(self.dt, "tau" in learnt), learn="tau" in learnt, **given)
         self.leak = Ranged("LeakyReadout.leak", leak, low=0.0, learn="leak" in learnt, **given)
         self.rest = Ranged("LeakyReadout.rest", rest, learn="rest" in learnt, **given)
 

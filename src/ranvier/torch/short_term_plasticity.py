@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
 from ranvier.torch.lif import checked_dt, decayed, filled
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype
+from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
 
 
 class ShortTermPlasticityState(NamedTuple):
@@ -71,9 +71,19 @@ class ShortTermPlasticity(SpikingLayer):
         given = {"shape": self.size, "device": device, "dtype": dtype}
         self.use = Ranged(f"{self._name}.use", use, low=0.0, high=1.0, closed=True, learn="use" in learnt, **given)
         self.facilitation_tau = Ranged(
-            f"{self._name}.facilitation_tau", facilitation_tau, low=0.0, learn="facilitation_tau" in learnt, **given
+            f"{self._name}.facilitation_tau",
+            facilitation_tau,
+            low=shortest(self.dt, "facilitation_tau" in learnt),
+            learn="facilitation_tau" in learnt,
+            **given,
         )
-        self.recovery_tau = Ranged(f"{self._name}.recovery_tau", recovery_tau, low=0.0, learn="recovery_tau" in learnt, **given)
+        self.recovery_tau = Ranged(
+            f"{self._name}.recovery_tau",
+            recovery_tau,
+            low=shortest(self.dt, "recovery_tau" in learnt),
+            learn="recovery_tau" in learnt,
+            **given,
+        )
 
     def initial_state(self, x: Tensor) -> ShortTermPlasticityState:
         dtype = computing_dtype(x)
