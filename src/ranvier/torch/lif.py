@@ -178,8 +178,8 @@ class LIF(SpikingLayer):
         dtype = computing_dtype(x)
         noise = uniform = None
         if self.noise.number != 0.0:
-            decay = exponential(-self.dt / of_dtype(self.tau.value, dtype))
-            scale = of_dtype(self.noise.value, dtype) * (1 - decay * decay) ** 0.5
+            gone = -expm1(-2 * self.dt / of_dtype(self.tau.value, dtype))
+            scale = of_dtype(self.noise.value, dtype) * gone**0.5
             noise = scale * torch.randn(x.shape, dtype=dtype, device=x.device, generator=self.generator)
         if self.firing is not None:
             uniform = torch.rand(x.shape, dtype=dtype, device=x.device, generator=self.generator)
