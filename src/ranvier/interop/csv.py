@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ranvier.interop.source import Signal, Source, as_file_name
+
+LINES = 2**15  # of text, or numbers on them, that are in memory at once
 
 
 def write(source: Source, path: Path) -> None:
@@ -41,11 +43,11 @@ def write_spikes(
     with open(path, "w", encoding="utf-8", newline="") as file:
         file.write("time,neuron,population\n")
         for steps, neurons in pieces:
-            which = np.searchsorted(firsts, neurons, side="right") - 1
-            file.writelines(
-                f"{t!r},{n},{names[p]}\n"
-                for t, n, p in zip(_plain(steps * dt, dt), (neurons - firsts[which]).tolist(), which.tolist(), strict=True)
-            )
+            for some in _slices(len(steps), LINES):
+                which = np.searchsorted(firsts, neurons[some], side="right") - 1
+                within = (neurons[some] - firsts[which]).tolist()
+                times = _plain(steps[some] * dt, dt)
+                file.writelines(f"{t!r},{n},{names[p]}\n" for t, n, p in zip(times, within, which.tolist(), strict=True))
 
 
 def _plain(times: np.ndarray, dt: float) -> list[float]:
@@ -57,9 +59,14 @@ def _write_signal(path: Path, s: Signal, dt: float) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         file.write(",".join(["time", *map(str, s.neurons.tolist())]) + "\n")
         for first, block in s.blocks():
-            times = map(repr, _plain(s.times(first, first + len(block)), dt))
-            rows = block.astype(str).tolist()  # the shortest digits that give the number back, in its own precision
-            file.writelines(",".join([t, *row]) + "\n" for row, t in zip(rows, times, strict=True))
+            times = _plain(s.times(first, first + len(block)), dt)
+            for some in _slices(len(block), max(1, LINES // block.shape[1])):
+                rows = block[some].astype(str).tolist()  # the shortest digits that give the number back, in its own precision
+                file.writelines(",".join([repr(t), *row]) + "\n" for t, row in zip(times[some], rows, strict=True))
+
+
+def _slices(length: int, size: int) -> Iterator[slice]:
+    return (slice(first, first + size) for first in range(0, length, size))
 
 
 def _thing(s: Signal) -> str:

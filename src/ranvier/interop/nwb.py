@@ -58,18 +58,15 @@ def write(source: Source, path: Path) -> None:
 
 
 def _file(pynwb: Any, source: Source) -> Any:
-    script = source.provenance.get("script") or {}
-    began = source.provenance.get("start")
-    with_script = isinstance(script, dict) and bool(script.get("source"))
+    script = source.provenance.get("script")
+    said = {**source.settings, **({"script": f"{script['name']}, SHA-256 {script['sha256']}"} if script else {})}
     return pynwb.NWBFile(
         session_description=source.description,
         identifier=uuid.uuid4().hex,
-        session_start_time=_moment(began),
+        session_start_time=_moment(source.provenance.get("started")),
         experiment_description=source.description,
         keywords=["simulation"],
-        notes="\n".join([CONVENTION, *(f"{key}: {value}" for key, value in source.settings.items() if value != CONVENTION)]),
-        source_script=script["source"] if with_script else None,
-        source_script_file_name=(script.get("name") or "script.py") if with_script else None,
+        notes="\n".join([CONVENTION, *(f"{key}: {value}" for key, value in said.items() if value != CONVENTION)]),
         was_generated_by=[["ranvier", str(source.settings.get("ranvier_version", "unknown"))]],
     )
 
