@@ -2,37 +2,15 @@
 // past it is an error. The results are compared with plain loops too.
 
 #include <cstdio>
-#include <cstdlib>
 #include <limits>
-#include <random>
 #include <vector>
 
+#include "checks.h"
 #include "loops.h"
 
+void check_edges();
+
 namespace {
-
-std::mt19937_64 generator(1);
-
-int64_t integer(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(generator); }
-
-// Mostly inside [0, n), sometimes anywhere.
-int32_t hostile(int64_t n) {
-  if (integer(0, 9) == 0) return static_cast<int32_t>(integer(std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()));
-  return static_cast<int32_t>(integer(-1, n));
-}
-
-template <class T>
-std::vector<T> numbers(int64_t n) {
-  std::vector<T> x(n);
-  for (T& value : x) value = std::normal_distribution<T>()(generator);
-  return x;
-}
-
-std::vector<int32_t> indices(int64_t n, int64_t range) {
-  std::vector<int32_t> x(n);
-  for (int32_t& value : x) value = hostile(range);
-  return x;
-}
 
 // std::vector<bool> has no bytes.
 struct Flags {
@@ -45,12 +23,6 @@ struct Flags {
   int64_t n;
   bool* bytes;
 };
-
-void expect(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "check_loops: %s\n", what);
-  std::exit(1);
-}
 
 void check_compact(int64_t n, int64_t capacity, int64_t count) {
   const Flags flags(n);
@@ -160,6 +132,7 @@ int main() {
       }
     }
   }
+  check_edges();
   std::puts("check_loops: all loops stay inside their extents");
   return 0;
 }

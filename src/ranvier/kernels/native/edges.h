@@ -3,16 +3,13 @@
 
 #include <cstdint>
 
+#include "loops.h"
+
 namespace ranvier {
 
-struct EdgeKey {
-  uint32_t low;
-  uint32_t high;
-};
-
-// Numbers of `Key.uniform` and `Key.normal` for the indices start, start + 1, …; `table` is `normal_table()`, 4097 entries.
-void uniform_numbers(EdgeKey key, uint64_t start, int64_t n, double* out);
-void normal_numbers(EdgeKey key, uint64_t start, int64_t n, const uint32_t* table, double* out);
+// Numbers of `Key.uniform` and `Key.normal` for the indices start, start + 1, …; there are 4097 quantiles. The key's step is of no account.
+void uniform_numbers(const DrawKey& key, uint64_t start, int64_t n, double* out);
+void normal_numbers(const DrawKey& key, uint64_t start, int64_t n, const uint32_t* quantiles, double* out);
 
 // Who may be drawn: `n` candidates, of which row `r` leaves out number r + shift where `exclude` is set and there is such a number.
 struct Candidates {
@@ -23,11 +20,11 @@ struct Candidates {
 
 // For each row first, first + 1, …: degree[row − first] candidates, ascending, with repetitions or all different.
 // Returns false, and what it wrote is of no use, where a row cannot have so many or `out` is not as long as their sum.
-bool draw_rows(EdgeKey key, const int64_t* degree, int64_t rows, int64_t first, const Candidates& from, bool repeated, int32_t* out,
+bool draw_rows(const DrawKey& key, const int64_t* degree, int64_t rows, int64_t first, const Candidates& from, bool repeated, int32_t* out,
                int64_t n_out);
 
 // Throws `edges` edges onto `rows` rows, each pair of row and candidate alike, and counts those of each row. False where no pair is allowed.
-bool draw_degrees(EdgeKey key, int64_t edges, int64_t rows, const Candidates& from, int64_t* degree);
+bool draw_degrees(const DrawKey& key, int64_t edges, int64_t rows, const Candidates& from, int64_t* degree);
 
 // The edges of a few targets: row i is edges begin[i], begin[i] + 1, … of `pre` and `delay`, length[i] of them, all onto target[i].
 struct Rows {

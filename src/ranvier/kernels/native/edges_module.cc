@@ -69,14 +69,14 @@ void add_edges(nb::module_& m) {
   m.def(
       "uniform_numbers",
       [](uint32_t low, uint32_t high, uint64_t start, Array<double> out) {
-        ranvier::uniform_numbers({low, high}, start, static_cast<int64_t>(out.size()), out.data());
+        ranvier::uniform_numbers({low, high, 0}, start, static_cast<int64_t>(out.size()), out.data());
       },
       "low"_a, "high"_a, "start"_a, "out"_a.noconvert(), Release());
   m.def(
       "normal_numbers",
       [](uint32_t low, uint32_t high, uint64_t start, Given<uint32_t> table, Array<double> out) {
         require(table.size() == 4097, "normal_numbers: the table has 4097 entries");
-        ranvier::normal_numbers({low, high}, start, static_cast<int64_t>(out.size()), table.data(), out.data());
+        ranvier::normal_numbers({low, high, 0}, start, static_cast<int64_t>(out.size()), table.data(), out.data());
       },
       "low"_a, "high"_a, "start"_a, "table"_a.noconvert(), "out"_a.noconvert(), Release());
   m.def(
@@ -84,7 +84,7 @@ void add_edges(nb::module_& m) {
       [](uint32_t low, uint32_t high, Given<int64_t> degree, int64_t first, int64_t candidates, int64_t shift, bool exclude,
          bool repeated, Array<int32_t> out) {
         require(candidates >= 0 && candidates <= INT32_MAX, "draw_rows: too many candidates");
-        require(ranvier::draw_rows({low, high}, degree.data(), static_cast<int64_t>(degree.size()), first, {candidates, shift, exclude},
+        require(ranvier::draw_rows({low, high, 0}, degree.data(), static_cast<int64_t>(degree.size()), first, {candidates, shift, exclude},
                                    repeated, out.data(), static_cast<int64_t>(out.size())),
                 "draw_rows: degrees that cannot be met");
       },
@@ -93,7 +93,7 @@ void add_edges(nb::module_& m) {
   m.def(
       "draw_degrees",
       [](uint32_t low, uint32_t high, int64_t edges, int64_t candidates, int64_t shift, bool exclude, Array<int64_t> out) {
-        require(ranvier::draw_degrees({low, high}, edges, static_cast<int64_t>(out.size()), {candidates, shift, exclude}, out.data()),
+        require(ranvier::draw_degrees({low, high, 0}, edges, static_cast<int64_t>(out.size()), {candidates, shift, exclude}, out.data()),
                 "draw_degrees: no pair is allowed");
       },
       "low"_a, "high"_a, "edges"_a, "candidates"_a, "shift"_a, "exclude"_a, "out"_a.noconvert(), Release());

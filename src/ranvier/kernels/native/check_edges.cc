@@ -1,0 +1,92 @@
+// The loops of `edges.h` over awkward sizes and hostile contents, as in `check_loops.cc`.
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "checks.h"
+#include "edges.h"
+
+namespace {
+
+using ranvier::Candidates;
+using ranvier::DrawKey;
+
+DrawKey any_key() { return {static_cast<uint32_t>(integer(0, 0xFFFFFFFF)), static_cast<uint32_t>(integer(0, 0xFFFFFFFF)), 0}; }
+
+void check_numbers(int64_t n) {
+  const DrawKey key = any_key();
+  const uint64_t start = (uint64_t{1} << 32) - static_cast<uint64_t>(integer(0, 100));  // across the end of the low word
+  std::vector<uint32_t> quantiles(4097);
+  std::vector<double> out(n);
+  ranvier::normal_numbers(key, start, n, quantiles.data(), out.data());
+  ranvier::uniform_numbers(key, start, n, out.data());
+  expect(std::all_of(out.begin(), out.end(), [](double x) { return x > 0 && x < 1; }), "uniform_numbers: not inside (0, 1)");
+}
+
+void check_rows(int64_t rows, int64_t n) {
+  for (const bool repeated : {false, true}) {
+    for (const bool exclude : {false, true}) {
+      const Candidates from{n, integer(-3, 3), exclude};
+      std::vector<int64_t> degree(rows);
+      for (int64_t r = 0; r < rows; ++r) {
+        const bool out = exclude && r + from.shift >= 0 && r + from.shift < n;
+        degree[r] = n - out > 0 ? integer(0, repeated ? 2 * n : n - out) : 0;
+      }
+      std::vector<int32_t> drawn(std::accumulate(degree.begin(), degree.end(), int64_t{0}));
+      expect(ranvier::draw_rows(any_key(), degree.data(), rows, 0, from, repeated, drawn.data(), static_cast<int64_t>(drawn.size())),
+             "draw_rows: refused what is possible");
+      int64_t at = 0;
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t j = 0; j < degree[r]; ++j, ++at) {
+          expect(drawn[at] >= 0 && drawn[at] < n && !(exclude && drawn[at] == r + from.shift), "draw_rows: no candidate");
+          expect(j == 0 || drawn[at - 1] < drawn[at] || (repeated && drawn[at - 1] == drawn[at]), "draw_rows: not ascending");
+        }
+      }
+      if (rows == 0) continue;
+      std::vector<int32_t> little(drawn.size() / 2);
+      degree[integer(0, rows - 1)] = integer(0, 1) ? -1 : std::numeric_limits<int64_t>::max();
+      expect(!ranvier::draw_rows(any_key(), degree.data(), rows, 0, from, repeated, little.data(), static_cast<int64_t>(little.size())),
+             "draw_rows: accepted what is not possible");
+      const bool possible = ranvier::draw_degrees(any_key(), 100, rows, from, degree.data());
+      expect(!possible || std::accumulate(degree.begin(), degree.end(), int64_t{0}) == 100, "draw_degrees: edges were lost");
+    }
+  }
+}
+
+template <class Cursor, class T>
+void check_placing(int64_t n_rows, int64_t n, int64_t sources, int64_t delays) {
+  const auto pre = indices(n, sources), delay = indices(n, delays), row_target = indices(n_rows, n);
+  std::vector<int64_t> begin(n_rows), length(n_rows);
+  for (int64_t r = 0; r < n_rows; ++r) begin[r] = hostile(n), length[r] = hostile(n);
+  std::vector<Cursor> cursor(sources * delays);
+  for (Cursor& c : cursor) c = hostile(n);
+  std::vector<int32_t> target(n);
+  const auto weight = numbers<T>(n);
+  std::vector<T> placed(n);
+  for (const bool plain : {false, true}) {
+    const ranvier::Ends ends{pre.data(), plain ? nullptr : delay.data(), n, sources, delays};
+    std::vector<Cursor> count(sources * delays);
+    ranvier::count_edges(ends, count.data());
+    expect(std::accumulate(count.begin(), count.end(), Cursor{0}) <= n, "count_edges: too many");
+    ranvier::place_edges({begin.data(), length.data(), row_target.data(), n_rows}, ends, plain ? nullptr : weight.data(), cursor.data(),
+                         target.data(), plain ? nullptr : placed.data(), n);
+  }
+}
+
+}  // namespace
+
+void check_edges() {
+  const int64_t sizes[] = {0, 1, 7, 31, 32, 33, 64, 65, 300};
+  for (const int64_t n : sizes) {
+    check_numbers(n);
+    for (const int64_t m : sizes) {
+      check_rows(n, m);
+      for (const int64_t delays : {1, 3}) {
+        check_placing<int32_t, float>(m, n, 7, delays);
+        check_placing<int64_t, double>(m, n, m, delays);
+      }
+    }
+  }
+}
