@@ -81,7 +81,7 @@ def test_hodgkin_huxley(reference, speed, key):
     run = rv.simulate(cell, duration=150.0, dt=0.01, integrator=rv.Euler())
     np.testing.assert_allclose(run.V.values[::25, 0], 1000 * reference[f"{key}_V"], rtol=0, atol=1e-7)
     crossings = reference["hh_fixed_crossings"] if speed == 1.0 else []
-    np.testing.assert_array_equal(run.spikes.steps + 1, crossings)
+    np.testing.assert_array_equal(run.spikes.steps, crossings)
     record_reproduction(
         f"Neurapse: Hodgkin–Huxley ({'rates per ms' if speed == 1.0 else 'as published'})",
         SOURCE,
@@ -108,7 +108,7 @@ def test_feed_forward_network(reference, case):
     if not case:
         assert [samples(t).tolist() for t in run.spikes["before"].trains] == [[x] for x in reference["feedforward_pre"]]
         np.testing.assert_allclose(
-            run["after"].synaptic_current.values[:800:5].T, 1e12 * reference["feedforward_I_post"], rtol=0, atol=1e-7
+            -run["after"].synaptic_current.values[:800:5].T, 1e12 * reference["feedforward_I_post"], rtol=0, atol=1e-7
         )
         assert trains == [[], reference["feedforward_post1"].tolist()]
         V, theirs = run["after"].V.values[:800:5].T, 1000 * reference["feedforward_V_post"]
@@ -121,6 +121,18 @@ def test_feed_forward_network(reference, case):
     record_reproduction(
         f"Neurapse: feed-forward network ({'the other order' if case else 'README'})", SOURCE, "sample of the spike", expected, spike, 0
     )
+
+
+def test_synaptic_current_of_a_spike_train(reference):
+    """A train of given spikes through one synapse: 500 pA, delayed by 9 samples (`1e-3 // 1e-4`)."""
+    train = rv.Population(1, rv.neurons.SpikeTimes(times=DT * reference["synapse_train"]))
+    target = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(**LIF), name="target")
+    # Here a spike is in the sample given, not detected in the step before it: one step less of delay.
+    parts = kernel(train, target, np.full((1, 1), 500.0), np.full((1, 1), 8))
+    run = rv.simulate(
+        rv.Network(train, target, *parts), duration=500.0, dt=DT, integrator=Scheme(), record=rv.Record(target, "synaptic_current")
+    )
+    np.testing.assert_allclose(-run["target"].synaptic_current.values[::10, 0], 1e12 * reference["synapse_I"], rtol=0, atol=1e-9)
 
 
 def random_network(reference):
