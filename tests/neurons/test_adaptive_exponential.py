@@ -67,6 +67,12 @@ def test_spike_times_converge_with_the_step(patterns):
         assert off[0.005] < 0.5 * off[0.02] or off[0.02] < 0.01, name
 
 
+def test_a_long_step_loses_spikes():
+    """What the page on numerics says of 0.1 ms."""
+    run = rv.simulate(AdEx.tonic(), current=500.0, duration=600.0, dt=0.1, record=[])
+    assert len(run.spikes) == 61
+
+
 def test_patterns_are_what_they_are_called(patterns):
     tonic, adapting, initial_burst, bursting, accelerating = (np.diff(t) for t in patterns[0.005])
     assert np.ptp(tonic[20:]) < 0.02

@@ -134,6 +134,17 @@ def test_gif_without_memory_is_escape_noise():
     np.testing.assert_array_equal(runs[0].spikes.steps, runs[1].spikes.steps)
 
 
+def test_gif_against_nest():
+    """The interval in the adapted state; NEST 3.10's gif_psc_exp has 29.612 ± 0.016 ms (1000 neurons, 0.1 ms, 500 to 1000 ms)."""
+    parts = {"fast": rv.neurons.SpikeTriggeredCurrent(20.0, 10.0), "slow": rv.neurons.SpikeTriggeredCurrent(5.0, 200.0)}
+    cell = rv.neurons.GeneralizedIntegrateAndFire(currents=parts, thresholds={"fatigue": rv.neurons.SpikeTriggeredThreshold(3.0, 100.0)})
+    run = rv.simulate(rv.Population(300, cell, current=400.0), duration=1000.0, dt=DT, record=[], seed=1)
+    late = np.concatenate([np.diff(t[t > 500]) for t in run.spikes.trains])
+    source = "NEST 3.10, gif_psc_exp with the same parameters"
+    record_reproduction("Generalised integrate-and-fire", source, "mean interval after adaptation, 400 pA", 29.61, late.mean(), 0.15, "ms")
+    record_reproduction("Generalised integrate-and-fire", source, "standard deviation of that interval", 2.13, late.std(), 0.15, "ms")
+
+
 def test_gif_memories_between_spikes():
     """Currents and thresholds are sums of decaying exponentials, one for each spike of their own neuron."""
     currents = {"slow": rv.neurons.SpikeTriggeredCurrent(jump=30.0, tau=80.0), "fast": rv.neurons.SpikeTriggeredCurrent(jump=-5.0, tau=5.0)}
