@@ -39,7 +39,7 @@ def wired(matrix, weight=1.0, delay=0.0, synapse=None, **options):
             np.add.at(weights, (built.edges["it"].post, constants["pre"]), constants["weight"])
     else:  # neurons are numbered through: those of `before` come first, and both populations are one group
         feed = built.constants["feeds"][built.plan.synapses[0].feeds[0].name]
-        pre = np.repeat(np.arange(sources + targets), np.diff(feed.segments[:, [0, -1]], axis=1)[:, 0])
+        pre = np.repeat(np.arange(sources + targets), np.diff(feed.segments[0][:, [0, -1]], axis=1)[:, 0])
         np.add.at(weights, (feed.target - sources, pre), feed.weight)
     return edges_of(rv.Network(before, after, projection), "it", seed=3), weights
 

@@ -16,10 +16,11 @@ import numpy as np
 
 from ranvier.connect.base import Edges
 from ranvier.errors import ParameterError
+from ranvier.kernels.deliver_events import empty_history
 from ranvier.model import parameters
 from ranvier.network.common import in_steps as in_steps
 from ranvier.network.common import resolve as resolve
-from ranvier.network.plan import Built, HistoryPlan, Plan
+from ranvier.network.plan import Built, Plan
 from ranvier.network.populations import build_populations
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
@@ -50,14 +51,6 @@ def _cast_stimulus(given: Any, stimulus: Any, unit: str, shared: dict[tuple[int,
     return copy
 
 
-def _empty_history(plan: HistoryPlan, neurons: int, dtype: str) -> dict[str, np.ndarray]:
-    return {
-        "source": np.zeros((plan.slots, neurons), np.int32),
-        "amplitude": np.zeros((plan.slots, neurons), dtype),
-        "count": np.zeros(plan.slots, np.int32),
-    }
-
-
 def build(net: Network, *, dt: float, seed: int, dtype: str, integrators: Mapping[str, Any] | None = None) -> Built:
     """Draws the network, checks it, and lays out what the compiled step needs.
 
@@ -86,7 +79,10 @@ def build(net: Network, *, dt: float, seed: int, dtype: str, integrators: Mappin
         neurons={p.name: {v: x.astype(dtype) for v, x in members[p.name].values.items()} for p in populations},
         synapses=wiring.states,
         last_spike={p.name: members[p.name].last_spike for p in populations},
-        in_flight={h.name: _empty_history(h, plan.n if h.source is None else sizes[h.source], dtype) for h in wiring.histories},
+        in_flight={
+            h.name: empty_history(plan.n if h.source is None else sizes[h.source], h.slots, dtype, h.source is not None)._asdict()
+            for h in wiring.histories
+        },
     )
     return Built(plan, constants, state, wiring.edges)
 

@@ -20,6 +20,7 @@ class EventEdges(NamedTuple):
     segments: np.ndarray
     target: np.ndarray
     weight: np.ndarray
+    bounds: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,5 +102,5 @@ def assemble(parts: list[EventPart], sources: int, targets: int, dt: float, dtyp
         posts.append(post[mine])
         weights.append(weight[mine])
         delays.append(delay[mine])
-    made, order = sort_edges(np.concatenate(pres), np.concatenate(posts), np.concatenate(delays), sources)
-    return EventEdges(*made, np.concatenate(weights)[order].astype(dtype))
+    made, order = sort_edges(np.concatenate(pres), np.concatenate(posts), np.concatenate(delays), sources, targets)
+    return EventEdges(made.delays, made.segments, made.target, np.concatenate(weights)[order].astype(dtype), made.bounds)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.lax import optimization_barrier
 
 from ranvier.integrators.base import Integrator
-from ranvier.kernels.deliver_events import DelayedEdges, SpikeHistory, deliver_events, note_spikes
+from ranvier.kernels.deliver_events import SpikeHistory, deliver_events, note_spikes
 from ranvier.kernels.draws import add_poisson, uniforms
 from ranvier.kernels.exponential import with_fast_exponentials
 from ranvier.network.plan import ALL_SPIKES, GroupPlan, Plan, SynapsesPlan
@@ -207,8 +207,7 @@ class Stepper:
         arriving = jnp.zeros(synapses.states, self.plan.dtype)
         for feed in synapses.feeds:
             edges = self.constants["feeds"][feed.name]
-            history = SpikeHistory(**in_flight[feed.spikes])
-            arriving = deliver_events(history, k, DelayedEdges(edges.delays, edges.segments, edges.target), edges.weight, arriving)
+            arriving = deliver_events(SpikeHistory(**in_flight[feed.spikes]), k, edges, edges.weight, arriving)
         for stream, poisson in zip(synapses.poisson, constants.get("poisson", ()), strict=True):
             arriving = add_poisson(
                 arriving, system.draws(stream, k), poisson["table"], poisson["weight"], poisson["row"], constants["first"]

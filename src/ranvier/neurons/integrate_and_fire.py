@@ -38,7 +38,7 @@ V >= threshold: a spike, V = reset, and V is held there for `refractory`"""
 
     def derivatives(self, state: NeuronState, inputs: Inputs, t: jax.Array) -> NeuronState:
         V = state["V"]
-        return {"V": (inputs.current(V) - self.leak * (V - self.rest)) / self.capacitance}
+        return {"V": (inputs.current(V) - self.leak * (V - self.rest)) * (1 / self.capacitance)}
 
     def spiked(self, before: NeuronState, after: NeuronState) -> jax.Array:
         return reached(before["V"], after["V"], self.threshold)
