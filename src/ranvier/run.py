@@ -52,7 +52,7 @@ class Run:
         self.recorder = recorder(self.k0, self.k1)
         capacity = 1 << int(max(4 * built.plan.n, LEAST_SPIKES) - 1).bit_length()
         self.program = loop.Program(built.plan, integrator, self.recorder.groups, capacity, self._packed())
-        self.constants = loop.Constants(built.constants)
+        self.constants = jax.device_put(loop.Constants(built.constants))  # once: else every call would copy them
         self._moving = {p.name: built.plan.group(p.group).moving for p in built.plan.populations}
         self._moving |= {s.name: s.moving for s in built.plan.synapses}
         if type(integrator).init is not Integrator.init and not jax.tree.leaves(self.state.memory):

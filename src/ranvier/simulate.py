@@ -13,7 +13,7 @@ from ranvier import units
 from ranvier.errors import ParameterError, unknown
 from ranvier.integrators.base import Integrator
 from ranvier.model import Model, parameters
-from ranvier.network.build import build, in_steps
+from ranvier.network.build import build
 from ranvier.network.choice import by_population, chosen
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.network.state import SimulationState
@@ -23,6 +23,7 @@ from ranvier.record.memory import MemoryRecorder, everything, shapes
 from ranvier.record.record import Record
 from ranvier.result import Result
 from ranvier.run import Run
+from ranvier.steps import in_steps
 
 
 def simulate(

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ranvier as rv
-from ranvier.network.build import build, in_steps
+from ranvier.network.build import build
 from ranvier.random import Key
+from ranvier.steps import in_steps
 
 sizes = st.integers(0, 5)
 UNITS = pint.UnitRegistry()

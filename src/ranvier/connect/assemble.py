@@ -20,7 +20,7 @@ from ranvier.connect.part import Part, delay_steps, given_delay, given_weight, w
 from ranvier.connect.work import Work
 from ranvier.errors import ParameterError
 from ranvier.kernels.edges import EdgeRows, count_edges, place_edges
-from ranvier.memory import available_memory
+from ranvier.memory import aligned_empty, available_memory
 from ranvier.random import Distribution
 
 CHUNK = 1 << 18  # edges that a thread draws at once
@@ -60,6 +60,15 @@ class _Drawn:
 
     def __len__(self) -> int:
         return int(self.begins[-1])
+
+    @property
+    def wanted(self) -> int:
+        """How many of them go to targets that are in the set."""
+        if all(onto is not None for _, onto in self.part.targets):
+            return len(self)
+        ends = itertools.accumulate((size for size, _ in self.part.targets), initial=0)
+        stretches = zip(itertools.pairwise(ends), self.part.targets, strict=True)
+        return sum(int(self.begins[end] - self.begins[begin]) for (begin, end), (_, onto) in stretches if onto is not None)
 
     @property
     def one_weight(self) -> float | None:
@@ -122,9 +131,9 @@ def assemble(
     """
     dtype = np.dtype(dtype)
     _check_sizes(parts, sources, targets, dtype, blocks)
-    work = Work(threads or _usable_cores(), progress)
+    work = Work(threads or usable_cores(), progress)
     drawn = work.map(_drawn, [(part,) for part in parts])
-    total = sum(map(len, drawn))
+    total = sum(d.wanted for d in drawn)
     if total < CHUNK:
         work.threads = 1
     work.total = total * (2 + any(isinstance(d.delay, Distribution) for d in drawn))
@@ -144,8 +153,8 @@ def assemble(
     counts = np.zeros((len(units), cells), counter)
     work.map(_count, [(layout, unit, counts[i], work) for i, unit in enumerate(units)])
     segments = _segments(counts, units, blocks, sources, len(delays))
-    target = np.empty(total, np.int32)
-    weight = np.empty(total if one_weight is None else 0, dtype)
+    target = aligned_empty(total, np.int32)
+    weight = aligned_empty(total if one_weight is None else 0, dtype)
     work.map(_place, [(layout, unit, counts[i], target, weight, work) for i, unit in enumerate(units)])
     if one_weight is not None:
         weight = np.asarray(one_weight, dtype)
@@ -159,7 +168,7 @@ def _check_sizes(parts: Sequence[Part], sources: int, targets: int, dtype: np.dt
         raise ParameterError(f"assemble: there must be at least one block, not {blocks}.")
     for part in parts:
         outside = part.pre_offset < 0 or part.pre_offset + part.sources > sources
-        if outside or any(onto < 0 or onto + size > targets for size, onto in part.targets):
+        if outside or any(onto is not None and (onto < 0 or onto + size > targets) for size, onto in part.targets):
             raise ParameterError(f"assemble: {part.name} goes from or to neurons outside the {sources} sources and {targets} targets.")
 
 
@@ -173,7 +182,7 @@ def _check_memory(edges: int, delays: int, needed: int) -> None:
         )
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -231,8 +240,9 @@ class _Layout:
         for d in drawn:
             first = 0
             for size, onto in d.part.targets:
-                self.pieces.append(_Piece(d, first, onto, size))
-                edges[onto : onto + size] += d.rows.degrees[first : first + size]
+                if onto is not None:
+                    self.pieces.append(_Piece(d, first, onto, size))
+                    edges[onto : onto + size] += d.rows.degrees[first : first + size]
                 first += size
         self.ends = np.cumsum(edges)
         self.delays = len(delays)
@@ -307,7 +317,8 @@ def _count(layout: _Layout, unit: _Unit, count: np.ndarray, work: Work) -> None:
 
 def _segments(counts: np.ndarray, units: Sequence[_Unit], blocks: int, sources: int, delays: int) -> np.ndarray:
     """The segment table. Counts of edges become the place of each unit's first edge of every source and delay."""
-    segments = np.zeros((blocks, sources, delays + 1), counts.dtype)
+    segments = aligned_empty((blocks, sources, delays + 1), counts.dtype)
+    segments[:] = 0
     if delays and sources:
         place = 0
         for block in range(blocks):

@@ -23,7 +23,7 @@ class Part:
         sources: how many neurons it comes from.
         pre_offset: the place of the first of them among all sources of the set.
         targets: of each target population its size and the place of its first neuron
-            among all targets of the set.
+            among all targets of the set, None where it is not among them.
         key: the projection's key; edges, weights and delays each draw from a child of it.
         own: as in `ConnectionRule.edges`.
         weight: a number, an array `[edges]` in the order (post, pre), a column
@@ -37,7 +37,7 @@ class Part:
     rule: ConnectionRule
     sources: int
     pre_offset: int
-    targets: tuple[tuple[int, int], ...]
+    targets: tuple[tuple[int, int | None], ...]
     key: Key
     own: int | None = None
     weight: Any = 1.0

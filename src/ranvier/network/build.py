@@ -18,7 +18,6 @@ from ranvier.connect.base import Edges
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import empty_history
 from ranvier.model import parameters
-from ranvier.network.common import in_steps as in_steps
 from ranvier.network.common import resolve as resolve
 from ranvier.network.plan import Built, Plan
 from ranvier.network.populations import build_populations

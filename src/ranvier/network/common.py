@@ -13,7 +13,6 @@ from ranvier import units
 from ranvier.errors import ParameterError, did_you_mean, unknown
 from ranvier.neurons.base import NeuronModel
 from ranvier.random import Distribution, Key
-from ranvier.steps import in_steps as in_steps
 from ranvier.synapses.base import SynapseModel
 
 

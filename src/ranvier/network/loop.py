@@ -211,7 +211,7 @@ def compiled(program: Program, args: Any) -> tuple[Compiled, bool]:
     """The compiled loop for a program and arguments of these shapes, and whether it had to be compiled now."""
     global compilations
     leaves, tree = jax.tree.flatten(args)
-    key = (program, tree, tuple((np.shape(x), np.result_type(x).name) for x in leaves))
+    key = (program, tree, tuple((np.shape(x), jnp.result_type(x).name) for x in leaves))
     try:
         found = _programs.get(key)
     except TypeError as error:

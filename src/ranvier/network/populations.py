@@ -13,13 +13,14 @@ import numpy as np
 
 from ranvier.errors import ParameterError
 from ranvier.model import drawn, in_precision, parameters
-from ranvier.network.common import in_steps, initial_state, initial_values, moving_variables, resolve
+from ranvier.network.common import initial_state, initial_values, moving_variables, resolve
 from ranvier.network.dependence import elementwise
 from ranvier.network.plan import GroupPlan, PopulationPlan
 from ranvier.network.spec import Network, Population
 from ranvier.network.state import NEVER
 from ranvier.neurons.base import Inputs, NeuronModel
 from ranvier.random import Key
+from ranvier.steps import in_steps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,12 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier import units
+from ranvier.connect.assemble import EventEdges, assemble, usable_cores
 from ranvier.connect.base import Edges
+from ranvier.connect.part import Part, delay_steps, given_delay, given_weight, weights
 from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.kernels.deliver_events import sort_edges
 from ranvier.kernels.draws import poisson_table
 from ranvier.model import Model, drawn, in_precision, parameters
 from ranvier.network.common import initial_state, initial_values, moving_variables
-from ranvier.network.feeds import EventPart, assemble
 from ranvier.network.plan import ALL_SPIKES, FeedPlan, GroupPlan, HistoryPlan, PopulationPlan, ProjectionPlan, SynapsesPlan
 from ranvier.network.spec import Network, PoissonInput, Population, Projection
 from ranvier.random import Distribution, Key
@@ -23,6 +25,8 @@ from ranvier.synapses.base import Presynaptic, SynapseModel
 
 DENSE_FROM = 0.05  # share of pairs connected above which a matrix product beats a sum over edges
 DENSE_UP_TO = 2**24  # entries
+BLOCKS_FROM = 8192  # targets; below, no step has events enough for two threads
+MOST_BLOCKS = 8
 
 
 @dataclasses.dataclass
@@ -33,8 +37,8 @@ class Receptor:
     synapse: Any
     shareable: bool
     users: list[str] = dataclasses.field(default_factory=list)
-    parts: list[EventPart] = dataclasses.field(default_factory=list)
-    scaled: list[tuple[str, EventPart]] = dataclasses.field(default_factory=list)
+    parts: list[Part] = dataclasses.field(default_factory=list)
+    scaled: list[tuple[str, Part]] = dataclasses.field(default_factory=list)
     poisson: list[tuple[slice, np.ndarray, float]] = dataclasses.field(default_factory=list)
     initial: list[tuple[slice, dict[str, np.ndarray]]] = dataclasses.field(default_factory=list)
     name: str = ""
@@ -65,8 +69,17 @@ class Wiring:
 class Wirer:
     """Builds every projection and Poisson input of a network whose populations are built."""
 
-    def __init__(self, net: Network, populations: list[PopulationPlan], groups: list[GroupPlan], key: Key, dt: float, dtype: str):
-        self.net, self.key, self.dt, self.dtype = net, key, dt, dtype
+    def __init__(
+        self,
+        net: Network,
+        populations: list[PopulationPlan],
+        groups: list[GroupPlan],
+        key: Key,
+        dt: float,
+        dtype: str,
+        progress: Any = None,
+    ):
+        self.net, self.key, self.dt, self.dtype, self.progress = net, key, dt, dtype, progress
         self.populations = {p.name: p for p in populations}
         self.groups = {g.name: g for g in groups}
         self.n = sum(g.n for g in groups)
@@ -124,6 +137,22 @@ class Wirer:
         unit = input_units.pop()
         return {"conductance": f"({unit})/mV", "potential": "mV"}.get(synapse.weight, unit)
 
+    def _part(self, name: str, projection: Projection, key: Key, pre_offset: int, targets: tuple[tuple[int, int | None], ...]) -> Part:
+        unit = self._unit(name, projection.synapse, projection.targets)
+        return Part(
+            name=name,
+            rule=projection.rule,
+            sources=projection.source.n,
+            pre_offset=pre_offset,
+            targets=targets,
+            key=key,
+            own=_own(projection),
+            weight=units.magnitude(projection.weight, unit, f"The weight of {name}"),
+            delay=units.magnitude(projection.delay, "ms", f"The delay of {name}"),
+            dt=self.dt,
+            conductance=projection.synapse.weight == "conductance",
+        )
+
     # -- linear synapses, their state shared at the targets --------------------------------------
 
     def _receptor(self, name: str, group: GroupPlan, synapse: Any) -> Receptor:
@@ -161,31 +190,16 @@ class Wirer:
                 "nothing would reach it. Write one of them, or choose the site 'source'."
             )
         targets = sum(t.n for t in projection.targets)
-        unit = self._unit(name, projection.synapse, projection.targets)
         synapse = drawn(projection.synapse, key, name, {"neuron": (targets, "target"), "target": (targets, "target")})
         given = _given_initial(projection, name, synapse, targets, key)
         source = self.populations[self.net.name_of(projection.source)]
         plastic = projection.short_term_plasticity is not None
-        own = _own(projection)
         self.own_parts[name] = []
         for piece in self._pieces(projection.targets):
             group, start, first, n = piece
             receptor = self._receptor(name, group, self._spread(synapse, targets, piece))
-            part = EventPart(
-                name=name,
-                rule=projection.rule,
-                sources=source.n,
-                targets=targets,
-                block=range(first, first + n),
-                own=own,
-                key=key,
-                pre_offset=0 if plastic else source.first,
-                post_offset=start - first,
-                weight=projection.weight,
-                delay=projection.delay,
-                unit=unit,
-                conductance=projection.synapse.weight == "conductance",
-            )
+            others = ((first, None), (n, start), (targets - first - n, None))
+            part = self._part(name, projection, key, 0 if plastic else source.first, tuple(x for x in others if x[0]))
             if plastic:
                 receptor.scaled.append((name, part))
             else:
@@ -262,14 +276,15 @@ class Wirer:
         t = jnp.zeros(())
         moving = moving_variables(synapse, jax.eval_shape(lambda s: synapse.derivatives(s, None, t), values), values, receptor.name)
         transmits = jax.eval_shape(lambda s: synapse.transmit(s, None, t), values) is not None
+        blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM else 1
         feeds = []
         if receptor.parts:
             feeds.append(FeedPlan(receptor.name, ALL_SPIKES))
-            self.wiring.feeds[receptor.name] = assemble(receptor.parts, self.n, n, self.dt, self.dtype)
-        for name, part in receptor.scaled:
-            feed = FeedPlan(f"{name} at {group.name}:{part.post_offset}", name)
+            self.wiring.feeds[receptor.name] = assemble(receptor.parts, self.n, n, self.dtype, self.progress, blocks)
+        for i, (name, part) in enumerate(receptor.scaled):
+            feed = FeedPlan(f"{receptor.name} {i}", name)
             feeds.append(feed)
-            self.wiring.feeds[feed.name] = assemble([part], part.sources, n, self.dt, self.dtype)
+            self.wiring.feeds[feed.name] = assemble([part], part.sources, n, self.dtype, self.progress, blocks)
         poisson = _in_layers(receptor.poisson, n, self.dtype)
         self.wiring.constants[receptor.name] = {"synapse": in_precision(synapse, self.dtype), "poisson": poisson}
         self.wiring.constants[receptor.name]["first"] = np.uint32(group.first)
@@ -307,14 +322,10 @@ class Wirer:
     def _continuous(self, name: str, projection: Projection, key: Key) -> None:
         source = self.populations[self.net.name_of(projection.source)]
         targets = sum(t.n for t in projection.targets)
-        unit = self._unit(name, projection.synapse, projection.targets)
-        own = _own(projection)
-        whole = EventPart(
-            name, projection.rule, source.n, targets, range(targets), own, key, source.first, 0, projection.weight, projection.delay, unit,
-            projection.synapse.weight == "conductance",
-        )  # fmt: skip
-        edges = whole.edges()
-        weights = whole.weights(edges)
+        part = self._part(name, projection, key, source.first, ((targets, 0),))
+        edges = part.rule.edges(source.n, targets, range(targets), part.own, key.child("edges"))
+        weight = weights(part, given_weight(part, len(edges)), edges)
+        delay = delay_steps(part, given_delay(part, len(edges), edges.delays), len(edges))
         site = _site(projection, source.n, len(edges))
         states = {"source": source.n, "edge": len(edges)}[site]
         synapse: Any = projection.synapse
@@ -322,7 +333,7 @@ class Wirer:
             synapse = _spread_over_edges(synapse, source.n, edges)
         synapse = drawn(synapse, key, name, {"neuron": (states, site), "target": (targets, "target")})
         delivered = synapse.event_driven
-        self._check_continuous(name, synapse, site, delivered, whole.delays(edges, self.dt))
+        self._check_continuous(name, synapse, site, delivered, delay)
         start = initial_state(synapse, states, key.child("model"))
         values = initial_values(projection.initial, start, states, key, name, "state", lambda v: synapse.variable_units.get(v, "1"))
         variables = jax.eval_shape(lambda: projection.source.model.initial_state(states, key))
@@ -333,15 +344,16 @@ class Wirer:
         constants: dict[str, Any] = {"synapse": in_precision(synapse, self.dtype)}
         if dense:
             matrix = np.zeros((targets, source.n))
-            np.add.at(matrix, (edges.post, edges.pre), weights)
+            np.add.at(matrix, (edges.post, edges.pre), weight)
             constants["matrix"] = matrix.astype(self.dtype)
         else:
             rows = np.searchsorted(edges.post, np.arange(targets + 1)).astype(np.int32)
-            constants.update(rows=rows, pre=edges.pre, weight=weights.astype(self.dtype))
+            constants.update(rows=rows, pre=edges.pre, weight=weight.astype(self.dtype))
         feeds: tuple[FeedPlan, ...] = ()
         if delivered:
             feeds = (FeedPlan(name, ALL_SPIKES),)
-            self.wiring.feeds[name] = assemble([dataclasses.replace(whole, onto_edges=True)], self.n, states, self.dt, self.dtype)
+            onto, order = sort_edges(edges.pre + source.first, np.arange(states), delay, self.n, states)
+            self.wiring.feeds[name] = EventEdges(onto.delays, onto.segments, onto.target, weight[order].astype(self.dtype), onto.bounds)
         self.wiring.constants[name] = constants
         self.wiring.edges[name] = edges
         self.wiring.states[name] = {v: x if synapse.variable_units.get(v) == "ms" else x.astype(self.dtype) for v, x in values.items()}
@@ -395,17 +407,17 @@ def _in_layers(inputs: list[tuple[slice, np.ndarray, float]], n: int, dtype: str
             layers.append(layer)
         layer[0][where], layer[1][where] = mean, weight
     result = []
-    for means, weights in layers:
+    for means, each in layers:
         reached = ~np.isnan(means)
         different, rows = np.unique(means[reached], return_inverse=True)
         row = np.full(n, -1, np.int32)
         row[reached] = rows
-        one = np.unique(weights[reached])
+        one = np.unique(each[reached])
         result.append(
             {
                 "table": poisson_table(different),
                 "row": np.int32(0) if reached.all() and len(different) == 1 else row,
-                "weight": np.asarray(one[0] if len(one) == 1 else weights, dtype),
+                "weight": np.asarray(one[0] if len(one) == 1 else each, dtype),
             }
         )
     return result

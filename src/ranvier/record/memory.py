@@ -12,7 +12,7 @@ from ranvier.errors import ParameterError
 from ranvier.integrators.euler import Euler
 from ranvier.memory import available_memory
 from ranvier.network import loop
-from ranvier.network.common import in_steps, resolve
+from ranvier.network.common import resolve
 from ranvier.network.plan import Built
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
@@ -20,6 +20,7 @@ from ranvier.network.step import Stepper
 from ranvier.network.system import NetworkSystem, Variables
 from ranvier.record.observe import observables, unit_of
 from ranvier.record.record import Record
+from ranvier.steps import in_steps
 
 BUFFER_BYTES = 2**25  # of records between two visits of the host
 LEAST_ROWS = 1024  # so that short runs of different lengths share one compiled loop
