@@ -1,0 +1,85 @@
+"""The same networks in Ranvier, behind the same lines of JSON. Every run is a whole one, from the initial state.
+
+python ranvier_networks.py coba 4000 --precision single
+python ranvier_networks.py brunel --g 5 --eta 2 --reset 0
+"""
+
+import argparse
+import resource
+
+import numpy as np
+from worker import serve
+
+import ranvier as rv
+
+
+def brette(options: argparse.Namespace) -> tuple:
+    network = getattr(rv.models, options.model)(scale=options.neurons / 4000)
+    return network, None if options.model == "cuba" else rv.ExponentialEuler()
+
+
+def brunel(options: argparse.Namespace) -> tuple:
+    """As `rv.models.brunel`, whose potential falls back to 10 mV, with any other."""
+    cell = rv.neurons.LeakyIntegrateAndFire(
+        capacitance=200.0, leak=10.0, rest=0.0, threshold=20.0, reset_potential=options.reset, refractory=2.0
+    )
+    exc, inh = (rv.Population(round(n * options.scale), cell, name=name) for n, name in ((10_000, "exc"), (2_500, "inh")))
+    everyone, kick = [exc, inh], rv.synapses.Delta()
+    return rv.Network(
+        exc,
+        inh,
+        rv.Projection(exc, everyone, kick, rv.connect.fixed_in_degree(1000), weight=0.1, delay=1.5, name="excitation"),
+        rv.Projection(inh, everyone, kick, rv.connect.fixed_in_degree(250), weight=-0.1 * options.g, delay=1.5, name="inhibition"),
+        rv.PoissonInput(everyone, kick, rate=10.0 * options.eta, sources=1000, weight=0.1, name="drive"),
+    ), None
+
+
+def microcircuit(options: argparse.Namespace) -> tuple:
+    return rv.models.microcircuit(scale=options.scale), None
+
+
+MODELS = {"coba": brette, "cuba": brette, "cobahh": brette, "brunel": brunel, "microcircuit": microcircuit}
+
+
+def build(options: argparse.Namespace) -> tuple:
+    network, integrator = MODELS[options.model](options)
+
+    def run(duration: float) -> rv.Result:
+        return rv.simulate(network, duration=duration, dt=options.dt, integrator=integrator, precision=options.precision, seed=options.seed)
+
+    info = run(min(options.duration, 10.0)).info
+    facts = {name: info[name] for name in ("build_seconds", "compile_seconds", "integrator")}
+    return facts, lambda: once(options, run(options.duration))
+
+
+def once(options: argparse.Namespace, run: rv.Result) -> dict:
+    late = np.asarray(run.spikes.times) >= options.discard
+    seconds = (options.duration - options.discard) / 1000
+    counts = [int((run[name].spikes.times >= options.discard).sum()) / run[name].spikes.n for name in run.network.populations]
+    return {
+        "microseconds_a_step": run.info["run_seconds"] * 1e6 / round(options.duration / options.dt),
+        "rate_hz": float(late.sum() / run.spikes.n / seconds),
+        "rates_hz": [c / seconds for c in counts],
+        "build_seconds": run.info["build_seconds"],
+        "peak_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("neurons", type=int, nargs="?", help="of COBA, CUBA and COBAHH")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--precision", choices=("double", "single"), default="double")
+    parser.add_argument("--duration", type=float, default=1000.0, help="ms")
+    parser.add_argument("--discard", type=float, default=0.0, help="ms at the start that the rate leaves out")
+    parser.add_argument("--dt", type=float, default=0.1, help="ms")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--g", type=float, default=5.0)
+    parser.add_argument("--eta", type=float, default=2.0)
+    parser.add_argument("--reset", type=float, default=0.0)
+    serve(lambda: build(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
