@@ -59,12 +59,13 @@ from ranvier.stimuli.base import Stimulus as Stimulus
 from ranvier.synapses.base import SynapseModel as SynapseModel
 
 if TYPE_CHECKING:
+    from ranvier import analysis as analysis
     from ranvier import interop as interop
     from ranvier import plot as plot
     from ranvier import testing as testing
     from ranvier import torch as torch
 
-_ON_FIRST_USE = ("interop", "plot", "testing", "torch")  # so that importing Ranvier stays quick
+_ON_FIRST_USE = ("analysis", "interop", "plot", "testing", "torch")  # so that importing Ranvier stays quick
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ranvier.errors import unknown
+from ranvier.errors import ParameterError, unknown
 from ranvier.network.build import resolve
 
 if TYPE_CHECKING:
@@ -111,6 +111,25 @@ class Spikes:
             start=self.start,
             stop=self.stop,
             populations={population: (0, n)},
+        )
+
+    def between(self, start: float, stop: float) -> Spikes:
+        """The spikes from `start` on and before `stop` (ms).
+
+        Raises:
+            ParameterError: that span is not within the run's.
+        """
+        if not self.start <= start <= stop <= self.stop * (1 + 1e-12):
+            raise ParameterError(f"The run went from {self.start:g} to {self.stop:g} ms; {start:g} to {stop:g} ms is not a span of it.")
+        first, last = np.searchsorted(self.steps, [round(start / self.dt), round(stop / self.dt)])
+        return Spikes(
+            self.steps[first:last],
+            self.neurons[first:last],
+            n=self.n,
+            dt=self.dt,
+            start=start,
+            stop=stop,
+            populations=self.populations,
         )
 
     def __len__(self) -> int:

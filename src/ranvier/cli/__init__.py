@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-INTEGRATORS_HELP = "rk4 (the default), exponential-euler, euler, heun, midpoint"
+INTEGRATORS_HELP = "exact-linear, exponential-euler, rk4, euler, heun, midpoint (default: the model's own, or what fits its equations)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--integrator", metavar="NAME", help=INTEGRATORS_HELP)
     run.add_argument("--seed", type=int, metavar="N", help="the whole number that everything random comes from (default 0)")
     run.add_argument("--out", metavar="FOLDER", help="where the results go (default results/NAME-seedN)")
-    run.add_argument("--precision", choices=("double", "single"), help="of the numbers (default double)")
+    run.add_argument("--precision", choices=("double", "single"), help="of the numbers (default: the model's own, or double)")
+    run.add_argument("--scale", type=float, metavar="X", help="the size of a ready-made network, as a share of the published one")
+    run.add_argument("--regime", choices=("A", "B", "C", "D"), help="what a Brunel network does (default C)")
     run.add_argument("--no-gaba", action="store_true", help="leave the inhibition out (antennal lobe)")
     run.add_argument("--no-plots", action="store_true", help="draw no pictures")
     return parser

@@ -23,6 +23,7 @@ from ranvier.record import Record
 
 DEFAULT_DT = 0.01
 NEURONS_RECORDED = 100  # of a population whose file says nothing about records
+OPTIONS = ("scale", "regime")  # of ready-made models, besides switches
 ABBREVIATIONS = {"rk4": "runge-kutta4"}
 
 
@@ -41,7 +42,7 @@ class Job:
     network: Any
     duration: float
     dt: float
-    integrator: Integrator
+    integrator: Integrator | None
     record: list[Record] | None
     seed: int
     precision: str
@@ -104,10 +105,12 @@ def _of_model(arguments: argparse.Namespace, integrator: Integrator | None) -> J
         hint = f" There is a file {arguments.what}: its name must end in .py to be run." if Path(arguments.what).exists() else ""
         raise type(error)(f"{error} `ranvier models` lists them; a file of your own must end in .py.{hint}") from None
     switches = tuple(name for name in ("no-gaba",) if getattr(arguments, name.replace("-", "_")))
+    options = {name: getattr(arguments, name) for name in OPTIONS if getattr(arguments, name) is not None}
     seed = arguments.seed or 0
-    network = entry.network(seed, *switches)
+    network = entry.network(seed, *switches, **options)
+    said = [f"{name}-{value:g}" if isinstance(value, float) else f"{name}-{value}" for name, value in options.items()]
     return Job(
-        name="-".join((arguments.what.lower().replace("_", "-"), *switches)),
+        name="-".join((arguments.what.lower().replace("_", "-"), *switches, *said)),
         title=entry.title,
         summary=entry.summary,
         source=entry.source,
@@ -115,11 +118,11 @@ def _of_model(arguments: argparse.Namespace, integrator: Integrator | None) -> J
         network=network,
         duration=arguments.duration if arguments.duration is not None else entry.duration,
         dt=arguments.dt if arguments.dt is not None else entry.dt,
-        integrator=integrator or integrators.RungeKutta4(),
+        integrator=integrator or entry.integrator,
         record=entry.record(network),
         seed=seed,
-        precision=arguments.precision or "double",
-        options=switches,
+        precision=arguments.precision or entry.precision,
+        options=(*switches, *(f"{name} {value}" for name, value in options.items())),
     )
 
 
@@ -131,6 +134,9 @@ def _of_file(arguments: argparse.Namespace, integrator: Integrator | None) -> Jo
         raise ParameterError(f"{path} is not a file.")
     if arguments.no_gaba:
         raise ParameterError(f"--no-gaba is for the antennal lobe; what {path.name} contains is said in the file.")
+    for option in OPTIONS:
+        if getattr(arguments, option) is not None:
+            raise ParameterError(f"--{option} is for ready-made models; what {path.name} contains is said in the file.")
     defined = _executed(path)
     network = defined.get("network")
     if isinstance(network, type) or not isinstance(network, Network | Population | NeuronModel):
@@ -142,7 +148,7 @@ def _of_file(arguments: argparse.Namespace, integrator: Integrator | None) -> Jo
     if duration is None:
         raise ParameterError(f"{path} does not say how long to run. Write duration = 1000.0 (ms) in it, or give --duration 1000.")
     dt = arguments.dt if arguments.dt is not None else defined.get("dt", DEFAULT_DT)
-    chosen = integrator or defined.get("integrator") or integrators.RungeKutta4()
+    chosen = integrator or defined.get("integrator")
     if isinstance(chosen, str):
         chosen = integrator_named(chosen)
     record = defined.get("record")

@@ -30,7 +30,13 @@ def job(arguments: argparse.Namespace, integrator: Integrator | None) -> Job:
     """
     if arguments.folder is None:
         raise ParameterError("Say which folder: ranvier run psst-folder DIR. It holds what PSST's call.py and run.py saved.")
-    for option, why in (("dt", "the time step is that of time.npy"), ("seed", "nothing in it is drawn"), ("no_gaba", "it is for locust")):
+    for option, why in (
+        ("dt", "the time step is that of time.npy"),
+        ("seed", "nothing in it is drawn"),
+        ("no_gaba", "it is for locust"),
+        ("scale", "its size is that of its matrices"),
+        ("regime", "it is for brunel"),
+    ):
         if getattr(arguments, option) not in (None, False):
             raise ParameterError(f"--{option.replace('_', '-')} means nothing to a saved run: {why}.")
     saved = load_run(arguments.folder)

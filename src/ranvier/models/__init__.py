@@ -2,3 +2,7 @@
 
 from ranvier.models.antennal_lobe import Odor as Odor
 from ranvier.models.antennal_lobe import antennal_lobe as antennal_lobe
+from ranvier.models.brette2007 import coba as coba
+from ranvier.models.brette2007 import cobahh as cobahh
+from ranvier.models.brette2007 import cuba as cuba
+from ranvier.models.brunel2000 import brunel as brunel

@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ranvier.errors import ParameterError, unknown
+from ranvier.integrators.base import Integrator
+from ranvier.integrators.exponential_euler import ExponentialEuler
+from ranvier.integrators.runge_kutta import RungeKutta4
 from ranvier.models.antennal_lobe import antennal_lobe
+from ranvier.models.brette2007 import coba, cobahh, cuba
+from ranvier.models.brunel2000 import brunel
 from ranvier.network.spec import Network
 from ranvier.record import Record
 
@@ -20,11 +25,16 @@ class ReadyMade:
         name: what it is called, as in `ranvier.models`.
         title: what its report is headed.
         summary: one line.
-        make: makes the network; takes `seed` and what `switches` set.
+        make: makes the network.
         duration, dt: how long and in what steps (ms).
-        record: from the network to what is recorded of it.
+        record: from the network to what is recorded of it, besides its spikes.
+        integrator: what advances it; what `simulate` would choose when None.
+        precision: of the numbers.
+        settled: until when activity is what the start made of it (ms); statistics begin there.
         aliases: other names.
         switches: the command line's switches that it knows, and the arguments of `make` they stand for.
+        options: the command line's options that it knows, which are arguments of `make`.
+        seeded: whether `make` takes a `seed`, because it draws something itself.
         source: the paper.
     """
 
@@ -34,24 +44,32 @@ class ReadyMade:
     make: Callable[..., Network]
     duration: float
     dt: float
-    record: Callable[[Network], list[Record]]
+    record: Callable[[Network], list[Record]] = lambda network: []
+    integrator: Integrator | None = None
+    precision: str = "double"
+    settled: float = 0.0
     aliases: tuple[str, ...] = ()
     switches: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    seeded: bool = False
     source: str = ""
 
-    def network(self, seed: int = 0, *switches: str) -> Network:
-        """The network drawn from `seed`.
+    def network(self, seed: int = 0, *switches: str, **options: Any) -> Network:
+        """The network, with the given switches and options.
 
         Raises:
-            ParameterError: it has no such switch.
+            ParameterError: it has no such switch or option.
         """
-        options: dict[str, Any] = {}
+        for option in options:
+            if option not in self.options:
+                known = f"it knows {', '.join('--' + o for o in self.options)}" if self.options else "it has none"
+                raise ParameterError(f"--{option} means nothing to {self.name}: {known}.")
         for switch in switches:
             if switch not in self.switches:
                 known = f"it knows {', '.join('--' + s for s in self.switches)}" if self.switches else "it has none"
                 raise ParameterError(f"--{switch} means nothing to {self.name}: {known}.")
             options.update(self.switches[switch])
-        return self.make(seed=seed, **options)
+        return self.make(**options, **({"seed": seed} if self.seeded else {}))
 
 
 CATALOGUE: tuple[ReadyMade, ...] = (
@@ -67,8 +85,56 @@ CATALOGUE: tuple[ReadyMade, ...] = (
             Record("PN", "V", every=0.5),
             Record("LN", ["V", "calcium.concentration"], every=0.5),
         ],
+        integrator=RungeKutta4(),
         switches={"no-gaba": {"gaba": False}},
+        seeded=True,
         source="Mohanta & Assisi 2019 (PSST), Day 6, after Bazhenov et al. 2001, Neuron 30:553 and 569",
+    ),
+    ReadyMade(
+        name="cuba",
+        title="CUBA",
+        summary="4000 integrate-and-fire neurons with synapses that are currents: sparse, irregular activity that keeps itself up.",
+        make=cuba,
+        duration=2000.0,
+        dt=0.1,
+        settled=200.0,
+        options=("scale",),
+        source="Brette et al. 2007, J Comput Neurosci 23:349, benchmark 2",
+    ),
+    ReadyMade(
+        name="coba",
+        title="COBA",
+        summary="4000 integrate-and-fire neurons with synapses that are conductances: bursty activity that keeps itself up.",
+        make=coba,
+        duration=2000.0,
+        dt=0.1,
+        integrator=ExponentialEuler(),
+        settled=200.0,
+        options=("scale",),
+        source="Brette et al. 2007, J Comput Neurosci 23:349, benchmark 1",
+    ),
+    ReadyMade(
+        name="cobahh",
+        title="COBAHH",
+        summary="4000 Hodgkin–Huxley neurons of Traub and Miles with synapses that are conductances.",
+        make=cobahh,
+        duration=1000.0,
+        dt=0.1,
+        integrator=ExponentialEuler(),
+        settled=300.0,
+        options=("scale",),
+        source="Brette et al. 2007, J Comput Neurosci 23:349, benchmark 3",
+    ),
+    ReadyMade(
+        name="brunel",
+        title="Brunel's sparse network",
+        summary="12 500 integrate-and-fire neurons under a Poisson drive, in one of four regimes (--regime A, B, C or D).",
+        make=brunel,
+        duration=1000.0,
+        dt=0.1,
+        settled=200.0,
+        options=("scale", "regime"),
+        source="Brunel 2000, J Comput Neurosci 8:183",
     ),
 )
 
