@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ranvier.errors import ParameterError
+
 
 def available_memory() -> float | None:
     """Bytes that can still be taken, or None where the system does not say.
@@ -15,6 +17,25 @@ def available_memory() -> float | None:
     """
     known = [bytes_left for bytes_left in (_of_machine(), _of_container(Path("/sys/fs/cgroup"))) if bytes_left is not None]
     return min(known, default=None)
+
+
+def require_memory(needed: float, what: str, hint: str, share: float = 0.9) -> None:
+    """Refuses what will not fit, before anything is made.
+
+    Args:
+        needed: bytes.
+        what: what needs them, and
+        hint: what to do about it, for the error.
+        share: of the memory to be had that may be taken.
+
+    Raises:
+        ParameterError: there is not so much.
+    """
+    available = available_memory()
+    if available is not None and needed > share * available:
+        raise ParameterError(
+            f"{what} would take {needed / 2**30:.1f} GiB, and {max(available, 0) / 2**30:.1f} GiB of memory are free. {hint}"
+        )
 
 
 def _of_machine() -> float | None:

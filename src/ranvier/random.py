@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import statistics
 import zlib
 from types import ModuleType
@@ -31,6 +32,7 @@ _PARITY = 0x1BD11BDA
 _SEGMENTS = 128
 _UNIT = 2.0**-28
 _NATIVE_FROM = 1000  # draws
+_LEAST_SHARE = 1e-3  # of draws that must be usable where others are drawn again
 
 
 def threefry2x32(key: tuple[Any, Any], counter: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -167,6 +169,11 @@ class Key:
         with np.errstate(over="ignore"):
             return _normal(words_for(), self._bits_from(n, start)[0], np.empty(0))
 
+    def normal_at(self, index: np.ndarray) -> np.ndarray:
+        """The standard normal numbers of any indices, int64 `[n]`; float64 `[n]`."""
+        with np.errstate(over="ignore"):
+            return _normal(words_for(), self.bits((index & MASK).astype(np.uint32), (index >> 32).astype(np.uint32))[0], np.empty(0))
+
 
 def _native_for(n: int) -> ModuleType | None:
     """The native module, where so many draws are worth the call. Its numbers are the same."""
@@ -260,13 +267,34 @@ class Normal(Distribution):
     sd: float
     low: float
     high: float
+    redraw: bool = False
 
     def __post_init__(self) -> None:
         if not self.sd >= 0:
             raise ParameterError(f"normal({self.mean}, {self.sd}): the standard deviation is negative.")
+        if not self.low <= self.high:
+            raise ParameterError(f"normal(low={self.low}, high={self.high}): the low end is above the high end.")
+        if self.redraw and not self._share_inside() >= _LEAST_SHARE:
+            raise ParameterError(
+                f"normal({self.mean}, {self.sd}, low={self.low}, high={self.high}, redraw=True): hardly any draw is within these ends."
+            )
+
+    def _share_inside(self) -> float:
+        if self.sd == 0:
+            return float(self.low <= self.mean <= self.high)
+        below = statistics.NormalDist(self.mean, self.sd).cdf
+        return below(self.high) - below(self.low)
 
     def draw(self, key: Key, n: int, start: int = 0) -> np.ndarray:
-        return np.clip(self.mean + self.sd * key.normal(n, start), self.low, self.high)
+        drawn = self.mean + self.sd * key.normal(n, start)
+        if not self.redraw:
+            return np.clip(drawn, self.low, self.high, out=drawn)
+        for attempt in itertools.count(1):
+            outside = np.flatnonzero((drawn < self.low) | (drawn > self.high))
+            if not len(outside):
+                break
+            drawn[outside] = self.mean + self.sd * key.child(f"attempt {attempt}").normal_at(start + outside)
+        return drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,14 +316,25 @@ def uniform(low: float, high: float) -> Uniform:
     return Uniform(low, high)
 
 
-def normal(mean: float, sd: float, low: float = -np.inf, high: float = np.inf) -> Normal:
-    """Normal with `mean` and standard deviation `sd`, clipped to `[low, high]`.
+def normal(mean: float, sd: float, low: float = -np.inf, high: float = np.inf, redraw: bool = False) -> Normal:
+    """Normal with `mean` and standard deviation `sd`, kept within `[low, high]`.
+
+    Args:
+        mean, sd: of the normal distribution before anything is cut off.
+        low, high: the ends.
+        redraw: what is outside is drawn again until it is inside (a truncated normal
+            distribution), and not moved to the nearer end.
+
+    Raises:
+        ParameterError: a negative standard deviation, ends in the wrong order, or hardly anything between them to draw.
 
     Example:
         >>> normal(-65, 5).draw(Key(1), 10000).std().round()
         np.float64(5.0)
+        >>> [float((normal(0, 1, low=0, redraw=r).draw(Key(1), 10000) == 0).mean().round(1)) for r in (False, True)]
+        [0.5, 0.0]
     """
-    return Normal(mean, sd, low, high)
+    return Normal(mean, sd, low, high, redraw)
 
 
 def lognormal(median: float, sigma: float) -> LogNormal:

@@ -12,6 +12,7 @@ import ranvier as rv
 from ranvier.connect import ConnectionRule
 
 DENSE = np.arange(49.0).reshape(7, 7) % 3
+REPEATS = [{"autapses": a, "multapses": m} for a in (True, False) for m in (True, False)]
 OPTIONAL = ("torch", "tensorflow", "pandas", "zarr", "dask", "ray", "mpi4py", "neo")
 
 # What cannot be made without arguments, and with which it is tested.
@@ -26,7 +27,11 @@ ARGUMENTS = {
     "SpikeTimes": [{"times": [0.05, 0.1]}],
     "AllToAll": [{"autapses": True}, {"autapses": False}],
     "PairwiseBernoulli": [{"probability": p, "autapses": a} for p in (0.0, 0.3, 1.0) for a in (True, False)],
-    "FixedInDegree": [{"degree": 3, "autapses": a, "multapses": m} for a in (True, False) for m in (True, False)],
+    "FixedInDegree": [{"degree": 3, **options} for options in REPEATS],
+    "FixedOutDegree": [{"degree": 3, **options} for options in REPEATS],
+    "FixedTotalNumber": [{"number": n, **options} for n in (0, 11, 30) for options in REPEATS],
+    "DistanceDependent": [{**vars(rv.connect.distance_dependent(rv.connect.gaussian(2.0), np.arange(7.0), autapses=False))}],
+    "EdgeList": [{**vars(rv.connect.edge_list([6, 0, 6, 3], [1, 1, 1, 0], [1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.3, 0.4]))}],
     "Matrix": [
         {"entries": (np.arange(49).reshape(7, 7) % 3).astype(float)},
         {"entries": scipy.sparse.random_array((7, 7), density=0.3, rng=1)},

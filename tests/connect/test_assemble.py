@@ -140,9 +140,9 @@ class Endless(ConnectionRule):
 
 
 def test_a_network_that_does_not_fit_is_refused_before_it_is_drawn():
-    with pytest.raises(rv.ParameterError, match=r"1e\+12 edges with 1 different delays, which would take .* GiB"):
+    with pytest.raises(rv.ParameterError, match=r"1e\+12 edges, would take .* GiB"):
         assemble([Part("huge", Endless(10**9), 5, 0, ((1000, 0),), Key(1))], 5, 1000, "float32")
-    with pytest.raises(rv.ParameterError, match=r"20 different delays, .* GiB"):
+    with pytest.raises(rv.ParameterError, match=r"20 different delays, would take .* GiB"):
         assemble([Part("long", Endless(1), 2 * 10**9, 0, ((20, 0),), Key(1), delay=np.arange(20.0))], 2 * 10**9, 20, "float32")
 
 

@@ -20,11 +20,12 @@ from ranvier.connect.part import Part, delay_steps, given_delay, given_weight, w
 from ranvier.connect.work import Work
 from ranvier.errors import ParameterError
 from ranvier.kernels.edges import EdgeRows, count_edges, place_edges
-from ranvier.memory import aligned_empty, available_memory
+from ranvier.memory import aligned_empty, require_memory
 from ranvier.random import Distribution
 
-CHUNK = 1 << 18  # edges that a thread draws at once
+CHUNK = 1 << 17  # edges that a thread draws at once
 LONGEST = 1 << 24  # delay, in steps
+TAKES_LESS = 'Fewer edges take less, or fewer different delays, or precision="single".'
 BYTES_OF_DRAWING = 64  # an edge of a chunk, while it is drawn
 
 
@@ -134,6 +135,7 @@ def assemble(
     work = Work(threads or usable_cores(), progress)
     drawn = work.map(_drawn, [(part,) for part in parts])
     total = sum(d.wanted for d in drawn)
+    require_memory(4.0 * total, f"The network, with {total:.3g} edges,", TAKES_LESS)
     if total < CHUNK:
         work.threads = 1
     work.total = total * (2 + any(isinstance(d.delay, Distribution) for d in drawn))
@@ -148,7 +150,7 @@ def assemble(
     units = _units(bounds, layout.ends, each)
     needed = total * (4 + (dtype.itemsize if one_weight is None else 0))
     needed += counter.itemsize * ((len(units) + 2 * blocks) * cells + blocks * sources) + work.threads * CHUNK * BYTES_OF_DRAWING
-    _check_memory(total, len(delays), needed)
+    require_memory(needed, f"The network, with {total:.3g} edges and {len(delays)} different delays,", TAKES_LESS)
 
     counts = np.zeros((len(units), cells), counter)
     work.map(_count, [(layout, unit, counts[i], work) for i, unit in enumerate(units)])
@@ -172,17 +174,8 @@ def _check_sizes(parts: Sequence[Part], sources: int, targets: int, dtype: np.dt
             raise ParameterError(f"assemble: {part.name} goes from or to neurons outside the {sources} sources and {targets} targets.")
 
 
-def _check_memory(edges: int, delays: int, needed: int) -> None:
-    available = available_memory()
-    if available is not None and needed > 0.9 * available:
-        raise ParameterError(
-            f"The network has {edges:.3g} edges with {delays} different delays, which would take {needed / 2**30:.1f} GiB, and "
-            f"{available / 2**30:.1f} GiB of memory are free. Fewer neurons, fewer edges a neuron or fewer different delays take less, "
-            'and so does precision="single".'
-        )
-
-
 def usable_cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

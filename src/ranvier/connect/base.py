@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ranvier.kernels.edges import Candidates, draw_rows
+from ranvier.kernels.edges import Candidates, EdgeRows, count_edges, draw_rows, place_edges
 from ranvier.random import Key
 
 
@@ -112,9 +112,24 @@ def targets_of(targets: int, own: int | None, autapses: bool) -> Candidates:
     return Candidates(targets) if autapses or own is None else Candidates(targets, own, True)
 
 
-def sorted_edges(
-    pre: np.ndarray, post: np.ndarray, targets: int, values: np.ndarray | None = None, delays: np.ndarray | None = None
-) -> Edges:
+def by_target(degrees: np.ndarray, post: np.ndarray, targets: int) -> Edges:
+    """Edges given source by source, sorted.
+
+    Args:
+        degrees: how many each source has, int64 `[sources]`.
+        post: their targets, ascending for each source, int32 `[edges]`.
+        targets: how many targets there are.
+    """
+    no_delay, no_weight = np.zeros(0, np.int32), np.zeros(0, np.float64)
+    count = np.zeros(targets, np.int64)
+    count_edges(post, no_delay, 1, count)
+    rows = EdgeRows(np.cumsum(degrees) - degrees, degrees, np.arange(len(degrees), dtype=np.int32))
+    pre = np.empty_like(post)
+    place_edges(rows, post, no_delay, 1, no_weight, np.cumsum(count) - count, pre, no_weight)
+    return Edges(pre, np.repeat(np.arange(targets, dtype=np.int32), count))
+
+
+def sorted_edges(pre: np.ndarray, post: np.ndarray, values: np.ndarray | None = None, delays: np.ndarray | None = None) -> Edges:
     """Edges given in any order; of several between one pair, the order stays."""
     order = np.lexsort((pre, post))
     values, delays = (None if x is None else np.asarray(x, np.float64)[order] for x in (values, delays))

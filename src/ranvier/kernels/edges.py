@@ -166,8 +166,8 @@ def ragged(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return row, np.arange(len(row)) - (np.cumsum(lengths) - lengths)[row]
 
 
-def _bounded(key: Key, low: np.ndarray, high: np.ndarray, n: np.ndarray | int) -> np.ndarray:
-    """A number below `n` for each counter; int64."""
+def bounded(key: Key, low: np.ndarray, high: np.ndarray, n: np.ndarray | int) -> np.ndarray:
+    """A number below `n` for each counter (its low and its high word), as likely as any other to within n · 2⁻⁶⁴; int64."""
     x, y = (word.astype(np.uint64) for word in key.bits(low.astype(np.uint32), high.astype(np.uint32)))
     n = np.asarray(n, np.uint64)
     return ((x * n + (y * n >> np.uint64(32))) >> np.uint64(32)).astype(np.int64)
@@ -178,7 +178,7 @@ def _draw_rows_reference(key: Key, degrees: np.ndarray, first: int, candidates: 
     count = candidates.sizes(rows)
     if repeated:
         row, draw = ragged(degrees)
-        chosen = _bounded(key, draw, rows[row], count[row])
+        chosen = bounded(key, draw, rows[row], count[row])
         chosen = chosen[np.lexsort((chosen, row))]
     else:
         complement = 2 * degrees > count
@@ -196,7 +196,7 @@ def _distinct(key: Key, rows: np.ndarray, wanted: np.ndarray, count: np.ndarray)
     while len(open_rows):
         row, draw = ragged(draws[open_rows])
         row = open_rows[row]
-        chosen = _bounded(key, draw, rows[row], count[row])
+        chosen = bounded(key, draw, rows[row], count[row])
         order = np.lexsort((draw, chosen, row))
         new = np.ones(len(order), bool)
         new[1:] = (np.diff(row[order]) != 0) | (np.diff(chosen[order]) != 0)
@@ -231,11 +231,11 @@ def _draw_degrees_reference(key: Key, edges: int, rows: int, candidates: Candida
         edge, attempt = np.arange(begin, min(begin + _DRAWS_AT_ONCE, edges)), 0
         while len(edge):
             high = (edge >> 32) + attempt
-            row = _bounded(key, edge & 0xFFFFFFFF, high, rows)
+            row = bounded(key, edge & 0xFFFFFFFF, high, rows)
             again = candidates.left_out(row)
             if again.any():
                 own = row[again] + candidates.shift
-                again[again] = _bounded(key, edge[again] & 0xFFFFFFFF, high[again] + _EXCLUSION, candidates.n) == own
+                again[again] = bounded(key, edge[again] & 0xFFFFFFFF, high[again] + _EXCLUSION, candidates.n) == own
             degrees += np.bincount(row[~again], minlength=rows)
             edge, attempt = edge[again], attempt + _AGAIN
     return degrees

@@ -10,7 +10,7 @@ import numpy as np
 
 from ranvier.errors import ParameterError
 from ranvier.integrators.euler import Euler
-from ranvier.memory import available_memory
+from ranvier.memory import require_memory
 from ranvier.network import loop
 from ranvier.network.common import resolve
 from ranvier.network.plan import Built
@@ -178,9 +178,4 @@ def _schedule(record: Record, k0: int, k1: int, dt: float) -> Schedule:
 
 def check_memory(needed: float) -> None:
     """Refuses a recording that will not fit, before anything runs."""
-    available = available_memory()
-    if available is not None and needed > 0.8 * available:
-        raise ParameterError(
-            f"The recording would take {needed / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB of memory are free. "
-            "Record less often (every=…), fewer neurons (neurons=…), or fewer variables."
-        )
+    require_memory(needed, "The recording", "Record less often (every=…), fewer neurons (neurons=…), or fewer variables.", share=0.8)

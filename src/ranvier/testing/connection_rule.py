@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from ranvier.connect.base import ConnectionRule, Edges
@@ -14,7 +16,7 @@ def check_connection_rule(rule: ConnectionRule, sources: int = 7, targets: int =
 
     That its edges are int32, sorted by target then source, and between neurons that exist;
     that the same key draws the same edges; that targets drawn in blocks have the edges they
-    have when they are drawn at once; and that a rule for any size gives none where there is
+    have when they are drawn at once, by `edges` and by `rows`; and that a rule for any size gives none where there is
     nobody.
 
     Args:
@@ -41,7 +43,8 @@ def check_connection_rule(rule: ConnectionRule, sources: int = 7, targets: int =
             whole.pre.shape == whole.post.shape == (len(whole),),
             f"{name}: pre and post have the shapes {whole.pre.shape} and {whole.post.shape}.",
         )
-        require(whole.values is None or whole.values.shape == (len(whole),), f"{name}: there must be one value an edge.")
+        for what, given in (("value", whole.values), ("delay", whole.delays)):
+            require(given is None or given.shape == (len(whole),), f"{name}: there must be one {what} an edge.")
         for label, ids, n in (("pre", whole.pre, sources), ("post", whole.post, targets)):
             require(not len(ids) or (ids.min() >= 0 and ids.max() < n), f"{name}: {label} names a neuron that is not among the {n}.")
         order = whole.post.astype(np.int64) * sources + whole.pre
@@ -54,10 +57,19 @@ def check_connection_rule(rule: ConnectionRule, sources: int = 7, targets: int =
             _equal(whole, parts), f"{name}: targets drawn in blocks have other edges than drawn at once; draw with the target's own index."
         )
         require(len(rule.edges(sources, targets, range(0), own, key)) == 0, f"{name}: a block of no targets must have no edges.")
+        rows = rule.rows(sources, targets, own, key)
+        counted = np.bincount(whole.post, minlength=targets)
+        require(np.array_equal(rows.degrees, counted), f"{name}.rows promises {rows.degrees.sum()} edges, or gives them other targets.")
+        parts = [rows.block(block) for block in (range(middle), range(middle, targets))]
+        require(_equal(whole, parts), f"{name}.rows gives other edges than {name}.edges.")
 
 
 def _equal(whole: Edges, parts: list[Edges]) -> bool:
-    same = all(np.array_equal(getattr(whole, side), np.concatenate([getattr(p, side) for p in parts])) for side in ("pre", "post"))
-    if whole.values is not None:
-        same = same and np.array_equal(whole.values, np.concatenate([p.values for p in parts]))
-    return same
+    for field in dataclasses.fields(Edges):
+        given, others = getattr(whole, field.name), [getattr(p, field.name) for p in parts]
+        if given is None or any(x is None for x in others):
+            if given is not None or any(x is not None for x in others):
+                return False
+        elif not np.array_equal(given, np.concatenate(others)):
+            return False
+    return True

@@ -1,0 +1,167 @@
+"""Rules that fix how many edges there are: for each target, for each source, or in all."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ranvier.connect.base import Candidates, ConnectionRule, Edges, RowRule, Rows, by_target, drawn_rows, kept_rows, sources_of, targets_of
+from ranvier.errors import ParameterError
+from ranvier.kernels.edges import bounded, draw_degrees, draw_rows
+from ranvier.memory import require_memory
+from ranvier.random import Key
+
+ALLOW = "Allow several edges between one pair with multapses=True, or ask for fewer."
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedInDegree(RowRule):
+    """The same number of sources for every target."""
+
+    degree: int
+    autapses: bool
+    multapses: bool
+
+    def rows(self, sources: int, targets: int, own: int | None, key: Key) -> Rows:
+        candidates = sources_of(sources, own, self.autapses)
+        _check_degree(
+            f"fixed_in_degree({self.degree})", self.degree, candidates.sizes(np.arange(targets)), self.multapses, "target", "source"
+        )
+        return drawn_rows(np.full(targets, self.degree, np.int64), candidates, self.multapses, key)
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedOutDegree(ConnectionRule):
+    """The same number of targets for every source."""
+
+    degree: int
+    autapses: bool
+    multapses: bool
+
+    def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
+        candidates = targets_of(targets, own, self.autapses)
+        rule = f"fixed_out_degree({self.degree})"
+        _check_degree(rule, self.degree, candidates.sizes(np.arange(sources)), self.multapses, "source", "target")
+        require_memory(12.0 * sources * self.degree, rule, "Fewer edges take less; fixed_in_degree is built without keeping them.")
+        degrees = np.full(sources, self.degree, np.int64)
+        whole = by_target(degrees, draw_rows(key, degrees, 0, candidates, self.multapses), targets)
+        return kept_rows(whole, targets).block(block)
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedTotalNumber(RowRule):
+    """A number of edges, thrown onto all pairs."""
+
+    number: int
+    autapses: bool
+    multapses: bool
+
+    def rows(self, sources: int, targets: int, own: int | None, key: Key) -> Rows:
+        candidates = sources_of(sources, own, self.autapses)
+        pairs = int(candidates.sizes(np.arange(targets)).sum())
+        if self.number > pairs and (pairs == 0 or not self.multapses):
+            hint = f" {ALLOW}" if pairs else ""
+            raise ParameterError(f"fixed_total_number({self.number}) cannot be met: there are {pairs} pairs to choose from.{hint}")
+        require_memory((4.0 if self.multapses else 80.0) * self.number, f"fixed_total_number({self.number})", "Fewer edges take less.")
+        if self.multapses:
+            degrees = draw_degrees(key.child("degrees"), self.number, targets, candidates)
+            return drawn_rows(degrees, candidates, True, key.child("sources"))
+        post, pre = np.divmod(_distinct_pairs(key, self.number, pairs, targets, candidates), max(sources, 1))
+        return kept_rows(Edges(pre.astype(np.int32), post.astype(np.int32)), targets)
+
+
+def _distinct_pairs(key: Key, number: int, pairs: int, targets: int, candidates: Candidates) -> np.ndarray:
+    """Different allowed pairs, `target · sources + source`, ascending; where more than half are wanted, the others are drawn."""
+    if 2 * number <= pairs:
+        return _first_distinct(key, number, targets, candidates)
+    left = np.ones(targets * candidates.n, bool)
+    rows = np.arange(targets)
+    own = rows[candidates.left_out(rows)]
+    left[own * candidates.n + own + candidates.shift] = False
+    left[_first_distinct(key, pairs - number, targets, candidates)] = False
+    return np.flatnonzero(left)
+
+
+def _first_distinct(key: Key, number: int, targets: int, candidates: Candidates) -> np.ndarray:
+    """The first different ones among draws of allowed pairs, ascending."""
+    if number == 0:
+        return np.zeros(0, np.int64)
+    draws = number + number // 2 + 8
+    while True:
+        index = np.arange(draws)
+        words = index & 0xFFFFFFFF, index >> 32
+        target, source = bounded(key.child("targets"), *words, targets), bounded(key.child("sources"), *words, candidates.n)
+        allowed = ~(candidates.left_out(target) & (source == target + candidates.shift))
+        pair, first = np.unique((target * candidates.n + source)[allowed], return_index=True)
+        if len(pair) >= number:
+            return np.sort(pair[np.argsort(first)[:number]])
+        draws *= 2
+
+
+def fixed_in_degree(degree: int, autapses: bool = True, multapses: bool = True) -> ConnectionRule:
+    """For every target `degree` sources, each drawn as likely as any other.
+
+    Args:
+        degree: how many.
+        autapses: whether a neuron may be wired to itself.
+        multapses: whether one source may be drawn several times for a target.
+
+    Raises:
+        ParameterError: it is no whole number of at least 0, or (when drawn) there are too few sources.
+
+    Example:
+        >>> fixed_in_degree(2).edges(100, 3, range(3), None, Key(1)).post.tolist()
+        [0, 0, 1, 1, 2, 2]
+    """
+    return FixedInDegree(_whole(degree, "fixed_in_degree: the degree"), autapses, multapses)
+
+
+def fixed_out_degree(degree: int, autapses: bool = True, multapses: bool = True) -> ConnectionRule:
+    """For every source `degree` targets, each drawn as likely as any other.
+
+    While they are sorted by target its edges are all in memory, at 12 bytes each.
+
+    Args:
+        degree, autapses, multapses: as in `fixed_in_degree`, with the sides changed.
+
+    Raises:
+        ParameterError: as there.
+
+    Example:
+        >>> sorted(fixed_out_degree(2).edges(3, 100, range(100), None, Key(1)).pre.tolist())
+        [0, 0, 1, 1, 2, 2]
+    """
+    return FixedOutDegree(_whole(degree, "fixed_out_degree: the degree"), autapses, multapses)
+
+
+def fixed_total_number(number: int, autapses: bool = True, multapses: bool = True) -> ConnectionRule:
+    """So many edges, each between any pair as likely as any other.
+
+    Args:
+        number: how many.
+        autapses: whether a neuron may be wired to itself.
+        multapses: whether there may be several edges between one pair. Without them
+            the edges are all in memory while they are drawn, at about 80 bytes each.
+
+    Raises:
+        ParameterError: it is no whole number of at least 0, or (when drawn) there are too few pairs.
+
+    Example:
+        >>> len(fixed_total_number(7).edges(3, 100, range(100), None, Key(1)))
+        7
+    """
+    return FixedTotalNumber(_whole(number, "fixed_total_number: the number"), autapses, multapses)
+
+
+def _whole(value: int, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise ParameterError(f"{what} must be a whole number of at least 0, not {value!r}.")
+    return int(value)
+
+
+def _check_degree(rule: str, degree: int, candidates: np.ndarray, multapses: bool, one: str, other: str) -> None:
+    least = int(candidates.min(initial=np.iinfo(np.int64).max))
+    if degree and (least == 0 or (not multapses and degree > least)):
+        hint = f" {ALLOW}" if least else ""
+        raise ParameterError(f"{rule} cannot be met: there is a {one} with only {least} {other}s to choose from.{hint}")
