@@ -194,7 +194,7 @@ def test_nwb_holds_the_run(run, nwb):
         np.testing.assert_array_equal(V.data[:], run["inh"].V.values)
         assert (V.unit, V.conversion, V.rate, V.starting_time) == ("volts", 1e-3, 1000.0, 0.01)
         assert V.comments == "columns are the neurons 2, 0 of inh"
-        assert file.acquisition["inh_injected_current"].unit == "amperes"
+        assert file.stimulus["inh_injected_current"].unit == "amperes"
         assert file.acquisition["fast_g"].unit == "unitless"
 
 

@@ -35,7 +35,7 @@ SI = {
 
 
 def write(source: Source, path: Path) -> None:
-    """Writes the file: spikes as `units`, and each recorded variable as a `TimeSeries` in `acquisition`.
+    """Writes the file: spikes as `units`, and each recorded variable as a `TimeSeries` in `acquisition`, an injected current in `stimulus`.
 
     Times are in seconds. Values stay as they were recorded; `conversion`
     takes them to the SI unit that is named.
@@ -52,7 +52,8 @@ def write(source: Source, path: Path) -> None:
     file.units = _units(pynwb, source, path.with_name("spike-times"))
     for name, s in _named(source.signals):
         rows = H5DataIO(_rows(s), compression="gzip", compression_opts=1, shuffle=True)
-        file.add_acquisition(_series(pynwb, name, s, rows))
+        add = file.add_stimulus if s.variable == "injected_current" else file.add_acquisition
+        add(_series(pynwb, name, s, rows))
     with pynwb.NWBHDF5IO(str(path), "w") as io:
         io.write(file)
 

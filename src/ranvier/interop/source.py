@@ -101,7 +101,7 @@ class Source:
             "dt_ms": self.dt,
             "start_ms": self.start,
             "stop_ms": self.stop,
-            **{key: info[key] for key in ("integrator", "seed", "precision") if key in info},
+            **{key: info[key] for key in ("integrator", "seed", "precision", "network_hash") if key in info},
             **{f"{name}_version": str(version) for name, version in versions.items()},
             "spike_times": CONVENTION,
         }
