@@ -63,12 +63,20 @@ class _StochasticSpike(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         z, _ = inputs
         ctx.save_for_backward(z)
-        ctx.save_for_forward(z)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         p = torch.sigmoid(ctx.saved_tensors[0])
         return grad * (p * (1 - p)), None
+
+
+class _DualStochasticSpike(_StochasticSpike):
+    """With forward-mode derivatives too, which the compiler cannot trace."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        _StochasticSpike.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(inputs[0])
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, _: Any) -> Tensor:
@@ -87,7 +95,7 @@ def stochastic_spike(z: Tensor, uniform: Tensor) -> Tensor:
         >>> stochastic_spike(torch.tensor([-5.0, 5.0]), torch.tensor([0.5, 0.5]))
         tensor([0., 1.])
     """
-    return _StochasticSpike.apply(z, uniform)
+    return (_StochasticSpike if torch.compiler.is_compiling() else _DualStochasticSpike).apply(z, uniform)
 
 
 def lif_step(

@@ -53,7 +53,7 @@ class Surrogate:
 
     def __call__(self, d: Tensor) -> Tensor:
         """Spikes: 1 where the distance to the threshold `d` is at least 0, else 0; in the dtype of `d`."""
-        return _Spike.apply(d, self)
+        return (_Spike if torch.compiler.is_compiling() else _DualSpike).apply(d, self)
 
 
 class _Spike(torch.autograd.Function):
@@ -69,12 +69,20 @@ class _Spike(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         d, ctx.surrogate = inputs
         ctx.save_for_backward(d)
-        ctx.save_for_forward(d)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         (d,) = ctx.saved_tensors
         return grad * ctx.surrogate.derivative(d), None
+
+
+class _DualSpike(_Spike):
+    """With forward-mode derivatives too, which the compiler cannot trace."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        _Spike.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(inputs[0])
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, _: Any) -> Tensor:
