@@ -60,3 +60,15 @@ def test_a_current_and_a_conductance_move_the_membrane():
     pulled = rv.Projection(source, free, rv.synapses.AlphaConductance(tau=5.0, reversal=-30.0), [[1]], weight=10.0)
     run = rv.simulate(rv.Network(source, free, pulled), duration=100.0, dt=DT)
     assert run.state.neurons["free"]["V"][0] == pytest.approx(-30.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["AlphaCurrent", "DoubleExponentialCurrent"])
+def test_currents_leave_it_linear(kind):
+    """The kernels of several variables are advanced exactly too, whatever the step."""
+    source = rv.Population(1, rv.neurons.SpikeTimes(times=[1.0]), name="source")
+    cells = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+    net = rv.Network(source, cells, rv.Projection(source, cells, getattr(rv.synapses, kind)(), [[1]], weight=50.0))
+    # A spike of the step from 1 ms on has its effect from the end of that step on.
+    coarse = rv.simulate(net, duration=11.0, dt=1.0, integrator=rv.ExactLinear()).state.neurons["cells"]["V"]
+    fine = rv.simulate(net, duration=10.01, dt=0.01, integrator=rv.RungeKutta4()).state.neurons["cells"]["V"]
+    np.testing.assert_allclose(coarse, fine, rtol=0, atol=1e-7)

@@ -62,3 +62,14 @@ def test_saturating_receptors_follow_their_equations():
         assert opened[-1, i] == pytest.approx(state[1], abs=1e-5)
     assert 0.9 < opened[-1, 1] < 1.0
     assert opened.max() < 1.0
+
+
+def test_a_membrane_with_nmda_is_not_taken_for_a_linear_one():
+    source = rv.Population(1, rv.neurons.SpikeTimes(times=[1.0]), name="source")
+    cells = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+    net = rv.Network(source, cells, rv.Projection(source, cells, rv.synapses.NMDA(), [[1]], weight=0.5))
+    with pytest.raises(rv.UnsupportedError, match="cells"):
+        rv.simulate(net, duration=5.0, dt=0.1, integrator=rv.ExactLinear())
+    chosen, rk4 = (rv.simulate(net, duration=20.0, dt=0.1, integrator=i).state.neurons["cells"]["V"] for i in (None, rv.RungeKutta4()))
+    np.testing.assert_array_equal(chosen, rk4)
+    assert chosen[0] > -60.0 + 0.1

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
+import ranvier as rv
 from ranvier.model import in_precision
 from ranvier.random import Key
 from ranvier.synapses import TsodyksMarkram
@@ -102,3 +103,35 @@ def test_gradients_are_finite_where_a_time_constant_is_zero():
 
     gradient = jax.grad(second)(TsodyksMarkram(0.5, 100.0, 0.0))
     assert all(np.isfinite(g) for g in jax.tree.leaves(gradient))
+
+
+def test_in_a_network():
+    """Each spike arrives with its weight times its amplitude, after its delay; every source has its own memory and parameters."""
+    trains = [np.array([10.0, 30.0, 31.0, 100.0]), np.array([5.0, 30.0, 150.0])]
+    rule = TsodyksMarkram(utilization=np.array([0.5, 0.2]), recovery=np.array([100.0, 300.0]), facilitation=np.array([0.0, 80.0]))
+    sources = rv.Population(2, rv.neurons.SpikeTimes.of_trains(trains), name="sources")
+    cells = rv.Population(2, rv.neurons.Passive(leak=0.0), initial={"V": 0.0}, name="cells")
+    weight, delay = np.array([2.0, 3.0]), np.array([0.5, 7.0])
+    fibres = rv.Projection(sources, cells, rv.synapses.Delta(), np.eye(2), weight=weight, delay=delay, short_term_plasticity=rule)
+    run = rv.simulate(rv.Network(sources, cells, fibres), duration=200.0, dt=0.1, record=rv.Record(cells, "V"))
+    jumps = np.diff(run["cells"].V.values, axis=0)
+    for i, train in enumerate(trains):
+        one = TsodyksMarkram(*(float(np.asarray(x)[i]) for x in (rule.utilization, rule.recovery, rule.facilitation)))
+        steps = np.rint((train + delay[i]) / 0.1).astype(int)
+        expected = np.zeros(2000)
+        expected[steps] = weight[i] * amplitudes(one, np.diff(train))
+        np.testing.assert_allclose(jumps[:, i], expected, atol=1e-12)
+
+
+def test_spikes_of_one_source_are_plastic_in_one_projection_alone():
+    """A second projection of the same source, without plasticity, has full spikes; shared kinetics at the target do not mix them."""
+    source = rv.Population(1, rv.neurons.SpikeTimes(times=[10.0, 20.0, 30.0]), name="source")
+    cells = rv.Population(2, rv.neurons.Passive(), name="cells")
+    synapse = rv.synapses.ExponentialCurrent(tau=2.0)
+    tired = rv.Projection(source, cells, synapse, [[1], [0]], weight=1.0, short_term_plasticity=TsodyksMarkram(1.0, 1e6))
+    fresh = rv.Projection(source, cells, synapse, [[0], [1]], weight=1.0)
+    net = rv.Network(source, cells, tired, fresh)
+    V = rv.simulate(net, duration=40.0, dt=0.1, record=rv.Record(cells, "V"))["cells"].V.values
+    at = lambda time: V[round(time / 0.1)] - V[0]
+    assert at(15.0)[0] == pytest.approx(at(15.0)[1], rel=1e-9)
+    assert at(40.0)[1] > 2 * at(40.0)[0]
