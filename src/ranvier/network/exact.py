@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier.network.dependence import depends
+from ranvier.network.dependence import depends, elementwise
 from ranvier.network.plan import Built, GroupPlan, Plan, SynapsesPlan
 from ranvier.neurons.base import Inputs
 
@@ -72,9 +72,12 @@ def why_not_linear(built: Built, group: GroupPlan) -> str | None:
         return of_state, jax.jvp(lambda i: derivatives(values, i, t), (current,), (jnp.ones_like(current),))[1]
 
     count = len(names)
+    equations = jax.make_jaxpr(derivatives)(zeros, current, t)
+    if not elementwise(equations):
+        return "its equations look across neurons"
     if depends(jax.make_jaxpr(slopes)(zeros, current, t), set(range(count + 1))):
         return "its equations are not linear in its variables"
-    if depends(jax.make_jaxpr(derivatives)(zeros, current, t), {count + 1}):
+    if depends(equations, {count + 1}):
         return "its equations change in time"
     return None
 
@@ -103,14 +106,13 @@ def propagators(built: Built, group: GroupPlan, dt: float) -> dict[str, dict[str
     size = len(names)
     compute = jax.jit(derivatives)
     zeros = {name: np.zeros(group.n) for name in names}
-    nothing, t = np.zeros(group.n), np.float64(0.0)
+    nothing, one, t = np.zeros(group.n), np.ones(group.n), np.float64(0.0)
     rows = lambda result: np.stack([np.asarray(result[name], np.float64) for name in names], axis=1)
-    constant = rows(compute(zeros, nothing, t))
-    columns = [rows(compute({**zeros, name: np.ones(group.n)}, nothing, t)) - constant for name in names]
+    slope = jax.jit(lambda values, current: jax.jvp(lambda v, i: derivatives(v, i, t), (zeros, nothing), (values, current))[1])
     matrix = np.zeros((group.n, size + 2, size + 2))
-    matrix[:, :size, :size] = np.stack(columns, axis=2)
-    matrix[:, :size, size] = rows(compute(zeros, np.ones(group.n), t)) - constant
-    matrix[:, :size, size + 1] = constant
+    matrix[:, :size, :size] = np.stack([rows(slope({**zeros, name: one}, nothing)) for name in names], axis=2)
+    matrix[:, :size, size] = rows(slope(zeros, one))
+    matrix[:, :size, size + 1] = rows(compute(zeros, nothing, t))
     _check_linear(compute, names, matrix, rows, t)
     different, which = np.unique(matrix.reshape(group.n, -1), axis=0, return_inverse=True)
     step = scipy.linalg.expm(different.reshape(-1, size + 2, size + 2) * dt)

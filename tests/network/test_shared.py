@@ -1,0 +1,77 @@
+"""Populations that advance together and synapses that share their states give what they give apart."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ranvier as rv
+from ranvier.network import build as building
+
+LIF = rv.neurons.LeakyIntegrateAndFire(capacitance=250, leak=25, rest=-65, threshold=-50, reset=-65, refractory=2)
+
+
+def network(taus=(2.0, 2.0), n=40):
+    e = rv.Population(n, LIF, initial={"V": rv.normal(-60, 5)}, current=420.0, name="e")
+    i = rv.Population(n // 2, LIF.replace(threshold=-52.0), initial={"V": rv.normal(-60, 5)}, current=lambda t: 400.0 + t, name="i")
+    fast, slow = (rv.synapses.ExponentialCurrent(tau=tau) for tau in taus)
+    some = rv.connect.pairwise_bernoulli(0.3)
+    from_e = rv.Projection(e, [e, i], fast, some, weight=50.0, delay=1.5, name="from e")
+    from_i = rv.Projection(i, [e, i], slow, some, weight=-90.0, delay=0.7, name="from i")
+    return rv.Network(e, i, from_e, from_i)
+
+
+def test_together_or_apart_the_same_spikes(monkeypatch):
+    together = rv.simulate(network(), duration=200.0, dt=0.1, integrator=rv.ExponentialEuler())
+    assert len(together.state.synapses) == 1  # of two projections
+    monkeypatch.setattr(building, "MERGE", False)
+    apart = rv.simulate(network(), duration=200.0, dt=0.1, integrator=rv.ExponentialEuler())
+    for name in ("e", "i"):
+        np.testing.assert_array_equal(together[name].spikes.counts, apart[name].spikes.counts)
+        np.testing.assert_allclose(together.state.neurons[name]["V"], apart.state.neurons[name]["V"], rtol=0, atol=1e-9)
+    assert together.spikes["e"].counts.sum() > 100
+
+
+def test_a_shared_state_is_the_sum_of_those_apart():
+    """With kinetics that differ by nothing that matters the states are two, and add up to the one."""
+    shared = rv.simulate(network(), duration=20.0, dt=0.1, integrator=rv.ExponentialEuler())
+    apart = rv.simulate(network(taus=(2.0, 2.0 * (1 + 1e-15))), duration=20.0, dt=0.1, integrator=rv.ExponentialEuler())
+    assert len(apart.state.synapses) == 2
+    (one,) = shared.state.synapses.values()
+    np.testing.assert_allclose(one["i"], sum(s["i"] for s in apart.state.synapses.values()), rtol=1e-9, atol=1e-9)
+
+
+def test_what_is_shared_cannot_be_recorded_for_one_projection_alone():
+    with pytest.raises(rv.UnsupportedError, match="from i"):
+        rv.simulate(network(), duration=1.0, record=rv.Record("from e", "i"))
+    run = rv.simulate(network(), duration=1.0, dt=0.1, record=rv.Record("e", "synaptic_current"))
+    assert run["e"].synaptic_current.shape == (11, 40)
+
+
+def test_a_model_that_looks_across_neurons_is_left_alone():
+    """Merged, the mean would be over both populations."""
+
+    class MeanField(rv.NeuronModel):
+        def initial_state(self, n, key):
+            return {"V": jnp.arange(float(n))}
+
+        def derivatives(self, state, inputs, t):
+            return {"V": state["V"].mean() - state["V"]}
+
+        def spiked(self, before, after):
+            return after["V"] > 1e9
+
+    small, large = rv.Population(2, MeanField(), name="small"), rv.Population(10, MeanField(), name="large")
+    run = rv.simulate(rv.Network(small, large), duration=20.0)
+    np.testing.assert_allclose(run.state.neurons["small"]["V"], 0.5, atol=1e-6)
+    np.testing.assert_allclose(run.state.neurons["large"]["V"], 4.5, atol=1e-6)
+
+
+def test_targets_of_several_models_get_each_their_own():
+    """One projection onto two models: the same edges as onto one, split where the models part."""
+    source = rv.Population(3, rv.neurons.SpikeTimes.of_trains([[1.0], [2.0], [3.0]]), name="source")
+    a, b = rv.Population(4, LIF, name="a"), rv.Population(5, rv.neurons.AdaptiveExponentialIntegrateAndFire(), name="b")
+    matrix = np.arange(27.0).reshape(9, 3)
+    projection = rv.Projection(source, [a, b], rv.synapses.ExponentialCurrent(tau=1e9), matrix, weight=1.0, name="it")
+    run = rv.simulate(rv.Network(source, a, b, projection), duration=10.0, dt=0.5, record=rv.Record("it", "i"))
+    np.testing.assert_allclose(run["it"].i.values[-1], matrix.sum(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(run["it"].i.values[4], matrix[:, :1].sum(axis=1), rtol=1e-6)
