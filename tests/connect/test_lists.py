@@ -1,0 +1,136 @@
+"""Edges given one by one: in arrays, in lists, in files."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ranvier as rv
+from ranvier.random import Key
+
+
+def edges_of(rule, sources, targets):
+    return rule.edges(sources, targets, range(targets), None, Key(0))
+
+
+def as_set(edges):
+    return sorted(zip(edges.post.tolist(), edges.pre.tolist(), edges.values.tolist(), edges.delays.tolist(), strict=True))
+
+
+fanouts = st.lists(st.lists(st.tuples(st.integers(0, 4), st.floats(-2, 2), st.floats(0, 9)), max_size=5), min_size=1, max_size=4)
+
+
+@given(fanouts)
+def test_fanout_and_edge_list_say_the_same(rows):
+    columns = [[list(column) for column in zip(*row, strict=True)] or [[], [], []] for row in rows]
+    lists = [[row[i] for row in columns] for i in range(3)]
+    flat = [(source, *edge) for source, row in enumerate(rows) for edge in row]
+    arrays = [np.array([edge[i] for edge in flat]) for i in range(4)]
+    one = edges_of(rv.connect.fanout(*lists), len(rows), 5)
+    other = edges_of(rv.connect.edge_list(*arrays), len(rows), 5)
+    assert as_set(one) == as_set(other) == sorted((t, s, w, d) for s, t, w, d in flat)
+    order = one.post.astype(int) * len(rows) + one.pre
+    assert (np.diff(order) >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+@pytest.mark.parametrize("optional", [(), ("weight",), ("delay", "weight")])
+def test_a_file(tmp_path, kind, optional):
+    columns = {"pre": [2, 0, 1], "post": [0, 1, 1], "weight": [0.5, 1.5, -2.0], "delay": [1.0, 0.1, 0.0]}
+    columns = {name: columns[name] for name in (*optional, "pre", "post")}
+    path = tmp_path / f"edges.{kind}"
+    if kind == "npz":
+        np.savez(path, **columns)
+    else:
+        path.write_text("\n".join([", ".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True)), ""]))
+    edges = edges_of(rv.connect.from_file(path), 3, 2)
+    assert edges.pre.tolist() == [2, 0, 1] and edges.post.tolist() == [0, 1, 1]
+    assert (edges.values is None) == ("weight" not in optional) and (edges.delays is None) == ("delay" not in optional)
+    if "delay" in optional:
+        assert edges.delays.tolist() == [1.0, 0.1, 0.0] and edges.values.tolist() == [0.5, 1.5, -2.0]
+
+
+def test_a_file_without_edges(tmp_path):
+    (tmp_path / "none.csv").write_text("pre,post\n")
+    assert len(edges_of(rv.connect.from_file(tmp_path / "none.csv"), 3, 2)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("edges.csv", b"pre,post\n0,1\n0\n", "edges.csv cannot be read"),
+        ("edges.csv", b"pre,post\n0,1,2\n", "2 names and the others 3 numbers"),
+        ("edges.csv", b"pre,post\n0,one\n", "edges.csv cannot be read: could not convert string 'one'"),
+        ("edges.csv", b"\xff\xfe\x00", "edges.csv cannot be read"),
+        ("edges.csv", b"", "Unknown column of edges.csv ''"),
+        ("edges.csv", b"pre,pre\n0,1\n", "a column stands twice"),
+        ("edges.csv", b"pre,post,wieght\n0,1,2\n", "Unknown column of edges.csv 'wieght'. Did you mean 'weight'?"),
+        ("edges.csv", b"pre,weight\n0,1\n", "has no column 'post'; it has pre, weight"),
+        ("edges.csv", b"pre,post\n0,1.5\n", "edges.csv: post is 1.5 for edge 0; a neuron's number is whole"),
+        ("edges.csv", b"pre,post\n0,nan\n", "edges.csv: post is nan for edge 0"),
+        ("edges.csv", b"pre,post,delay\n0,1,-1\n", "the delay is -1 ms for edge 0; it cannot be negative"),
+        ("edges.csv", b"pre,post,weight\n0,1,inf\n", "the weight is not finite for edge 0"),
+        ("edges.npz", b"no archive", "edges.npz cannot be read"),
+        ("edges.npz", b"PK\x03\x04 cut off", "edges.npz cannot be read"),
+        ("edges.hdf5", b"", "must end in .csv or .npz"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises((rv.ParameterError, rv.errors.UnknownNameError), match=message):
+        rv.connect.from_file(tmp_path / name)
+
+
+def test_a_file_with_objects_in_it_is_not_opened(tmp_path):
+    np.savez(tmp_path / "edges.npz", pre=np.array([object()]), post=np.array([0]))
+    with pytest.raises(rv.ParameterError, match=r"edges.npz cannot be read: Object arrays"):
+        rv.connect.from_file(tmp_path / "edges.npz")
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        rv.connect.from_file(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (rv.connect.edge_list([0, 3], [0, 1]), "edge_list: pre is 3 for edge 1, but neurons count from 0 to 2"),
+        (rv.connect.edge_list([0, -1, -1], [0, 1, 1]), r"pre is -1 for edge 1, .* \(2 edges are wrong\)"),
+        (rv.connect.edge_list([0], [2**40]), "post is 1099511627776 for edge 0"),
+        (rv.connect.fanout([[0], [1]]), "fanout has targets of 2 sources, but there are 3"),
+    ],
+)
+def test_neurons_that_do_not_exist(rule, message):
+    with pytest.raises(rv.ParameterError, match=message):
+        edges_of(rule, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: rv.connect.edge_list([0, 1], [0]), "pre has 2 entries and post 1"),
+        (lambda: rv.connect.edge_list([[0]], [[0]]), "pre must be whole numbers"),
+        (lambda: rv.connect.edge_list(["a"], [0]), "pre must be whole numbers"),
+        (lambda: rv.connect.edge_list([0], [0], weights=[1.0, 2.0]), r"weight has the shape \(2,\); there must be one for each of the 1"),
+        (lambda: rv.connect.edge_list([0], [0], delays=[-1.0]), "the delay is -1 ms"),
+        (lambda: rv.connect.fanout([[0, 1], [1]], weights=[[1.0, 2.0], [1.0, 2.0]]), r"source 1 has 1 targets, but its weights .*\(2,\)"),
+        (lambda: rv.connect.fanout([[0]], delays=[[1.0], [2.0]]), "delays of 2 sources, but targets of 1"),
+        (lambda: rv.connect.fanout([[[0, 1]]]), "the targets of source 0 must be a list of whole numbers"),
+        (lambda: rv.connect.fanout([[0.5]]), "fanout: post is 0.5 for edge 0"),
+    ],
+)
+def test_lists_that_do_not_fit(make, message):
+    with pytest.raises(rv.ParameterError, match=message):
+        make()
+
+
+def test_the_network_has_the_weights_and_delays_of_the_lists():
+    """A kick of weight 2 · 3 mV after 0.2 + 0.3 ms, and one of 2 · 1 mV after 0.2 ms."""
+    before = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), initial={"V": -49.0}, name="before")
+    after = rv.Population(2, rv.neurons.Passive(leak=0.0), initial={"V": -65.0}, name="after")
+    rule = rv.connect.fanout([[1, 0]], weights=[[3.0, 1.0]], delays=[[0.3, 0.0]])
+    projection = rv.Projection(before, after, rv.synapses.Delta(), rule, weight=2.0, delay=0.2)
+    run = rv.simulate(rv.Network(before, after, projection), duration=1.0, dt=0.1, record=[rv.Record(after, "V")])
+    V = run["after"].V.values
+    np.testing.assert_allclose(V[[2, 3, 5, 6]], [[-65, -65], [-63, -65], [-63, -65], [-63, -59]])
