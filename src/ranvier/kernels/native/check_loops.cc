@@ -9,6 +9,7 @@
 #include "loops.h"
 
 void check_edges();
+void check_lif_sequence();
 
 namespace {
 
@@ -133,6 +134,7 @@ int main() {
     }
   }
   check_edges();
+  check_lif_sequence();
   std::puts("check_loops: all loops stay inside their extents");
   return 0;
 }

@@ -6,6 +6,7 @@
 #include "draws.h"
 #include "edges_module.h"
 #include "events.h"
+#include "lif_sequence_module.h"
 #include "loops.h"
 
 namespace {
@@ -114,4 +115,5 @@ NB_MODULE(_native, m) {
     return handlers;
   });
   add_edges(m);
+  add_lif_sequence(m);
 }

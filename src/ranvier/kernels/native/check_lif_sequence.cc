@@ -1,0 +1,94 @@
+// The LIF loops under the sanitizers: every combination of features, sizes around a tile, every operand its own heap block.
+
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "lif_sequence.h"
+
+namespace {
+
+std::mt19937_64 generator(2);
+
+template <class T>
+std::vector<T> numbers(int64_t n) {
+  std::vector<T> x(n);
+  for (T& value : x) value = std::normal_distribution<T>()(generator);
+  return x;
+}
+
+void expect(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "check_lif_sequence: %s\n", what);
+  std::exit(1);
+}
+
+template <class T>
+struct State {
+  std::vector<T> v, threshold;
+  std::vector<int32_t> left;
+  ranvier::LifState<T> pointers(bool waiting, bool adaptive) {
+    return {v.data(), waiting ? left.data() : nullptr, adaptive ? threshold.data() : nullptr};
+  }
+};
+
+// The plainest neuron, written out.
+template <class T>
+void expect_plain(const std::vector<T>& x, const std::vector<T>& parameters, int64_t steps, int64_t n, int64_t period, std::vector<T> v,
+                  const std::vector<T>& spikes) {
+  for (int64_t t = 0; t < steps; ++t) {
+    for (int64_t i = 0; i < n; ++i) {
+      const auto p = [&](int row) { return parameters[row * period + i % period]; };
+      const T u = (p(ranvier::kRest) + p(ranvier::kDecay) * (v[i] - p(ranvier::kRest))) + p(ranvier::kGain) * x[t * n + i];
+      const bool spike = u - p(ranvier::kThreshold) >= 0;
+      v[i] = spike ? p(ranvier::kReset) : u;
+      expect(spikes[t * n + i] == (spike ? 1 : 0), "wrong spike");
+    }
+  }
+}
+
+template <class T>
+void check(int64_t steps, int64_t batch, int64_t period, int64_t chunk, int features, int threads) {
+  const bool waiting = features & 1, adaptive = features & 2, stochastic = features & 4, noisy = features & 8, subtract = features & 16,
+             constant = features & 32;
+  const int64_t n = batch * period, rows = (steps + chunk - 1) / chunk;
+  const auto x = numbers<T>(constant ? n : steps * n), noise = numbers<T>(steps * n), uniform = numbers<T>(steps * n);
+  const auto parameters = numbers<T>(ranvier::kLifParameters * period);
+  const std::vector<int32_t> refractory(period, 2);
+  const ranvier::LifSequence<T> sequence{steps, n, period, x.data(), constant ? 0 : n, noisy ? noise.data() : nullptr,
+                                         stochastic ? uniform.data() : nullptr, parameters.data(), waiting ? refractory.data() : nullptr,
+                                         adaptive, subtract, false, T(-1), T(1), chunk};
+  State<T> state{numbers<T>(n), numbers<T>(n), std::vector<int32_t>(n, 1)};
+  State<T> kept{std::vector<T>(rows * n), std::vector<T>(rows * n), std::vector<int32_t>(rows * n)};
+  const auto start = state.v;
+  std::vector<T> spikes(steps * n);
+  ranvier::lif_forward(sequence, state.pointers(waiting, adaptive), kept.pointers(waiting, adaptive), spikes.data(), threads);
+  if (features == 0) expect_plain(x, parameters, steps, n, period, start, spikes);
+  auto grad_v = numbers<T>(n), grad_threshold = numbers<T>(n);
+  std::vector<T> grad_x(steps * n), grad_noise(steps * n), per_element(3 * n), grad_parameters(ranvier::kLifParameters * period);
+  const auto incoming = numbers<T>(constant ? n : steps * n);
+  for (int32_t kind = 0; kind < 6; ++kind) {
+    for (const uint32_t wanted : {0u, 1u << ranvier::kDecay | 1u << ranvier::kReset | 1u << ranvier::kSlope}) {
+      const ranvier::Surrogate surrogate{static_cast<ranvier::SurrogateKind>(kind), {0.5, 2.0, 0.15}};
+      ranvier::lif_backward(sequence, kept.pointers(waiting, adaptive), surrogate,
+                            {incoming.data(), constant ? 0 : n, grad_v.data(), adaptive ? grad_threshold.data() : nullptr,
+                             noisy ? nullptr : grad_x.data(), noisy ? grad_noise.data() : nullptr, per_element.data(),
+                             grad_parameters.data(), wanted},
+                            threads);
+    }
+  }
+}
+
+}  // namespace
+
+void check_lif_sequence() {
+  for (int features = 0; features < 64; ++features) {
+    for (const int64_t period : {1, 7, 300}) {
+      check<float>(9, 2, period, 4, features, 1 + features % 3);
+      check<double>(8, 3, period, 4, features, 1);
+    }
+    check<float>(1, 0, 5, 32, features, 2);
+  }
+  check<float>(40, 5, 1024, 32, 0, 3);
+}

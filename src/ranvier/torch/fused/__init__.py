@@ -1,0 +1,7 @@
+"""Whole sequences in one pass forward and one backward: C++ on a CPU, Triton on a GPU.
+
+The same functions as in `ranvier.torch.functional`, which is the reference they are tested against.
+"""
+
+from ranvier.torch.fused.lif import lif_sequence as lif_sequence
+from ranvier.torch.fused.lif import unsupported as unsupported
