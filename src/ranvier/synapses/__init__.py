@@ -16,3 +16,4 @@ from ranvier.synapses.nmda import NMDA as NMDA
 from ranvier.synapses.nmda import SaturatingNMDA as SaturatingNMDA
 from ranvier.synapses.short_term_plasticity import ShortTermPlasticity as ShortTermPlasticity
 from ranvier.synapses.short_term_plasticity import TsodyksMarkram as TsodyksMarkram
+from ranvier.synapses.step_current import StepCurrent as StepCurrent
