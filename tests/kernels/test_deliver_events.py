@@ -12,7 +12,7 @@ from ranvier.errors import ParameterError
 from ranvier.kernels import DelayedEdges, SpikeHistory, deliver_events, empty_history, note_spikes, sort_edges
 
 module = importlib.import_module("ranvier.kernels.deliver_events")
-modestly = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+modestly = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
 
 
 def network(rng, n_pre, n_post, n_edges, longest):
@@ -38,7 +38,7 @@ def record(rng, n, slots, steps, dtype, share=0.3, plain=False):
     n_edges=st.sampled_from([0, 1, 700]),
     longest=st.sampled_from([0, 1, 5]),
     blocks=st.sampled_from([1, 2, 5]),
-    one_weight=st.booleans(),
+    weighting=st.sampled_from(["one", "source", "edge"]),
     plain=st.booleans(),
     wide=st.booleans(),
     dtype=st.sampled_from([np.float32, np.float64]),
@@ -46,14 +46,14 @@ def record(rng, n, slots, steps, dtype, share=0.3, plain=False):
     seed=st.integers(0, 2**32 - 1),
 )
 def test_what_arrives_is_what_was_sent_so_many_steps_ago(
-    native, n_pre, n_post, n_edges, longest, blocks, one_weight, plain, wide, dtype, offset, seed
+    native, n_pre, n_post, n_edges, longest, blocks, weighting, plain, wide, dtype, offset, seed
 ):
     rng = np.random.default_rng(seed)
     pre, post, delay = network(rng, n_pre, n_post, n_edges, longest)
     edges, order = sort_edges(pre, post, delay, n_pre, n_post, blocks)
     if wide:
         edges = edges._replace(segments=edges.segments.astype(np.int64))
-    weights = np.asarray(rng.normal(size=1), dtype) if one_weight else rng.normal(size=len(pre)).astype(dtype)
+    weights = rng.normal(size={"one": 1, "source": n_pre, "edge": len(pre)}[weighting]).astype(dtype)
     steps, slots = 9, longest + 1
     history, amplitudes = record(rng, n_pre, slots, steps, dtype, plain=plain)
     start = rng.normal(size=n_post + 2 * offset).astype(dtype)
@@ -62,12 +62,12 @@ def test_what_arrives_is_what_was_sent_so_many_steps_ago(
     for e in sorted(order, key=lambda e: (delay[e], pre[e], post[e])):
         amplitude = amplitudes[steps - 1 - delay[e]][pre[e]]
         if amplitude != 0:
-            wanted[offset + post[e]] += (weights[0] if one_weight else weights[e]) * amplitude
-    in_order = weights if one_weight else weights[order]
-    operands = [*history, jnp.int64(steps - 1), *edges, in_order, jnp.int64(offset), start]
+            wanted[offset + post[e]] += weights[{"one": 0, "source": pre[e], "edge": e}[weighting]] * amplitude
+    in_order = {"one": lambda: weights[0], "source": lambda: weights[:, None], "edge": lambda: weights[order]}[weighting]()
+    operands = [*history, jnp.int64(steps - 1), *edges, np.atleast_2d(in_order), jnp.int64(offset), start]
     for function in (module._deliver_native, module._deliver_reference):
         np.testing.assert_array_equal(jax.jit(function)(*map(jnp.asarray, operands))[0], wanted)
-    public = deliver_events(history, steps - 1, edges, in_order[0] if one_weight else in_order, start, offset)
+    public = deliver_events(history, steps - 1, edges, in_order, start, offset)
     np.testing.assert_array_equal(public, wanted)
     assert public.dtype == dtype
 
@@ -114,7 +114,7 @@ def test_contents_out_of_range_are_skipped(native):
     history = SpikeHistory(jnp.array([[0, 5, -1]], jnp.int32), jnp.ones((1, 3)), jnp.array([90], jnp.int32))
     delays, segments = jnp.array([-1, 0, 1], jnp.int32), jnp.array([[[0, 1, 4, 4]] * 3], jnp.int32)
     target, bounds = jnp.array([0, 1, -1, 2], jnp.int32), jnp.array([0, 2])
-    operands = (*history, jnp.int64(0), delays, segments, target, bounds, jnp.ones(4), jnp.int64(0), jnp.zeros(2))
+    operands = (*history, jnp.int64(0), delays, segments, target, bounds, jnp.ones((1, 4)), jnp.int64(0), jnp.zeros(2))
     for function in (jax.jit(module._deliver_native), jax.jit(module._deliver_reference)):
         assert function(*operands)[0].tolist() == [0.0, 1.0]
         for at, wanted in ((1, [0.0, 0.0]), (-1, [0.0, 0.0]), (2**62, [0.0, 0.0])):
@@ -169,6 +169,8 @@ def test_gradient_is_the_finite_difference(example):
 
     arguments = (amplitude, history.amplitude, weights, accumulator)
     check_grads(arrived, arguments, order=1, modes=["fwd", "rev"], rtol=1e-6)
+    by_source = jnp.asarray(rng.normal(size=(9, 1)))
+    check_grads(lambda w: arrived(1.0, history.amplitude, w, accumulator), (by_source,), order=1, modes=["fwd", "rev"], rtol=1e-6)
     check_grads(lambda w: arrived(1.0, history.amplitude, w, accumulator), (jnp.float64(0.7),), order=1, modes=["rev"], rtol=1e-6)
     batch = jnp.stack([weights, 2 * weights])
     gradient = jax.grad(lambda w: jnp.sum(arrived(amplitude, history.amplitude, w, accumulator)))

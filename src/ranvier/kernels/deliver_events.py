@@ -169,7 +169,7 @@ def deliver_events(
         step: int64 scalar.
         edges: from `sort_edges`, or anything with `delays`, `segments`, `target` and `bounds`. A target outside its block
             is skipped, and so are a source out of range and a delay that the history is too short for.
-        weights: `[edges]` in the order of `edges`, or one number for all.
+        weights: `[edges]` in the order of `edges`, `[n_pre, 1]`, one a source, or one number for all.
         accumulator: `[n]`; updated in place where XLA can.
         offset: where in the accumulator target 0 is, so that several groups of targets can share one; int64 scalar.
 
@@ -204,13 +204,13 @@ def deliver_events(
             f"{list(segments.shape)} and {list(bounds.shape)}."
         )
     weights = jnp.asarray(weights, dtype)
-    if weights.shape not in ((), target.shape) or accumulator.ndim != 1 or history.amplitude.dtype != dtype:
+    if weights.shape not in ((), target.shape, (n, 1)) or accumulator.ndim != 1 or history.amplitude.dtype != dtype:
         raise ParameterError(
-            f"deliver_events: weights must be one number or [{target.shape[0]}], the accumulator [n] of the history's type, not "
+            f"deliver_events: weights must be one number, [{target.shape[0]}] or [{n}, 1], the accumulator [n] of the history's type, not "
             f"{list(weights.shape)} and {dtype} {list(accumulator.shape)} beside {history.amplitude.dtype}."
         )
     step, offset = dispatch.as_step(step, "deliver_events"), dispatch.as_step(offset, "deliver_events: offset")
-    bounds, weights = bounds.astype(jnp.int64), jnp.atleast_1d(weights)
+    bounds, weights = bounds.astype(jnp.int64), jnp.atleast_2d(weights)
     return _deliver_events(*history, step, delays, segments, target, bounds, weights, offset, accumulator)
 
 
@@ -311,6 +311,7 @@ def _deliver_reference(source, amplitude, count, step, delays, segments, target,
     who, d = jnp.where(spikes, source[row], 0), jnp.arange(n_delays)[:, None]
     begin, length = (jnp.clip(segments[:, who, d + i].astype(jnp.int64), 0, edges) for i in (0, 1))
     length = jnp.where(spikes, jnp.maximum(length - begin, 0), 0)
+    who = jnp.broadcast_to(who, length.shape).ravel()
     begin, end, length = begin.ravel(), jnp.cumsum(length.ravel()), length.ravel()
     strength = amplitude[row].ravel() if _has_amplitudes(source, amplitude) else None
 
@@ -321,7 +322,7 @@ def _deliver_reference(source, amplitude, count, step, delays, segments, target,
         inside = stretch < end.shape[0]
         stretch = jnp.where(inside, stretch, 0)
         edge = jnp.where(inside, begin[stretch] + event - (end - length)[stretch], 0)
-        weight = weights[edge % weights.shape[0]]
+        weight = weights[who[stretch] % weights.shape[0], edge % weights.shape[1]]
         # The barrier keeps XLA from contracting product and sum to one rounding.
         product = weight if strength is None else jax.lax.optimization_barrier(weight * strength[stretch % strength.shape[0]])
         onto = _onto(target[edge], stretch // (n_delays * n), bounds, offset, inside, n_post)
@@ -353,7 +354,8 @@ def _deliver_linear(source, amplitude, count, step, delays, segments, target, bo
     valid = stretch < blocks * n * n_delays
     block, who, d = jnp.where(valid, stretch // (n * n_delays), 0), stretch // n_delays % n, stretch % n_delays
     valid &= (delays[d] >= 0) & (delays[d] < slots)
-    arriving = weights * by_source[_row(step - delays, slots)[d], who]
+    weight = weights[who % weights.shape[0], jnp.arange(edges) % weights.shape[1]]
+    arriving = weight * by_source[_row(step - delays, slots)[d], who]
     onto = _onto(target, block, bounds, offset, valid, n_post)
     return jnp.zeros(n_post, amplitude.dtype).at[onto].add(arriving, mode="drop")
 

@@ -71,12 +71,13 @@ void check_delivery(int64_t n, int64_t slots, int64_t n_delays, int64_t n_edges,
   const auto delays = indices(n_delays, slots), places = indices(n * (n_delays + 1), n_edges), target = indices(n_edges, n_post);
   const std::vector<Index> segments(places.begin(), places.end());
   const int64_t low = integer(0, n_post), high = integer(low, n_post);
-  for (const int64_t stride : {0, 1}) {
-    const auto weights = numbers<T>(stride ? n_edges : 1);
+  using ranvier::Weights;
+  for (const Weights kind : {Weights::kOne, Weights::kOneASource, Weights::kOneAnEdge}) {
+    const auto weights = numbers<T>(kind == Weights::kOne ? 1 : kind == Weights::kOneASource ? n : n_edges);
     std::vector<T> out(n_post);
     const ranvier::History<T> history{source.data(), kept ? amplitude.data() : nullptr, count.data(), slots, n};
     const ranvier::BlockOfEdges<T, Index> edges{delays.data(), n_delays,        segments.data(), target.data(), n_edges,
-                                                weights.data(), stride, low, high};
+                                                weights.data(), kind, low, high};
     ranvier::deliver_events(history, step, edges, out.data());
     for (int64_t i = 0; i < n_post; ++i) expect((i >= low && i < high) || out[i] == 0, "deliver_events: outside its block");
   }

@@ -49,26 +49,27 @@ ffi::Error deliver_events(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ff
                           ffi::Buffer<ffi::S32> target, ffi::Buffer<ffi::S64> bounds, ffi::Buffer<type> weights,
                           ffi::Buffer<ffi::S64> offset, ffi::Buffer<type> accumulator, ffi::ResultBuffer<type> out) {
   // source [batch…, slots, n], amplitude [batch…, slots, n or 0], count [batch…, slots], step [batch…], delays [batch…, D],
-  // segments [batch…, blocks, n, D + 1], target [batch…, edges], bounds [batch…, blocks + 1], weights [batch…, edges or 1],
-  // offset [batch…], accumulator [batch…, n_post]
+  // segments [batch…, blocks, n, D + 1], target [batch…, edges], bounds [batch…, blocks + 1], weights [batch…, 1, edges],
+  // [batch…, n, 1] or [batch…, 1, 1], offset [batch…], accumulator [batch…, n_post]
   const Dimensions h = source.dimensions(), a = amplitude.dimensions(), c = count.dimensions(), s = step.dimensions(),
                    d = delays.dimensions(), g = segments.dimensions(), t = target.dimensions(), l = bounds.dimensions(),
                    w = weights.dimensions(), f = offset.dimensions(), o = out->dimensions();
   if (o.size() < 1) return shapes("deliver_events");
   const Batch batch(o, 1);
   if (!batch.accepts(h, 2) || !batch.accepts(a, 2) || !batch.accepts(c, 1) || !batch.accepts(s, 0) || !batch.accepts(d, 1) ||
-      !batch.accepts(g, 3) || !batch.accepts(t, 1) || !batch.accepts(l, 1) || !batch.accepts(w, 1) || !batch.accepts(f, 0) ||
+      !batch.accepts(g, 3) || !batch.accepts(t, 1) || !batch.accepts(l, 1) || !batch.accepts(w, 2) || !batch.accepts(f, 0) ||
       !equal(accumulator.dimensions(), o)) {
     return shapes("deliver_events");
   }
   const int64_t n = h.back(), slots = c.back(), kept = a.back(), n_delays = d.back(), blocks = g[g.size() - 3], edges = t.back(),
-                width = w.back(), n_post = o.back(), segments_of_block = n * (n_delays + 1);
+                width = w.back(), rows = w[w.size() - 2], n_post = o.back(), segments_of_block = n * (n_delays + 1);
   if (slots < 1 || h[h.size() - 2] != slots || (kept != n && kept != 0) || a[a.size() - 2] != slots || g.back() != n_delays + 1 ||
-      g[g.size() - 2] != n || l.back() != blocks + 1 || (width != edges && width != 1)) {
+      g[g.size() - 2] != n || l.back() != blocks + 1 || !((rows == 1 && (width == edges || width == 1)) || (rows == n && width == 1))) {
     return shapes("deliver_events");
   }
   carry_over(accumulator, out);
   using T = ffi::NativeType<type>;
+  const Weights kind = width != 1 ? Weights::kOneAnEdge : rows != 1 ? Weights::kOneASource : Weights::kOne;
   const auto deliver = [&](int64_t piece) {
     const int64_t i = piece / blocks, b = piece % blocks, at = offset.typed_data()[batch.block(f, i)];
     if (at < 0 || at > n_post) return;
@@ -82,8 +83,8 @@ ffi::Error deliver_events(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ff
                                                         segments.typed_data() + (batch.block(g, i) * blocks + b) * segments_of_block,
                                                         target.typed_data() + batch.block(t, i) * edges,
                                                         edges,
-                                                        weights.typed_data() + batch.block(w, i) * width,
-                                                        width == 1 ? 0 : 1,
+                                                        weights.typed_data() + batch.block(w, i) * rows * width,
+                                                        kind,
                                                         low,
                                                         high};
     ranvier::deliver_events(history, step.typed_data()[batch.block(s, i)], block, out->typed_data() + i * n_post + at);

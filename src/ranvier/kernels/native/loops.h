@@ -78,8 +78,10 @@ struct History {
 int64_t note_spikes(const bool* flags, const float* amplitude, int64_t stride, int64_t n, int32_t* source, float* history);
 int64_t note_spikes(const bool* flags, const double* amplitude, int64_t stride, int64_t n, int32_t* source, double* history);
 
+enum class Weights { kOne, kOneASource, kOneAnEdge };
+
 // The edges onto one block of targets: those of source i with delay delays[d] are segments[i, d] to segments[i, d + 1].
-// `stride` is 0 for one shared weight. Targets outside [low, high) are skipped.
+// Targets outside [low, high) are skipped.
 template <class T, class Index>
 struct BlockOfEdges {
   const int32_t* delays;
@@ -88,7 +90,7 @@ struct BlockOfEdges {
   const int32_t* target;
   int64_t n_edges;
   const T* weight;
-  int64_t stride;
+  Weights weights;
   int64_t low;
   int64_t high;
 };

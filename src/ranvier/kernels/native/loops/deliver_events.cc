@@ -23,11 +23,11 @@ RANVIER_INLINE void prefetch(const T* from, const T* end) {
   for (; from < end; from += 64 / sizeof(T)) prefetch(static_cast<const void*>(from));
 }
 
-// What one spike sets off after one delay.
+// What one spike sets off after one delay; its strength lacks the weights of single edges.
 template <class T>
 struct Stretch {
   int64_t begin, end;
-  T amplitude;
+  T strength;
 };
 
 template <class T, class Index, class Strength>
@@ -45,18 +45,17 @@ RANVIER_INLINE void deliver_stretches(const BlockOfEdges<T, Index>& edges, const
   // Stretches lie anywhere in memory: without this each begins with a wait for it.
   const auto fetch = [&](int64_t s) {
     prefetch(edges.target + stretch[s].begin, edges.target + stretch[s].end);
-    if (edges.stride != 0) prefetch(edges.weight + stretch[s].begin, edges.weight + stretch[s].end);
+    if (edges.weights == Weights::kOneAnEdge) prefetch(edges.weight + stretch[s].begin, edges.weight + stretch[s].end);
   };
   for (int64_t s = 0; s < std::min(n, kAhead); ++s) fetch(s);
   for (int64_t s = 0; s < n; ++s) {
     if (s + kAhead < n) fetch(s + kAhead);
-    const auto [begin, end, amplitude] = stretch[s];
-    if (edges.stride == 0) {
-      const T strength = edges.weight[0] * amplitude;
+    const int64_t begin = stretch[s].begin, end = stretch[s].end;
+    const T strength = stretch[s].strength;
+    if (edges.weights != Weights::kOneAnEdge) {
       add(edges, begin, end, out, [=](int64_t) { return strength; });
     } else if (amplitudes) {
-      const T a = amplitude;
-      add(edges, begin, end, out, [&](int64_t e) { return edges.weight[e] * a; });
+      add(edges, begin, end, out, [&](int64_t e) { return edges.weight[e] * strength; });
     } else {
       add(edges, begin, end, out, [&](int64_t e) { return edges.weight[e]; });
     }
@@ -81,7 +80,11 @@ RANVIER_INLINE void deliver(const History<T>& history, int64_t step, const Block
       const Index* row = edges.segments + source[j] * (edges.n_delays + 1) + d;
       const int64_t begin = std::max<int64_t>(row[0], 0), end = std::min<int64_t>(row[1], edges.n_edges);
       if (begin >= end) continue;
-      stretch[found++] = {begin, end, history.amplitude == nullptr ? T(1) : history.amplitude[slot * history.n + j]};
+      const T amplitude = history.amplitude == nullptr ? T(1) : history.amplitude[slot * history.n + j];
+      const T weight = edges.weights == Weights::kOne           ? edges.weight[0]
+                       : edges.weights == Weights::kOneASource ? edges.weight[source[j]]
+                                                               : T(1);
+      stretch[found++] = {begin, end, weight * amplitude};
       if (found == kStretches) {
         deliver_stretches(edges, stretch, found, history.amplitude != nullptr, out);
         found = 0;
