@@ -12,6 +12,8 @@ from ranvier.torch.adex import AdExState as AdExState
 from ranvier.torch.bernoulli import AutoregressiveBernoulli as AutoregressiveBernoulli
 from ranvier.torch.bernoulli import AutoregressiveState as AutoregressiveState
 from ranvier.torch.bernoulli import Bernoulli as Bernoulli
+from ranvier.torch.convert import from_norse as from_norse
+from ranvier.torch.convert import from_snntorch as from_snntorch
 from ranvier.torch.current_lif import CurrentLIF as CurrentLIF
 from ranvier.torch.current_lif import CurrentLIFState as CurrentLIFState
 from ranvier.torch.delays import Delays as Delays
@@ -33,6 +35,8 @@ from ranvier.torch.layer import SpikingLayer as SpikingLayer
 from ranvier.torch.layer import map_state as map_state
 from ranvier.torch.lif import LIF as LIF
 from ranvier.torch.lif import AdaptiveLIF as AdaptiveLIF
+from ranvier.torch.nir_format import from_nir as from_nir
+from ranvier.torch.nir_format import to_nir as to_nir
 from ranvier.torch.readout import LeakyReadout as LeakyReadout
 from ranvier.torch.recurrent import Recurrent as Recurrent
 from ranvier.torch.recurrent import RecurrentState as RecurrentState
