@@ -22,6 +22,8 @@ from ranvier.neurons.base import Inputs, NeuronModel
 from ranvier.random import Key
 from ranvier.steps import in_steps
 
+LONGEST_REFRACTORY = 2**30  # steps
+
 
 @dataclasses.dataclass(frozen=True)
 class Member:
@@ -179,7 +181,8 @@ def build_group(members: list[Member], first: int, dtype: str) -> tuple[GroupPla
     model = jax.tree.map(lambda *leaves: _end_to_end(members, leaves), *(m.model for m in members))
     constants: dict[str, Any] = {"model": in_precision(model, dtype), "stimuli": [m.stimulus for m in members]}
     if lead.refractory is not None:
-        constants["refractory"] = _end_to_end(members, tuple(m.refractory for m in members))
+        steps = _end_to_end(members, tuple(m.refractory for m in members))
+        constants["refractory"] = np.minimum(steps, LONGEST_REFRACTORY).astype(np.int32)
     if lead.given is not None:
         constants["given"] = lead.given
     plan = GroupPlan(

@@ -22,6 +22,7 @@ from ranvier.network.plan import ALL_SPIKES, GroupPlan, Plan, SynapsesPlan
 from ranvier.network.state import SimulationState
 from ranvier.network.system import NetworkSystem, Variables
 
+LONG_AGO = -(2**30)
 FAST_EXPONENTIALS_FROM = 16  # neurons; below, compiling them takes longer than they save
 
 
@@ -33,8 +34,12 @@ class StepState:
     step: jax.Array
     moving: Any
     fixed: Variables
-    last_spike: jax.Array
-    """of all populations one after the other, `[neurons]`: one operation for all"""
+    since: jax.Array
+    """the step at which this form of the state was made"""
+    before: jax.Array
+    """the step of each neuron's last spike before that, of all populations one after the other, int64 `[neurons]`"""
+    recent: jax.Array
+    """the step of its last spike less `since`, int32 `[neurons]`, `LONG_AGO` where `before` says it: half as much to move each step"""
     in_flight: dict[str, dict[str, jax.Array]]
     memory: Any
 
@@ -49,7 +54,11 @@ class Stepper:
     packed: bool
 
     def system(self, state: StepState, held: dict[str, jax.Array] | None = None) -> NetworkSystem:
-        return NetworkSystem(self.plan, self.constants, state.fixed, self._by_group(state.last_spike), self.packed, held)
+        return NetworkSystem(self.plan, self.constants, state.fixed, self._by_group(self._last_spike(state)), self.packed, held)
+
+    @staticmethod
+    def _last_spike(state: StepState) -> jax.Array:
+        return jnp.where(state.recent == LONG_AGO, state.before, state.since + state.recent)
 
     def _by_group(self, of_all: jax.Array) -> dict[str, jax.Array]:
         """What is laid out for all neurons one after the other, for each group."""
@@ -65,7 +74,9 @@ class Stepper:
                 (moving if variable in plan.moving else fixed).setdefault(plan.name, {})[variable] = x
         last_spike = jnp.concatenate([state.last_spike[p.name] for p in self.plan.populations])
         system = NetworkSystem(self.plan, self.constants, fixed, {}, self.packed)
-        return StepState(state.step, system.pack(moving), fixed, last_spike, state.in_flight, state.memory)
+        recent = jnp.maximum(last_spike - state.step, LONG_AGO).astype(jnp.int32)
+        since = jnp.asarray(state.step)
+        return StepState(state.step, system.pack(moving), fixed, since, last_spike, recent, state.in_flight, state.memory)
 
     def _together(self, group: GroupPlan, neurons: Variables) -> dict[str, jax.Array]:
         """The variables of a group's members, end to end."""
@@ -76,11 +87,12 @@ class Stepper:
     def leave(self, state: StepState) -> SimulationState:
         variables = self.variables(state)
         system = self.system(state)
+        last_spike = self._last_spike(state)
         return SimulationState(
             step=state.step,
             neurons={p.name: {v: system.of_population(p.name, variables[p.group])[v] for v in p.variables} for p in self.plan.populations},
             synapses={s.name: {v: variables[s.name][v] for v in s.variables} for s in self.plan.synapses},
-            last_spike={p.name: state.last_spike[p.first : p.first + p.n] for p in self.plan.populations},
+            last_spike={p.name: last_spike[p.first : p.first + p.n] for p in self.plan.populations},
             in_flight=state.in_flight,
             memory=state.memory,
         )
@@ -105,7 +117,8 @@ class Stepper:
                 advance = with_fast_exponentials(advance)
             moving, memory = advance(state.moving, state.memory)
         after = system.complete(system.unpack(moving))
-        refractory = {g.name: k <= system.last_spike[g.name] + self._constants(g)["refractory"] for g in self.plan.groups if g.refractory}
+        now, recent = (k - state.since).astype(jnp.int32), self._by_group(state.recent)
+        refractory = {g.name: now <= recent[g.name] + self._constants(g)["refractory"] for g in self.plan.groups if g.refractory}
         changed: Variables = {}
         with jax.named_scope("hold"):
             for name, waiting in refractory.items():
@@ -117,7 +130,7 @@ class Stepper:
             spiked = {g.name: self._fire(g, system, before[g.name], after[g.name], k, t) for g in self.plan.groups}
             spiked = {name: spikes & ~refractory[name] if name in refractory else spikes for name, spikes in spiked.items()}
             flags = jnp.concatenate([spiked[g.name] for g in self.plan.groups])
-            last_spike = jnp.where(flags, k, state.last_spike)
+            recent_spikes = jnp.where(flags, now, state.recent)
 
         in_flight = dict(state.in_flight)
         with jax.named_scope("emit"):
@@ -139,7 +152,7 @@ class Stepper:
                         changed.setdefault(g.name, {})[variable] = jnp.asarray(value, self.plan.dtype)
 
         moving, fixed = self._merge(system, moving, state.fixed, changed)
-        return StepState(k + 1, moving, fixed, last_spike, in_flight, memory), flags
+        return StepState(k + 1, moving, fixed, state.since, state.before, recent_spikes, in_flight, memory), flags
 
     def _constants(self, group: GroupPlan) -> dict[str, Any]:
         return self.constants["groups"][group.name]
@@ -204,7 +217,8 @@ class Stepper:
         """Adds up the spikes that arrive at the end of step `k`, and gives them to the states or the membranes."""
         name = synapses.name
         constants = self.constants["synapses"][name]
-        arriving = jnp.zeros(synapses.states, self.plan.dtype)
+        onto = synapses.accumulates
+        arriving = jnp.zeros(synapses.states, self.plan.dtype) if onto is None else after[name][onto]
         for feed in synapses.feeds:
             edges = self.constants["feeds"][feed.name]
             arriving = deliver_events(SpikeHistory(**in_flight[feed.spikes]), k, edges, edges.weight, arriving)
@@ -219,7 +233,8 @@ class Stepper:
             V = after[target]["V"] + (jnp.where(lost, 0.0, kick) if self.plan.group(target).resets else kick)
             after[target]["V"] = V
             changed.setdefault(target, {})["V"] = V
-        self._note(name, constants["synapse"].receive(after[name], arriving), after, changed)
+        received = {**after[name], onto: arriving} if onto is not None else constants["synapse"].receive(after[name], arriving)
+        self._note(name, received, after, changed)
 
     @staticmethod
     def _note(name: str, values: dict[str, Any], after: Variables, changed: Variables) -> None:
