@@ -171,13 +171,18 @@ class Key:
 
     def normal_at(self, index: np.ndarray) -> np.ndarray:
         """The standard normal numbers of any indices, int64 `[n]`; float64 `[n]`."""
+        native = _native_for(len(index), least=1)
+        if native is not None:
+            out = np.empty(len(index))
+            native.normal_numbers_at(*self.words, index, normal_table(), out)
+            return out
         with np.errstate(over="ignore"):
             return _normal(words_for(), self.bits((index & MASK).astype(np.uint32), (index >> 32).astype(np.uint32))[0], np.empty(0))
 
 
-def _native_for(n: int) -> ModuleType | None:
+def _native_for(n: int, least: int = _NATIVE_FROM) -> ModuleType | None:
     """The native module, where so many draws are worth the call. Its numbers are the same."""
-    if n < _NATIVE_FROM:
+    if n < least:
         return None
     from ranvier.kernels import dispatch  # which draws too
 
@@ -286,14 +291,18 @@ class Normal(Distribution):
         return below(self.high) - below(self.low)
 
     def draw(self, key: Key, n: int, start: int = 0) -> np.ndarray:
-        drawn = self.mean + self.sd * key.normal(n, start)
+        drawn = key.normal(n, start)
+        drawn *= self.sd
+        drawn += self.mean
         if not self.redraw:
             return np.clip(drawn, self.low, self.high, out=drawn)
+        outside = np.flatnonzero((drawn < self.low) | (drawn > self.high))
         for attempt in itertools.count(1):
-            outside = np.flatnonzero((drawn < self.low) | (drawn > self.high))
             if not len(outside):
                 break
-            drawn[outside] = self.mean + self.sd * key.child(f"attempt {attempt}").normal_at(start + outside)
+            again = self.mean + self.sd * key.child(f"attempt {attempt}").normal_at(start + outside)
+            drawn[outside] = again
+            outside = outside[(again < self.low) | (again > self.high)]
         return drawn
 
 

@@ -143,7 +143,9 @@ def delay_steps(part: Part, given: np.ndarray | Distribution, n: int, start: int
 
 
 def _rounded(part: Part, distribution: Distribution, drawn: np.ndarray) -> np.ndarray:
-    steps = np.rint(drawn / part.dt)
+    """Drawn delays in steps; `drawn` is overwritten."""
+    steps = np.divide(drawn, part.dt, out=drawn)
+    np.rint(steps, out=steps)
     low = getattr(distribution, "low", 0.0)
     if low > 0:
         np.maximum(steps, np.ceil(low / part.dt - 1e-6), out=steps)

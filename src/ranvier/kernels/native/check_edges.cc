@@ -21,6 +21,9 @@ void check_numbers(int64_t n) {
   std::vector<uint32_t> quantiles(4097);
   std::vector<double> out(n);
   ranvier::normal_numbers(key, start, n, quantiles.data(), out.data());
+  std::vector<int64_t> index(n);
+  for (int64_t& i : index) i = integer(0, std::numeric_limits<int64_t>::max());
+  ranvier::normal_numbers_at(key, index.data(), n, quantiles.data(), out.data());
   ranvier::uniform_numbers(key, start, n, out.data());
   expect(std::all_of(out.begin(), out.end(), [](double x) { return x > 0 && x < 1; }), "uniform_numbers: not inside (0, 1)");
 }

@@ -11,6 +11,9 @@ namespace ranvier {
 void uniform_numbers(const DrawKey& key, uint64_t start, int64_t n, double* out);
 void normal_numbers(const DrawKey& key, uint64_t start, int64_t n, const uint32_t* quantiles, double* out);
 
+// Those of `Key.normal` for any indices.
+void normal_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, const uint32_t* quantiles, double* out);
+
 // Who may be drawn: `n` candidates, of which row `r` leaves out number r + shift where `exclude` is set and there is such a number.
 struct Candidates {
   int64_t n;

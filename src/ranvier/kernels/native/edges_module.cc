@@ -80,6 +80,14 @@ void add_edges(nb::module_& m) {
       },
       "low"_a, "high"_a, "start"_a, "table"_a.noconvert(), "out"_a.noconvert(), Release());
   m.def(
+      "normal_numbers_at",
+      [](uint32_t low, uint32_t high, Given<int64_t> index, Given<uint32_t> table, Array<double> out) {
+        require(table.size() == 4097, "normal_numbers_at: the table has 4097 entries");
+        require(out.size() == index.size(), "normal_numbers_at: one number an index");
+        ranvier::normal_numbers_at({low, high, 0}, index.data(), static_cast<int64_t>(index.size()), table.data(), out.data());
+      },
+      "low"_a, "high"_a, "index"_a.noconvert(), "table"_a.noconvert(), "out"_a.noconvert(), Release());
+  m.def(
       "draw_rows",
       [](uint32_t low, uint32_t high, Given<int64_t> degree, int64_t first, int64_t candidates, int64_t shift, bool exclude,
          bool repeated, Array<int32_t> out) {

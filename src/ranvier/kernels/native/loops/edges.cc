@@ -222,6 +222,13 @@ void normal_numbers(const DrawKey& key, uint64_t start, int64_t n, const uint32_
   });
 }
 
+void normal_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, const uint32_t* quantiles, double* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    const uint64_t own = static_cast<uint64_t>(index[i]);
+    normals(at(key, static_cast<uint32_t>(own >> 32)), static_cast<uint32_t>(own), 1, quantiles, out + i);
+  }
+}
+
 bool draw_rows(const DrawKey& key, const int64_t* degree, int64_t rows, int64_t first, const Candidates& from, bool repeated, int32_t* out,
                int64_t n_out) {
   RowWriter writer(key, from.n, repeated);

@@ -1,0 +1,78 @@
+"""Building networks: seconds, bytes an edge and peak memory for 10⁷ and 10⁸ edges, on one thread and on two.
+
+Each case is built in a process of its own, so that its peak of memory is its own.
+
+    python benchmarks/building.py
+"""
+
+import multiprocessing
+import resource
+import statistics
+import time
+
+from harness import arguments, save
+
+import ranvier as rv
+from ranvier.connect import Part, assemble
+from ranvier.random import Key
+
+WIRING = {
+    "one weight, one delay": {"weight": 1.0, "delay": 1.5},
+    "drawn weights": {"weight": rv.normal(1.0, 0.1, low=0.0), "delay": 1.5},
+    "drawn weights and delays": {"weight": rv.normal(1.0, 0.1, low=0.0), "delay": rv.normal(1.5, 0.75, low=0.1, redraw=True)},
+}
+RULES = {
+    "pairwise_bernoulli(0.1)": lambda n: rv.connect.pairwise_bernoulli(0.1),
+    "fixed_in_degree": lambda n: rv.connect.fixed_in_degree(n // 10),
+    "fixed_in_degree, no multapses": lambda n: rv.connect.fixed_in_degree(n // 10, multapses=False),
+    "fixed_out_degree": lambda n: rv.connect.fixed_out_degree(n // 10),
+    "fixed_total_number": lambda n: rv.connect.fixed_total_number(n * n // 10),
+}
+
+
+def build(n: int, rule: str, wiring: str, threads: int) -> dict:
+    """Builds a network of `n` neurons and n²/10 edges in this process."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    part = Part("it", RULES[rule](n), n, 0, ((n, 0),), Key(1), **WIRING[wiring])
+    reports = []
+    began = time.perf_counter()
+    edges = assemble([part], n, n, "float32", blocks=2, threads=threads, progress=lambda *done: reports.append(done))
+    seconds = time.perf_counter() - began
+    size, count = sum(array.nbytes for array in edges), len(edges.target)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    return {
+        "edges": count,
+        "delays": len(edges.delays),
+        "seconds": seconds,
+        "bytes_an_edge": size / count,
+        "peak_bytes_an_edge": peak / count,
+        "progress_reports": len(reports),
+    }
+
+
+def in_its_own_process(*case) -> dict:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(build, case)
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    rounds = min(options.rounds, 3)
+    sizes = (1_000, 3_162) if options.quick else (10_000, 31_623)
+    cases = [(n, "fixed_in_degree", wiring, threads) for n in sizes for wiring in WIRING for threads in (1, 2)]
+    cases += [(sizes[0], rule, "one weight, one delay", 2) for rule in RULES if rule != "fixed_in_degree"]
+    found: dict = {case: [] for case in cases}
+    for _ in range(rounds):
+        for case in cases:
+            found[case].append(in_its_own_process(*case))
+    rows = []
+    for (n, rule, wiring, threads), told in found.items():
+        seconds = statistics.median(t["seconds"] for t in told)
+        row = {"neurons": n, "rule": rule, "wiring": wiring, "threads": threads, **told[0], "seconds": seconds}
+        rows.append({**row, "nanoseconds_an_edge": 1e9 * seconds / row["edges"]})
+        print(rows[-1], flush=True)
+    save(__file__, options, {"rounds": rounds, "table": rows})
+
+
+if __name__ == "__main__":
+    main()
