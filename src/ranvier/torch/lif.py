@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ranvier.errors import ParameterError, unknown
 from ranvier.neurons import AdaptiveThresholdIntegrateAndFire, LeakyIntegrateAndFire
-from ranvier.torch import functional
+from ranvier.torch import functional, fused
 from ranvier.torch.engine_parameters import membrane, parameters_of
 from ranvier.torch.firing import SigmoidFiring
 from ranvier.torch.functional import LIFState
@@ -192,8 +192,13 @@ class LIF(SpikingLayer):
 
     def sequence(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         dtype = computing_dtype(x)
-        spikes, state = functional.lif_sequence(x.to(dtype), state, **self.coefficients(dtype), **self.draws(x))
+        spikes, state = self._run(x.to(dtype), state, {**self.coefficients(dtype), **self.draws(x)})
         return spikes.to(x.dtype), state
+
+    def _run(self, x: Tensor, state: LIFState, arguments: dict[str, Any]) -> tuple[Tensor, LIFState]:
+        if self.backend == "fused" or (self.backend == "auto" and fused.unsupported(x, state, **arguments) is None):
+            return fused.lif_sequence(x, state, **arguments)
+        return functional.lif_sequence(x, state, **arguments)
 
 
 class AdaptiveLIF(LIF):

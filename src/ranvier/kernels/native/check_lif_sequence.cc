@@ -1,28 +1,11 @@
 // The LIF loops under the sanitizers: every combination of features, sizes around a tile, every operand its own heap block.
 
-#include <cstdio>
-#include <cstdlib>
-#include <random>
 #include <vector>
 
+#include "checks.h"
 #include "lif_sequence.h"
 
 namespace {
-
-std::mt19937_64 generator(2);
-
-template <class T>
-std::vector<T> numbers(int64_t n) {
-  std::vector<T> x(n);
-  for (T& value : x) value = std::normal_distribution<T>()(generator);
-  return x;
-}
-
-void expect(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "check_lif_sequence: %s\n", what);
-  std::exit(1);
-}
 
 template <class T>
 struct State {
@@ -43,7 +26,7 @@ void expect_plain(const std::vector<T>& x, const std::vector<T>& parameters, int
       const T u = (p(ranvier::kRest) + p(ranvier::kDecay) * (v[i] - p(ranvier::kRest))) + p(ranvier::kGain) * x[t * n + i];
       const bool spike = u - p(ranvier::kThreshold) >= 0;
       v[i] = spike ? p(ranvier::kReset) : u;
-      expect(spikes[t * n + i] == (spike ? 1 : 0), "wrong spike");
+      expect(spikes[t * n + i] == (spike ? 1 : 0), "lif_forward: wrong spike");
     }
   }
 }
