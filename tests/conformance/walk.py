@@ -39,7 +39,7 @@ ARGUMENTS = {
 }
 
 # Neither published by anyone nor needing to be: they combine, or only carry, what the user gives.
-UNPUBLISHED = {"ConductanceBased"}
+UNPUBLISHED = {"ConductanceBased", "SpikeTimes"}
 
 
 def modules():

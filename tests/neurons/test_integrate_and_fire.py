@@ -59,7 +59,7 @@ def test_quadratic_period():
 
 
 def test_exponential_rheobase_and_period():
-    """Firing begins at leak (V_T − rest − Δ_T), where rest is lost in a saddle-node (the paper's eq. 19 without noise)."""
+    """Firing begins at leak (V_T − rest − Δ_T), where rest is lost in a saddle-node."""
     cell = rv.neurons.ExponentialIntegrateAndFire()
     rheobase = cell.leak * (cell.threshold - cell.rest - cell.slope)
     current = np.array([rheobase - 0.002, rheobase + 0.005, 0.5, 3.0])

@@ -69,6 +69,8 @@ def test_inhomogeneous_poisson_source():
     assert ((run.spikes.times > 99.9) & (run.spikes.times < 200)).all()
     with pytest.raises(rv.ParameterError, match="cannot have white noise"):
         rv.neurons.InhomogeneousPoissonSource(rv.stimuli.WhiteNoise(mean=5.0, intensity=1.0))
+    with pytest.raises(rv.ParameterError, match=r"shape \(3,\) in a population of 2"):
+        rv.simulate(rv.Population(2, rv.neurons.InhomogeneousPoissonSource(lambda t: jnp.ones(3))), duration=1.0)
 
 
 def test_escape_noise_is_a_renewal_process():
@@ -85,7 +87,7 @@ def test_escape_noise_is_a_renewal_process():
     assert gaps.min() > cell.refractory
     exact = cell.refractory + DT * (0.5 + survival.sum())
     record_reproduction(
-        "Escape noise", "Gerstner & Kistler 2002, eq. 5.7 and the renewal theory", "mean interval at 120 pA", exact, gaps.mean(), 0.25, "ms"
+        "Escape noise", "renewal theory (Gerstner & Kistler 2002, chapter 5)", "mean interval at 120 pA", exact, gaps.mean(), 0.25, "ms"
     )
 
 

@@ -17,9 +17,7 @@ def test_the_block_is_half_where_jahr_and_stevens_have_it():
     V = np.linspace(-80.0, 60.0, 14001)
     half = [V[np.argmin(abs(np.asarray(unblocked(V, mg)) - 0.5))] for mg in (1.0, 10.0)]
     expected = [np.log(mg / 3.57) / 0.062 for mg in (1.0, 10.0)]
-    record_reproduction(
-        "NMDA", "Jahr & Stevens 1990, eq. 4a", "potential of half block in 1 and 10 mM magnesium", expected, half, 0.006, "mV"
-    )
+    record_reproduction("NMDA", "Jahr & Stevens 1990", "potential of half block in 1 and 10 mM magnesium", expected, half, 0.006, "mV")
     assert unblocked(-70.0, 0.0) == 1.0
 
 

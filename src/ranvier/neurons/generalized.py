@@ -56,7 +56,7 @@ class GeneralizedIntegrateAndFire(NeuronModel):
 hazard = threshold_rate * exp((V - threshold - sum of thresholds)/softness)
 a spike: V = reset, held there for `refractory`;  each current and threshold = itself + its jump, and decays with its tau"""
     reference = """Mensi et al. 2012, J Neurophysiol 107:1756
-Pozzorini et al. 2015, PLoS Comput Biol 11:e1004275, eqs. 1 to 5"""
+Pozzorini et al. 2015, PLoS Comput Biol 11:e1004275"""
     input_unit = "pA"
     held = ("V",)
 

@@ -78,6 +78,15 @@ class InhomogeneousPoissonSource(SpikeSource):
         if self.rate.noise(0.0) is not None:
             raise ParameterError("The rate of an InhomogeneousPoissonSource cannot have white noise: it would have no value at any time.")
 
+    def initial_state(self, n: int, key: Key) -> NeuronState:
+        shape = jax.eval_shape(self.rate, jnp.zeros(())).shape
+        if shape not in ((), (n,)):
+            raise ParameterError(
+                f"The rate of an InhomogeneousPoissonSource has the shape {shape} in a population of {n}: "
+                f"give one number, or one a neuron ({n},). How many neurons there are, rv.Population says."
+            )
+        return {}
+
     def spike_hazard(self, state: NeuronState, t: jax.Array) -> jax.Array:
         return jnp.maximum(self.rate(t), 0.0) / 1000.0
 
@@ -97,7 +106,6 @@ class SpikeTimes(SpikeSource):
     """
 
     equations = "neuron neurons[i] spikes at times[i]"
-    reference = "made of what the user gives"
 
     times: PerNeuron = parameter(unit="ms", bounds=POSITIVE, text="when the spikes are", per="sample", double=True)
     neurons: PerNeuron = parameter(0.0, "1", POSITIVE, "whose they are: one number for all, or one each", per="sample", double=True)

@@ -12,7 +12,7 @@ from ranvier.random import Key
 from ranvier.synapses.base import Presynaptic, SynapseModel, SynapseState
 
 _POSITIVE_TIME = (1e-12, float("inf"))
-_SOURCE = "Roth & van Rossum 2009, in De Schutter (ed.), Computational Modeling Methods for Neuroscientists, eqs. 6.4 to 6.6"
+_SOURCE = "Roth & van Rossum 2009, in De Schutter (ed.), Computational Modeling Methods for Neuroscientists"
 
 
 def drive_for_unit_peak(rise: Any, decay: Any) -> Any:

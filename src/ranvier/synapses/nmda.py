@@ -16,7 +16,7 @@ _POSITIVE_TIME = (1e-12, float("inf"))
 
 
 def unblocked(V: Any, magnesium: Any) -> Any:
-    """The share of NMDA receptors that magnesium (mM) leaves open at the potential `V` (Jahr & Stevens 1990, eq. 4a).
+    """The share of NMDA receptors that magnesium (mM) leaves open at the potential `V` (Jahr & Stevens 1990).
 
     Example:
         >>> round(float(unblocked(-70.0, 1.0)), 3), round(float(unblocked(0.0, 1.0)), 3)
@@ -44,7 +44,7 @@ class NMDA(DoubleExponential):
     equations = """I = g * B(V) * (V - reversal),  B(V) = 1 / (1 + magnesium / 3.57 mM * exp(-0.062 V / mV))
 dg/dt = k * rising - g / decay,  d rising/dt = -rising / rise;  a spike that arrives: rising = rising + weight
 k = r^(r/(r - 1)) / decay,  r = decay / rise: one spike's g is at most its weight"""
-    reference = "Jahr & Stevens 1990, J Neurosci 10:3178, eq. 4a: the block"
+    reference = "Jahr & Stevens 1990, J Neurosci 10:3178: the block"
     response = "g"
 
     rise: PerNeuron = parameter(2.0, "ms", _POSITIVE_TIME, "time constant of the rise")
@@ -67,7 +67,7 @@ class SaturatingNMDA(SynapseModel):
 d open/dt = opening * rising * (1 - open) - open / decay
 d rising/dt = -rising / rise;  a presynaptic spike: rising = rising + 1"""
     reference = """Wang 2002, Neuron 36:955: the kinetics and their parameters
-Jahr & Stevens 1990, J Neurosci 10:3178, eq. 4a: the block"""
+Jahr & Stevens 1990, J Neurosci 10:3178: the block"""
     site = "source"
 
     rise: PerNeuron = parameter(2.0, "ms", _POSITIVE_TIME, "time constant of the rise")
