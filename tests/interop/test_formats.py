@@ -340,3 +340,47 @@ def test_a_missing_library_is_named(run, tmp_path, monkeypatch, to, library, ext
 def test_importing_ranvier_imports_none_of_them():
     code = "import ranvier.interop.formats, sys; assert not {'neo', 'pynwb', 'h5py', 'quantities', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def unevenly_spaced():
+    """A run whose one record has gaps in time."""
+    times, values = np.array([1.0, 2.0, 3.0, 7.0, 8.0]), np.arange(10.0).reshape(5, 2)
+    record = types.SimpleNamespace(**vars(Recorded("cells", "V", "mV", times, values, np.array([0, 1]), "neuron")))
+    record.every_steps = record.first_step = None
+    run = long_run(100)
+    run.records = [record]
+    return run, times, values
+
+
+def test_uneven_times_in_neo(neo, tmp_path):
+    from ranvier.interop.neo import to_neo
+
+    run, times, values = unevenly_spaced()
+    blocks = [to_neo(run)]
+    pytest.importorskip("nixio")
+    io = neo.io.NixIO(str(export(run, tmp_path / "run.nix", to="neo")), mode="ro")
+    blocks.append(io.read_block())
+    io.close()
+    for block in blocks:
+        signal = block.segments[0].irregularlysampledsignals[0]
+        np.testing.assert_array_equal(signal.times.rescale("ms").magnitude, times)
+        np.testing.assert_array_equal(signal.magnitude, values)
+
+
+def test_uneven_times_in_nwb(tmp_path):
+    pynwb = pytest.importorskip("pynwb")
+    run, times, values = unevenly_spaced()
+    with pynwb.NWBHDF5IO(str(export(run, tmp_path / "run.nwb", to="nwb")), "r") as io:
+        V = io.read().acquisition["cells_V"]
+        np.testing.assert_allclose(V.timestamps[:], times / 1e3)
+        np.testing.assert_array_equal(V.data[:], values)
+
+
+def test_what_a_sonata_report_cannot_hold(tmp_path):
+    pytest.importorskip("h5py")
+    with pytest.warns(UserWarning, match="V of cells is not in the SONATA files: its times are not evenly spaced"):
+        export(unevenly_spaced()[0], tmp_path / "uneven", to="sonata")
+    run = long_run(100)
+    run.records[0].label = "value"
+    with pytest.warns(UserWarning, match="computed from all nodes"):
+        export(run, tmp_path / "mean", to="sonata")

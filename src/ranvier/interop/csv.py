@@ -21,7 +21,7 @@ def write(source: Source, path: Path) -> None:
     write_spikes(path / "spikes.csv", source.pieces(), source.populations, source.dt)
     for s in source.signals:
         name = _free(f"{as_file_name(s.part)}-{as_file_name(s.variable)}", files)
-        files[name] = {"time": "ms", "each other column": f"{s.variable} of {s.part} ({s.unit}); its heading is the {_thing(s)}"}
+        files[name] = {"time": "ms", "each other column": f"{s.variable} of {s.part} ({s.unit}); its heading is the {s.label}"}
         _write_signal(path / name, s, source.dt)
     said = {"description": source.description, **source.settings, "files": files}
     (path / "description.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -67,10 +67,6 @@ def _write_signal(path: Path, s: Signal, dt: float) -> None:
 
 def _slices(length: int, size: int) -> Iterator[slice]:
     return (slice(first, first + size) for first in range(0, length, size))
-
-
-def _thing(s: Signal) -> str:
-    return "neuron" if s.of_neurons else "state"
 
 
 def _free(stem: str, taken: Mapping[str, object]) -> str:

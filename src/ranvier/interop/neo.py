@@ -136,6 +136,9 @@ def write(source: Source, path: Path) -> None:
                 arrays[f"{trains[neuron]}.times"].append(times)
         for name, s in zip(signals, regular_first, strict=True):
             columns = [arrays[f"{name}.{i}"] for i in range(s.shape[1])]
+            if s.every is None:
+                for column in columns:
+                    column.dimensions[0].ticks = s.times(0, s.shape[0])
             for _, rows in s.blocks():
                 for column, values in zip(columns, rows.T, strict=True):
                     column.append(values)

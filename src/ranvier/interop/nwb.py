@@ -132,14 +132,13 @@ def _series(pynwb: Any, name: str, s: Signal, rows: Any) -> Any:
         when: dict[str, Any] = {"timestamps": s.times(0, s.shape[0]) / 1e3}
     else:
         when = {"starting_time": s.start / 1e3, "rate": 1e3 / s.every}
-    columns = "neurons" if s.of_neurons else "states"
     return pynwb.TimeSeries(
         name=name,
         data=rows,
         unit=unit,
         conversion=conversion,
         description=f"{s.variable} of {s.part}, in {s.unit}",
-        comments=f"columns are the {columns} {_listed(s.neurons)} of {s.part}",
+        comments=f"columns are the {s.label}s {_listed(s.neurons)} of {s.part}",
         **when,
     )
 

@@ -38,13 +38,21 @@ def write(source: Source, path: Path) -> None:
         _describe(file, source)
         _write_spikes(file, source, h5py.enum_dtype(SORTING, basetype="u1"))
     for s in source.signals:
-        if s.part not in source.populations or s.every is None:
-            why = "it is of a projection, and reports are of nodes" if s.every is not None else "its times are not regular"
+        if why := _unfit(s, source):
             warnings.warn(f"{s.variable} of {s.part} is not in the SONATA files: {why}.", stacklevel=4)
             continue
         with h5py.File(path / f"{s.variable.replace('/', '_')}_report.h5", "a") as file:
             _describe(file, source)
             _write_report(file.create_group(f"report/{s.part}"), s)
+
+
+def _unfit(s: Signal, source: Source) -> str | None:
+    """Why a report cannot hold a variable; None where it can."""
+    if s.part not in source.populations:
+        return "it is of a projection, and reports are of nodes"
+    if s.label != "neuron":
+        return "it is computed from all nodes, and reports are of each"
+    return "its times are not evenly spaced" if s.every is None else None
 
 
 def _describe(file: Any, source: Source) -> None:

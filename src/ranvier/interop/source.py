@@ -27,8 +27,8 @@ class Signal:
 
     Attributes:
         part, variable, unit: what it is.
-        of_neurons: whether a column is a neuron; else it is a state of a projection.
-        neurons: what the columns are, counted within the part, int64 `[columns]`.
+        label: what a column is: a neuron, a state (of a projection), or a value that was computed from them.
+        neurons: their numbers within the part, int64 `[columns]`.
         start: the time of the first row (ms).
         every: the time between rows (ms); None where they are not regular.
     """
@@ -36,7 +36,7 @@ class Signal:
     part: str
     variable: str
     unit: str
-    of_neurons: bool
+    label: str
     neurons: np.ndarray
     start: float
     every: float | None
@@ -91,9 +91,7 @@ class Source:
         spikes = run.spikes
         self.populations: dict[str, tuple[int, int]] = dict(spikes.populations)
         self.n, self.dt, self.start, self.stop = int(spikes.n), float(spikes.dt), float(spikes.start), float(spikes.stop)
-        self.signals = [
-            _signal(record, self.dt, record.part in self.populations) for record in _records(run) if np.prod(record.values.shape)
-        ]
+        self.signals = [_signal(record, self.dt) for record in _records(run) if np.prod(record.values.shape)]
         self.provenance: Mapping[str, Any] = getattr(run, "provenance", None) or {}
         info = run.info
         versions = info.get("versions") or self.provenance.get("versions") or {}
@@ -133,7 +131,7 @@ def _records(run: Any) -> list[Recorded]:
     return [record for part in run for record in run[part]._records.values()]
 
 
-def _signal(record: Recorded, dt: float, population: bool) -> Signal:
+def _signal(record: Recorded, dt: float) -> Signal:
     every_steps = getattr(record, "every_steps", None)
     first_step = getattr(record, "first_step", None)
     if every_steps is None and isinstance(record.times, np.ndarray):
@@ -145,7 +143,7 @@ def _signal(record: Recorded, dt: float, population: bool) -> Signal:
         part=record.part,
         variable=record.variable,
         unit=record.unit,
-        of_neurons=population or record.label == "neuron",
+        label=record.label,
         neurons=np.asarray(record.neurons, np.int64),
         start=float(record.times[0]) if first_step is None else first_step * dt,
         every=None if every_steps is None else every_steps * dt,
