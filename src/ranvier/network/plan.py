@@ -72,7 +72,6 @@ class SynapsesPlan:
         feeds: what delivers spikes to the states.
         poisson: the Poisson inputs that do.
         kicks: whether what arrives moves the membrane at once.
-        accumulates: the variable that arriving spikes are added to, where that is all they do.
         emits: whether the states take note of presynaptic spikes.
         dense: whether the edges lie in a matrix.
     """
@@ -88,7 +87,6 @@ class SynapsesPlan:
     poisson: tuple[str, ...]
     transmits: bool
     kicks: bool
-    accumulates: str | None
     emits: bool
     dense: bool
 

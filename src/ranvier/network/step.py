@@ -217,8 +217,7 @@ class Stepper:
         """Adds up the spikes that arrive at the end of step `k`, and gives them to the states or the membranes."""
         name = synapses.name
         constants = self.constants["synapses"][name]
-        onto = synapses.accumulates
-        arriving = jnp.zeros(synapses.states, self.plan.dtype) if onto is None else after[name][onto]
+        arriving = jnp.zeros(synapses.states, self.plan.dtype)
         for feed in synapses.feeds:
             edges = self.constants["feeds"][feed.name]
             arriving = deliver_events(SpikeHistory(**in_flight[feed.spikes]), k, edges, edges.weight, arriving)
@@ -233,8 +232,7 @@ class Stepper:
             V = after[target]["V"] + (jnp.where(lost, 0.0, kick) if self.plan.group(target).resets else kick)
             after[target]["V"] = V
             changed.setdefault(target, {})["V"] = V
-        received = {**after[name], onto: arriving} if onto is not None else constants["synapse"].receive(after[name], arriving)
-        self._note(name, received, after, changed)
+        self._note(name, constants["synapse"].receive(after[name], arriving), after, changed)
 
     @staticmethod
     def _note(name: str, values: dict[str, Any], after: Variables, changed: Variables) -> None:

@@ -216,7 +216,7 @@ class Wirer:
         self.wiring.constants[name] = {"synapse": in_precision(model, self.dtype)}
         self.wiring.states[name] = {v: np.broadcast_to(x, (source.n,)).astype(self.dtype) for v, x in values.items()}
         self.wiring.synapses.append(
-            SynapsesPlan(name, "source", source.n, tuple(values), (), source.name, (), (), (), False, False, None, True, False)
+            SynapsesPlan(name, "source", source.n, tuple(values), (), source.name, (), (), (), False, False, True, False)
         )
 
     def _poisson(self, name: str, poisson: PoissonInput, key: Key) -> None:
@@ -302,7 +302,6 @@ class Wirer:
                 poisson=tuple(f"poisson {i} {receptor.name}" for i in range(len(poisson))),
                 transmits=transmits,
                 kicks=type(synapse).kick is not SynapseModel.kick,
-                accumulates=synapse.accumulates,
                 emits=False,
                 dense=False,
             )
@@ -371,7 +370,6 @@ class Wirer:
                 poisson=(),
                 transmits=jax.eval_shape(lambda s: synapse.transmit(s, pre, t), values) is not None,
                 kicks=False,
-                accumulates=synapse.accumulates,
                 emits=synapse.emits,
                 dense=dense,
             )

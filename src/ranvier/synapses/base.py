@@ -50,14 +50,11 @@ class SynapseModel(Model):
             `"conductance"` (per mV), `"current"`, or `"potential"` (mV).
         variable_units: the unit of each state variable, where it has one. A
             variable in ms is a time, and stays in double precision.
-        accumulates: the variable that arriving spikes are added to, where that is all
-            that `receive` does: they are then delivered straight into it.
     """
 
     site: ClassVar[str] = "target"
     weight: ClassVar[str] = "conductance"
     variable_units: ClassVar[dict[str, str]] = {}
-    accumulates: ClassVar[str | None] = None
 
     def initial_state(self, n: int, key: Key) -> SynapseState:
         """The state at the start: a dict of arrays `[n]`, `n` the number of states at the site."""

@@ -21,8 +21,6 @@ class ExponentialConductance(SynapseModel):
 dg/dt = -g / tau;  a spike that arrives: g = g + weight"""
     reference = "Brette et al. 2007, J Comput Neurosci 23:349, benchmark 1"
 
-    accumulates = "g"
-
     tau: PerNeuron = parameter(5.0, "ms", _POSITIVE_TIME, "time constant of the decay")
     reversal: PerNeuron = parameter(0.0, "mV", text="reversal potential", per="target")
 
@@ -49,7 +47,6 @@ class ExponentialCurrent(SynapseModel):
 di/dt = -i / tau;  a spike that arrives: i = i + weight"""
     reference = "Brette et al. 2007, J Comput Neurosci 23:349, benchmark 2"
     weight = "current"
-    accumulates = "i"
 
     tau: PerNeuron = parameter(5.0, "ms", _POSITIVE_TIME, "time constant of the decay")
 

@@ -160,11 +160,6 @@ def _check_linear(synapse: SynapseModel, source: NeuronModel, name: str) -> None
         for variable, x in both.items():
             parts = synapse.receive(state, a)[variable] + synapse.receive(state, b)[variable] - nothing[variable]
             check_close(x, parts, f"{name}.receive is not linear in the spikes that arrive ({variable})")
-    if synapse.accumulates is not None:
-        require(synapse.accumulates in state, f"{name}.accumulates names {synapse.accumulates!r}, which is not in its state.")
-        received = synapse.receive(state, a)
-        plain = {**state, synapse.accumulates: state[synapse.accumulates] + a}
-        check_close({**state, **received}, plain, f"{name}.accumulates is {synapse.accumulates!r}, but receive does not just add to it: ")
     kick = synapse.kick(a + b)
     if kick is not None:
         first, second = synapse.kick(a), synapse.kick(b)
