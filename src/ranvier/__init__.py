@@ -16,6 +16,7 @@ from ranvier.describe import describe as describe
 from ranvier.errors import ParameterError as ParameterError
 from ranvier.errors import RanvierError as RanvierError
 from ranvier.errors import SimulationDiverged as SimulationDiverged
+from ranvier.errors import StoreError as StoreError
 from ranvier.errors import UnitError as UnitError
 from ranvier.errors import UnknownNameError as UnknownNameError
 from ranvier.errors import UnsupportedError as UnsupportedError
@@ -57,6 +58,8 @@ from ranvier.simulate import recordable as recordable
 from ranvier.simulate import simulate as simulate
 from ranvier.stimuli.base import Stimulus as Stimulus
 from ranvier.synapses.base import SynapseModel as SynapseModel
+from ranvier.until import Moment as Moment
+from ranvier.until import Until as Until
 
 if TYPE_CHECKING:
     from ranvier import analysis as analysis
@@ -64,11 +67,18 @@ if TYPE_CHECKING:
     from ranvier import plot as plot
     from ranvier import testing as testing
     from ranvier import torch as torch
+    from ranvier.store.reader import open_store as open_store
+    from ranvier.store.resume import resume as resume
 
 _ON_FIRST_USE = ("analysis", "interop", "plot", "testing", "torch")  # so that importing Ranvier stays quick
+
+
+_FUNCTIONS_ON_FIRST_USE = {"open_store": "ranvier.store.reader", "resume": "ranvier.store.resume"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _ON_FIRST_USE:
         return importlib.import_module(f"ranvier.{name}")
+    if name in _FUNCTIONS_ON_FIRST_USE:
+        return getattr(importlib.import_module(_FUNCTIONS_ON_FIRST_USE[name]), name)
     raise AttributeError(f"module 'ranvier' has no attribute {name!r}")

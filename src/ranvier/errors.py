@@ -47,6 +47,13 @@ class SimulationDiverged(RanvierError, ArithmeticError):
         self.time = time
 
 
+class StoreError(RanvierError, OSError):
+    """A store that cannot be made, written, read or gone on from. Nothing of the user's was changed."""
+
+    def __str__(self) -> str:  # OSError would print its number
+        return str(self.args[0])
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence that offers the nearest known names, or lists them all."""
     names = sorted({str(k) for k in known})

@@ -17,12 +17,14 @@ class Progress:
         duration: to be simulated in all (ms).
         elapsed: seconds of wall time since the steps began.
         steps_per_second: of the last stretch.
+        size: bytes in the store so far; None where there is none.
     """
 
     time: float
     duration: float
     elapsed: float
     steps_per_second: float
+    size: int | None = None
 
     @property
     def real_time_factor(self) -> float:

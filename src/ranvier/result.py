@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -25,6 +26,44 @@ def counted(n: int, thing: str) -> str:
     return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
+class SpikeSource(Protocol):
+    """Where spikes lie, sorted by time: in memory, or on disk."""
+
+    def __len__(self) -> int: ...
+
+    def load(self) -> tuple[np.ndarray, np.ndarray]:
+        """All steps, int64, and neurons, int32."""
+        ...
+
+    def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The same in pieces that fit into memory."""
+        ...
+
+    def between(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the steps from `first` up to and without `stop`."""
+        ...
+
+
+class InMemory:
+    """Spikes in two arrays."""
+
+    def __init__(self, steps: np.ndarray, neurons: np.ndarray):
+        self._steps, self._neurons = steps, neurons
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def load(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._steps, self._neurons
+
+    def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        yield self._steps, self._neurons
+
+    def between(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        a, b = np.searchsorted(self._steps, [first, stop])
+        return self._steps[a:b], self._neurons[a:b]
+
+
 class Spikes:
     """Spikes as columns, sorted by time, then neuron.
 
@@ -32,9 +71,6 @@ class Spikes:
     `t_k`, the start of the step.
 
     Attributes:
-        steps: the step of each spike, int64 `[spikes]`: exact.
-        neurons: its neuron, int32 `[spikes]`, counted within its population
-            (over the whole network where there are several).
         n: how many neurons there are.
         dt: the length of a step (ms).
         start, stop: the span that was simulated (ms).
@@ -52,13 +88,54 @@ class Spikes:
         stop: float,
         populations: Mapping[str, tuple[int, int]],
     ):
-        self.steps = steps
-        self.neurons = neurons
+        self._source: SpikeSource = InMemory(steps, neurons)
         self.n = n
         self.dt = dt
         self.start = start
         self.stop = stop
         self.populations = dict(populations)
+
+    @classmethod
+    def from_source(cls, source: SpikeSource, **facts: Any) -> Spikes:
+        """Spikes that are read when they are needed. `facts` are the attributes."""
+        spikes = cls(np.empty(0, np.int64), np.empty(0, np.int32), **facts)
+        spikes._source = source
+        return spikes
+
+    @functools.cached_property
+    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._source.load()
+
+    @property
+    def steps(self) -> np.ndarray:
+        """The step of each spike, int64 `[spikes]`: exact. Those in a store are read when they are first asked for."""
+        return self._columns[0]
+
+    @property
+    def neurons(self) -> np.ndarray:
+        """Its neuron, int32 `[spikes]`, counted within its population (over the whole network where there are several)."""
+        return self._columns[1]
+
+    def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Steps and neurons in pieces, one after the other: memory stays bounded, however many spikes a store holds."""
+        return self._source.pieces()
+
+    def between(self, start: float, stop: float) -> Spikes:
+        """The spikes from `start` on and before `stop` (ms). Of a store only their part is read.
+
+        Raises:
+            ParameterError: that span is not within the run's.
+
+        Example:
+            >>> import ranvier as rv
+            >>> run = rv.simulate(rv.neurons.HodgkinHuxley(), current=10.0, duration=100.0)
+            >>> len(run.spikes), len(run.spikes.between(20, 50))
+            (7, 2)
+        """
+        if not self.start <= start <= stop <= self.stop * (1 + 1e-12):
+            raise ParameterError(f"The run went from {self.start:g} to {self.stop:g} ms; {start:g} to {stop:g} ms is not a span of it.")
+        steps, neurons = self._source.between(round(start / self.dt), round(stop / self.dt))
+        return Spikes(steps, neurons, n=self.n, dt=self.dt, start=start, stop=stop, populations=self.populations)
 
     @property
     def times(self) -> np.ndarray:
@@ -68,7 +145,10 @@ class Spikes:
     @property
     def counts(self) -> np.ndarray:
         """How often each neuron spiked, int64 `[n]`."""
-        return np.bincount(self.neurons, minlength=self.n)
+        counts = np.zeros(self.n, np.int64)
+        for _, neurons in self.pieces():
+            counts += np.bincount(neurons, minlength=self.n)
+        return counts
 
     @property
     def rate(self) -> np.ndarray:
@@ -102,38 +182,11 @@ class Spikes:
         if population not in self.populations:
             raise unknown("population", population, self.populations)
         first, n = self.populations[population]
-        mine = (self.neurons >= first) & (self.neurons < first + n)
-        return Spikes(
-            self.steps[mine],
-            self.neurons[mine] - np.int32(first),
-            n=n,
-            dt=self.dt,
-            start=self.start,
-            stop=self.stop,
-            populations={population: (0, n)},
-        )
-
-    def between(self, start: float, stop: float) -> Spikes:
-        """The spikes from `start` on and before `stop` (ms).
-
-        Raises:
-            ParameterError: that span is not within the run's.
-        """
-        if not self.start <= start <= stop <= self.stop * (1 + 1e-12):
-            raise ParameterError(f"The run went from {self.start:g} to {self.stop:g} ms; {start:g} to {stop:g} ms is not a span of it.")
-        first, last = np.searchsorted(self.steps, [round(start / self.dt), round(stop / self.dt)])
-        return Spikes(
-            self.steps[first:last],
-            self.neurons[first:last],
-            n=self.n,
-            dt=self.dt,
-            start=start,
-            stop=stop,
-            populations=self.populations,
-        )
+        source = OfPopulation(self._source, first, n)
+        return Spikes.from_source(source, n=n, dt=self.dt, start=self.start, stop=self.stop, populations={population: (0, n)})
 
     def __len__(self) -> int:
-        return len(self.steps)
+        return len(self._source)
 
     def to_pandas(self) -> pandas.DataFrame:
         """A table with the columns `time` (ms), `neuron` (within its population) and `population`."""
@@ -158,23 +211,83 @@ class Spikes:
         return f"<{counted(len(self), 'spike')} of {counted(self.n, 'neuron')}, {np.mean(self.rate) if self.n else 0:.2f} Hz on average>"
 
 
+class OfPopulation:
+    """The spikes of one population among all, its neurons counted from 0."""
+
+    def __init__(self, everyone: SpikeSource, first: int, n: int):
+        self._all, self._first, self._n = everyone, first, n
+
+    def _mine(self, steps: np.ndarray, neurons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mine = (neurons >= self._first) & (neurons < self._first + self._n)
+        return steps[mine], neurons[mine] - np.int32(self._first)
+
+    @functools.cached_property
+    def _count(self) -> int:
+        return sum(len(steps) for steps, _ in self.pieces())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def load(self) -> tuple[np.ndarray, np.ndarray]:
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int32)), *self.pieces()]
+        return np.concatenate([steps for steps, _ in parts]), np.concatenate([neurons for _, neurons in parts])
+
+    def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for steps, neurons in self._all.pieces():
+            yield self._mine(steps, neurons)
+
+    def between(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._mine(*self._all.between(first, stop))
+
+
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """One recorded variable, as the sink holds it."""
+    """One recorded variable, as the sink holds it.
+
+    Attributes:
+        part, variable, unit: what it is.
+        times: of the rows (ms), `[rows]`.
+        values: `[rows, neurons]`; like the times a NumPy array, or one in a store, of which `[a:b]` reads a part.
+        neurons: the indices of the columns.
+        label: what a column is: a neuron, a state (of a synapse), or a value that was computed.
+        first_step, every_steps: the step of the first row and from row to row; None where the rows are not evenly spaced.
+    """
 
     part: str
     variable: str
     unit: str
-    times: np.ndarray
-    values: np.ndarray
+    times: Any
+    values: Any
     neurons: np.ndarray
     label: str
+    first_step: int | None = None
+    every_steps: int | None = None
+
+    def array(self) -> xarray.DataArray:
+        """The record with its labels. One in a store is read when its values are asked for."""
+        import xarray
+
+        stored = getattr(self.values, "labelled", None)
+        if stored is not None:
+            array = stored()
+        else:
+            array = xarray.DataArray(
+                self.values,
+                dims=("time", self.label),
+                coords={
+                    "time": ("time", self.times, {"units": "ms", "long_name": "time"}),
+                    self.label: (self.label, self.neurons, {"long_name": self.label}),
+                },
+                name=self.variable,
+                attrs={"units": self.unit, "long_name": f"{self.variable} of {self.part}"},
+            )
+        return array.isel({self.label: 0}, drop=True) if self.label == "value" and len(self.neurons) == 1 else array
 
 
 class PartResult:
     """What was recorded of one population or projection: `run["cells"].V`, `run["cells"]["sodium.m"]`."""
 
-    def __init__(self, name: str, records: Mapping[str, Recorded], spikes: Spikes | None):
+    def __init__(self, name: str, records: Mapping[str, Recorded], spikes: Spikes | None = None):
         self._name = name
         self._records = dict(records)
         self._spikes = spikes
@@ -202,19 +315,7 @@ class PartResult:
         return xarray.Dataset({name: self[name] for name in self._records})
 
     def __getitem__(self, variable: str) -> xarray.DataArray:
-        import xarray
-
-        record = self._records[resolve(variable, self._records, f"recorded variable of {self._name}")]
-        return xarray.DataArray(
-            record.values,
-            dims=("time", record.label),
-            coords={
-                "time": ("time", record.times, {"units": "ms", "long_name": "time"}),
-                record.label: (record.label, record.neurons, {"long_name": record.label}),
-            },
-            name=record.variable,
-            attrs={"units": record.unit, "long_name": f"{record.variable} of {self._name}"},
-        )
+        return self._records[resolve(variable, self._records, f"recorded variable of {self._name}")].array()
 
     def __getattr__(self, variable: str) -> xarray.DataArray:
         if variable.startswith("_"):
@@ -242,6 +343,7 @@ class Result:
         spikes: all spikes, `Spikes`.
         state: the final `SimulationState`; `rv.simulate(..., initial=run.state)` goes on from it.
         network: the network that ran.
+        records: everything recorded, a list of `Recorded`.
         info: dt, integrator, seed, precision, versions, seconds spent compiling and running.
     """
 
@@ -250,9 +352,10 @@ class Result:
         self.spikes = spikes
         self.state = state
         self.info = info
+        self.records = records
         by_part: dict[str, dict[str, Recorded]] = {name: {} for name in (*network.populations, *network.projections)}
         for record in records:
-            by_part[record.part][record.variable] = record
+            by_part.setdefault(record.part, {})[record.variable] = record
         self._parts = {
             name: PartResult(name, mine, spikes[name] if name in network.populations else None) for name, mine in by_part.items()
         }
@@ -274,7 +377,7 @@ class Result:
         """A population or projection, itself or by name; of a run with one population, a variable too."""
         if isinstance(part, str) and part not in self._parts and len(self.network.populations) == 1:
             return self._parts[next(iter(self.network.populations))][part]
-        return self._parts[self.network.find(part)[0]]
+        return self._parts[part if isinstance(part, str) and part in self._parts else self.network.find(part)[0]]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)

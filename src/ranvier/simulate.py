@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,15 +16,18 @@ from ranvier.integrators.base import Integrator
 from ranvier.model import Model, parameters
 from ranvier.network.build import build
 from ranvier.network.choice import by_population, chosen
+from ranvier.network.plan import Built
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.network.state import SimulationState
 from ranvier.neurons.base import NeuronModel
 from ranvier.progress import ProgressBar, ProgressCallback
-from ranvier.record.memory import MemoryRecorder, everything, shapes
+from ranvier.record.memory import MemorySink
+from ranvier.record.plan import everything, shapes
 from ranvier.record.record import Record
 from ranvier.result import Result
-from ranvier.run import Run
+from ranvier.run import Run, Sink
 from ranvier.steps import in_steps
+from ranvier.until import Moment, Until
 
 
 def simulate(
@@ -38,6 +42,11 @@ def simulate(
     seed: int = 0,
     precision: str = "double",
     progress: bool | ProgressCallback = False,
+    until: Until | Callable[[Moment], Any] | None = None,
+    store: Any = None,
+    checkpoint_every: Any = None,
+    overwrite: bool = False,
+    check_disk: bool = True,
 ) -> Result:
     """Runs a network, a population or a single neuron.
 
@@ -60,6 +69,15 @@ def simulate(
         seed: the whole number that everything random comes from.
         precision: `"double"` or `"single"`.
         progress: True shows a bar on a terminal; a function is called with `Progress`.
+        until: ends the run early: a function of a `Moment` (time, state, rates)
+            that returns True, asked every 10 ms, or `rv.Until(function, every=…)`.
+        store: a folder that spikes and records are written to while the run
+            goes on, such as `"run.zarr"`; memory then does not grow with the
+            duration, and `rv.resume` goes on after whatever stops the run.
+        checkpoint_every: the simulated time between two places in the store to go on from (ms);
+            the beginning, the end and a Ctrl-C always make one.
+        overwrite: replaces a store that is there.
+        check_disk: refuses a run whose store may not fit on the disk.
 
     Returns:
         A `Result`. Record rows are the state at `t_k = k·dt`; the first is the
@@ -67,6 +85,7 @@ def simulate(
 
     Raises:
         ParameterError, UnknownNameError, UnsupportedError: before anything runs.
+        StoreError: the store cannot be made (before anything runs) or written.
         SimulationDiverged: the state became NaN or absurdly large; it carries
             what was recorded until then.
 
@@ -76,18 +95,27 @@ def simulate(
         >>> run.spikes.times.round(2)
         array([21.89, 36.82, 51.47, 66.1 , 80.91])
     """
-    net, single = _as_network(network, current, initial)
-    duration = _positive(duration, "duration", allow_zero=True)
-    dt = _positive(dt, "dt")
+    net, single = as_network(network, current, initial)
+    duration = checked_time(duration, "duration", allow_zero=True)
+    dt = checked_time(dt, "dt")
     integrators = by_population(net, integrator)
     if precision not in ("double", "single"):
         raise unknown("precision", precision, ("double", "single"))
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ParameterError(f"seed must be a whole number of at least 0, not {seed!r}.")
+    until = until if until is None or isinstance(until, Until) else Until(until)
+    place, every = _store_place(store, checkpoint_every, overwrite)
     began = time.perf_counter()
+
+    def sink(run: Run) -> Sink:
+        if place is None:
+            return MemorySink(run.plan)
+        from ranvier.store.start import start
+
+        return start(run, place, records, integrators, checkpoint_every=every, overwrite=overwrite, fits=check_disk)
+
     with jax.enable_x64(True):
-        built = build(net, dt=dt, seed=int(seed), dtype={"double": "float64", "single": "float32"}[precision], integrators=integrators)
-        built, method = chosen(built, integrators, dt)
+        built, method = prepared(net, integrators, dt, int(seed), precision)
         if record is None:
             records = [everything(built, next(iter(net.populations)))] if single else []
         else:
@@ -96,14 +124,37 @@ def simulate(
             net,
             built,
             initial=initial if isinstance(initial, SimulationState) else None,
-            steps=int(in_steps(duration, dt, "The duration")),
+            duration_steps=int(in_steps(duration, dt, "The duration")),
             dt=dt,
             integrator=method,
-            recorder=lambda k0, k1: MemoryRecorder(net, built, records, k0, k1, dt),
+            records=records,
+            fixed_buffers=place is not None,
+            sink=sink,
+            until=until,
             info={"dt": dt, "integrator": type(method).__name__, "seed": int(seed), "precision": precision},
         )
         run.info["build_seconds"] = time.perf_counter() - began
         return run.execute(ProgressBar() if progress is True else progress or None)
+
+
+def prepared(net: Network, integrators: Mapping[str, Integrator | None], dt: float, seed: int, precision: str) -> tuple[Built, Integrator]:
+    """The network drawn and laid out, and the method that advances it. Call inside `jax.enable_x64(True)`."""
+    built = build(net, dt=dt, seed=seed, dtype={"double": "float64", "single": "float32"}[precision], integrators=integrators)
+    return chosen(built, integrators, dt)
+
+
+def _store_place(store: Any, checkpoint_every: Any, overwrite: bool) -> tuple[Path | None, float | None]:
+    """Where the store goes and how often it gets a checkpoint (ms), checked."""
+    if store is None:
+        for name, given in (("checkpoint_every", checkpoint_every is not None), ("overwrite", overwrite)):
+            if given:
+                raise ParameterError(f"{name} is for a run with a store. Write simulate(…, store='run.zarr', {name}=…).")
+        return None, None
+    from ranvier.store.layout import make_room
+
+    place = Path(store)
+    make_room(place, overwrite)
+    return place, None if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
 
 
 def recordable(part: NeuronModel | Population | Projection) -> list[str]:
@@ -118,13 +169,18 @@ def recordable(part: NeuronModel | Population | Projection) -> list[str]:
         net = Network(*{id(p): p for p in (part.source, *part.targets)}.values(), part)
         name = net.name_of(part)
     else:
-        net, _ = _as_network(part, None, None)
+        net, _ = as_network(part, None, None)
         name = next(iter(net.populations))
     with jax.enable_x64(True):
         return sorted(shapes(build(net, dt=0.01, seed=0, dtype="float64"), name))
 
 
-def _positive(value: Any, what: str, allow_zero: bool = False) -> float:
+def checked_time(value: Any, what: str, allow_zero: bool = False) -> float:
+    """A time (ms) that the user gave, as a positive number.
+
+    Raises:
+        ParameterError: it is none.
+    """
     value = units.magnitude(value, "ms", what)
     try:
         number = float(value)
@@ -135,7 +191,7 @@ def _positive(value: Any, what: str, allow_zero: bool = False) -> float:
     return number
 
 
-def _as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool]:
+def as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool]:
     """The network to run, and whether it is a single population given on its own."""
     if isinstance(network, Network):
         if current is not None:

@@ -1,5 +1,6 @@
 """Runs in the formats of other programs, read back by those programs."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -271,7 +272,7 @@ def long_run(steps):
 
     spikes = types.SimpleNamespace(n=8, dt=DT, start=0.0, stop=steps * DT, populations={"cells": (0, 8)}, pieces=pieces)
     record = Recorded("cells", "V", "mV", Lazy(steps, 0), Lazy(steps, 8), np.arange(8), "neuron")
-    regular = types.SimpleNamespace(**vars(record), every_steps=1, first_step=0)
+    regular = dataclasses.replace(record, every_steps=1, first_step=0)
     return types.SimpleNamespace(spikes=spikes, records=[regular], info={"populations": {"cells": {"model": "ranvier.X()"}}}, provenance={})
 
 

@@ -2,19 +2,66 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ranvier.errors import UnsupportedError
+from ranvier.errors import UnsupportedError, unknown
 from ranvier.network.system import NetworkSystem, Variables
 
+VALUE = "value"
 
-def observables(system: NetworkSystem, variables: Variables, t: Any, part: str) -> dict[str, Any]:
-    """Every recordable quantity of a population or projection, by name.
+
+@dataclasses.dataclass(frozen=True)
+class Computed:
+    """A quantity made from others: a reduction of a variable, or any function of a part or (part None) of them all."""
+
+    part: str | None
+    function: Callable[[Any], Any]
+    variable: str | None = None
+    neurons: tuple[int, ...] | None = None
+
+    def read(self, quantities: Mapping[str, Mapping[str, Any]]) -> jax.Array:
+        """The values, a vector."""
+        if self.part is None:
+            return jnp.atleast_1d(jnp.asarray(self.function(quantities)))
+        own = quantities[self.part]
+        if self.variable is None:
+            return jnp.atleast_1d(jnp.asarray(self.function(own)))
+        values = own[self.variable]
+        return jnp.atleast_1d(jnp.asarray(self.function(values if self.neurons is None else values[np.array(self.neurons, int)])))
+
+
+class _Everything(Mapping):
+    """What can be recorded of each part, made when it is asked for."""
+
+    def __init__(self, system: NetworkSystem, variables: Variables, t: Any):
+        self._system, self._variables, self._t = system, variables, t
+
+    def __getitem__(self, part: str) -> dict[str, Any]:
+        if part not in list(self):
+            raise unknown("population or projection", part, self)
+        return observables(self._system, self._variables, self._t, part)
+
+    def __iter__(self) -> Iterator[str]:
+        plan = self._system.plan
+        return iter([*(p.name for p in plan.populations), *(p.name for p in plan.projections)])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def observables(system: NetworkSystem, variables: Variables, t: Any, part: str | Computed) -> dict[str, Any]:
+    """Every recordable quantity of a population or projection, by name; of what is computed, its `VALUE`.
 
     All are traced; XLA computes only those that are used.
     """
+    if isinstance(part, Computed):
+        return {VALUE: part.read(_Everything(system, variables, t))}
     if any(p.name == part for p in system.plan.populations):
         return _of_population(system, variables, t, part)
     return _of_projection(system, variables, t, part)

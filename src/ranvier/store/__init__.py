@@ -1,0 +1,1 @@
+"""Runs on disk: streamed while they go on, readable at any time, resumable after whatever stopped them."""

@@ -1,0 +1,267 @@
+"""Zarr arrays that grow: appended to by one writer, readable by anyone at any moment.
+
+Three kinds of files are written, always in this order, each of them whole:
+
+1. chunks, beyond the size that the arrays have so far;
+2. the sizes, in each array's `zarr.json`;
+3. all sizes together, in the `zarr.json` of the root (as consolidated metadata).
+
+So no reader finds an element that is not written. One that reads the
+consolidated metadata, as zarr and xarray do, finds all arrays as they were at
+one moment, whenever the process ends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
+from zarr.storage import LocalStore
+
+from ranvier.store.files import sync, write_whole
+
+BEYOND = 2**40  # chunks: the size through which chunks are written before the arrays have it
+METADATA = "zarr.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """An array that grows along its first dimension.
+
+    Attributes:
+        dtype: its type.
+        dims: the names of its dimensions.
+        rest: its shape behind the first.
+        chunk: its chunks' shape behind the first.
+        attributes: of the array.
+    """
+
+    dtype: np.dtype
+    dims: tuple[str, ...]
+    rest: tuple[int, ...] = ()
+    chunk: tuple[int, ...] = ()
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class AtomicStore(LocalStore):
+    """Writes every file whole, and remembers which, so that the disk can be made to have them before a checkpoint counts on them."""
+
+    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
+        super().__init__(root, read_only=read_only)
+        self.written: set[Path] = set()
+        self.sizes: dict[Path, int] = {}
+
+    async def set(self, key: str, value: Any) -> None:
+        self.set_sync(key, value)
+
+    def set_sync(self, key: str, value: Any) -> None:
+        self.write(key, value.to_bytes())
+
+    def write(self, key: str, content: bytes) -> None:
+        path = Path(self.root) / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+        self.written.add(path)
+        self.sizes[path] = len(content)
+
+    def sync(self) -> None:
+        """Waits until the disk has what was written since the last time."""
+        sync([*self.written, *{path.parent for path in self.written}])
+        self.written.clear()
+
+
+class Series:
+    """Arrays of one group that grow together, with the rows of their last chunk, which is rewritten until it is full.
+
+    Args:
+        path: the group's, in the store.
+        columns: the arrays by name.
+        rows: how many rows a chunk has.
+    """
+
+    def __init__(self, path: str, columns: Mapping[str, Column], rows: int):
+        self.path, self.columns, self.rows = path, dict(columns), rows
+        self.length = 0
+        self._tails = {name: np.zeros((rows, *c.rest), c.dtype) for name, c in columns.items()}
+        self._dirty = False
+        self._arrays: dict[str, Any] = {}
+
+    @property
+    def _in_tail(self) -> int:
+        return self.length % self.rows
+
+    def connect(self, arrays: Mapping[str, Any], length: int) -> None:
+        """Takes over the arrays to write to, of a size that is never reached, and the rows that they have."""
+        self._arrays, self.length = dict(arrays), length
+        for name, tail in self._tails.items():
+            tail[: self._in_tail] = self._arrays[name][length - self._in_tail : length]
+
+    def append(self, **columns: Any) -> None:
+        """Adds rows to every array. Readers see them after the tree's next `commit`."""
+        rows, done = len(next(iter(columns.values()))), 0
+        while done < rows:
+            at = self._in_tail
+            some = min(rows - done, self.rows - at)
+            for name, values in columns.items():
+                self._tails[name][at : at + some] = values[done : done + some]
+            self.length += some
+            done += some
+            self._dirty = True
+            if self._in_tail == 0:
+                self._write_chunk()
+
+    def _write_chunk(self) -> None:
+        first = (self.length - 1) // self.rows * self.rows
+        for name, tail in self._tails.items():
+            self._arrays[name][first : first + self.rows] = tail
+        self._dirty = False
+
+    def write_rest(self) -> None:
+        """Writes the last chunk, though it is not full."""
+        if self._dirty:
+            self._write_chunk()
+
+
+class Tree:
+    """The Zarr hierarchy of a store, open for writing: series that grow, and arrays that stay.
+
+    Args:
+        root: its folder.
+        attributes: of the root, written with every commit.
+    """
+
+    def __init__(self, root: Path, attributes: dict[str, Any]):
+        self.store = AtomicStore(root)
+        self.attributes = attributes
+        self.series: dict[str, Series] = {}
+        self._documents: dict[str, dict[str, Any]] = {}
+
+    def create(self) -> None:
+        """Makes the root."""
+        self._write_root()
+
+    def group(self, path: str, attributes: Mapping[str, Any]) -> None:
+        """Makes a group."""
+        zarr.create_group(self.store, path=path, zarr_format=3, attributes=dict(attributes))
+        self._read_document(path)
+
+    def fixed(self, path: str, values: np.ndarray, dims: tuple[str, ...], attributes: Mapping[str, Any]) -> None:
+        """Makes an array that does not grow."""
+        zarr.create_array(
+            self.store,
+            name=path,
+            data=values,
+            chunks=tuple(max(n, 1) for n in values.shape),
+            dimension_names=dims,
+            attributes=dict(attributes),
+        )
+        self._read_document(path)
+
+    def grow(self, name: str, series: Series) -> None:
+        """Makes the arrays of a series, empty."""
+        for array, column in series.columns.items():
+            path = f"{series.path}/{array}"
+            zarr.create_array(
+                self.store,
+                name=path,
+                shape=(0, *column.rest),
+                chunks=(series.rows, *column.chunk),
+                dtype=column.dtype,
+                dimension_names=column.dims,
+                attributes=dict(column.attributes),
+                fill_value=0,
+                compressors=_compressor(column.dtype),
+            )
+            self._read_document(path)
+        self._connect(name, series, 0)
+
+    def reopen(self, series: Mapping[str, Series], lengths: Mapping[str, int]) -> None:
+        """Goes on with series that an earlier run wrote, at these lengths: what lies behind them is dropped."""
+        root = Path(self.store.root)
+        for file in sorted(root.rglob(METADATA)):
+            path = file.parent.relative_to(root).as_posix()
+            if path != ".":
+                self._read_document(path)
+        for name, one in series.items():
+            self._connect(name, one, lengths[name])
+        self.commit()
+        for one in series.values():
+            for array in one.columns:
+                self._drop_chunks(root / one.path / array / "c", -(-one.length // one.rows))
+
+    @staticmethod
+    def _drop_chunks(folder: Path, keep: int) -> None:
+        for entry in sorted(folder.iterdir()) if folder.exists() else ():
+            if entry.name.isdigit() and int(entry.name) >= keep:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    def _connect(self, name: str, series: Series, length: int) -> None:
+        arrays = {}
+        for array in series.columns:
+            path = f"{series.path}/{array}"
+            document = self._documents[path]
+            larger = {**document, "shape": [BEYOND * series.rows, *document["shape"][1:]]}
+            arrays[array] = zarr.Array(zarr.AsyncArray.from_dict(zarr.storage.StorePath(self.store, path), larger))
+        series.connect(arrays, length)
+        self.series[name] = series
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        return {name: series.length for name, series in self.series.items()}
+
+    def commit(self) -> None:
+        """Lets readers see all that was appended."""
+        for series in self.series.values():
+            series.write_rest()
+        for series in self.series.values():
+            for array in series.columns:
+                document = self._documents[f"{series.path}/{array}"]
+                if document["shape"][0] != series.length:
+                    document["shape"][0] = series.length
+                    self._write(f"{series.path}/{array}/{METADATA}", document)
+        self._write_root()
+
+    def _write_root(self) -> None:
+        documents = {path: self._documents[path] for path in sorted(self._documents, key=lambda p: (p.count("/"), p))}  # as zarr nests them
+        consolidated = {"kind": "inline", "must_understand": False, "metadata": documents}
+        document = {"zarr_format": 3, "node_type": "group", "attributes": self.attributes, "consolidated_metadata": consolidated}
+        self._write(METADATA, document)
+
+    def _write(self, key: str, document: Mapping[str, Any]) -> None:
+        self.store.write(key, json.dumps(document, ensure_ascii=False).encode())
+
+    def _read_document(self, path: str) -> None:
+        document = json.loads((Path(self.store.root) / path / METADATA).read_text(encoding="utf-8"))
+        document.pop("consolidated_metadata", None)
+        self._documents[path] = document
+
+
+def _compressor(dtype: np.dtype) -> BloscCodec:
+    return BloscCodec(cname="lz4" if dtype.kind == "f" else "zstd", clevel=1, shuffle="shuffle", typesize=dtype.itemsize)
+
+
+def chunk_rows(width: int, itemsize: int, *, most: int = 2**14, held: int = 2**25) -> int:
+    """How many rows a chunk has: a power of two, many for few neurons, and few enough that the writer can hold so many of all of them.
+
+    Example:
+        >>> chunk_rows(120, 8), chunk_rows(100_000, 8)
+        (16384, 32)
+    """
+    return max(1, min(most, 1 << max((held // max(width * itemsize, 1)).bit_length() - 1, 0)))
+
+
+def chunk_width(width: int, itemsize: int, rows: int, *, size: int = 2**22) -> int:
+    """How many neurons a chunk has, so that it takes a few megabytes.
+
+    Example:
+        >>> chunk_width(120, 8, 16384), chunk_width(100_000, 8, 32)
+        (32, 16384)
+    """
+    return max(1, min(width, size // (rows * itemsize)))

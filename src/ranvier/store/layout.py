@@ -1,0 +1,143 @@
+"""What lies where in a store. `docs/explanation/store.md` is the specification."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ranvier.errors import StoreError
+from ranvier.record.plan import Track
+from ranvier.store.files import nearest_folder
+from ranvier.store.growing import METADATA, Column, Series, chunk_rows, chunk_width
+
+STORE_VERSION = 1
+MARK = "ranvier"  # the attribute of the root that makes a Zarr a store
+SPIKES, RECORDS, COUNTS, CHECKPOINTS = "spikes", "records", "spike_counts", "checkpoints"
+PROVENANCE, ARRAYS, LOCK = "provenance.json", "network.npz", ".lock"
+OWN = (METADATA, SPIKES, RECORDS, COUNTS, CHECKPOINTS, PROVENANCE, ARRAYS, LOCK)
+"""Everything that a store is made of; nothing else in its folder is ever removed."""
+
+SPIKES_PER_CHUNK = 10**6
+STEP, NEURON, CHUNK_FIRST_STEP = "time_step", "neuron", "chunk_first_step"
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """What the root of a store says of it.
+
+    Raises:
+        StoreError: there is no store, it is another program's, or of a newer version.
+    """
+    if not path.exists():
+        raise StoreError(f"There is no store {path}.")
+    if not path.is_dir():
+        raise StoreError(f"{path} is a file; a store is a folder.")
+    try:
+        document = json.loads((path / METADATA).read_text(encoding="utf-8"))
+        facts = document["attributes"][MARK]
+        version = facts["store_version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        what = "a Zarr of another program" if any((path / name).exists() for name in (METADATA, ".zgroup", ".zarray")) else "no store"
+        raise StoreError(f"{path} is {what}: Ranvier did not write it.") from None
+    if not isinstance(version, int) or version > STORE_VERSION:
+        raise StoreError(
+            f"{path} is a store of version {version}, and this Ranvier reads up to {STORE_VERSION}: it was written by a newer one "
+            f"({facts.get('versions', {}).get('ranvier', 'unknown')}). Install that to read it."
+        )
+    return facts
+
+
+def make_room(path: Path, overwrite: bool) -> None:
+    """Sees to it that a new store can be made, and removes an older one where that was asked for.
+
+    Raises:
+        StoreError: something else is there, or the place cannot be written.
+    """
+    if path.is_symlink() or path.exists():
+        if not path.is_dir() or path.is_symlink():
+            raise StoreError(
+                f"{path} is a {'link' if path.is_symlink() else 'file'}; a store needs a folder of its own. Choose another path."
+            )
+        if any(path.iterdir()):
+            try:
+                facts_of(path)
+            except StoreError as error:
+                raise StoreError(f"{error} It is left as it is; choose another path for the store.") from None
+            if not overwrite:
+                raise StoreError(
+                    f"There is a store at {path} already. Go on from it with rv.resume({str(path)!r}), replace it with overwrite=True, "
+                    "or choose another path."
+                )
+    above = nearest_folder(path)
+    if not above.is_dir():
+        raise StoreError(f"{above} is a file, so no store {path} can be made. Choose another path.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise StoreError(f"{above} cannot be written to. Choose another path for the store.")
+
+
+def remove(path: Path) -> None:
+    """Removes a store; what else lies in its folder stays. The root's mark goes last, so that half a removal can be done again."""
+    for name in [*(n for n in OWN if n not in (METADATA, LOCK)), METADATA]:
+        own = path / name
+        if own.is_dir() and not own.is_symlink():
+            shutil.rmtree(own)
+        else:
+            own.unlink(missing_ok=True)
+
+
+def plain_name(name: str, taken: Mapping[str, Any] | None = None) -> str:
+    """A name in letters that every file system and Zarr library takes, unlike those that are taken.
+
+    Example:
+        >>> plain_name("exc→inh"), plain_name("sodium.current"), plain_name("../x"), plain_name("V", {"V": 1})
+        ('exc-inh', 'sodium.current', 'x', 'V-2')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip(".-") or "part"
+    unlike, count = plain, 1
+    while unlike in (taken or {}) or unlike in ("c", METADATA):
+        count += 1
+        unlike = f"{plain}-{count}"
+    return unlike
+
+
+def table_names(tracks: list[Track]) -> dict[str, Track]:
+    """The group in `records` for each track."""
+    names: dict[str, Track] = {}
+    for track in tracks:
+        names[plain_name(track.part, names)] = track
+    return names
+
+
+def column_names(track: Track) -> list[str]:
+    """The array for each column of a track."""
+    names: dict[str, Any] = {"time": None, track.label: None}
+    for column in track.columns:
+        names[plain_name(column.name, names)] = column
+    return list(names)[2:]
+
+
+def spike_series() -> dict[str, Series]:
+    """The arrays of the spikes."""
+    spikes = {STEP: Column(np.dtype(np.int64), ("spike",)), NEURON: Column(np.dtype(np.uint32), ("spike",))}
+    chunks = {CHUNK_FIRST_STEP: Column(np.dtype(np.int64), ("chunk",))}
+    return {SPIKES: Series(SPIKES, spikes, SPIKES_PER_CHUNK), "chunks": Series(SPIKES, chunks, 2**10)}
+
+
+def record_series(group: str, track: Track) -> Series:
+    """The arrays of a table of records."""
+    width = len(track.neurons)
+    itemsize = max(c.dtype.itemsize for c in track.columns)
+    rows = chunk_rows(width * len(track.columns), itemsize)
+    dims = ("time", track.label)
+    columns = {"time": Column(np.dtype(np.float64), ("time",), attributes={"units": "ms", "long_name": "time"})}
+    for name, column in zip(column_names(track), track.columns, strict=True):
+        attributes = {"units": column.unit, "long_name": f"{column.name} of {track.part}", "variable": column.name}
+        chunk = (chunk_width(width, itemsize, rows),)
+        columns[name] = Column(column.dtype, dims, (width,), chunk, attributes)
+    return Series(f"{RECORDS}/{group}", columns, rows)

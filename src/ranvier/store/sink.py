@@ -1,0 +1,258 @@
+"""A run's way to its store."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ranvier.errors import StoreError
+from ranvier.record.memory import Table
+from ranvier.record.plan import RecordPlan, Rows, Track
+from ranvier.result import Recorded, SpikeSource
+from ranvier.run import Progression
+from ranvier.store import layout
+from ranvier.store.checkpoint import checkpoint_path, checkpoints, save_tree
+from ranvier.store.counts import FACTOR, LEVELS, SpikeCounts
+from ranvier.store.growing import Series, Tree
+from ranvier.store.lock import Lock
+from ranvier.store.provenance import end_session
+from ranvier.store.reader import StoredSpikes, opened, stored_records
+from ranvier.store.writer import Writer
+
+VISIBLE_EVERY = 2.0  # s, about: how often readers get to see what is new
+SHARE = 0.03  # of the time at most for that
+KEPT = 2  # checkpoints, and the last one that the disk was made to hold
+DURABLE_EVERY = 10.0  # s: the disk is asked to hold a checkpoint and all before it, so that a loss of power costs no more
+
+
+class StoreSink:
+    """Writes spikes and records to a store, in a thread.
+
+    Args:
+        path: the store's folder; it exists, and `lock` is held.
+        plan: what is recorded.
+        facts: what the root says of the run.
+        identity: what a checkpoint says of it.
+        checkpoint_steps: how often a checkpoint is written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        plan: RecordPlan,
+        facts: dict[str, Any],
+        identity: Mapping[str, Any],
+        checkpoint_steps: int,
+        lock: Lock,
+    ):
+        self.path, self.checkpoint_steps, self._identity, self._lock = path, checkpoint_steps, identity, lock
+        self.way_on = f"Go on with rv.resume({str(path)!r}), or: ranvier resume {path}"
+        self._dt, self._facts = plan.dt, facts
+        self._tables = layout.table_names([t for t in plan.tracks if t.keep is None])
+        self._kept = {f"{i}": Table(t) for i, t in enumerate(t for t in plan.tracks if t.keep is not None)}
+        self._group_of = {id(track): f"{layout.RECORDS}/{name}" for name, track in self._tables.items()}
+        self._columns = {id(track): layout.column_names(track) for track in self._tables.values()}
+        self._tree = Tree(path, {layout.MARK: facts})
+        self._counts = SpikeCounts(facts["n"], plan.dt, facts["start_step"])
+        self._checkpoints = path / layout.CHECKPOINTS
+        self._on_disk = 0
+        self._visible_next = time.monotonic() + VISIBLE_EVERY
+        self._durable_next = time.monotonic() + DURABLE_EVERY
+        self._durable_step = -1
+        self._ended = False
+        self._writer: Writer | None = None
+
+    # -- beginning --------------------------------------------------------------------------------
+
+    def _series(self) -> dict[str, Series]:
+        records = {f"{layout.RECORDS}/{name}": layout.record_series(name, track) for name, track in self._tables.items()}
+        return {**layout.spike_series(), **self._counts.series, **records}
+
+    def begin(self, at: Progression) -> None:
+        """Makes an empty store, with a first checkpoint."""
+        tree = self._tree
+        tree.create()
+        spikes = {key: self._facts[key] for key in ("dt", "n", "populations")}
+        convention = "a spike in the step from t_k to t_{k+1} has the time t_k = time_step * dt (ms)"
+        tree.group(layout.SPIKES, {**spikes, "convention": convention})
+        tree.group(layout.COUNTS, {"neurons_per_row": self._counts.neurons_per_row, "dt": self._dt, "first_step": self._counts.first})
+        tree.group(layout.RECORDS, {})
+        for name, track in self._tables.items():
+            tree.group(f"{layout.RECORDS}/{name}", self._table_facts(track))
+            tree.fixed(f"{layout.RECORDS}/{name}/{track.label}", track.neurons.astype(np.int64), (track.label,), {"long_name": track.label})
+        for name, series in self._series().items():
+            tree.grow(name, series)
+        tree.commit()
+        self._checkpoints.mkdir()
+        self._write_checkpoint(at, self._kept_now(), durable=False)
+        self._writer = Writer()
+
+    @staticmethod
+    def _table_facts(track: Track) -> dict[str, Any]:
+        regular = {"first_step": track.schedule.first, "every_steps": track.schedule.every} if track.regular else {}
+        return {"part": track.part, "label": track.label, **regular}
+
+    def go_on(self, at: int, lengths: Mapping[str, int], kept: Mapping[str, Any]) -> None:
+        """Opens a store again at the step of a checkpoint; what was written after it is dropped."""
+        self._facts.update(status="running", written_step=at)
+        self._tree.reopen(self._series(), lengths)
+        for later in list(checkpoints(self._checkpoints)):
+            if later.step > at:
+                later.path.unlink()
+        for name, table in self._kept.items():
+            before = kept[name]["steps"] < at  # the run's last row is due again where it is not the last any more
+            table.steps, table.values = kept[name]["steps"][before], [values[before] for values in kept[name]["values"]]
+            table.filled = len(table.steps)
+        self._restore_counts()
+        self._on_disk = sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        self._writer = Writer()
+
+    def _restore_counts(self) -> None:
+        root = opened(self.path)
+        counts = self._counts
+        finest = counts.series[f"{layout.COUNTS}/0"].length
+        spikes = StoredSpikes(root).between(counts.first + finest * counts.steps_per_bin(0), 2**62)
+        lengths = [counts.series[f"{layout.COUNTS}/{i}"].length for i in range(LEVELS)]
+        summed = [*(FACTOR * above for above in lengths[1:]), lengths[-1]]
+        levels = [np.asarray(root[f"{layout.COUNTS}/{i}"][summed[i] : lengths[i]]) for i in range(LEVELS)]
+        counts.restore(*spikes, levels)
+
+    # -- while the run goes on --------------------------------------------------------------------
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self._on_disk + sum(list(self._tree.store.sizes.values()))
+
+    def _put(self, work: Any) -> None:
+        assert self._writer is not None
+        try:
+            self._writer.put(work)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> StoreError:
+        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"{error.strerror or error}"
+        newest = next(checkpoints(self._checkpoints), None)
+        since = f" from t = {newest.step * self._dt:g} ms" if newest else ""
+        return StoreError(
+            f"The store {self.path} cannot be written: {what}. What is in it up to "
+            f"t = {self._facts['written_step'] * self._dt:g} ms can be read. When there is room, the run goes on{since}. {self.way_on}"
+        )
+
+    def take(self, steps: np.ndarray, neurons: np.ndarray, rows: Iterable[Rows], reached: int) -> None:
+        """Takes over the spikes and rows of the steps before `reached`."""
+        to_store = []
+        for new in rows:
+            kept = next((table for table in self._kept.values() if table.track is new.track), None)
+            if kept is not None:
+                kept.take(new)
+            else:
+                to_store.append(new)
+        self._put(lambda: self._append(steps, neurons, to_store, reached))
+
+    def _append(self, steps: np.ndarray, neurons: np.ndarray, rows: list[Rows], reached: int) -> None:
+        series = self._tree.series
+        before = series[layout.SPIKES].length
+        starts = np.arange(-(-before // layout.SPIKES_PER_CHUNK) * layout.SPIKES_PER_CHUNK - before, len(steps), layout.SPIKES_PER_CHUNK)
+        if len(starts):
+            series["chunks"].append(**{layout.CHUNK_FIRST_STEP: steps[starts]})
+        if len(steps):
+            series[layout.SPIKES].append(**{layout.STEP: steps, layout.NEURON: neurons})
+        self._counts.take(steps, neurons, reached)
+        for new in rows:
+            names = self._columns[id(new.track)]
+            columns = dict(zip(names, new.values, strict=True))
+            series[self._group_of[id(new.track)]].append(time=new.steps * self._dt, **columns)
+        self._facts["reached"] = reached
+        if time.monotonic() > self._visible_next:
+            self._commit(reached)
+
+    def _commit(self, reached: int, **facts: Any) -> None:
+        began = time.monotonic()
+        facts = {**self._facts, "written_step": reached, **facts}
+        facts.pop("reached", None)
+        self._tree.attributes = {layout.MARK: facts}
+        self._tree.commit()
+        self._facts.update(written_step=reached)
+        now = time.monotonic()
+        self._visible_next = now + max(VISIBLE_EVERY, (now - began) / SHARE)
+
+    def checkpoint(self, at: Progression) -> None:
+        """Keeps what the run needs to go on from here."""
+        kept = self._kept_now()
+        self._put(lambda: self._checkpoint(at, kept))
+
+    def _kept_now(self) -> dict[str, Any]:
+        """The rows of the last stretch, in memory; later rows make new arrays."""
+        return {name: {"steps": table.steps, "values": list(table.values)} for name, table in self._kept.items()}
+
+    def _checkpoint(self, at: Progression, kept: dict[str, Any]) -> None:
+        self._commit(int(at.state.step))
+        durable = time.monotonic() > self._durable_next
+        if durable:
+            self._tree.store.sync()
+        self._write_checkpoint(at, kept, durable)
+
+    def _write_checkpoint(self, at: Progression, kept: dict[str, Any], durable: bool) -> None:
+        step = int(at.state.step)
+        tree = {"state": at.state, "counts": at.counts, "kept": kept}
+        facts = {**self._identity, "step": step, "lengths": self._lengths_at(step)}
+        path = checkpoint_path(self._checkpoints, step)
+        save_tree(path, tree, facts, durable=durable)
+        self._tree.store.sizes[path] = path.stat().st_size
+        if durable:
+            self._durable_step = step
+            self._durable_next = time.monotonic() + DURABLE_EVERY
+        for old in list(checkpoints(self._checkpoints))[KEPT:]:
+            if old.step != self._durable_step:
+                old.path.unlink()
+                self._tree.store.sizes.pop(old.path, None)
+
+    def _lengths_at(self, step: int) -> dict[str, int]:
+        spikes = self._tree.series[layout.SPIKES].length
+        records = {self._group_of[id(track)]: track.rows_before(step) for track in self._tables.values()}
+        chunks = -(-spikes // layout.SPIKES_PER_CHUNK)
+        return {layout.SPIKES: spikes, "chunks": chunks, **self._counts.lengths_at(step), **records}
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def finish(self, status: str, at: Progression | None) -> None:
+        """Writes what is left, and the place to go on from where there is one.
+
+        Raises:
+            StoreError: it could not be written; not when the run has failed anyway.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        assert self._writer is not None
+        if self._writer.error is None:
+            if at is not None:
+                kept = self._kept_now()
+                self._writer.put(lambda: self._checkpoint(at, kept))
+            self._writer.put(lambda: self._end(status))
+        self._writer.close()
+        self._lock.release()
+        error = self._writer.error
+        if isinstance(error, OSError) and status != "failed":
+            raise self._failure(error) from error
+        if error is not None and status != "failed":
+            raise error
+
+    def _end(self, status: str) -> None:
+        reached = self._facts.get("reached", self._facts["written_step"])
+        self._commit(reached, status=status)
+        end_session(self.path, reached, status)
+
+    def spikes(self) -> SpikeSource:
+        """All spikes, in the store."""
+        return StoredSpikes(opened(self.path))
+
+    def records(self) -> list[Recorded]:
+        """All records: in the store, and those of the last stretch in memory."""
+        return [*stored_records(self.path, opened(self.path)), *(r for table in self._kept.values() for r in table.recorded(self._dt))]
