@@ -1,4 +1,4 @@
-"""A user's own channel, neuron, synapse, stimulus and integrator: one class each, nothing registered, the engine unopened.
+"""A user's own channel, neuron, synapse, stimulus, integrator and connection rule: one class each, nothing registered, the engine unopened.
 
 The classes are in `skeletons/`, a file each; the guide for contributors shows them.
 """
@@ -8,8 +8,10 @@ import pytest
 
 import ranvier as rv
 from ranvier import testing
+from ranvier.random import Key
 
 from .skeletons.channel import MCurrent
+from .skeletons.connection_rule import SmallWorld
 from .skeletons.integrator import Kutta3
 from .skeletons.neuron import QuadraticIntegrateAndFire
 from .skeletons.stimulus import Chirp
@@ -24,6 +26,7 @@ from .skeletons.synapse import AlphaCurrent
         (testing.check_synapse, AlphaCurrent()),
         (testing.check_stimulus, Chirp()),
         (testing.check_integrator, Kutta3()),
+        (testing.check_connection_rule, SmallWorld(neighbours=3, rewiring=0.2)),
     ],
     ids=lambda x: type(x).__name__,
 )
@@ -88,3 +91,14 @@ def test_integrator():
     exact = end(rv.RungeKutta4(), 0.0025)
     second, third, fourth = (abs(end(i, 0.025) - exact) for i in (rv.Midpoint(), Kutta3(), rv.RungeKutta4()))
     assert fourth < third < second
+
+
+def test_connection_rule():
+    """Without rewiring a ring; with it about as many edges elsewhere as the rule says. In a network it is a rule like any other."""
+    edges = SmallWorld(3, 0.0).edges(100, 100, range(100), 0, Key(1))
+    assert set(((edges.pre - edges.post) % 100).tolist()) == {1, 2, 3}
+    edges = SmallWorld(10, 0.2).edges(1000, 1000, range(1000), 0, Key(1))
+    assert np.mean((edges.pre - edges.post) % 1000 > 10) == pytest.approx(0.2, abs=0.02)
+    cells = rv.Population(50, rv.neurons.LeakyIntegrateAndFire(), initial={"V": rv.uniform(-65, -49)}, name="cells")
+    wires = rv.Projection(cells, cells, rv.synapses.Delta(), SmallWorld(5, 0.1), weight=3.0, delay=1.0)
+    assert len(rv.simulate(rv.Network(cells, wires), duration=10.0).spikes) > 0
