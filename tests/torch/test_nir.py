@@ -10,7 +10,7 @@ from ranvier.errors import ParameterError, UnsupportedError
 
 nir = pytest.importorskip("nir")
 
-X = 4 * torch.rand(40, 2, 4, generator=torch.Generator().manual_seed(0))
+X = 8 * torch.rand(40, 2, 4, generator=torch.Generator().manual_seed(0))
 
 
 def networks():
@@ -127,6 +127,7 @@ def test_to_norse_through_nir():
     norse = pytest.importorskip("norse.torch")
     torch.manual_seed(0)
     ours = rt.Sequential(nn.Linear(4, 3), rt.LIF(3, tau=10.0, euler=True))
+    nn.init.uniform_(ours[0].weight, 0.0, 0.5)
     theirs, state, kept = norse.from_nir(rt.to_nir(ours, (4,)), dt=1e-3), None, []
     for x in X:
         spikes, state = theirs(x, state)

@@ -73,7 +73,8 @@ def to_nir(net: SpikingLayer, shape: tuple[int, ...], *, time_unit: str = "s") -
     layers = dict(net.named_children()) if isinstance(net, Sequential) else {"0": net}
     nodes: dict[str, Any] = {"input": nir.Input(input_type={"input": np.array(shape)})}
     edges: list[tuple[str, str]] = []
-    last, x, steps = "input", torch.zeros(1, 1, *shape), set()
+    last, x = "input", torch.zeros(1, 1, *shape)
+    steps: set[float] = set()
     for name, layer in layers.items():
         inner = layer.layer if isinstance(layer, Recurrent) else layer
         if isinstance(layer, Recurrent):
@@ -86,7 +87,7 @@ def to_nir(net: SpikingLayer, shape: tuple[int, ...], *, time_unit: str = "s") -
         last = name
         with torch.no_grad():
             x = layer(x)[0] if isinstance(layer, SpikingLayer) else ordinary(name, layer, x, one_step=False)
-        steps |= {inner.dt} if hasattr(inner, "dt") else set()
+        steps |= {float(inner.dt)} if isinstance(inner, SpikingLayer) else set()  # type: ignore[arg-type]
     if len(steps) > 1:
         raise UnsupportedError(f"NIR: the layers have different time steps ({', '.join(f'{s:g}' for s in sorted(steps))} ms).")
     nodes["output"] = nir.Output(output_type={"output": np.array(x.shape[2:])})
