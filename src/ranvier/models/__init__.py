@@ -6,3 +6,4 @@ from ranvier.models.brette2007 import coba as coba
 from ranvier.models.brette2007 import cobahh as cobahh
 from ranvier.models.brette2007 import cuba as cuba
 from ranvier.models.brunel2000 import brunel as brunel
+from ranvier.models.izhikevich2003 import izhikevich as izhikevich

@@ -10,9 +10,11 @@ from ranvier.errors import ParameterError, unknown
 from ranvier.integrators.base import Integrator
 from ranvier.integrators.exponential_euler import ExponentialEuler
 from ranvier.integrators.runge_kutta import RungeKutta4
+from ranvier.integrators.split_euler import SplitEuler
 from ranvier.models.antennal_lobe import antennal_lobe
 from ranvier.models.brette2007 import coba, cobahh, cuba
 from ranvier.models.brunel2000 import brunel
+from ranvier.models.izhikevich2003 import izhikevich
 from ranvier.network.spec import Network
 from ranvier.record import Record
 
@@ -135,6 +137,17 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         settled=200.0,
         options=("scale", "regime"),
         source="Brunel 2000, J Comput Neurosci 8:183",
+    ),
+    ReadyMade(
+        name="izhikevich",
+        title="Izhikevich's network",
+        summary="1000 spiking neurons of mixed kinds, all to all, in the steps of 1 ms of the published program: alpha and gamma rhythms.",
+        make=izhikevich,
+        duration=1000.0,
+        dt=1.0,
+        integrator=SplitEuler(),
+        seeded=True,
+        source="Izhikevich 2003, IEEE Trans Neural Netw 14:1569",
     ),
 )
 
