@@ -1,7 +1,8 @@
 """Networks of point neurons beside Brian2 (C++ standalone) and NEST: time a step, firing rate, memory, building.
 
 Both sides are built, then run in turns on the same cores; quoted is the ratio
-of the medians. The peers live in an environment of their own, which
+of the medians: of processor time on one thread, of the clock on the wall on
+two. The peers live in an environment of their own, which
 `benchmarks/peers/setup.sh` makes. Brian2 does in single precision what it does
 in double; NEST has double only, so Ranvier runs Brunel's network and the
 microcircuit in double beside it.
@@ -41,7 +42,7 @@ class Case:
         own = {
             "brian2": ["--precision", self.precision, "--threads", str(self.threads)],
             "nest": ["--threads", str(self.threads)],
-            "ranvier": ["--precision", self.precision],
+            "ranvier": ["--precision", self.precision, "--threads", str(self.threads)],
         }
         return [python, str(HERE / f"{worker}_networks.py"), *self.both, *own[worker]]
 

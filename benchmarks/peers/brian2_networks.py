@@ -1,8 +1,9 @@
 """COBA, CUBA and COBAHH (Brette et al. 2007) in Brian2's C++ standalone mode, with the compiler options it has by default.
 
 Every run is the whole compiled program from its initial state; the time a step
-is that of the simulation loop alone, as Brian2 measures it. In-degree 80,
-whatever the number of neurons.
+is that of the simulation loop alone, as Brian2 measures it: processor time on
+one thread, the clock on the wall on several. In-degree 80, whatever the number
+of neurons.
 
     python brian2_networks.py coba 4000 --precision double --duration 1000
 """

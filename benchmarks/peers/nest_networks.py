@@ -11,7 +11,7 @@ import resource
 import time
 
 import numpy as np
-from worker import quiet, serve
+from worker import clock, quiet, serve
 
 with quiet():  # it greets
     import nest
@@ -128,9 +128,10 @@ def build(options: argparse.Namespace) -> tuple:
 
 def once(options: argparse.Namespace, populations: list, recorder) -> dict:
     earlier = recorder.n_events
-    began = time.perf_counter()
+    now = clock(options.threads)
+    began = now()
     nest.Run(options.duration)
-    seconds = time.perf_counter() - began
+    seconds = now() - began
     senders = recorder.events["senders"][earlier:]
     counts = [int(((senders >= cells[0].global_id) & (senders <= cells[-1].global_id)).sum()) for cells in populations]
     sizes = [len(cells) for cells in populations]

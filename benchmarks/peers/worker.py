@@ -1,9 +1,14 @@
-"""How the driver and a peer's process talk: lines of JSON, first what was built, then the result of one run for each line read."""
+"""How the driver and a peer's process talk: lines of JSON, first what was built, then the result of one run for each line read.
+
+On one thread both sides count processor time, as Brian2 does by itself: what
+else the machine does then matters less. On several threads it is the clock on the wall.
+"""
 
 import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 
 
@@ -30,3 +35,7 @@ def serve(build: Callable[[], tuple[dict, Callable[[], dict]]]) -> None:
         with quiet():
             result = once()
         print(json.dumps(result), flush=True)
+
+
+def clock(threads: int) -> Callable[[], float]:
+    return time.process_time if threads == 1 else time.perf_counter
