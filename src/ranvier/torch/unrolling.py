@@ -21,7 +21,7 @@ def trace(layer: SpikingLayer, x: Tensor, state: State = None) -> tuple[Tensor, 
         state: the state before the first step; None for the start.
 
     Returns:
-        The output `[T, B, …]`, and a state whose tensors are `[T, …]`. `map_state(lambda s: s[-1], states)` is the last.
+        The output `[T, B, …]`, and a state whose tensors are `[T, …]`, the state after each step.
 
     Example:
         >>> import torch, ranvier.torch as rt
