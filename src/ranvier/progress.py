@@ -64,6 +64,8 @@ class ProgressBar:
             self._task = self._bar.add_task("", total=progress.duration, now="", speed="")
             self._bar.start()
         speed = f"{progress.steps_per_second / 1000:.1f} k steps/s, {progress.real_time_factor:.2g} × real time"
+        if progress.size is not None:
+            speed += f", {progress.size / 1e6:.0f} MB on disk"
         self._bar.update(self._task, completed=progress.time, now=f"{progress.time:.0f} of {progress.duration:.0f} ms", speed=speed)
         if progress.time >= progress.duration:
             self.close()

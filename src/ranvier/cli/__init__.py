@@ -30,19 +30,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             from ranvier.cli.models import show
 
             show()
+        elif arguments.command == "info":
+            from ranvier.cli.store import info
+
+            info(arguments)
         else:
             if argv is None:
                 from ranvier.cli.cache import turn_on
 
                 turn_on()
-            from ranvier.cli.run import run
+            if arguments.command == "resume":
+                from ranvier.cli.store import resume
 
-            run(arguments)
+                resume(arguments, lambda file: _parser().parse_args(["run", file]))
+            else:
+                from ranvier.cli.run import run
+
+                run(arguments)
     except RanvierError as error:
         print(f"ranvier: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("ranvier: interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(f"ranvier: {interruption or 'interrupted.'}", file=sys.stderr)
         return 130
     return 0
 
@@ -73,4 +82,18 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--regime", choices=("A", "B", "C", "D"), help="what a Brunel network does (default C)")
     run.add_argument("--no-gaba", action="store_true", help="leave the inhibition out (antennal lobe)")
     run.add_argument("--no-plots", action="store_true", help="draw no pictures")
+    run.add_argument("--store", metavar="STORE", help="write spikes and records there while it runs, instead of a folder of results")
+    run.add_argument("--checkpoint-every", type=float, metavar="MS", help="a place to go on from, so often in simulated time (ms)")
+    run.add_argument("--overwrite", action="store_true", help="replace the store that is there")
+    resume = commands.add_parser(
+        "resume",
+        help="go on with a run from its store",
+        description="Goes on from the last checkpoint in a store, as if the run had never stopped.",
+    )
+    resume.add_argument("store", metavar="STORE", help="the store that `ranvier run --store` or simulate(…, store=…) made")
+    resume.add_argument("--duration", type=float, metavar="MS", help="how long the run is to be as a whole (ms; default: as planned)")
+    resume.add_argument("--file", metavar="FILE.py", help="the file that defines `network`, where that holds classes or functions of yours")
+    resume.add_argument("--checkpoint-every", type=float, metavar="MS", help="as for `ranvier run` (default: as before)")
+    info = commands.add_parser("info", help="say what a store holds", description="Says what a store holds, also while it is written.")
+    info.add_argument("store", metavar="STORE")
     return parser

@@ -38,6 +38,11 @@ def run(arguments: argparse.Namespace) -> None:
     """
     began = time.perf_counter()
     job = job_of(arguments)
+    if arguments.store:
+        from ranvier.cli.store import run_into_store
+
+        run_into_store(job, arguments, _simulate)
+        return
     folder = Folder(arguments.out or Path("results") / f"{job.name}-seed{job.seed}")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -77,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     _print(rows, folder)
 
 
-def _simulate(job: Job) -> Result:
+def _simulate(job: Job, **more: Any) -> Result:
     options: dict[str, Any] = {"current": job.current} if job.current is not None else {}
     if job.initial is not None:
         options["initial"] = job.initial
@@ -91,6 +96,7 @@ def _simulate(job: Job) -> Result:
         precision=job.precision,
         progress=True,
         **options,
+        **more,
     )
 
 

@@ -55,7 +55,12 @@ def sync(paths: Iterable[Path]) -> None:
 
 def entries(root: Path) -> Iterator[os.DirEntry[str]]:
     """Everything below a folder. Links are given, not followed."""
-    for entry in os.scandir(root):
+    try:
+        with os.scandir(root) as found:
+            here = list(found)
+    except FileNotFoundError:  # removed while we looked
+        return
+    for entry in here:
         yield entry
         if entry.is_dir(follow_symlinks=False):
             yield from entries(Path(entry.path))

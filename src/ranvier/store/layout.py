@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,9 @@ def make_room(path: Path, overwrite: bool) -> None:
         raise StoreError(f"{above} cannot be written to. Choose another path for the store.")
 
 
-def remove(path: Path) -> None:
+def remove(path: Path, but: Sequence[str] = ()) -> None:
     """Removes a store; what else lies in its folder stays. The root's mark goes last, so that half a removal can be done again."""
-    for name in [*(n for n in OWN if n not in (METADATA, LOCK)), METADATA]:
+    for name in sorted(set(OWN) - set(but), key=lambda name: name == METADATA):
         own = path / name
         if own.is_dir() and not own.is_symlink():
             shutil.rmtree(own)

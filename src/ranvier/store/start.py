@@ -52,7 +52,7 @@ def start(
         raise StoreError(f"{path} cannot be written: {error.strerror}. Choose another path for the store.") from error
     try:
         if overwrite:
-            layout.remove(path)
+            layout.remove(path, but=(layout.LOCK,))
         description = describe(run, records, integrators, checkpoint_every)
         facts = facts_of_run(run, description)
         sink = StoreSink(path, run.plan, facts, identity(description), steps_of(checkpoint_every, run.dt), lock)
@@ -63,6 +63,9 @@ def start(
         sink.begin(run.at_start)
     except BaseException as error:
         lock.release()
+        layout.remove(path)  # there is nothing in it yet
+        if not any(path.iterdir()):
+            path.rmdir()
         if isinstance(error, OSError):
             free = free_space(path) / 2**20
             raise StoreError(f"The store {path} cannot be written: {error.strerror or error} ({free:.0f} MiB are free).") from error

@@ -1,0 +1,116 @@
+"""`ranvier run --store`, `ranvier resume` and `ranvier info`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ranvier.cli.job import Job, job_of
+from ranvier.errors import StoreError
+from ranvier.result import Result
+from ranvier.simulate import as_network
+from ranvier.store.description import unverified
+from ranvier.store.reader import StoredRun, open_store
+from ranvier.store.resume import resume as resume_run
+
+
+def run_into_store(job: Job, arguments: argparse.Namespace, simulate: Callable[..., Result]) -> None:
+    """Runs a job into the store that `--store` names, and says what is in it."""
+    with _said():
+        result = simulate(job, store=arguments.store, checkpoint_every=arguments.checkpoint_every, overwrite=arguments.overwrite)
+    _print([*_rows(open_store(arguments.store)), _wall(result)])
+
+
+def resume(arguments: argparse.Namespace, run_arguments: Callable[[str], argparse.Namespace]) -> None:
+    """Goes on with a run.
+
+    Args:
+        run_arguments: what `ranvier run FILE` would be given.
+
+    Raises:
+        RanvierError: it cannot go on.
+    """
+    given: dict[str, Any] = {}
+    if arguments.file:
+        job = job_of(run_arguments(arguments.file))
+        given["network"], _ = as_network(job.network, job.current, job.initial)
+        if unverified(open_store(arguments.store).provenance["records"]):
+            given["record"] = job.record
+    with _said():
+        result = resume_run(
+            arguments.store, duration=arguments.duration, checkpoint_every=arguments.checkpoint_every, progress=True, **given
+        )
+    for name in result.info["not_verified"]:
+        print(f"ranvier: of {name} only the name and the code were compared, not what it reads.", file=sys.stderr)
+    _print([*_rows(open_store(arguments.store)), _wall(result)])
+
+
+def info(arguments: argparse.Namespace) -> None:
+    """Says what a store holds."""
+    store = open_store(arguments.store)
+    _print([*_rows(store), *_details(store)])
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """Warnings in the command's own words."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *rest: print(f"ranvier: {message}", file=sys.stderr)
+        yield
+
+
+def _rows(store: StoredRun) -> list[tuple[str, str]]:
+    info, spikes = store.info, store.spikes
+    target = info["target_step"] * info["dt"]
+    rows = [("store", f"{store.path}, {info['status']}"), ("simulated", f"{spikes.stop:g} of {target:g} ms of {spikes.n} neurons")]
+    counts, seconds = spikes.counts, (spikes.stop - spikes.start) / 1000
+    for name, (first, n) in spikes.populations.items():
+        count = int(counts[first : first + n].sum())
+        rate = count / n / seconds if n and seconds > 0 else 0.0
+        rows.append((f"mean rate of {name}", f"{rate:.2f} Hz ({count} spikes of {n} neurons)"))
+    return [*rows, ("size", _bytes(store.size))]
+
+
+def _details(store: StoredRun) -> Iterator[tuple[str, str]]:
+    info, provenance = store.info, store.provenance
+    for record in store.records:
+        rows, width = record.values.shape
+        yield f"{record.variable} of {record.part}", f"{rows} times × {width} {record.label}s, {_bytes(record.values.nbytes)} uncompressed"
+    yield "step", f"{info['dt']:g} ms, {info['integrator']}, {info['precision']} precision, seed {info['seed']}"
+    yield "network", f"checksum {info['network_hash'][:16]}"
+    for checkpoint in store.checkpoints:
+        try:
+            checkpoint.load()
+            state = "whole"
+        except StoreError:
+            state = "damaged"
+        size = _bytes(checkpoint.path.stat().st_size)
+        yield "checkpoint", f"t = {checkpoint.step * info['dt']:g} ms, {size}, {state}"
+    yield "versions", ", ".join(f"{name} {version}" for name, version in info["versions"].items())
+    for session in provenance["sessions"]:
+        begun = f"from t = {session['from_step'] * info['dt']:g} ms, {session['started']}"
+        ended = f" to t = {session['to_step'] * info['dt']:g} ms, {session['status']}" if "to_step" in session else ", not ended"
+        yield "session", f"{begun}{ended}"
+
+
+def _wall(result: Result) -> tuple[str, str]:
+    return "wall time", f"{result.info['run_seconds']:.2f} s of steps, {result.info['compile_seconds']:.2f} s of compiling"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return ""
+
+
+def _print(rows: list[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:{width}}  {value}")
