@@ -104,6 +104,15 @@ def test_threads_and_blocks_do_not_matter(monkeypatch):
     check(assemble([big()], 300, 300, "float32", blocks=4, threads=2), [big()], 300, 300, 4, "float32")
 
 
+def test_more_edges_than_int32_counts(path, monkeypatch):
+    few = assemble([big()], 300, 300, "float32", blocks=2)
+    monkeypatch.setattr(builder, "MOST_IN_INT32", 100)
+    many = assemble([big()], 300, 300, "float32", blocks=2)
+    assert few.segments.dtype == np.int32 and many.segments.dtype == np.int64
+    for a, b in zip(few, many, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_one_weight_takes_no_memory():
     for weight in (2.0, np.float32(2.0)):
         built = assemble([big(), dataclasses.replace(big(), weight=weight)][1:], 300, 300, "float32")

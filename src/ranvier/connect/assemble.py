@@ -25,6 +25,7 @@ from ranvier.random import Distribution
 
 CHUNK = 1 << 17  # edges that a thread draws at once
 LONGEST = 1 << 24  # delay, in steps
+MOST_IN_INT32 = np.iinfo(np.int32).max
 TAKES_LESS = 'Fewer edges take less, or fewer different delays, or precision="single".'
 BYTES_OF_DRAWING = 64  # an edge of a chunk, while it is drawn
 
@@ -144,7 +145,7 @@ def assemble(
     bounds = np.arange(blocks + 1, dtype=np.int64) * targets // blocks
     layout = _Layout(drawn, targets, delays)
     one_weight = _one_weight(drawn)
-    counter = np.dtype(np.int32 if total <= np.iinfo(np.int32).max else np.int64)
+    counter = np.dtype(np.int32 if total <= MOST_IN_INT32 else np.int64)
     cells = sources * len(delays)
     each = max(1, min(-(-work.threads // blocks), total // max(1, blocks * cells)))  # so that counters take no more than targets
     units = _units(bounds, layout.ends, each)
