@@ -7,3 +7,6 @@ from ranvier.models.brette2007 import cobahh as cobahh
 from ranvier.models.brette2007 import cuba as cuba
 from ranvier.models.brunel2000 import brunel as brunel
 from ranvier.models.izhikevich2003 import izhikevich as izhikevich
+from ranvier.models.microcircuit import microcircuit as microcircuit
+from ranvier.models.synfire_chain import synfire_chain as synfire_chain
+from ranvier.models.vogels_abbott2005 import vogels_abbott as vogels_abbott

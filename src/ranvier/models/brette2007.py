@@ -47,7 +47,7 @@ def cuba(scale: float = 1.0) -> Network:
     cell = LeakyIntegrateAndFire(capacitance=200.0, leak=LEAK, rest=-49.0, threshold=-50.0, reset_potential=-60.0, refractory=5.0)
     excitation, inhibition = ExponentialCurrent(tau=5.0), ExponentialCurrent(tau=10.0)
     weights = (1.62 * LEAK, -9.0 * LEAK)
-    return _balanced(scale, cell, uniform(-60.0, -50.0), excitation, inhibition, weights)
+    return balanced(scale, cell, uniform(-60.0, -50.0), excitation, inhibition, weights)
 
 
 def coba(scale: float = 1.0) -> Network:
@@ -109,7 +109,7 @@ def cobahh(scale: float = 1.0) -> Network:
 
 def _conductance_based(scale: float, cell: NeuronModel, per: float) -> Network:
     """COBA's synapses and start; a conductance is given in nS, divided by `per`."""
-    return _balanced(
+    return balanced(
         scale,
         cell,
         normal(-65.0, 5.0),
@@ -121,7 +121,7 @@ def _conductance_based(scale: float, cell: NeuronModel, per: float) -> Network:
     )
 
 
-def _balanced(
+def balanced(
     scale: float,
     cell: NeuronModel,
     V: Any,
@@ -131,6 +131,7 @@ def _balanced(
     excited: dict[str, Any] | None = None,
     inhibited: dict[str, Any] | None = None,
 ) -> Network:
+    """80 % excitatory and 20 % inhibitory neurons of one model, wired at random."""
     probability = PROBABILITY / checked_scale(scale)
     if probability > 1:
         raise ParameterError(f"scale is {scale:g}, but at less than {PROBABILITY} there are fewer neurons than the 80 that each hears.")

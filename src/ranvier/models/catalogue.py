@@ -15,6 +15,9 @@ from ranvier.models.antennal_lobe import antennal_lobe
 from ranvier.models.brette2007 import coba, cobahh, cuba
 from ranvier.models.brunel2000 import brunel
 from ranvier.models.izhikevich2003 import izhikevich
+from ranvier.models.microcircuit import microcircuit
+from ranvier.models.synfire_chain import synfire_chain
+from ranvier.models.vogels_abbott2005 import vogels_abbott
 from ranvier.network.spec import Network
 from ranvier.record import Record
 
@@ -148,6 +151,41 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         integrator=SplitEuler(),
         seeded=True,
         source="Izhikevich 2003, IEEE Trans Neural Netw 14:1569",
+    ),
+    ReadyMade(
+        name="vogels_abbott",
+        title="Vogels and Abbott's network",
+        summary="4000 integrate-and-fire neurons that a stimulus of 50 ms sets going.",
+        make=vogels_abbott,
+        duration=1000.0,
+        dt=0.1,
+        integrator=ExponentialEuler(),
+        settled=100.0,
+        options=("scale",),
+        source="Vogels & Abbott 2005, J Neurosci 25:10786",
+    ),
+    ReadyMade(
+        name="synfire_chain",
+        title="Diesmann's synfire chain",
+        summary="Ten groups of 100 neurons in a row: a volley of 85 spikes runs through, and sharpens.",
+        make=synfire_chain,
+        duration=150.0,
+        dt=0.1,
+        aliases=("synfire",),
+        seeded=True,
+        source="Diesmann, Gewaltig & Aertsen 1999, Nature 402:529",
+    ),
+    ReadyMade(
+        name="microcircuit",
+        title="The cortical microcircuit",
+        summary="Four layers of cortex under 1 mm², 77 169 neurons with 299 million synapses (--scale 0.1 for a tenth).",
+        make=microcircuit,
+        duration=1000.0,
+        dt=0.1,
+        precision="single",
+        settled=100.0,
+        options=("scale",),
+        source="Potjans & Diesmann 2014, Cereb Cortex 24:785",
     ),
 )
 
