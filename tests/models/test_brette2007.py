@@ -1,7 +1,9 @@
 """CUBA, COBA and COBAHH (Brette et al. 2007) against independent scripts of the same networks.
 
-The activity differs from one random network to the next: over three seeds CUBA fired at 5.4 to
-6.0 Hz, COBA at 18.1 to 22.3, COBAHH at 34.9 to 43.8. Each band is that spread around the expected value.
+The activity differs from one random network to the next, lastingly. In the mean of 24 networks COBA
+fires at 19.3 Hz with a standard deviation of 1.4, half of them wired by NumPy instead of the builder of
+edges (19.4 and 19.3 Hz); COBAHH in ten at 36 Hz with 4.6; CUBA in three at 5.4 to 6.0 Hz. One network is tested of each:
+the tolerance is 2.5 standard deviations.
 """
 
 import numpy as np
@@ -30,8 +32,8 @@ def test_cuba():
 def test_coba():
     spikes = settled("coba", 2, 200.0, 1200.0)
     cv = np.nanmean(rv.analysis.coefficient_of_variation(spikes))
-    record_reproduction("COBA", PAPER.format(1), "rate, 0.2–1.2 s", 19.5, spikes.rate.mean(), 3.0, "Hz")
-    record_reproduction("COBA", PAPER.format(1), "CV of intervals", 1.65, cv, 0.1)
+    record_reproduction("COBA", PAPER.format(1), "rate, 0.2–1.2 s", 19.5, spikes.rate.mean(), 3.5, "Hz")
+    record_reproduction("COBA", PAPER.format(1), "CV of intervals", 1.65, cv, 0.15)
 
 
 def test_coba_falls_silent_without_conductances_at_the_start():
@@ -44,7 +46,7 @@ def test_coba_falls_silent_without_conductances_at_the_start():
 
 def test_cobahh():
     spikes = settled("cobahh", 2, 300.0, 800.0)
-    record_reproduction("COBAHH", PAPER.format(3), "rate, 0.3–0.8 s", 38.0, spikes.rate.mean(), 6.0, "Hz")
+    record_reproduction("COBAHH", PAPER.format(3), "rate, 0.3–0.8 s", 38.0, spikes.rate.mean(), 11.5, "Hz")
 
 
 @pytest.mark.parametrize("name", ["cuba", "coba", "cobahh"])

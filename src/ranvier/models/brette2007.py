@@ -59,7 +59,7 @@ def coba(scale: float = 1.0) -> Network:
 
     Returns:
         A network with the populations `"exc"` and `"inh"`. Run it with `dt=0.1` and
-        `rv.ExponentialEuler()`. Expect 19 to 20 Hz, and a coefficient of
+        `rv.ExponentialEuler()`. Expect 17 to 22 Hz, as the network drawn has it, and a coefficient of
         variation of the intervals between spikes about 1.65.
 
     From rest the network stays silent. The conductances at the start, which set
@@ -88,7 +88,8 @@ def cobahh(scale: float = 1.0) -> Network:
 
     Returns:
         A network with the populations `"exc"` and `"inh"`. Run it with `dt=0.1` and
-        `rv.ExponentialEuler()`. Expect 38 Hz between 0.3 and 0.8 s.
+        `rv.ExponentialEuler()`. Expect 30 to 44 Hz between 0.3 and 0.8 s, as the
+        network drawn has it.
 
     Conductances are per area of the paper's cell of 20 000 µm² (6 nS are 0.03
     mS/cm²). A spike is an upward crossing of −20 mV; Brian's example counts

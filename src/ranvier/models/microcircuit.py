@@ -69,7 +69,7 @@ def synapse_numbers() -> np.ndarray:
 
     Example:
         >>> int(synapse_numbers().sum())
-        298880968
+        298880970
     """
     pairs = NEURONS[:, None].astype(float) * NEURONS[None, :]
     return np.rint(np.log1p(-PROBABILITIES) / np.log1p(-1.0 / pairs)).astype(np.int64)
@@ -121,7 +121,7 @@ def microcircuit(scale: float = 1.0) -> Network:
         >>> import ranvier as rv
         >>> run = rv.simulate(rv.models.microcircuit(scale=0.02), duration=50.0, dt=0.1, seed=1, precision="single")
         >>> run.spikes.n, len(run.spikes) > 50
-        (1543, True)
+        (1544, True)
     """
     if checked_scale(scale) > 1:
         raise ParameterError(f"scale is {scale:g}, but the microcircuit is a piece of cortex of 1 mm²: it can be made smaller, not larger.")
