@@ -152,8 +152,8 @@ def resume(
         >>> import ranvier as rv
         >>> folder = pathlib.Path(tempfile.mkdtemp()) / "run.zarr"
         >>> short = rv.simulate(rv.neurons.HodgkinHuxley(), current=10.0, duration=50.0, store=folder)
-        >>> rv.resume(folder, duration=100.0)
-        <Result: 100 ms of 1 neuron, 7 spikes (70.00 Hz), computed in ... s>
+        >>> rv.resume(folder, duration=100.0).spikes
+        <7 spikes of 1 neuron, 70.00 Hz on average>
     """
     path = Path(store)
     stored = _stored(path)
