@@ -17,6 +17,8 @@ from ranvier.torch.convert import from_snntorch as from_snntorch
 from ranvier.torch.current_lif import CurrentLIF as CurrentLIF
 from ranvier.torch.current_lif import CurrentLIFState as CurrentLIFState
 from ranvier.torch.delays import Delays as Delays
+from ranvier.torch.engine import EngineNetwork as EngineNetwork
+from ranvier.torch.engine import TensorCurrent as TensorCurrent
 from ranvier.torch.feedback import AdaptationCurrent as AdaptationCurrent
 from ranvier.torch.feedback import DynamicSlope as DynamicSlope
 from ranvier.torch.feedback import FeedbackState as FeedbackState
