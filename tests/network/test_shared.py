@@ -75,3 +75,11 @@ def test_targets_of_several_models_get_each_their_own():
     run = rv.simulate(rv.Network(source, a, b, projection), duration=10.0, dt=0.5, record=rv.Record("it", "i"))
     np.testing.assert_allclose(run["it"].i.values[-1], matrix.sum(axis=1), rtol=1e-6)
     np.testing.assert_allclose(run["it"].i.values[4], matrix[:, :1].sum(axis=1), rtol=1e-6)
+
+
+def test_sources_that_bring_rates_of_their_own_are_left_alone():
+    rates = lambda t: jnp.array([1.0, 50.0, 100.0])
+    a, b = (rv.Population(3, rv.neurons.InhomogeneousPoissonSource(rates), name=name) for name in "ab")
+    counts = rv.simulate(rv.Network(a, b), duration=2000.0, dt=0.5).spikes.counts.reshape(2, 3)
+    np.testing.assert_allclose(counts, np.tile([2, 100, 200], (2, 1)), atol=60)
+    assert not np.array_equal(*counts)

@@ -22,9 +22,14 @@ def _equations(jaxpr: Any) -> Iterator[Any]:
 
 
 def elementwise(jaxpr: Any) -> bool:
-    """Whether no operation looks across the elements of an array, so that arrays may be laid end to end."""
+    """Whether no operation looks across the elements of an array."""
     names = (equation.primitive.name for equation in _equations(jaxpr.jaxpr))
     return not any(name in _ACROSS_EXACTLY or name.startswith(_ACROSS) for name in names)
+
+
+def of_any_length(jaxpr: Any) -> bool:
+    """Whether arrays may be laid end to end: no operation looks across them, and none brings an array of its own."""
+    return elementwise(jaxpr) and not any(getattr(constant, "ndim", 0) for constant in jaxpr.consts)
 
 
 def depends(jaxpr: Any, inputs: set[int]) -> bool:

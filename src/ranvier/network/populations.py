@@ -14,7 +14,7 @@ import numpy as np
 from ranvier.errors import ParameterError
 from ranvier.model import drawn, in_precision, parameters
 from ranvier.network.common import initial_state, initial_values, moving_variables, resolve
-from ranvier.network.dependence import elementwise
+from ranvier.network.dependence import of_any_length
 from ranvier.network.plan import GroupPlan, PopulationPlan
 from ranvier.network.spec import Network, Population
 from ranvier.network.state import NEVER
@@ -70,7 +70,7 @@ def build_member(name: str, population: Population, key: Key, dt: float, integra
     values = initial_values(given, start, n, key, name, "neuron", model.unit_of)
 
     zeros = Inputs(jnp.zeros(n), jnp.zeros(n))
-    traced, shapes = jax.make_jaxpr(lambda s: model.derivatives(s, zeros, jnp.zeros(())), return_shape=True)(values)
+    traced, shapes = jax.make_jaxpr(lambda m, s, i: m.derivatives(s, i, jnp.zeros(())), return_shape=True)(model, values, zeros)
     moving = moving_variables(model, shapes, values, name)
     for variable, shape in shapes.items():
         if shape.shape not in ((), (n,)):
@@ -85,7 +85,7 @@ def build_member(name: str, population: Population, key: Key, dt: float, integra
     if refractory.any():
         steps = in_steps(refractory, dt, f"The refractory period of {name}")
     fires = _what_fires(model)
-    spiking = elementwise(jax.make_jaxpr(lambda s: model.reset(s, model.spiked(s, s)))(values)) if fires == "test" else True
+    spiking = _spikes_one_by_one(model, fires, values)
     at_steps = np.where(np.isfinite(last_spike), np.rint(np.nan_to_num(np.asarray(last_spike, np.float64), neginf=0.0) / dt), NEVER)
     return Member(
         name=name,
@@ -98,7 +98,7 @@ def build_member(name: str, population: Population, key: Key, dt: float, integra
         moving=moving,
         fires=fires,
         given=_given_spikes(name, model, n, dt) if fires == "given" else None,
-        alone=fires == "given" or not (elementwise(traced) and spiking) or any(info.per == "sample" for _, info, _ in parameters(model)),
+        alone=fires == "given" or not (of_any_length(traced) and spiking) or any(info.per == "sample" for _, info, _ in parameters(model)),
         integrator=integrator,
         values=values,
         last_spike=np.broadcast_to(at_steps.astype(np.int64), (n,)).copy(),
@@ -109,6 +109,13 @@ def _what_fires(model: NeuronModel) -> str:
     if model.fires_by_hazard:
         return "hazard"
     return "given" if type(model).spike_times is not NeuronModel.spike_times else "test"
+
+
+def _spikes_one_by_one(model: NeuronModel, fires: str, values: dict[str, np.ndarray]) -> bool:
+    """Whether what makes a neuron spike, and what a spike does to it, looks at that neuron alone."""
+    if fires == "hazard":
+        return of_any_length(jax.make_jaxpr(lambda m, s, t: m.spike_hazard(s, t))(model, values, jnp.zeros(())))
+    return fires == "given" or of_any_length(jax.make_jaxpr(lambda m, s: m.reset(s, m.spiked(s, s)))(model, values))
 
 
 def _stimulus(name: str, population: Population, model: NeuronModel, key: Key) -> Any:
