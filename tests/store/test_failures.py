@@ -68,6 +68,30 @@ def test_a_full_disk(tmp_path, monkeypatch, unbroken, writes):
     assert_same_run(unbroken, run)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tmpfs is Linux's")
+def test_a_disk_that_is_full_indeed(tmp_path, unbroken):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        (disk / "filler").write_bytes(bytes(200_000))
+        with pytest.raises(rv.StoreError, match=r"disk is full|No space left"):
+            how = {**HOW, "duration": 3000.0, "check_disk": False}
+            rv.simulate(small_network(), record=records(), store=disk / "run.zarr", checkpoint_every=5.0, **how)
+        (disk / "filler").unlink()
+        if (disk / "run.zarr").exists():
+            seen = rv.open_store(disk / "run.zarr").spikes
+            n = min(len(seen), len(unbroken.spikes))
+            np.testing.assert_array_equal(seen.steps[:n], unbroken.spikes.steps[:n])
+            shutil.copytree(disk / "run.zarr", tmp_path / "roomy.zarr")
+            run = rv.resume(tmp_path / "roomy.zarr")
+            assert run.spikes.stop == 3000.0 and rv.open_store(tmp_path / "roomy.zarr").info["status"] == "complete"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_a_run_that_will_not_fit_asks_to_be_told(tmp_path, monkeypatch):
     from ranvier.store import estimate
 

@@ -55,6 +55,14 @@ def driven_at_random():
     )
 
 
+def firing_at_random():
+    noisy = rv.Population(12, rv.neurons.NoisyIntegrateAndFire(), current=300.0, name="cells")
+    escaping = rv.Population(12, rv.neurons.EscapeNoiseIntegrateAndFire(), current=200.0, name="escaping")
+    source = rv.Population(5, rv.neurons.PoissonSource(rate=80.0), name="source")
+    synapse = rv.synapses.ExponentialCurrent(tau=5.0)
+    return rv.Network(noisy, escaping, source, rv.Projection(source, [noisy, escaping], synapse, rv.connect.all_to_all(), weight=80.0))
+
+
 def coupled_by_gap_junctions():
     cells = rv.Population(4, rv.neurons.HodgkinHuxley(), current=rv.uniform(5, 15), name="cells")
     return rv.Network(cells, rv.Projection(cells, cells, rv.synapses.GapJunction(), rv.connect.all_to_all(autapses=False), weight=0.05))
@@ -64,6 +72,7 @@ KINDS = {
     "integrate-and-fire, conductances, delays": (small_network, {"dt": 0.1, "integrator": rv.ExponentialEuler()}),
     "exact, Poisson inputs, short-term plasticity": (driven_at_random, {"dt": 0.1}),
     "kinetic and graded synapses, RK4": (cholinergic_pair, {"dt": 0.05}),
+    "white noise, hazards, sources": (firing_at_random, {"dt": 0.1}),
     "gap junctions, single precision": (coupled_by_gap_junctions, {"dt": 0.05, "precision": "single"}),
     "a single neuron": (lambda: rv.Population(2, rv.neurons.HodgkinHuxley(), current=10.0), {"dt": 0.05}),
     "the antennal lobe": (lambda: rv.models.antennal_lobe(seed=1), {"dt": 0.05, "integrator": rv.ExponentialEuler()}),
