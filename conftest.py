@@ -13,7 +13,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 hypothesis.settings.register_profile("ranvier", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ranvier")
 
-MISSING_EXTRAS = [name for name in ("torch", "tensorflow") if importlib.util.find_spec(name) is None]
+MISSING_EXTRAS = [name for name in ("torch", "tensorflow", "triton") if importlib.util.find_spec(name) is None]
 
 
 class WithoutMissingExtras:

@@ -12,7 +12,7 @@ from torch.autograd.forward_ad import unpack_dual
 
 from ranvier.errors import UnsupportedError
 from ranvier.torch.functional import DEFAULT_SURROGATE, LIFState
-from ranvier.torch.fused import native
+from ranvier.torch.fused import native, triton
 from ranvier.torch.fused.operator import differentiable_lif_sequence
 from ranvier.torch.fused.problem import CHUNK, ROWS, SURROGATES
 from ranvier.torch.surrogate import Surrogate
@@ -106,8 +106,10 @@ def unsupported(
     Args:
         x, state, noise, uniform and all others: as of `lif_sequence`.
     """
-    missing = native.missing() if x.device.type == "cpu" else f"it runs on CPUs, not on {x.device.type!r}"
-    if missing is not None:
+    kernels = {"cpu": native, "cuda": triton}.get(x.device.type)
+    if kernels is None:
+        return f"it runs on CPUs and CUDA devices, not on {x.device.type!r}"
+    if (missing := kernels.missing()) is not None:
         return missing
     if x.dtype not in (torch.float32, torch.float64):
         return f"it computes in float32 and float64, not in {x.dtype}"

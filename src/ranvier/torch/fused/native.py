@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ranvier.kernels import native_available
-from ranvier.torch.fused.problem import ROWS, LIFProblem
+from ranvier.torch.fused.problem import Incoming, LIFProblem, State, Wanted, new_gradients, new_results, rows_of
 
 _TYPES = {torch.float32: "f32", torch.float64: "f64"}
 
@@ -24,66 +24,38 @@ def missing() -> str | None:
     return None
 
 
-def forward(problem: LIFProblem, v: Tensor, left: Tensor | None, threshold: Tensor | None, keep: bool) -> tuple[Tensor, ...]:
-    """As `operator.lif_sequence`, with `left` and `threshold` None where neurons have none."""
-    steps, elements = problem.x.shape
-    rows = problem.kept_rows if keep else 0
-    state, kept = [], []
-    for of_state in (v, left, threshold):
-        # A copy, for it is updated in place.
-        state.append(None if of_state is None else of_state.clone(memory_format=torch.contiguous_format))
-        kept.append(None if of_state is None else of_state.new_empty((rows, elements)))
-    spikes = problem.x.new_empty((steps, elements))
+def forward(problem: LIFProblem, state: State, keep: bool) -> tuple[Tensor, ...]:
+    """As `operator.lif_sequence`."""
+    results = new_results(problem, state, keep)
     sequence, alive = _sequence(problem)
     call = getattr(_module(), "lif_forward_" + _TYPES[problem.x.dtype])
-    # An empty tensor's address is 0: nothing is kept.
-    call(sequence, *map(_address, (*state, *kept, spikes)), torch.get_num_threads())
+    spikes, *states = results
+    call(sequence, *map(_address, (*states, spikes)), torch.get_num_threads())
     del alive
-    types = (problem.x.dtype, torch.int32, problem.x.dtype) * 2
-    return (spikes, *(torch.empty(0, dtype=dtype) if x is None else x for x, dtype in zip(state + kept, types, strict=True)))
+    return results
 
 
-def backward(
-    problem: LIFProblem,
-    kept: tuple[Tensor, Tensor | None, Tensor | None],
-    grad_spikes: Tensor | None,
-    grad_v: Tensor | None,
-    grad_threshold: Tensor | None,
-    wants: tuple[bool, bool],
-    learn: int,
-) -> tuple[Tensor, ...]:
+def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wanted) -> tuple[Tensor, ...]:
     """As `operator.lif_sequence_backward`."""
-    x = problem.x
-    steps, elements = x.shape
-    grad_v = x.new_zeros(elements) if grad_v is None else grad_v.clone(memory_format=torch.contiguous_format)
-    if grad_threshold is None:
-        grad_threshold = x.new_zeros(elements if problem.adaptive else 0)
-    else:
-        grad_threshold = grad_threshold.clone(memory_format=torch.contiguous_format)
-    grad_x, grad_noise = (x.new_empty((steps, elements)) if wanted else x.new_empty(0) for wanted in wants)
-    per_element = x.new_empty((learn.bit_count(), elements)) if learn else x.new_empty(0)
-    grad_parameters = torch.zeros_like(problem.parameters) if learn else x.new_empty(0)
-    incoming = None if grad_spikes is None else rows_of(grad_spikes)
+    steps, elements = problem.x.shape
+    grad_x, grad_v, grad_threshold, grad_noise, grad_parameters = gradients = new_gradients(problem, incoming, wanted)
+    per_element = problem.x.new_empty((wanted.learnt.bit_count(), elements))
+    spikes = None if incoming.spikes is None else rows_of(incoming.spikes)
     sequence, alive = _sequence(problem)
-    call = getattr(_module(), "lif_backward_" + _TYPES[x.dtype])
+    call = getattr(_module(), "lif_backward_" + _TYPES[problem.x.dtype])
     call(
         sequence,
         *map(_address, kept),
         problem.surrogate,
         *problem.shape,
-        _address(incoming),
-        0 if incoming is None or len(incoming) < steps else elements,
+        _address(spikes),
+        0 if spikes is None or len(spikes) < steps else elements,
         *map(_address, (grad_v, grad_threshold, grad_x, grad_noise, per_element, grad_parameters)),
-        learn,
+        wanted.learnt,
         torch.get_num_threads(),
     )
     del alive
-    return grad_x, grad_v, grad_threshold, grad_noise, grad_parameters
-
-
-def rows_of(x: Tensor) -> Tensor:
-    """`x` [T, M] contiguous, or its one row [1, M] where all steps share it: a constant input, the gradient of a count."""
-    return (x[:1] if x.stride(0) == 0 else x).contiguous()
+    return gradients
 
 
 def _sequence(problem: LIFProblem) -> tuple[Any, tuple[Tensor | None, ...]]:
@@ -91,7 +63,6 @@ def _sequence(problem: LIFProblem) -> tuple[Any, tuple[Tensor | None, ...]]:
     steps, elements = problem.x.shape
     x, parameters, refractory = rows_of(problem.x), problem.parameters.contiguous(), problem.refractory
     noise, uniform = (None if draws is None else draws.contiguous() for draws in (problem.noise, problem.uniform))
-    assert parameters.shape == (len(ROWS), parameters.shape[1])
     sequence = getattr(_module(), "LifSequence_" + _TYPES[x.dtype])(
         steps,
         elements,
@@ -110,7 +81,8 @@ def _sequence(problem: LIFProblem) -> tuple[Any, tuple[Tensor | None, ...]]:
 
 
 def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
+    """0 for one that is not there."""
+    return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
 def _module() -> Any:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ranvier.errors import UnsupportedError
-from ranvier.torch.fused import native
-from ranvier.torch.fused.problem import LIFProblem
+from ranvier.torch.fused import native, triton
+from ranvier.torch.fused.problem import Incoming, LIFProblem, Wanted
 
 _PROBLEM = (
     "Tensor x, Tensor? noise, Tensor? uniform, Tensor parameters, Tensor? refractory, bool adaptive, bool by_subtraction, "
@@ -33,8 +33,8 @@ _TENSORS = 5
 )
 def lif_sequence(*arguments: Any) -> tuple[Tensor, ...]:
     """Spikes `[T, M]`, the last state (v, left, threshold) and the kept states, three of `[rows, M]`."""
-    problem, (v, left, threshold, _, keep) = LIFProblem(*arguments[:_FIELDS]), arguments[_FIELDS:]
-    return native.forward(problem, v, left, threshold, keep)
+    problem, (*state, _, keep) = LIFProblem(*arguments[:_FIELDS]), arguments[_FIELDS:]
+    return _kernels(problem.x).forward(problem, tuple(state), keep)
 
 
 @torch.library.custom_op(
@@ -46,8 +46,11 @@ def lif_sequence(*arguments: Any) -> tuple[Tensor, ...]:
 def lif_sequence_backward(*arguments: Any) -> tuple[Tensor, ...]:
     """Gradients of x `[T, M]`, of the first v and threshold `[M]`, of noise `[T, M]` and of the parameters `[8, P]`."""
     problem, others = LIFProblem(*arguments[:_FIELDS]), arguments[_FIELDS:]
-    kept, (grad_spikes, grad_v, grad_threshold), (wants_x, wants_noise, learn) = others[:3], others[3:6], others[6:]
-    return native.backward(problem, kept, grad_spikes, grad_v, grad_threshold, (wants_x, wants_noise), learn)
+    return _kernels(problem.x).backward(problem, others[:3], Incoming(*others[3:6]), Wanted(*others[6:]))
+
+
+def _kernels(x: Tensor) -> Any:
+    return native if x.device.type == "cpu" else triton
 
 
 @lif_sequence.register_fake

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from ranvier.torch.surrogate import ArcTangent, FastSigmoid, Gaussian, MultiGaussian, StraightThrough, Surrogate, Triangle
@@ -51,3 +52,52 @@ class LIFProblem(NamedTuple):
     def kept_rows(self) -> int:
         """How many states are kept for the backward pass."""
         return -(-self.x.shape[0] // self.chunk)
+
+
+State = tuple[Tensor, Tensor | None, Tensor | None]
+"""v, left and threshold, flat; None for what the neurons do not have."""
+
+
+class Incoming(NamedTuple):
+    """Gradients of the spikes `[T, M]`, of the last v and of the last threshold `[M]`; None for zeros."""
+
+    spikes: Tensor | None
+    v: Tensor | None
+    threshold: Tensor | None
+
+
+class Wanted(NamedTuple):
+    """Which gradients are wanted: of x, of noise, and a bit for each of `ROWS`."""
+
+    x: bool
+    noise: bool
+    learnt: int
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """`x` [T, M] contiguous, or its one row [1, M] where all steps share it: a constant input, the gradient of a count."""
+    return (x[:1] if x.stride(0) == 0 else x).contiguous()
+
+
+def new_results(problem: LIFProblem, state: State, keep: bool) -> tuple[Tensor, ...]:
+    """Room for the spikes, copies of the state to go on from, and room for the kept states; empty where there is none."""
+    x, rows = problem.x, problem.kept_rows if keep else 0
+    kinds = [x.new_empty(0), x.new_empty(0, dtype=torch.int32), x.new_empty(0)]
+    going_on = (_copy(one) if one is not None else kind for one, kind in zip(state, kinds, strict=True))
+    kept = (kind.new_empty((rows, x.shape[1]) if one is not None else (0,)) for one, kind in zip(state, kinds, strict=True))
+    return torch.empty_like(x, memory_format=torch.contiguous_format), *going_on, *kept
+
+
+def new_gradients(problem: LIFProblem, incoming: Incoming, wanted: Wanted) -> tuple[Tensor, ...]:
+    """Room for the gradients of x, v, threshold, noise and parameters; those of v and threshold start as the last state's."""
+    x = problem.x
+    of_x, of_noise = (x.new_empty(x.shape if one else (0,)) for one in (wanted.x, wanted.noise))
+    of_v = x.new_zeros(x.shape[1]) if incoming.v is None else _copy(incoming.v)
+    none = x.new_zeros(x.shape[1] if problem.adaptive else 0)
+    of_threshold = none if incoming.threshold is None else _copy(incoming.threshold)
+    of_parameters = torch.zeros_like(problem.parameters, memory_format=torch.contiguous_format) if wanted.learnt else x.new_empty(0)
+    return of_x, of_v, of_threshold, of_noise, of_parameters
+
+
+def _copy(x: Tensor) -> Tensor:
+    return x.clone(memory_format=torch.contiguous_format)
