@@ -19,6 +19,7 @@ from ranvier.interop.formats import ENDINGS, export
 from ranvier.result import Recorded, Spikes
 
 DT = 0.1
+PIECE = 2**10
 
 
 @pytest.fixture(scope="module")
@@ -266,8 +267,8 @@ def long_run(steps):
     """A run of that many steps that is nowhere in memory: a spike of one of 8 neurons in each, 8 columns of V."""
 
     def pieces():
-        for first in range(0, steps, source.PIECE):
-            k = np.arange(first, min(first + source.PIECE, steps))
+        for first in range(0, steps, PIECE):
+            k = np.arange(first, min(first + PIECE, steps))
             yield k, (k * 5 % 8).astype(np.int32)
 
     spikes = types.SimpleNamespace(n=8, dt=DT, start=0.0, stop=steps * DT, populations={"cells": (0, 8)}, pieces=pieces)
@@ -284,7 +285,6 @@ def test_memory_does_not_grow_with_the_run(to, tmp_path, monkeypatch):
     for library in NEEDS[to]:
         pytest.importorskip(library)
     monkeypatch.setattr(source, "BLOCK_BYTES", 2**16)
-    monkeypatch.setattr(source, "PIECE", 2**10)
     export(long_run(100), tmp_path / f"warm{ENDINGS[to]}", to=to)  # imports, caches
     peaks = []
     for steps in (2_000, 25_000):
@@ -382,6 +382,6 @@ def test_what_a_sonata_report_cannot_hold(tmp_path):
     with pytest.warns(UserWarning, match="V of cells is not in the SONATA files: its times are not evenly spaced"):
         export(unevenly_spaced()[0], tmp_path / "uneven", to="sonata")
     run = long_run(100)
-    run.records[0].label = "value"
+    run.records = [dataclasses.replace(run.records[0], label="value")]
     with pytest.warns(UserWarning, match="computed from all nodes"):
         export(run, tmp_path / "mean", to="sonata")

@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from ranvier.cli.store import info
 
             info(arguments)
+        elif arguments.command == "export":
+            from ranvier.cli.export import run as export
+
+            export(arguments)
         else:
             if argv is None:
                 from ranvier.cli.cache import turn_on
@@ -96,4 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--checkpoint-every", type=float, metavar="MS", help="as for `ranvier run` (default: as before)")
     info = commands.add_parser("info", help="say what a store holds", description="Says what a store holds, also while it is written.")
     info.add_argument("store", metavar="STORE")
+    export = commands.add_parser(
+        "export",
+        help="write a store in another program's format",
+        description="Writes the run in a store as NWB, as a NIX file for Neo, as SONATA, as CSV or as NumPy arrays. "
+        "Nothing is overwritten.",
+    )
+    export.add_argument("store", metavar="STORE", help="the folder, such as run.zarr")
+    export.add_argument("--to", required=True, metavar="FORMAT", help="nwb, neo, sonata, csv or npz")
+    export.add_argument("--out", metavar="PATH", help="the file or folder to write (default beside the store)")
     return parser

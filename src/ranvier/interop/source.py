@@ -18,7 +18,6 @@ from ranvier.result import Recorded
 
 CONVENTION = "A spike that happened in the step from t_k to t_k+1 has the time t_k, the start of the step (NEST stamps the end)."
 BLOCK_BYTES = 2**23  # of a recorded variable that are in memory at once
-PIECE = 2**20  # spikes that are in memory at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Source:
         spikes = run.spikes
         self.populations: dict[str, tuple[int, int]] = dict(spikes.populations)
         self.n, self.dt, self.start, self.stop = int(spikes.n), float(spikes.dt), float(spikes.start), float(spikes.stop)
-        self.signals = [_signal(record, self.dt) for record in _records(run) if np.prod(record.values.shape)]
+        self.signals = [_signal(record, self.dt) for record in run.records if np.prod(record.values.shape)]
         self.provenance: Mapping[str, Any] = getattr(run, "provenance", None) or {}
         info = run.info
         versions = info.get("versions") or self.provenance.get("versions") or {}
@@ -109,12 +108,7 @@ class Source:
 
     def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """All spikes in order of time, in pieces: their steps, int64, and their neurons, counted over the whole network."""
-        spikes = self.run.spikes
-        if hasattr(spikes, "pieces"):
-            yield from spikes.pieces()
-            return
-        for first in range(0, len(spikes), PIECE):
-            yield spikes.steps[first : first + PIECE], spikes.neurons[first : first + PIECE]
+        return (piece for piece in self.run.spikes.pieces() if len(piece[0]))
 
     def names(self) -> list[str]:
         """The population of each neuron, `[n]`."""
@@ -125,28 +119,15 @@ class Source:
         return np.concatenate([np.zeros(0, np.int64), *(np.arange(n) for _, n in self.populations.values())])
 
 
-def _records(run: Any) -> list[Recorded]:
-    if hasattr(run, "records"):
-        return list(run.records)
-    return [record for part in run for record in run[part]._records.values()]
-
-
 def _signal(record: Recorded, dt: float) -> Signal:
-    every_steps = getattr(record, "every_steps", None)
-    first_step = getattr(record, "first_step", None)
-    if every_steps is None and isinstance(record.times, np.ndarray):
-        steps = np.rint(record.times / dt).astype(np.int64)
-        apart = np.unique(np.diff(steps))
-        if len(apart) <= 1:
-            first_step, every_steps = int(steps[0]), int(apart[0]) if len(apart) else 1
     return Signal(
         part=record.part,
         variable=record.variable,
         unit=record.unit,
         label=record.label,
         neurons=np.asarray(record.neurons, np.int64),
-        start=float(record.times[0]) if first_step is None else first_step * dt,
-        every=None if every_steps is None else every_steps * dt,
+        start=float(record.times[0]) if record.first_step is None else record.first_step * dt,
+        every=None if record.every_steps is None else record.every_steps * dt,
         record=record,
     )
 

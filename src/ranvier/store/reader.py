@@ -193,6 +193,12 @@ class StoredRun:
 
         return network_in(self.path)
 
+    def to_neo(self) -> Any:
+        """The run as a `neo.Block`, as of a `Result`; all of it comes into memory."""
+        from ranvier.interop.neo import to_neo
+
+        return to_neo(self)
+
     def __getitem__(self, part: str) -> Any:
         if part in self._parts:
             return self._parts[part]
