@@ -281,3 +281,28 @@ def test_colours_and_units():
     assert colours_of(["PN", "LN"]) == {"PN": "#0072B2", "LN": "#D55E00"}
     assert len(set(colours_of(f"p{i}" for i in range(7)).values())) == 7
     assert [pretty_unit(u) for u in ("uA/cm^2", "mS/cm^2", "mV", "1", "uS", "1/ms")] == ["µA/cm²", "mS/cm²", "mV", "", "µS", "1/ms"]
+
+
+def test_a_raster_of_some_of_the_neurons():
+    source = rv.Population(100, rv.neurons.SpikeTimes.of_trains([[1.0 + i] for i in range(100)]), name="a")
+    other = rv.Population(10, rv.neurons.SpikeTimes.of_trains([[5.0]] * 10), name="b")
+    run = rv.simulate(rv.Network(source, other), duration=110.0, dt=0.1)
+    ax = rv.plot.raster(run.spikes, neurons=22)
+    first, second = ax.lines[0], ax.lines[1]
+    np.testing.assert_array_equal(first.get_ydata(), np.arange(20))
+    np.testing.assert_allclose(first.get_xdata(), 1.0 + 5 * np.arange(20))
+    np.testing.assert_array_equal(second.get_ydata(), [20, 21])
+    assert len(rv.plot.raster(run.spikes, neurons=1000).lines[0].get_ydata()) == 100
+    for wrong in (0, 2.5, True):
+        with pytest.raises(ParameterError, match="how many are drawn at most"):
+            rv.plot.raster(run.spikes, neurons=wrong)
+
+
+def test_variation_is_a_share_of_the_neurons():
+    trains = [np.arange(1.0, 100.0, 10.0)] * 3 + [[50.0]]
+    run = rv.simulate(rv.Population(4, rv.neurons.SpikeTimes.of_trains(trains)), duration=100.0, dt=0.1)
+    ax = rv.plot.variation(run.spikes)
+    values, edges, _ = ax.patches[0].get_data()
+    assert values[0] == 1.0 and values.sum() == 1.0 and edges[0] == 0.0  # clocks; the neuron with one spike has none
+    with pytest.raises(ParameterError, match=r"drawn of run\.spikes"):
+        rv.plot.variation([[1.0, 2.0]])

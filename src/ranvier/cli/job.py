@@ -122,8 +122,20 @@ def _of_model(arguments: argparse.Namespace, integrator: Integrator | None) -> J
         record=entry.record(network),
         seed=seed,
         precision=arguments.precision or entry.precision,
+        own=_own(entry),
         options=(*switches, *(f"{name} {value}" for name, value in options.items())),
     )
+
+
+def _own(entry: catalogue.ReadyMade) -> Any:
+    """The module or object with a model's own pictures, table and words."""
+    if entry.name == "antennal_lobe":
+        from ranvier.cli import antennal_lobe
+
+        return antennal_lobe
+    from ranvier.cli.spiking_network import Own
+
+    return Own(entry)
 
 
 def _of_file(arguments: argparse.Namespace, integrator: Integrator | None) -> Job:

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder.begin(_parameters(job, result))
     traces = _write_data(result, folder)
     drawing = time.perf_counter()
-    own = _own(job)
+    own = job.own
     figures = [] if arguments.no_plots else _draw(result, folder, own)
     drawing = time.perf_counter() - drawing
     rows = _rows(job, result, own)
@@ -98,17 +98,6 @@ def _simulate(job: Job, **more: Any) -> Result:
         **options,
         **more,
     )
-
-
-def _own(job: Job) -> Any:
-    """What has this run's own pictures, table and words, or None."""
-    if job.own is not None:
-        return job.own
-    if job.model == "antennal_lobe":
-        from ranvier.cli import antennal_lobe
-
-        return antennal_lobe
-    return None
 
 
 # -- what is written --------------------------------------------------------------------------------

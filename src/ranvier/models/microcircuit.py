@@ -111,8 +111,8 @@ def microcircuit(scale: float = 1.0) -> Network:
         Expect 0.97, 2.9, 4.7, 5.4, 8.1, 9.1, 1.0 and 7.5 Hz. The full network takes
         about 3 GB, a second of it some 10 000 steps of 77 000 neurons.
 
-    Weights and delays are normally distributed and clipped (delays at 0.1 ms, weights at
-    0), where the reference implementation draws again.
+    Weights and delays are normally distributed; as in the reference implementation those of
+    the wrong sign, and delays below 0.1 ms, are drawn again.
 
     Source: Potjans & Diesmann 2014, Cereb Cortex 24:785; scaling as in van Albada et al.
     2015, PLoS Comput Biol 11:e1004490, and the reference implementation in NEST.
@@ -156,12 +156,12 @@ def microcircuit(scale: float = 1.0) -> Network:
 def _projection(
     source: Population, target: Population, synapse: ExponentialCurrent, number: int, weight: float, delay: tuple[float, float]
 ) -> Projection:
-    sign = {"low": 0.0} if weight > 0 else {"high": 0.0}
+    low, high = (0.0, math.inf) if weight > 0 else (-math.inf, 0.0)
     return Projection(
         source,
         target,
         synapse,
         fixed_total_number(number),
-        weight=normal(weight, SPREAD * abs(weight), **sign),
-        delay=normal(*delay, low=LEAST_DELAY),
+        weight=normal(weight, SPREAD * abs(weight), low, high, redraw=True),
+        delay=normal(*delay, low=LEAST_DELAY, redraw=True),
     )

@@ -42,17 +42,35 @@ def _columns(spikes: Any) -> _Columns:
     return _Columns(times, neurons, len(trains), {"": (0, len(trains))}, None, None)
 
 
-def raster(spikes: Any, *, colors: Any = None, labels: bool = True, ax: Axes | None = None) -> Axes:
+def _thinned(data: _Columns, most: int) -> _Columns:
+    """Every k-th neuron, and at least one of each population, counted anew."""
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise ParameterError(f"neurons is {most!r}, but it must be a whole number of at least 1: how many are drawn at most.")
+    every = max(1, -(-data.n // most))
+    kept = np.zeros(data.n, bool)
+    populations, before = {}, 0
+    for name, (first, n) in data.populations.items():
+        kept[first : first + n : every] = True
+        count = -(-n // every)
+        populations[name] = (before, count)
+        before += count
+    row = np.cumsum(kept) - 1
+    drawn = kept[data.neurons]
+    return dataclasses.replace(data, times=data.times[drawn], neurons=row[data.neurons[drawn]], n=before, populations=populations)
+
+
+def raster(spikes: Any, *, colors: Any = None, labels: bool = True, neurons: int | None = None, ax: Axes | None = None) -> Axes:
     """Draws each spike as a mark: time across, neuron up, populations in colours.
 
     Args:
         spikes: `run.spikes`, that of one population, or a list with one array of times (ms) a neuron.
         colors: a colour for each population by name, or one for all.
         labels: whether several populations are named at the right.
+        neurons: how many are drawn at most, evenly spaced, each population with its share; all when left out.
         ax: where to draw.
 
     Raises:
-        ParameterError: it is not spikes.
+        ParameterError: it is not spikes, or `neurons` is no number of them.
 
     Example:
         >>> import ranvier as rv
@@ -61,6 +79,8 @@ def raster(spikes: Any, *, colors: Any = None, labels: bool = True, ax: Axes | N
         ('time (ms)', 5)
     """
     data = _columns(spikes)
+    if neurons is not None:
+        data = _thinned(data, neurons)
     ax = appearance.axes_of(ax)
     own = appearance.colours_of(data.populations)
     if isinstance(colors, dict):

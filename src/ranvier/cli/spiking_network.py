@@ -1,0 +1,169 @@
+"""The pictures, the table and the words of a ready-made network of spiking neurons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ranvier.analysis import coefficient_of_variation, synchrony
+from ranvier.cli.figures import Picture
+from ranvier.errors import ParameterError
+from ranvier.models.catalogue import ReadyMade
+from ranvier.plot import population_rate, raster, spectrum, variation
+from ranvier.plot.appearance import COLORS, colours_of, loose_figure, panels, style
+from ranvier.plot.curves import SEGMENT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ranvier.result import Result, Spikes
+
+ROWS = 2000  # neurons in a raster
+WINDOW = 500.0  # ms in a raster, the last of the run
+TOGETHER = 3  # populations in one panel; more have one each
+RESOLUTION = 1.0  # ms: the bins of rates whose spectrum is taken
+HIGHEST = 250.0  # Hz
+
+
+def colours(names: list[str]) -> dict[str, str]:
+    """Blue for excitatory populations and vermillion for inhibitory ones where the names say which all are."""
+    if names and all(name[-1] in "EI" for name in names):
+        return {name: COLORS["EI".index(name[-1])] for name in names}
+    return colours_of(names)
+
+
+class Own:
+    """What the report of such a run says besides."""
+
+    def __init__(self, entry: ReadyMade):
+        self.entry = entry
+
+    def settled(self, run: Result) -> Spikes:
+        """The spikes from when the start is forgotten, or all where the run is too short for that."""
+        spikes = run.spikes
+        start = self.entry.settled
+        return spikes.between(start, spikes.stop) if spikes.start <= start < spikes.stop else spikes
+
+    def pictures(self, run: Result) -> list[Picture]:
+        """Raster and rates; the irregularity and the spectra of what came after the start."""
+        spikes = self.settled(run)
+        last = run.spikes.between(max(run.spikes.start, run.spikes.stop - WINDOW), run.spikes.stop)
+        shown = f"{min(ROWS, run.spikes.n)} of the {run.spikes.n} neurons" if run.spikes.n > ROWS else "every neuron"
+        span = f"{spikes.start:g}–{spikes.stop:g} ms"
+        made = [
+            Picture(
+                "raster.png",
+                "Spikes",
+                f"The last {last.stop - last.start:g} ms of {shown}, each population with its share; below, the rate of all neurons.",
+                lambda: _raster(last),
+            ),
+            Picture("rate.png", "Rates", "Of each population, in bins of 5 ms.", lambda: _each(run.spikes, _rate, wide=True)),
+        ]
+        if any(np.isfinite(coefficient_of_variation(spikes[name])).any() for name in spikes.populations):
+            caption = f"Standard deviation over mean of a neuron's interspike intervals ({span}): 0 for a clock, 1 for a Poisson process."
+            made.append(Picture("cv.png", "Irregularity", caption, lambda: _each(spikes, _variation)))
+        if spikes.stop - spikes.start >= 2 * SEGMENT:
+            caption = (
+                f"Of each population's rate in bins of {RESOLUTION:g} ms ({span}; Welch's method, resolution {1000 / SEGMENT:.0f} Hz)."
+            )
+            made.append(Picture("spectrum.png", "Spectra", caption, lambda: _each(spikes, _spectrum)))
+        return made
+
+    def table(self, run: Result) -> list[tuple[str, str]]:
+        """Irregularity and synchrony of each population."""
+        spikes = self.settled(run)
+        rows = [("statistics from", f"{spikes.start:g} to {spikes.stop:g} ms")]
+        for name in spikes.populations:
+            mine = spikes[name]
+            each = coefficient_of_variation(mine)
+            each = each[np.isfinite(each)]
+            irregular = f"CV of intervals {each.mean():.2f} ({len(each)} neurons)" if len(each) else "too few spikes for a CV"
+            together = synchrony(mine)
+            rows.append(
+                (
+                    f"activity of {name}",
+                    f"{mine.rate.mean():.2f} Hz, {irregular}" + (f", synchrony {together:.1f}" if math.isfinite(together) else ""),
+                )
+            )
+        return rows
+
+    def words(self, run: Result) -> list[str]:
+        """What the numbers of the table are."""
+        return [
+            "Synchrony is the variance of a population's spike count in bins of 3 ms over its mean: 1 for independent Poisson neurons, "
+            "more where neurons fire together. " + _first_paragraphs(self.entry)
+        ]
+
+
+def _first_paragraphs(entry: ReadyMade) -> str:
+    """What the model's own description says is to be expected."""
+    text = " ".join((entry.make.__doc__ or "").split())
+    begin = text.find("Expect ")
+    return text[begin : text.index(".", text.find(" ", begin + 40)) + 1] if begin >= 0 else ""
+
+
+def _raster(spikes: Spikes) -> Figure:
+    figure = loose_figure(8.0, 6.0)
+    above, below = panels(figure, [4, 1])
+    own = colours(list(spikes.populations))
+    raster(spikes, ax=above, colors=own, neurons=ROWS)
+    above.invert_yaxis()  # the first population, and the uppermost layer, on top
+    above.set_xlabel("")
+    population_rate(spikes.population_rate(RESOLUTION), ax=below)
+    return figure
+
+
+def _each(spikes: Spikes, draw: Callable[[Axes, Spikes, str, str | None], None], wide: bool = False) -> Figure:
+    """One panel for a few populations, or one for each."""
+    own = colours(list(spikes.populations))
+    if len(own) <= TOGETHER:
+        figure = loose_figure(8.0 if wide else 5.5, 3.2)
+        ax = panels(figure, [1])[0]
+        for name, color in own.items():
+            draw(ax, spikes[name], color, name)
+        if len(own) > 1:
+            ax.legend(fontsize="small", frameon=False)
+        return figure
+    columns = 2
+    rows = math.ceil(len(own) / columns)
+    figure = loose_figure(9.0, 1.0 + 1.3 * rows)
+    with style():
+        axes = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    for ax, (name, color) in zip(axes.flat, own.items(), strict=False):
+        draw(ax, spikes[name], color, None)
+        ax.set_title(name, color=color, fontsize="small", pad=2)
+    for ax in axes.flat[len(own) :]:
+        ax.set_axis_off()
+    figure.supylabel(axes.flat[0].get_ylabel(), fontsize="small")
+    for ax in axes.flat:
+        ax.set_ylabel("")
+        if not ax.get_subplotspec().is_last_row():
+            ax.set_xlabel("")
+    return figure
+
+
+def _rate(ax: Axes, spikes: Spikes, color: str, label: str | None) -> None:
+    rate = spikes.population_rate()
+    half = float(rate.time[1] - rate.time[0]) / 2 if len(rate) > 1 else 2.5
+    edges = np.append(rate.time.values - half, rate.time.values[-1:] + half)
+    ax.stairs(rate.values, edges, color=color, linewidth=1.0, label=label)
+    ax.set_xlabel("time (ms)")
+    ax.set_ylabel("rate (Hz)")
+    ax.set_ylim(bottom=0)
+    ax.margins(x=0)
+
+
+def _variation(ax: Axes, spikes: Spikes, color: str, label: str | None) -> None:
+    variation(spikes, ax=ax, colors=color)
+
+
+def _spectrum(ax: Axes, spikes: Spikes, color: str, label: str | None) -> None:
+    try:
+        spectrum(spikes.population_rate(RESOLUTION), ax=ax, color=color, label=label, highest=HIGHEST)
+    except ParameterError:
+        return
+    ax.set_ylabel("power (Hz²/Hz)")
