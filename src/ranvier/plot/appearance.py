@@ -118,17 +118,28 @@ def panels(figure: Figure, heights: Sequence[float]) -> list[Axes]:
 
 def split_below(ax: Axes, share: float = 0.25) -> Axes:
     """Makes room under `ax` for a panel on the same time axis."""
+    return split(ax, (1 - share, share))[0]
+
+
+def split(ax: Axes, shares: Sequence[float]) -> list[Axes]:
+    """Makes `ax` the topmost of panels on the same time axis, whose shares of its height add up to 1; returns the others."""
     with style():
         place = ax.get_subplotspec()
         if place is not None:
-            grid = place.subgridspec(2, 1, height_ratios=[1 - share, share])
+            grid = place.subgridspec(len(shares), 1, height_ratios=list(shares))
             ax.set_subplotspec(grid[0])
-            below = ax.figure.add_subplot(grid[1], sharex=ax)
+            below = [ax.figure.add_subplot(grid[i], sharex=ax) for i in range(1, len(shares))]
         else:
             x, y, width, height = ax.get_position().bounds
-            ax.set_position((x, y + height * (share + 0.06), width, height * (0.94 - share)))
-            below = ax.figure.add_axes((x, y, width, height * share), sharex=ax)
-    ax.tick_params(labelbottom=False)
+            bottoms = [y + height * sum(shares[i + 1 :]) for i in range(len(shares))]
+            ax.set_position((x, bottoms[0] + 0.06 * height, width, height * (shares[0] - 0.06)))
+            gaps = [0.06] * (len(shares) - 2) + [0.0]
+            below = [
+                ax.figure.add_axes((x, bottom + gap * height, width, height * (share - gap)), sharex=ax)
+                for bottom, share, gap in zip(bottoms[1:], shares[1:], gaps, strict=True)
+            ]
+    for above in (ax, *below[:-1]):
+        above.tick_params(labelbottom=False)
     ax.set_xlabel("")
     return below
 

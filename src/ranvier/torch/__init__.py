@@ -7,6 +7,7 @@ except ImportError as error:
 
 from ranvier.torch import decode as decode
 from ranvier.torch import encode as encode
+from ranvier.torch import plot as plot
 from ranvier.torch.adex import AdEx as AdEx
 from ranvier.torch.adex import AdExState as AdExState
 from ranvier.torch.bernoulli import AutoregressiveBernoulli as AutoregressiveBernoulli
