@@ -258,7 +258,7 @@ def test_a_command_that_is_not_understood(capsys):
 def test_models_are_listed_a_line_each(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(CATALOGUE) and "locust" in lines[0]
+    assert len(lines) == len(CATALOGUE) + 1 and "locust" in lines[0] and lines[-1].startswith("train-digits")
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)

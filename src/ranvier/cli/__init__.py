@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         "integrator, current, initial, seed and precision. The options here come before what it says.",
     )
     run.add_argument(
-        "what", metavar="NAME|FILE.py", help="a model that `ranvier models` lists, such as locust, a file, or psst-folder and a folder"
+        "what",
+        metavar="NAME|FILE.py",
+        help="a model that `ranvier models` lists, such as locust, train-digits, a file, or psst-folder and a folder",
     )
     run.add_argument("folder", nargs="?", metavar="DIR", help="of `ranvier run psst-folder DIR`: what PSST's call.py and run.py saved")
     run.add_argument("--duration", type=float, metavar="MS", help="how long (ms)")

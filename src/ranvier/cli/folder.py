@@ -12,7 +12,8 @@ from ranvier.errors import ParameterError
 
 PARAMETERS = "parameters.json"
 MADE = re.compile(
-    r"^(spikes\.csv|traces-.*\.nc|report\.html|parameters\.json|(connectivity|overview|voltage|calcium|raster|rate|cv|spectrum|recorded)[-\w]*\.png)$"
+    r"^(spikes\.csv|traces-.*\.nc|report\.html|parameters\.json"
+    r"|(confusion|connectivity|learning|membrane|overview|voltage|calcium|raster|rate|cv|spectrum|recorded)[-\w]*\.png)$"
 )
 """The names that a run may write."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ranvier.cli import train_digits
 from ranvier.models.catalogue import CATALOGUE
 
 
 def show() -> None:
-    """Prints a line for each ready-made model."""
-    names = [" / ".join((*entry.aliases, entry.name)) for entry in CATALOGUE]
-    width = max(map(len, names))
-    for name, entry in zip(names, CATALOGUE, strict=True):
-        print(f"{name:{width}}  {entry.summary}")
+    """Prints a line for each ready-made model, and for what else `ranvier run` does."""
+    listed = [(" / ".join((*entry.aliases, entry.name)), entry.summary) for entry in CATALOGUE]
+    listed.append((train_digits.NAME, train_digits.SUMMARY))
+    width = max(len(name) for name, _ in listed)
+    for name, summary in listed:
+        print(f"{name:{width}}  {summary}")

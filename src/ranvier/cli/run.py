@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ranvier.cli import netcdf
+from ranvier.cli import netcdf, train_digits
 from ranvier.cli.folder import Folder
 from ranvier.cli.job import Job, job_of
 from ranvier.errors import SimulationDiverged
@@ -36,6 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
         RanvierError: before anything runs where it can be known; after a run
             that diverged, what it recorded is in the folder.
     """
+    if arguments.what == train_digits.NAME:
+        train_digits.run(arguments)
+        return
     began = time.perf_counter()
     job = job_of(arguments)
     if arguments.store:

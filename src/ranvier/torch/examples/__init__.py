@@ -1,0 +1,1 @@
+"""Networks that learn: worked examples, small enough for a laptop."""
