@@ -147,7 +147,7 @@ def scaling(sizes: Any, values: Any, *, label: str, fit_from: float = 0.0, color
         sizes: numbers of neurons.
         values: what each of them cost; what is not above 0 is left out.
         label: what it is, for the legend.
-        fit_from: the smallest size in the fit (a dashed line), above which a fixed cost no longer shows.
+        fit_from: the smallest size in the fit, from which on a fixed cost no longer shows; the dashed line goes on below it.
         color: of the line.
         ax: where to draw; several calls draw into the same axes.
 
@@ -168,7 +168,8 @@ def scaling(sizes: Any, values: Any, *, label: str, fit_from: float = 0.0, color
     ax.loglog(n[kept], cost[kept], "o-", color=color, markersize=4, label=f"{label}, slope {fitted:.2f}")
     used = kept & (n >= fit_from)
     middle = np.log(n[used]).mean(), np.log(cost[used]).mean()
-    ax.loglog(n[used], np.exp(middle[1] + fitted * (np.log(n[used]) - middle[0])), "--", color=appearance.GREY, linewidth=0.9)
+    line = np.exp(middle[1] + fitted * (np.log(n[kept]) - middle[0]))
+    ax.loglog(n[kept], line, "--", color=color, linewidth=0.9, alpha=0.6)  # on to small sizes: what lies above it is the fixed cost
     ax.set_xlabel("neurons")
     ax.legend(fontsize=appearance.SMALL, frameon=False)
     return ax
