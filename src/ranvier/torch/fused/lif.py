@@ -17,7 +17,7 @@ from ranvier.torch.fused.operator import differentiable_lif_sequence
 from ranvier.torch.fused.problem import CHUNK, ROWS, SURROGATES
 from ranvier.torch.surrogate import Surrogate
 
-_DEFAULTS = {"rest": 0.0, "threshold": 1.0, "reset": 0.0, "threshold_decay": 0.0, "threshold_jump": 0.0, "slope": 1.0}
+_DEFAULTS = {"rest": 0.0, "threshold": 1.0, "reset": 0.0, "threshold_decay": 1.0, "threshold_jump": 0.0, "slope": 1.0}
 
 
 def lif_sequence(
