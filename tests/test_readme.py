@@ -9,14 +9,18 @@ import pytest
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-def test_every_block_runs(monkeypatch):
+def test_every_block_runs(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
     matplotlib.use("Agg")
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     names: dict = {}
     for number, block in enumerate(blocks, 1):
         exec(compile(block, f"README.md, block {number}", "exec"), names)
-    assert names["run"].spikes.n == 120
+    assert names["run"].spikes.n == 4000 and 5 < names["run"].spikes.rate.mean() < 40
+    assert names["run"].spikes.stop == 800.0
+    assert names["y"].shape == (16, 8, 10)
     assert names["x"].shape == (4000, 3)
 
 
