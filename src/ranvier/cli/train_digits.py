@@ -30,7 +30,8 @@ SOURCE = "Images: Alpaydin & Kaynak 1998, UCI Machine Learning Repository, as sh
 WORDS = (
     "An image of 8 × 8 pixels is a current into a layer of leaky integrate-and-fire neurons for {steps} ms. Their spikes drive ten "
     "membranes, which do not spike; the one that is highest on average is the answer. Weights and time constants are learnt by a "
-    "surrogate gradient. A fifth of the images is kept for the test: nothing is learnt from it or chosen by it, and the last epoch "
+    "surrogate gradient, from images that are turned, stretched and shifted a little each time. "
+    "A fifth of the images is kept for the test: nothing is learnt from it or chosen by it, and the last epoch "
     "is what counts."
 )
 MEANINGLESS = {
