@@ -13,7 +13,7 @@ from ranvier.connect import ConnectionRule
 
 DENSE = np.arange(49.0).reshape(7, 7) % 3
 REPEATS = [{"autapses": a, "multapses": m} for a in (True, False) for m in (True, False)]
-OPTIONAL = ("torch", "tensorflow", "pandas", "zarr", "dask", "ray", "mpi4py", "neo")
+OPTIONAL = ("torch", "tensorflow", "triton", "sklearn", "pandas", "dask", "ray", "mpi4py", "neo")
 
 # What cannot be made without arguments, and with which it is tested.
 ARGUMENTS = {
