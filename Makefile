@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m ranvier.cli run locust --out "$(OUT)"
 
 test: $(VENV)/.tested
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST)
 
 lint: $(VENV)/.tested
 	$(BIN)/python -m ruff check .
