@@ -107,6 +107,7 @@ def test_what_an_import_refuses():
         rt.from_nir(graph, dt=1.0, time_unit="us")
 
 
+@pytest.mark.filterwarnings("ignore:nirtorch:DeprecationWarning")  # how the peers call it
 def test_from_snntorch_through_nir():
     """snnTorch writes Euler's time constants at its step of 0.1 ms."""
     snn = pytest.importorskip("snntorch")
@@ -123,6 +124,7 @@ def test_from_snntorch_through_nir():
     assert torch.equal(ours(X)[0], torch.stack(kept))
 
 
+@pytest.mark.filterwarnings("ignore:nirtorch:DeprecationWarning")  # how the peers call it
 def test_to_norse_through_nir():
     norse = pytest.importorskip("norse.torch")
     torch.manual_seed(0)

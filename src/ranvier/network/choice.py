@@ -40,6 +40,11 @@ def _checked(integrator: Any) -> Integrator:
     if not isinstance(integrator, Integrator):
         hint = f" Did you mean rv.{integrator.__name__}()?" if isinstance(integrator, type) else ""
         raise ParameterError(f"integrator must be an integrator such as rv.RungeKutta4(), not {integrator!r}.{hint}")
+    if isinstance(integrator, PerPopulation):
+        raise UnsupportedError(
+            "PerPopulation is what simulate makes of a mapping; give it that: "
+            "integrator={cells: rv.RungeKutta4(), 'relay': rv.ExactLinear()}."
+        )
     for need in integrator.needs:
         if not hasattr(NetworkSystem, need) and not hasattr(NetworkSystem.array_library, need):
             raise UnsupportedError(f"{type(integrator).__name__} needs {need!r}, which the equations of a network do not offer.")
