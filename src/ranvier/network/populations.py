@@ -22,7 +22,7 @@ from ranvier.neurons.base import Inputs, NeuronModel
 from ranvier.random import Key
 from ranvier.steps import in_steps
 
-LONGEST_REFRACTORY = 2**30  # steps
+LONGEST_REFRACTORY = 2**30 - 1  # steps: a neuron that spiked LONG_AGO has none left
 
 
 @dataclasses.dataclass(frozen=True)
