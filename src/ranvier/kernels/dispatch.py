@@ -41,10 +41,10 @@ def choose(native: Callable[..., Any], reference: Callable[..., Any], *arguments
     return jax.lax.platform_dependent(*arguments, cpu=native, default=reference)
 
 
-def native_call(kernel: str, results: Any, *operands: Any, aliases: dict[int, int] | None = None) -> Any:
+def native_call(kernel: str, results: Any, *operands: Any, aliases: dict[int, int] | None = None, **attributes: Any) -> Any:
     """Call a handler of the native module; a batch axis of `vmap` becomes a leading dimension, of size 1 where it is shared."""
     call = jax.ffi.ffi_call(_PREFIX + kernel, results, vmap_method="expand_dims", input_output_aliases=aliases)
-    return call(*operands)
+    return call(*operands, **attributes)
 
 
 def as_step(step: Any, where: str) -> jax.Array:
@@ -62,9 +62,9 @@ def as_step(step: Any, where: str) -> jax.Array:
 
 
 def updating(function: Callable[..., Any], *updated: int) -> Callable[..., Any]:
-    """`function` for `vmap`, when it updates its operands number `updated` in place and returns exactly those, in that order.
+    """`function` for `vmap`, when its results are its operands number `updated`, updated in place, and others like them.
 
-    They must have every batch axis that any operand has; the others stay shared.
+    These must have every batch axis that any operand has; the others stay shared.
     """
     call = jax.custom_batching.custom_vmap(function)
 
@@ -75,7 +75,8 @@ def updating(function: Callable[..., Any], *updated: int) -> Callable[..., Any]:
             jnp.broadcast_to(x, (axis_size, *x.shape)) if axis == 0 and not batched else x
             for x, axis, batched in zip(operands, axes, is_batched, strict=True)
         )
-        return updating(jax.vmap(function, in_axes=axes), *updated)(*operands), (True,) * len(updated)
+        results = updating(jax.vmap(function, in_axes=axes), *updated)(*operands)
+        return results, (True,) * len(results)
 
     return call
 

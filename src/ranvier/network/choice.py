@@ -9,10 +9,12 @@ from typing import Any
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.integrators.base import Integrator
 from ranvier.integrators.exact_linear import ExactLinear
+from ranvier.integrators.exponential_euler import ExponentialEuler
 from ranvier.integrators.per_population import PerPopulation
 from ranvier.integrators.runge_kutta import RungeKutta4
 from ranvier.integrators.stochastic import EulerMaruyama
 from ranvier.network.exact import changes_in_time, propagators, why_not_linear
+from ranvier.network.integrate_and_fire import whole_step
 from ranvier.network.plan import Built, GroupPlan, Plan, SynapsesPlan
 from ranvier.network.spec import Network
 from ranvier.network.system import NetworkSystem
@@ -87,12 +89,26 @@ def chosen(built: Built, given: Mapping[str, Integrator | None], dt: float) -> t
         _check_fit(built, group, each[group.name])
     exact = {g.name: propagators(built, g, dt) for g in plan.groups if isinstance(each.get(g.name), ExactLinear)}
     built = dataclasses.replace(built, constants={**built.constants, "exact": exact})
+    built = _with_whole_steps(built, each, dt)
     kinds = list(dict.fromkeys(each.values()))
     if len(kinds) < 2:
         return built, kinds[0] if kinds else ExactLinear()
     owners = lambda g: (g.name, *(s.name for s in _of(plan, g)))
     parts = tuple((kind, tuple(owner for g in plan.groups if each.get(g.name) == kind for owner in owners(g))) for kind in kinds)
     return built, PerPopulation(parts)
+
+
+def _with_whole_steps(built: Built, each: Mapping[str, Integrator], dt: float) -> Built:
+    """The network with those groups marked whose step one kernel takes as a whole."""
+    steps = {}
+    for group in built.plan.groups:
+        if isinstance(each.get(group.name), ExactLinear | ExponentialEuler):
+            steps[group.name] = whole_step(built, group, built.constants["exact"].get(group.name), dt)
+    found = {name: step for name, step in steps.items() if step is not None}
+    groups = tuple(dataclasses.replace(g, whole_step=found[g.name][0]) if g.name in found else g for g in built.plan.groups)
+    numbers = {name: step[1] for name, step in found.items()}
+    plan = dataclasses.replace(built.plan, groups=groups)
+    return dataclasses.replace(built, plan=plan, constants={**built.constants, "whole_steps": numbers})
 
 
 def _check_fit(built: Built, group: GroupPlan, integrator: Integrator) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import jax
 
 _ACROSS = ("reduce_", "cum", "arg", "scatter", "dynamic_")
 _ACROSS_EXACTLY = frozenset(
@@ -34,8 +36,40 @@ def of_any_length(jaxpr: Any) -> bool:
 
 def depends(jaxpr: Any, inputs: set[int]) -> bool:
     """Whether any output may depend on the inputs of these numbers. An operation depends on all that goes into it."""
-    reached = {id(jaxpr.jaxpr.invars[i]) for i in inputs}
-    for equation in jaxpr.jaxpr.eqns:
-        if any(id(variable) in reached for variable in equation.invars):
-            reached.update(id(variable) for variable in equation.outvars)
-    return any(id(variable) in reached for variable in jaxpr.jaxpr.outvars)
+    return any(_depending(jaxpr.jaxpr, inputs))
+
+
+def _depending(jaxpr: Any, inputs: set[int]) -> list[bool]:
+    """For each output whether it may depend on the inputs of these numbers."""
+    reached = {id(jaxpr.invars[i]) for i in inputs}
+    for equation in jaxpr.eqns:
+        into = {i for i, variable in enumerate(equation.invars) if id(variable) in reached}
+        if into:
+            within = _called(equation)
+            outputs = [True] * len(equation.outvars) if within is None else _depending(within, into)
+            reached.update(id(variable) for variable, depends in zip(equation.outvars, outputs, strict=True) if depends)
+    return [id(variable) in reached for variable in jaxpr.outvars]
+
+
+def _called(equation: Any) -> Any:
+    """The function that an operation calls with its own operands, if that is all it does."""
+    if equation.primitive.name not in ("jit", "pjit", "closed_call", "core_call"):
+        return None
+    inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+    return getattr(inner, "jaxpr", inner)
+
+
+def adds_to(function: Callable[..., Any], values: dict[str, Any], n: int, dtype: Any) -> str | None:
+    """The name of the array that `function(values, x)` adds its `x`, `[n]`, to, if that is all it does."""
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), values)
+    traced, result = jax.make_jaxpr(function, return_shape=True)(shapes, jax.ShapeDtypeStruct((n,), dtype))
+    operands = dict(zip([*sorted(shapes), ""], traced.jaxpr.invars, strict=True))  # a dict's leaves are in the order of its keys
+    if len(traced.jaxpr.eqns) != 1 or sorted(result) != sorted(shapes):
+        return None
+    (sum_,) = traced.jaxpr.eqns
+    changed = [name for name, out in zip(sorted(result), traced.jaxpr.outvars, strict=True) if out is not operands[name]]
+    if sum_.primitive.name != "add" or len(changed) != 1 or shapes[changed[0]].shape != (n,):
+        return None
+    (name,) = changed
+    made = traced.jaxpr.outvars[sorted(result).index(name)] is sum_.outvars[0]
+    return name if made and {id(v) for v in sum_.invars} == {id(operands[name]), id(operands[""])} else None

@@ -24,7 +24,7 @@ def reaching(plan: Plan, group: GroupPlan) -> list[SynapsesPlan]:
     return [s for s in plan.synapses if s.site == "target" and s.targets[0][0] == group.name]
 
 
-def _equations(built: Built, group: GroupPlan) -> tuple[list[Name], Callable[..., dict[Name, Any]]]:
+def equations(built: Built, group: GroupPlan) -> tuple[list[Name], Callable[..., dict[Name, Any]]]:
     """All variables at a group's neurons, and the function from them, the injected current and the time to their derivatives."""
     plan, constants = built.plan, built.constants
     mine = reaching(plan, group)
@@ -51,15 +51,20 @@ def _equations(built: Built, group: GroupPlan) -> tuple[list[Name], Callable[...
     return names, derivatives
 
 
+def acts_continuously(plan: Plan, group: GroupPlan) -> SynapsesPlan | None:
+    """Synapses that act on a group without spikes, from states that are not at its neurons."""
+    onto = (s for s in plan.synapses if s.site != "target" and s.transmits and any(target == group.name for target, _, _ in s.targets))
+    return next(onto, None)
+
+
 def why_not_linear(built: Built, group: GroupPlan) -> str | None:
     """Why a group cannot be advanced exactly, or None where it can."""
-    for s in built.plan.synapses:
-        continuous = s.site != "target" and s.transmits
-        if continuous and any(target == group.name for target, _, _ in s.targets):
-            return f"{s.name} acts on it continuously, from states at its {'sources' if s.site == 'source' else 'edges'}"
+    s = acts_continuously(built.plan, group)
+    if s is not None:
+        return f"{s.name} acts on it continuously, from states at its {'sources' if s.site == 'source' else 'edges'}"
     if group.diffuses:
         return "white noise drives its variables"
-    names, derivatives = _equations(built, group)
+    names, derivatives = equations(built, group)
     if not names:
         return None
     zeros = {name: jnp.zeros(group.n) for name in names}
@@ -72,12 +77,12 @@ def why_not_linear(built: Built, group: GroupPlan) -> str | None:
         return of_state, jax.jvp(lambda i: derivatives(values, i, t), (current,), (jnp.ones_like(current),))[1]
 
     count = len(names)
-    equations = jax.make_jaxpr(derivatives)(zeros, current, t)
-    if not elementwise(equations):
+    traced = jax.make_jaxpr(derivatives)(zeros, current, t)
+    if not elementwise(traced):
         return "its equations look across neurons"
     if depends(jax.make_jaxpr(slopes)(zeros, current, t), set(range(count + 1))):
         return "its equations are not linear in its variables"
-    if depends(equations, {count + 1}):
+    if depends(traced, {count + 1}):
         return "its equations change in time"
     return None
 
@@ -100,7 +105,7 @@ def propagators(built: Built, group: GroupPlan, dt: float) -> dict[str, dict[str
     """
     import scipy.linalg
 
-    names, derivatives = _equations(built, group)
+    names, derivatives = equations(built, group)
     if not names or group.n == 0:
         return {}
     size = len(names)

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from ranvier.connect.base import Edges
+from ranvier.kernels.integrate_and_fire import NeuronEquations
 from ranvier.network.state import SimulationState
 
 ALL_SPIKES = "spikes"
@@ -25,6 +26,21 @@ class PopulationPlan:
 
 
 @dataclasses.dataclass(frozen=True)
+class WholeStep:
+    """A group's step as one kernel takes it.
+
+    Attributes:
+        equations: what the kernel does.
+        variables: its variables: (group or synapses, name).
+        driven: the places of the coefficients that a current is added to.
+    """
+
+    equations: NeuronEquations
+    variables: tuple[tuple[str, str], ...]
+    driven: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class GroupPlan:
     """Populations that advance together: one model, one structure, their neurons one after the other.
 
@@ -33,6 +49,7 @@ class GroupPlan:
         fires: what makes a neuron spike: `"test"` (the model's `spiked`), `"hazard"` or `"given"` times.
         stimulated: for each member, whether a current is injected.
         noisy: for each member, whether that current has white noise.
+        whole_step: what the kernel `integrate_and_fire` does, where it takes the group's whole step.
     """
 
     name: str
@@ -48,6 +65,7 @@ class GroupPlan:
     stimulated: tuple[bool, ...]
     noisy: tuple[bool, ...]
     diffuses: bool
+    whole_step: WholeStep | None = None
 
 
 @dataclasses.dataclass(frozen=True)

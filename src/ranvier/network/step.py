@@ -8,6 +8,7 @@ and reset).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,6 +19,8 @@ from ranvier.integrators.base import Integrator
 from ranvier.kernels.deliver_events import SpikeHistory, deliver_events, note_spikes
 from ranvier.kernels.draws import add_poisson, uniforms
 from ranvier.kernels.exponential import with_fast_exponentials
+from ranvier.kernels.integrate_and_fire import integrate_and_fire
+from ranvier.network.dependence import adds_to
 from ranvier.network.plan import ALL_SPIKES, GroupPlan, Plan, SynapsesPlan
 from ranvier.network.state import SimulationState
 from ranvier.network.system import NetworkSystem, Variables
@@ -110,27 +113,36 @@ class Stepper:
             system = self.system(state, self.system(state).noise(k, t))
         before = system.complete(system.unpack(state.moving))
 
-        with jax.named_scope("integrate"):
-            key = system.draws("integrator", k)
-            advance = lambda moving, memory: self.integrator.step(system, moving, memory, t, t_next, key)
-            if self.plan.n >= FAST_EXPONENTIALS_FROM and self.plan.dtype == "float64":
-                advance = with_fast_exponentials(advance)
-            moving, memory = advance(state.moving, state.memory)
+        whole = [g for g in self.plan.groups if g.whole_step is not None]
+        moving, memory = state.moving, state.memory
+        if len(whole) < len(self.plan.groups):
+            # All of it, though what is done below as a whole is not needed from here: XLA leaves that out.
+            with jax.named_scope("integrate"):
+                key = system.draws("integrator", k)
+                advance = lambda moving, memory: self.integrator.step(system, moving, memory, t, t_next, key)
+                if self.plan.n >= FAST_EXPONENTIALS_FROM and self.plan.dtype == "float64":
+                    advance = with_fast_exponentials(advance)
+                moving, memory = advance(state.moving, state.memory)
         after = system.complete(system.unpack(moving))
         now, recent = (k - state.since).astype(jnp.int32), self._by_group(state.recent)
-        refractory = {g.name: now <= recent[g.name] + self._constants(g)["refractory"] for g in self.plan.groups if g.refractory}
+        spiked: dict[str, jax.Array] = {}
         changed: Variables = {}
-        with jax.named_scope("hold"):
-            for name, waiting in refractory.items():
-                for variable in self._constants(self.plan.group(name))["model"].held:
-                    after[name][variable] = jnp.where(waiting, before[name][variable], after[name][variable])
-                    changed.setdefault(name, {})[variable] = after[name][variable]
-
-        with jax.named_scope("detect"):
-            spiked = {g.name: self._fire(g, system, before[g.name], after[g.name], k, t) for g in self.plan.groups}
-            spiked = {name: spikes & ~refractory[name] if name in refractory else spikes for name, spikes in spiked.items()}
-            flags = jnp.concatenate([spiked[g.name] for g in self.plan.groups])
-            recent_spikes = jnp.where(flags, now, state.recent)
+        for g in self.plan.groups:
+            if g.whole_step is not None:
+                with jax.named_scope("integrate and fire"):
+                    spiked[g.name], recent[g.name] = self._take_whole_step(g, system, t, now, recent[g.name], before, after, changed)
+                continue
+            refractory = now <= recent[g.name] + self._constants(g)["refractory"] if g.refractory else None
+            if refractory is not None:
+                with jax.named_scope("hold"):
+                    for variable in self._constants(g)["model"].held:
+                        after[g.name][variable] = jnp.where(refractory, before[g.name][variable], after[g.name][variable])
+                        changed.setdefault(g.name, {})[variable] = after[g.name][variable]
+            with jax.named_scope("detect"):
+                spikes = self._fire(g, system, before[g.name], after[g.name], k, t)
+                spiked[g.name] = spikes if refractory is None else spikes & ~refractory
+                recent[g.name] = jnp.where(spiked[g.name], now, recent[g.name])
+        flags, recent_spikes = (self._end_to_end(x) for x in (spiked, recent))
 
         in_flight = dict(state.in_flight)
         with jax.named_scope("emit"):
@@ -142,11 +154,11 @@ class Stepper:
         with jax.named_scope("deliver"):
             for synapses in self.plan.synapses:
                 if synapses.feeds or synapses.poisson:
-                    self._deliver(synapses, system, k, spiked, refractory, after, in_flight, changed)
+                    self._deliver(synapses, system, k, self._closed(now, recent, spiked), after, in_flight, changed)
 
         with jax.named_scope("reset"):
             for g in self.plan.groups:
-                if g.resets:
+                if g.resets and g.whole_step is None:
                     model = self._constants(g)["model"]
                     for variable, value in model.reset(after[g.name], spiked[g.name]).items():
                         changed.setdefault(g.name, {})[variable] = jnp.asarray(value, self.plan.dtype)
@@ -156,6 +168,53 @@ class Stepper:
 
     def _constants(self, group: GroupPlan) -> dict[str, Any]:
         return self.constants["groups"][group.name]
+
+    def _end_to_end(self, by_group: dict[str, jax.Array]) -> jax.Array:
+        parts = [by_group[g.name] for g in self.plan.groups]
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+
+    def _take_whole_step(
+        self,
+        group: GroupPlan,
+        system: NetworkSystem,
+        t: jax.Array,
+        now: jax.Array,
+        recent: jax.Array,
+        before: Variables,
+        after: Variables,
+        changed: Variables,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Integrates, holds, detects and resets in one kernel. Returns who spiked, and the steps of the last spikes."""
+        assert group.whole_step is not None
+        whole, numbers = group.whole_step, self.constants["whole_steps"][group.name]
+        coefficients, (each, gains) = numbers["coefficients"], (numbers["each"][what] for what in ("coefficients", "gains"))
+        if any(group.stimulated):
+            current = system.injected(group, t)
+            if current.ndim == 0 and not gains:
+                coefficients = coefficients + numbers["gains"] * current
+            else:
+                place_of = {str(place): place for place in whole.driven}
+                of = lambda what, place: numbers["each"][what].get(place, numbers[what][place_of[place]])
+                driven = {p: jnp.broadcast_to(of("coefficients", p) + of("gains", p) * current, (group.n,)) for p in place_of}
+                each = {**each, **driven}
+        moved, recent, spikes = integrate_and_fire(
+            whole.equations,
+            [before[owner][v] for owner, v in whole.variables],
+            coefficients,
+            jnp.asarray(self.constants["dt"], self.plan.dtype),
+            now,
+            recent,
+            self._constants(group)["refractory"] if group.refractory else None,
+            {int(place): row for place, row in each.items()},
+        )
+        for (owner, variable), value in zip(whole.variables, moved, strict=False):  # those that change come first
+            after[owner] = {**after[owner], variable: value}
+            changed.setdefault(owner, {})[variable] = value
+        return spikes, recent
+
+    def _closed(self, now: jax.Array, recent: dict[str, jax.Array], spiked: dict[str, jax.Array]) -> Callable[[GroupPlan], jax.Array]:
+        """Which neurons of a group lose what kicks them: those that spike in this step, and those that are refractory."""
+        return lambda g: now <= recent[g.name] + self._constants(g)["refractory"] if g.refractory else spiked[g.name]
 
     def _fire(
         self, group: GroupPlan, system: NetworkSystem, before: dict[str, Any], after: dict[str, Any], k: jax.Array, t: jax.Array
@@ -208,8 +267,7 @@ class Stepper:
         synapses: SynapsesPlan,
         system: NetworkSystem,
         k: jax.Array,
-        spiked: dict[str, jax.Array],
-        refractory: dict[str, jax.Array],
+        closed: Callable[[GroupPlan], jax.Array],
         after: Variables,
         in_flight: dict[str, Any],
         changed: Variables,
@@ -217,7 +275,9 @@ class Stepper:
         """Adds up the spikes that arrive at the end of step `k`, and gives them to the states or the membranes."""
         name = synapses.name
         constants = self.constants["synapses"][name]
-        arriving = jnp.zeros(synapses.states, self.plan.dtype)
+        # A state that simply adds what arrives is what the kernels add to.
+        into = adds_to(constants["synapse"].receive, after[name], synapses.states, self.plan.dtype)
+        arriving = jnp.zeros(synapses.states, self.plan.dtype) if into is None else after[name][into]
         for feed in synapses.feeds:
             edges = self.constants["feeds"][feed.name]
             arriving = deliver_events(SpikeHistory(**in_flight[feed.spikes]), k, edges, edges.weight, arriving)
@@ -225,11 +285,13 @@ class Stepper:
             arriving = add_poisson(
                 arriving, system.draws(stream, k), poisson["table"], poisson["weight"], poisson["row"], constants["first"]
             )
+        if into is not None:
+            return self._note(name, {**after[name], into: arriving}, after, changed)
         if synapses.kicks:
             ((target, _, _),) = synapses.targets
-            lost = spiked[target] | refractory[target] if target in refractory else spiked[target]
             kick = constants["synapse"].kick(arriving).astype(self.plan.dtype)
-            V = after[target]["V"] + (jnp.where(lost, 0.0, kick) if self.plan.group(target).resets else kick)
+            group = self.plan.group(target)
+            V = after[target]["V"] + (jnp.where(closed(group), 0.0, kick) if group.resets else kick)
             after[target]["V"] = V
             changed.setdefault(target, {})["V"] = V
         self._note(name, constants["synapse"].receive(after[name], arriving), after, changed)

@@ -172,13 +172,14 @@ class NetworkSystem:
         return result
 
     def injected(self, group: GroupPlan, t: jax.Array) -> jax.Array:
-        """The stimulus current of each neuron, with the noise of the step."""
+        """The stimulus current of each neuron, with the noise of the step; one number where that is all there is."""
         parts = []
-        for name, n, stimulus in zip(group.members, group.sizes, self.constants["groups"][group.name]["stimuli"], strict=True):
-            current = 0.0 if stimulus is None else stimulus(t)
-            part = jnp.broadcast_to(jnp.asarray(current, self.plan.dtype), (n,))
-            parts.append(part + self.held[name] if name in self.held else part)
-        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+        for name, stimulus in zip(group.members, self.constants["groups"][group.name]["stimuli"], strict=True):
+            current = jnp.asarray(0.0 if stimulus is None else stimulus(t), self.plan.dtype)
+            parts.append(current + self.held[name] if name in self.held else current)
+        if len(parts) == 1:
+            return parts[0]
+        return jnp.concatenate([jnp.broadcast_to(part, (n,)) for part, n in zip(parts, group.sizes, strict=True)])
 
     def noise(self, k: jax.Array, t: jax.Array) -> dict[str, jax.Array]:
         """The noise of the currents in step `k`, to be held over all its stages."""
@@ -196,7 +197,7 @@ class NetworkSystem:
     def inputs(self, variables: Variables, t: jax.Array) -> dict[str, Inputs]:
         """What reaches the membranes of each group, at the time `t`."""
         conductance: dict[str, Any] = {}
-        offset = {g.name: self.injected(g, t) for g in self.plan.groups}
+        offset = {g.name: jnp.broadcast_to(self.injected(g, t), (g.n,)) for g in self.plan.groups}
         for synapses in self.plan.synapses:
             if synapses.transmits:
                 for (group, start, n), inputs in zip(synapses.targets, self.synaptic_input(synapses, variables, t), strict=True):

@@ -9,6 +9,7 @@
 #include "loops.h"
 
 void check_edges();
+void check_integrate_and_fire();
 void check_lif_sequence();
 
 namespace {
@@ -135,6 +136,7 @@ int main() {
     }
   }
   check_edges();
+  check_integrate_and_fire();
   check_lif_sequence();
   std::puts("check_loops: all loops stay inside their extents");
   return 0;

@@ -20,6 +20,15 @@
 #define RANVIER_RESTRICT __restrict
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__)
+// Rows are read and written at the same index or do not overlap.
+#define RANVIER_INDEPENDENT _Pragma("GCC ivdep")
+#elif defined(__clang__)
+#define RANVIER_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define RANVIER_INDEPENDENT
+#endif
+
 namespace ranvier {
 
 // Calls visit(i) for every set flag i, ascending. A stretch of 64 silent neurons costs eight loads.

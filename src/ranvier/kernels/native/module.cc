@@ -6,6 +6,7 @@
 #include "draws.h"
 #include "edges_module.h"
 #include "events.h"
+#include "integrate_and_fire_handler.h"
 #include "lif_sequence_module.h"
 #include "loops.h"
 
@@ -88,6 +89,30 @@ nb::capsule capsule() {
   return nb::capsule(reinterpret_cast<void*>(handler));
 }
 
+// Its operands and results are as many as the neurons have variables, which no signature tells.
+template <ffi::DataType type>
+nb::capsule integrate_and_fire_capsule() {
+  XLA_FFI_Handler* handler = +[](XLA_FFI_CallFrame* frame) -> XLA_FFI_Error* {
+    static auto* bound = ffi::Ffi::Bind()
+                             .Ctx<ffi::ThreadPool>()
+                             .template Arg<ffi::Buffer<ffi::S32>>()
+                             .template Arg<ffi::Buffer<type>>()
+                             .template Arg<ffi::Buffer<ffi::S32>>()
+                             .template Arg<ffi::Buffer<ffi::S32>>()
+                             .template Arg<ffi::Buffer<type>>()
+                             .RemainingArgs()
+                             .template Ret<ffi::Buffer<ffi::S32>>()
+                             .template Ret<ffi::Buffer<ffi::PRED>>()
+                             .RemainingRets()
+                             .template Attr<ffi::Span<const int64_t>>("numbers")
+                             .template Attr<ffi::Span<const int64_t>>("each")
+                             .To(integrate_and_fire<type>)
+                             .release();
+    return bound->Call(frame);
+  };
+  return nb::capsule(reinterpret_cast<void*>(handler));
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -108,6 +133,8 @@ NB_MODULE(_native, m) {
     handlers["deliver_events_f32_s64"] = capsule<deliver_events<ffi::F32, ffi::S64>>();
     handlers["deliver_events_f64_s32"] = capsule<deliver_events<ffi::F64, ffi::S32>>();
     handlers["deliver_events_f64_s64"] = capsule<deliver_events<ffi::F64, ffi::S64>>();
+    handlers["integrate_and_fire_f32"] = integrate_and_fire_capsule<ffi::F32>();
+    handlers["integrate_and_fire_f64"] = integrate_and_fire_capsule<ffi::F64>();
     handlers["weighted_sum_f32"] = capsule<weighted_sum<ffi::F32>>();
     handlers["weighted_sum_f64"] = capsule<weighted_sum<ffi::F64>>();
     handlers["weighted_sum_dense_f32"] = capsule<weighted_sum_dense<ffi::F32>>();

@@ -13,15 +13,6 @@
 #include <sys/mman.h>
 #endif
 
-#if defined(__GNUC__) && !defined(__clang__)
-// Rows are read and written at the same index or do not overlap.
-#define RANVIER_INDEPENDENT _Pragma("GCC ivdep")
-#elif defined(__clang__)
-#define RANVIER_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define RANVIER_INDEPENDENT
-#endif
-
 namespace ranvier {
 namespace {
 

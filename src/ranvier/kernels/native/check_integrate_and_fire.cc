@@ -1,0 +1,114 @@
+// The step of integrate-and-fire neurons under the sanitizers, and beside plain loops.
+
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "checks.h"
+#include "integrate_and_fire.h"
+
+namespace {
+
+template <class T>
+struct Case {
+  int64_t n;
+  std::vector<std::vector<T>> variables;
+  std::vector<std::unique_ptr<std::vector<T>>> coefficients;
+  std::vector<int32_t> recent, periods;
+  ranvier::IntegrateAndFire<T> neurons;
+
+  ranvier::Coefficient<T> coefficient() {
+    const bool each = n > 0 && integer(0, 3) == 0;
+    coefficients.push_back(std::make_unique<std::vector<T>>(numbers<T>(each ? n : 1)));
+    for (T& x : *coefficients.back()) x *= T(0.3);
+    return {coefficients.back()->data(), each};
+  }
+
+  ranvier::LinearForm<T> form(int64_t without = -1) {
+    ranvier::LinearForm<T> made;
+    made.constant = coefficient();
+    for (int64_t v = 0; v < static_cast<int64_t>(variables.size()); ++v) {
+      if (v != without && integer(0, 1)) made.terms[made.n_terms++] = {v, coefficient()};
+    }
+    return made;
+  }
+
+  explicit Case(int64_t n) : n(n) {
+    const int64_t count = integer(1, 7);
+    for (int64_t v = 0; v < count; ++v) variables.push_back(numbers<T>(n));
+    neurons.variables.fill(nullptr);
+    for (int64_t v = 0; v < count; ++v) neurons.variables[v] = variables[v].data();
+    neurons.copies = true;
+    neurons.n_moving = integer(0, count);
+    for (int64_t m = 0; m < neurons.n_moving; ++m) {
+      auto& moving = neurons.moving[m];
+      moving.variable = m, moving.held = integer(0, 1), moving.relaxes = integer(0, 1);
+      moving.form = form(moving.relaxes ? m : -1);
+      if (moving.relaxes) moving.slope = form(m);
+    }
+    neurons.test = form();
+    neurons.either_end = integer(0, 1);
+    neurons.n_resets = integer(0, count);
+    for (int64_t r = 0; r < neurons.n_resets; ++r) neurons.resets[r] = {r, form()};
+    neurons.interval = T(0.2), neurons.now = 100;
+    for (int64_t i = 0; i < n; ++i) recent.push_back(static_cast<int32_t>(integer(60, 99)));
+    periods.assign(integer(0, 1) && n > 0 ? n : 1, 20);
+    neurons.recent = recent.data();
+    if (integer(0, 3)) neurons.refractory = {periods.data(), periods.size() > 1};
+  }
+
+  T value(const ranvier::LinearForm<T>& form, const std::vector<std::vector<T>>& of, int64_t i, bool constant = true) const {
+    T sum = constant ? form.constant.of(i) : T(0);
+    for (int64_t j = 0; j < form.n_terms; ++j) sum += form.terms[j].coefficient.of(i) * of[form.terms[j].variable][i];
+    return sum;
+  }
+};
+
+template <class T>
+bool close(T a, T b) {
+  return std::abs(a - b) <= T(300) * std::numeric_limits<T>::epsilon() * (T(1) + std::abs(b));
+}
+
+template <class T>
+void check(int64_t n) {
+  Case<T> c(n);
+  const auto before = c.variables;
+  const auto recent = c.recent;
+  const std::unique_ptr<bool[]> flags(new bool[n]);
+  const int64_t half = n / 2;
+  ranvier::integrate_and_fire(c.neurons, 0, half, flags.get());
+  ranvier::integrate_and_fire(c.neurons, half, n, flags.get());
+  const auto& s = c.neurons;
+  for (int64_t i = 0; i < n; ++i) {
+    const bool waiting = s.refractory.at != nullptr && s.now <= recent[i] + s.refractory.of(i);
+    auto after = before;
+    for (int64_t m = 0; m < s.n_moving; ++m) {
+      const auto& moving = s.moving[m];
+      T moved = c.value(moving.form, before, i);
+      if (moving.relaxes) {
+        const double slope = c.value(moving.slope, before, i), z = s.interval * slope, x = before[m][i];
+        moved = static_cast<T>(x + s.interval * (std::abs(z) < 1e-12 ? 1.0 : std::expm1(z) / z) * (moved + slope * x));
+      }
+      if (!(moving.held && waiting)) after[m][i] = moved;
+    }
+    T highest = c.value(s.test, after, i, false);
+    if (s.either_end) highest = std::max(highest, c.value(s.test, before, i, false));
+    const T threshold = s.test.constant.of(i);
+    if (!close(highest, threshold)) expect(flags[i] == (highest >= threshold && !waiting), "integrate_and_fire: wrong spike");
+    expect(c.recent[i] == (flags[i] ? s.now : recent[i]), "integrate_and_fire: wrong time");
+    auto fresh = after;
+    for (int64_t r = 0; r < s.n_resets && flags[i]; ++r) fresh[r][i] = c.value(s.resets[r].form, after, i);
+    for (size_t v = 0; v < fresh.size(); ++v) expect(close(c.variables[v][i], fresh[v][i]), "integrate_and_fire: wrong state");
+  }
+}
+
+}  // namespace
+
+void check_integrate_and_fire() {
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    for (const int64_t n : {0, 1, 2, 15, 16, 17, 255, 256, 257, 600, 1100}) {
+      check<float>(n);
+      check<double>(n);
+    }
+  }
+}

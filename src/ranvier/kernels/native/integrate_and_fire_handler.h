@@ -1,0 +1,139 @@
+// Handler of one step of integrate-and-fire neurons.
+#pragma once
+
+#include "buffers.h"
+#include "integrate_and_fire.h"
+#include "threads.h"
+
+namespace ranvier::handlers {
+
+constexpr int64_t kNeuronsAtOnce = 8192;  // on one thread; fewer are not worth the hand-over to another
+
+// Reads the numbers that describe the neurons' equations one by one (kernels/integrate_and_fire.py writes them).
+class Description {
+ public:
+  explicit Description(ffi::Span<const int64_t> numbers) : numbers_(numbers) {}
+  bool good() const { return good_; }
+  bool ended() const { return good_ && at_ == numbers_.size(); }
+
+  // The next number, which must be in [0, end).
+  int64_t next(int64_t end) {
+    if (at_ < numbers_.size() && numbers_[at_] >= 0 && numbers_[at_] < end) return numbers_[at_++];
+    good_ = false;
+    return 0;
+  }
+
+ private:
+  ffi::Span<const int64_t> numbers_;
+  size_t at_ = 0;
+  bool good_ = true;
+};
+
+// now [batch…], interval [batch…], recent [batch…, n], refractory [batch…, n, 1 or 0], coefficients [batch…, C], then the variables
+// [batch…, n], those that are written first, then the coefficients that differ among the neurons, [batch…, n], whose places are
+// `each`. Results: recent and flags [batch…, n], the written variables.
+template <ffi::DataType type>
+ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> now, ffi::Buffer<type> interval, ffi::Buffer<ffi::S32> recent,
+                              ffi::Buffer<ffi::S32> refractory, ffi::Buffer<type> coefficients, ffi::RemainingArgs operands,
+                              ffi::ResultBuffer<ffi::S32> new_recent, ffi::ResultBuffer<ffi::PRED> flags, ffi::RemainingRets results,
+                              ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> each) {
+  using T = ffi::NativeType<type>;
+  constexpr const char* kernel = "integrate_and_fire";
+  const Dimensions r = recent.dimensions();
+  if (r.size() < 1) return shapes(kernel);
+  const Batch batch(flags->dimensions(), 1);
+  const Dimensions p = refractory.dimensions(), w = coefficients.dimensions();
+  const int64_t n = r.back();
+  if (!equal(r, flags->dimensions()) || !equal(r, new_recent->dimensions()) || !batch.accepts(now.dimensions(), 0) ||
+      !batch.accepts(interval.dimensions(), 0) || !batch.accepts(p, 1) || !batch.accepts(w, 1) ||
+      (p.back() > 1 && p.back() != n)) {
+    return shapes(kernel);
+  }
+  Description description(numbers);
+  const int64_t written = results.size(), variables = description.next(kMostVariables + 1), shared = w.back(), own = each.size();
+  if (!description.good() || static_cast<int64_t>(operands.size()) != variables + own || written > variables) return shapes(kernel);
+
+  std::array<T*, kMostVariables> of_variables{};
+  for (int64_t v = 0; v < variables; ++v) {
+    const auto operand = operands.get<ffi::Buffer<type>>(v);
+    if (!operand.has_value() || !equal(operand->dimensions(), r)) return shapes(kernel);
+    of_variables[v] = operand->typed_data();
+    if (v < written) {
+      auto result = results.get<ffi::Buffer<type>>(v);
+      if (!result.has_value() || !equal((*result)->dimensions(), r)) return shapes(kernel);
+      carry_over(*operand, *result);
+      of_variables[v] = (*result)->typed_data();
+    }
+  }
+  carry_over(recent, new_recent);
+
+  constexpr int64_t most = kMostVariables * (2 * kMostTerms + 2);
+  std::array<Dimensions, most> extents;
+  std::array<const T*, most> data;
+  if (own > most) return shapes(kernel);
+  for (int64_t c = 0; c < own; ++c) {
+    const auto operand = operands.get<ffi::Buffer<type>>(variables + c);
+    if (!operand.has_value() || !batch.accepts(operand->dimensions(), 1) || operand->dimensions().back() != n) return shapes(kernel);
+    extents[c] = operand->dimensions();
+    data[c] = operand->typed_data();
+  }
+
+  const auto describe = [&](int64_t b, IntegrateAndFire<T>& neurons) {
+    Description numbers_of(numbers);
+    numbers_of.next(kMostVariables + 1);
+    int64_t next = 0, next_own = 0;
+    const auto coefficient = [&]() -> Coefficient<T> {
+      const int64_t place = next++;
+      if (place >= shared) {
+        numbers_of.next(0);
+        return {nullptr, false};
+      }
+      if (next_own == own || each[next_own] != place) return {coefficients.typed_data() + batch.block(w, b) * shared + place, false};
+      const int64_t at = next_own++;
+      return {data[at] + batch.block(extents[at], b) * n, true};
+    };
+    const auto form = [&](LinearForm<T>& to) {
+      to.constant = coefficient();
+      to.n_terms = numbers_of.next(kMostTerms + 1);
+      for (int64_t j = 0; j < to.n_terms; ++j) to.terms[j].variable = numbers_of.next(variables), to.terms[j].coefficient = coefficient();
+    };
+    for (int64_t v = 0; v < variables; ++v) neurons.variables[v] = of_variables[v] + b * n;
+    for (int64_t v = variables; v < kMostVariables; ++v) neurons.variables[v] = nullptr;
+    neurons.copies = numbers_of.next(2);
+    neurons.n_moving = numbers_of.next(kMostVariables + 1);
+    for (int64_t m = 0; m < neurons.n_moving; ++m) {
+      auto& moving = neurons.moving[m];
+      moving.variable = numbers_of.next(written);
+      moving.held = numbers_of.next(2);
+      moving.relaxes = numbers_of.next(2);
+      form(moving.form);
+      if (moving.relaxes) form(moving.slope);
+    }
+    neurons.either_end = numbers_of.next(2);
+    form(neurons.test);
+    neurons.n_resets = numbers_of.next(kMostVariables + 1);
+    for (int64_t m = 0; m < neurons.n_resets; ++m) {
+      neurons.resets[m].variable = numbers_of.next(written);
+      form(neurons.resets[m].form);
+    }
+    neurons.interval = interval.typed_data()[batch.block(interval.dimensions(), b)];
+    neurons.now = now.typed_data()[batch.block(now.dimensions(), b)];
+    neurons.recent = new_recent->typed_data() + b * n;
+    const bool waits = p.back() != 0;
+    neurons.refractory = {waits ? refractory.typed_data() + batch.block(p, b) * p.back() : nullptr, p.back() > 1};
+    return numbers_of.ended() && next == shared && next_own == own;
+  };
+  if (n == 0 || batch.size == 0) return ffi::Error::Success();
+  IntegrateAndFire<T> neurons;
+  for (int64_t b = 0; b < batch.size; ++b) {
+    if (!describe(b, neurons)) return shapes(kernel);
+    bool* const fired = flags->typed_data() + b * n;
+    const int64_t pieces = (n + kNeuronsAtOnce - 1) / kNeuronsAtOnce;
+    share(pool, pieces, [&](int64_t piece) {
+      ranvier::integrate_and_fire(neurons, piece * kNeuronsAtOnce, std::min(n, (piece + 1) * kNeuronsAtOnce), fired);
+    });
+  }
+  return ffi::Error::Success();
+}
+
+}  // namespace ranvier::handlers

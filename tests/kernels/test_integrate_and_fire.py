@@ -1,0 +1,164 @@
+"""The step of integrate-and-fire neurons: native against reference, batches, derivatives, bad input."""
+
+import importlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+
+from ranvier.errors import ParameterError
+from ranvier.kernels import LinearForm, Moving, NeuronEquations, integrate_and_fire
+
+module = importlib.import_module("ranvier.kernels.integrate_and_fire")
+modestly = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+
+NOW, REFRACTORY = 1000, 20
+
+
+def equations_of(rng, variables, copies, either_end, tested):
+    """Any equations that the kernel has room for. Unless there are copies, no variable moves before one that reads it."""
+    written = int(rng.integers(1, variables + 1))
+
+    def form(first):
+        terms = [v for v in range(first, variables) if rng.random() < 0.6]
+        return LinearForm(tuple(int(v) for v in rng.permutation(terms)))
+
+    moving = []
+    for v in range(int(rng.integers(0, written + 1))):
+        first = 0 if copies else v
+        relaxes = rng.random() < 0.4
+        without = lambda f, v=v: LinearForm(tuple(t for t in f.terms if t != v))
+        made = without(form(first)) if relaxes else form(first)
+        moving.append(Moving(v, made, without(form(first)) if relaxes else None, held=bool(rng.random() < 0.5)))
+    test = LinearForm((int(rng.integers(variables)),)) if tested == "one" else form(0)
+    resets = tuple((int(v), form(0)) for v in rng.permutation(written)[: int(rng.integers(0, written + 1))])
+    return NeuronEquations(variables, written, tuple(moving), copies, test, either_end, resets)
+
+
+def operands_of(rng, equations, n, dtype, share_of_each, refractory):
+    places = [len(form.terms) + 1 for form in equations.forms]
+    coefficients = rng.normal(scale=0.4, size=sum(places)).astype(dtype)
+    test_at = sum(places[: len(equations.forms) - len(equations.resets) - 1])
+    if rng.random() < 0.5:
+        coefficients[test_at + 1 : test_at + 2] = 1.0
+    each = {i: rng.normal(scale=0.4, size=n).astype(dtype) for i in range(len(coefficients)) if rng.random() < share_of_each}
+    variables = [rng.normal(size=n).astype(dtype) for _ in range(equations.variables)]
+    recent = rng.integers(NOW - 2 * REFRACTORY, NOW, n).astype(np.int32)
+    waits = {"none": None, "one": np.int32(REFRACTORY), "each": rng.integers(0, 2 * REFRACTORY, n).astype(np.int32)}[refractory]
+    return variables, coefficients, dtype(0.3), jnp.int32(NOW), recent, waits, each
+
+
+def by_reference(equations, variables, coefficients, interval, now, recent, refractory, each):
+    waits = np.zeros(0, np.int32) if refractory is None else np.atleast_1d(refractory)
+    places = tuple(sorted(each))
+    *moved, recent, fires = module._reference(
+        equations, places, now, interval, jnp.asarray(recent), waits, coefficients, *variables, *(each[p] for p in places)
+    )
+    return moved, recent, fires
+
+
+@modestly
+@given(
+    n=st.sampled_from([0, 1, 9, 300, 1100]),
+    variables=st.integers(1, 5),
+    copies=st.booleans(),
+    either_end=st.booleans(),
+    tested=st.sampled_from(["one", "several"]),
+    share_of_each=st.sampled_from([0.0, 0.3]),
+    refractory=st.sampled_from(["none", "one", "each"]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_native_and_reference_agree_within_rounding(
+    native, n, variables, copies, either_end, tested, share_of_each, refractory, dtype, seed
+):
+    rng = np.random.default_rng(seed)
+    equations = equations_of(rng, variables, copies, either_end, tested)
+    operands = operands_of(rng, equations, n, dtype, share_of_each, refractory)
+    moved, recent, fires = jax.jit(lambda *given: integrate_and_fire(equations, *given))(*operands)
+    wanted, wanted_recent, wanted_fires = by_reference(equations, *operands)
+    # One rounding a product or a sum less: a form has at most six of each, and a test that close to its threshold may go either way.
+    tolerance = 40 * np.finfo(dtype).eps
+    same = np.asarray(fires) == np.asarray(wanted_fires)
+    assert same.mean() > 0.99 if n else True
+    np.testing.assert_array_equal(np.asarray(recent)[same], np.asarray(wanted_recent)[same])
+    for mine, theirs in zip(moved, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(mine)[same], np.asarray(theirs)[same], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("slope", [-1e-9, -0.01, -4.0, -200.0, 0.0, 3.0])
+def test_a_variable_that_relaxes_follows_the_exact_exponential(x64, dtype, slope):
+    """dx/dt = 2 + slope · x over an interval of 0.3, next to neurons with any other slope: the loop has a short way for small ones."""
+    equations = NeuronEquations(2, 1, (Moving(0, LinearForm(), LinearForm((1,))),), False, LinearForm((0,)), False, ())
+    slopes = np.array([slope, -0.001, 0.2], dtype)
+    x, (moved,) = (
+        dtype(0.7),
+        integrate_and_fire(
+            equations, [np.full(3, 0.7, dtype), slopes], np.array([2, 0, 1, 1e9, 1], dtype), 0.3, jnp.int32(0), jnp.full(3, -100, jnp.int32)
+        )[0],
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        s = slopes.astype(float)
+        exact = np.where(s == 0, x + 0.6, x * np.exp(0.3 * s) + 2 * np.expm1(0.3 * s) / s)
+    np.testing.assert_allclose(moved, exact, rtol=30 * np.finfo(dtype).eps)
+
+
+def test_a_step_by_hand(x64):
+    """One neuron fires, one is refractory and held, one was above its threshold at the start of the step, one does nothing."""
+    halves = NeuronEquations(1, 1, (Moving(0, LinearForm((0,)), held=True),), False, LinearForm((0,)), True, ((0, LinearForm()),))
+    V, recent = jnp.array([24.0, 24.0, 10.0, 3.0]), jnp.array([-50, 95, -50, -50], jnp.int32)
+    (V,), recent, fires = integrate_and_fire(halves, [V], jnp.array([0.0, 0.5, 10.0, 1.0, -1.0]), 0.1, jnp.int32(100), recent, jnp.int32(5))
+    assert fires.tolist() == [True, False, True, False]
+    assert V.tolist() == [-1.0, 24.0, -1.0, 1.5] and recent.tolist() == [100, 95, 100, -50]
+
+
+def test_a_batch_is_its_elements(x64):
+    rng = np.random.default_rng(3)
+    equations = equations_of(rng, 3, False, True, "one")
+    shared = operands_of(rng, equations, 40, np.float64, 0.3, "one")
+    batch = [operands_of(rng, equations, 40, np.float64, 0.0, "one") for _ in range(3)]
+    variables = [np.stack([b[0][v] for b in batch]) for v in range(3)]
+    recent = np.stack([b[4] for b in batch])
+    step = lambda variables, recent: integrate_and_fire(equations, variables, *shared[1:4], recent, *shared[5:])
+    together = jax.jit(jax.vmap(step))(variables, recent)
+    for i in range(3):
+        alone = step([v[i] for v in variables], recent[i])
+        jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-14, atol=1e-14), together, alone)
+    rows = np.stack([shared[1], 2 * shared[1]])  # coefficients of their own, the state shared
+    swept = jax.vmap(lambda c: integrate_and_fire(equations, shared[0], c, *shared[2:]))(rows)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-14, atol=1e-14), swept, integrate_and_fire(equations, *shared))
+
+
+def test_derivatives_are_those_of_the_reference(x64):
+    equations = NeuronEquations(
+        2, 2, (Moving(0, LinearForm((1,)), LinearForm((1,))), Moving(1, LinearForm((1,)))), False, LinearForm((0,)), False, ()
+    )
+    at = (np.array([0.3, 0.6]), np.array([0.2, 0.4])), np.array([0.5, 0.2, -0.3, -0.7, 0.1, 0.9, 1e9, 1.0])
+
+    def end(variables, coefficients):
+        moved, _, _ = integrate_and_fire(equations, variables, coefficients, 0.3, jnp.int32(0), jnp.full(2, -100, jnp.int32))
+        return moved[0].sum() + 2 * moved[1].sum()
+
+    check_grads(end, at, order=1, modes=("fwd", "rev"))
+
+
+def test_wrong_operands_are_refused(x64):
+    equations = NeuronEquations(1, 1, (), False, LinearForm((0,)), False, ())
+    good = [[jnp.zeros(3)], jnp.zeros(2), 0.1, jnp.int32(0), jnp.zeros(3, jnp.int32)]
+    integrate_and_fire(equations, *good)
+    for i, bad, message in [
+        (0, [jnp.zeros(3), jnp.zeros(3)], "1 variables"),
+        (0, [jnp.zeros(2)], r"must be \[n\]"),
+        (1, jnp.zeros(3), "2 coefficients"),
+        (3, jnp.int64(0), "one int32"),
+        (4, jnp.zeros(3), "int32"),
+    ]:
+        with pytest.raises(ParameterError, match=message):
+            integrate_and_fire(equations, *[bad if j == i else x for j, x in enumerate(good)])
+    with pytest.raises(ParameterError, match="differs among neurons"):
+        integrate_and_fire(equations, *good, each={7: jnp.zeros(3)})
