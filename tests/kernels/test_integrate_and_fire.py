@@ -49,14 +49,14 @@ def operands_of(rng, equations, n, dtype, share_of_each, refractory):
     variables = [rng.normal(size=n).astype(dtype) for _ in range(equations.variables)]
     recent = rng.integers(NOW - 2 * REFRACTORY, NOW, n).astype(np.int32)
     waits = {"none": None, "one": np.int32(REFRACTORY), "each": rng.integers(0, 2 * REFRACTORY, n).astype(np.int32)}[refractory]
-    return variables, coefficients, dtype(0.3), jnp.int32(NOW), recent, waits, each
+    return variables, coefficients, dtype(0.3), jnp.int64(NOW), recent, waits, each
 
 
-def by_reference(equations, variables, coefficients, interval, now, recent, refractory, each):
+def by_reference(equations, variables, coefficients, interval, step, recent, refractory, each):
     waits = np.zeros(0, np.int32) if refractory is None else np.atleast_1d(refractory)
     places = tuple(sorted(each))
     *moved, recent, fires = module._reference(
-        equations, places, now, interval, jnp.asarray(recent), waits, coefficients, *variables, *(each[p] for p in places)
+        equations, places, step, 0, interval, jnp.asarray(recent), waits, coefficients, *variables, *(each[p] for p in places)
     )
     return moved, recent, fires
 
@@ -99,7 +99,7 @@ def test_a_variable_that_relaxes_follows_the_exact_exponential(x64, dtype, slope
     x, (moved,) = (
         dtype(0.7),
         integrate_and_fire(
-            equations, [np.full(3, 0.7, dtype), slopes], np.array([2, 0, 1, 1e9, 1], dtype), 0.3, jnp.int32(0), jnp.full(3, -100, jnp.int32)
+            equations, [np.full(3, 0.7, dtype), slopes], np.array([2, 0, 1, 1e9, 1], dtype), 0.3, jnp.int64(0), jnp.full(3, -100, jnp.int32)
         )[0],
     )
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -112,7 +112,7 @@ def test_a_step_by_hand(x64):
     """One neuron fires, one is refractory and held, one was above its threshold at the start of the step, one does nothing."""
     halves = NeuronEquations(1, 1, (Moving(0, LinearForm((0,)), held=True),), False, LinearForm((0,)), True, ((0, LinearForm()),))
     V, recent = jnp.array([24.0, 24.0, 10.0, 3.0]), jnp.array([-50, 95, -50, -50], jnp.int32)
-    (V,), recent, fires = integrate_and_fire(halves, [V], jnp.array([0.0, 0.5, 10.0, 1.0, -1.0]), 0.1, jnp.int32(100), recent, jnp.int32(5))
+    (V,), recent, fires = integrate_and_fire(halves, [V], jnp.array([0.0, 0.5, 10.0, 1.0, -1.0]), 0.1, jnp.int64(100), recent, jnp.int32(5))
     assert fires.tolist() == [True, False, True, False]
     assert V.tolist() == [-1.0, 24.0, -1.0, 1.5] and recent.tolist() == [100, 95, 100, -50]
 
@@ -141,7 +141,7 @@ def test_derivatives_are_those_of_the_reference(x64):
     at = (np.array([0.3, 0.6]), np.array([0.2, 0.4])), np.array([0.5, 0.2, -0.3, -0.7, 0.1, 0.9, 1e9, 1.0])
 
     def end(variables, coefficients):
-        moved, _, _ = integrate_and_fire(equations, variables, coefficients, 0.3, jnp.int32(0), jnp.full(2, -100, jnp.int32))
+        moved, _, _ = integrate_and_fire(equations, variables, coefficients, 0.3, jnp.int64(0), jnp.full(2, -100, jnp.int32))
         return moved[0].sum() + 2 * moved[1].sum()
 
     check_grads(end, at, order=1, modes=("fwd", "rev"))
@@ -149,13 +149,13 @@ def test_derivatives_are_those_of_the_reference(x64):
 
 def test_wrong_operands_are_refused(x64):
     equations = NeuronEquations(1, 1, (), False, LinearForm((0,)), False, ())
-    good = [[jnp.zeros(3)], jnp.zeros(2), 0.1, jnp.int32(0), jnp.zeros(3, jnp.int32)]
+    good = [[jnp.zeros(3)], jnp.zeros(2), 0.1, jnp.int64(0), jnp.zeros(3, jnp.int32)]
     integrate_and_fire(equations, *good)
     for i, bad, message in [
         (0, [jnp.zeros(3), jnp.zeros(3)], "1 variables"),
         (0, [jnp.zeros(2)], r"must be \[n\]"),
         (1, jnp.zeros(3), "2 coefficients"),
-        (3, jnp.int64(0), "one int32"),
+        (3, 0.5, "one integer"),
         (4, jnp.zeros(3), "int32"),
     ]:
         with pytest.raises(ParameterError, match=message):

@@ -249,7 +249,8 @@ def _note_spikes(flags, amplitude, step, source, history, count):
 def _note_native(flags, amplitude, step, source, history, count):
     results = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (source, history, count))
     call = "note_spikes_" + dispatch.FLOATS[history.dtype.name]
-    return dispatch.native_call(call, results, flags, amplitude, step, source, history, count, aliases={3: 0, 4: 1, 5: 2})
+    aliases = {3: 0, 4: 1, 5: 2} if history.size else {3: 0, 5: 2}  # for nothing XLA would make a copy first
+    return dispatch.native_call(call, results, flags, amplitude, step, source, history, count, aliases=aliases)
 
 
 def _note_reference(flags, amplitude, step, source, history, count):

@@ -96,44 +96,48 @@ def integrate_and_fire(
     variables: Sequence[jax.Array],
     coefficients: jax.Array,
     interval: jax.Array,
-    now: jax.Array,
+    step: jax.Array,
     recent: jax.Array,
     refractory: jax.Array | None = None,
     each: Mapping[int, jax.Array] | None = None,
+    since: jax.Array | int = 0,
 ) -> tuple[list[jax.Array], jax.Array, jax.Array]:
     """Advance neurons by one step.
 
     Each variable moves from the state at the start of the step. A neuron is
-    refractory while `now <= recent + refractory`: what is held stays, and it
-    does not fire. Another fires where the test is at least the threshold.
+    refractory while `step <= since + recent + refractory`: what is held stays, and
+    it does not fire. Another fires where the test is at least the threshold.
 
     Args:
         equations: what is done.
         variables: `[n]` each; those that change are updated in place where XLA can.
         coefficients: for each of `equations.forms` its constant and its coefficients, all in a row, `[coefficients]`.
         interval: the length of the step, a number.
-        now: this step, int32 scalar.
-        recent: the step of each neuron's last spike, int32 `[n]`.
+        step: this step, int64 scalar.
+        recent: the step of each neuron's last spike, less `since`, int32 `[n]`.
         refractory: for how many steps after that it is refractory, int32, a number or `[n]`; None for none.
         each: coefficients that differ among the neurons, `[n]` each, by their places in the row.
+        since: what `recent` counts from, int64 scalar.
 
     Returns:
         The variables that change, `recent`, and who fires, bool `[n]`.
 
     Raises:
-        ParameterError: a wrong number, shape or type of the operands.
+        ParameterError: a wrong number, shape or type of the operands; int64 needs `jax.enable_x64`.
 
     Example:
         >>> decay = NeuronEquations(1, 1, (Moving(0, LinearForm((0,)), held=True),), False, LinearForm((0,)), True, ((0, LinearForm()),))
-        >>> (V,), recent, fires = integrate_and_fire(
-        ...     decay, [jnp.array([8.0, 12.0])], jnp.array([2.0, 0.5, 10.0, 1.0, 0.0]), 0.1, jnp.int32(7),
-        ...     recent=jnp.full(2, -100, jnp.int32), refractory=jnp.int32(20),
-        ... )
+        >>> with jax.enable_x64(True):
+        ...     (V,), recent, fires = integrate_and_fire(
+        ...         decay, [jnp.array([8.0, 12.0])], jnp.array([2.0, 0.5, 10.0, 1.0, 0.0]), 0.1, jnp.int64(7),
+        ...         recent=jnp.full(2, -100, jnp.int32), refractory=jnp.int32(20),
+        ...     )
         >>> V.tolist(), fires.tolist(), recent.tolist()                   # 2 + V/2; fires from 10 on; falls back to 0
         ([6.0, 0.0], [False, True], [-100, 7])
     """
     variables = [jnp.asarray(x) for x in variables]
-    coefficients, recent, now = jnp.asarray(coefficients), jnp.asarray(recent), jnp.asarray(now)
+    coefficients, recent = jnp.asarray(coefficients), jnp.asarray(recent)
+    step, since = dispatch.as_step(step, "integrate_and_fire"), dispatch.as_step(since, "integrate_and_fire: since")
     wanted = sum(1 + len(form.terms) for form in equations.forms)
     if len(variables) != equations.variables or coefficients.shape != (wanted,) or not variables:
         raise ParameterError(
@@ -151,9 +155,7 @@ def integrate_and_fire(
             "integrate_and_fire: variables and what differs among neurons must be [n] of the coefficients' type, recent and refractory "
             f"int32 [n], not {[f'{x.dtype} {list(x.shape)}' for x in (*variables, *own, recent, steps)]}."
         )
-    if now.shape != () or now.dtype != jnp.int32:
-        raise ParameterError(f"integrate_and_fire: now is one int32, not {now.dtype} {list(now.shape)}.")
-    operands = now, jnp.asarray(interval, dtype), recent, steps, coefficients, *variables, *own
+    operands = step, since, jnp.asarray(interval, dtype), recent, steps, coefficients, *variables, *own
     *moved, recent, fires = _advance(equations, places, *operands)
     return moved, recent, fires
 
@@ -161,27 +163,28 @@ def integrate_and_fire(
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _advance(equations, places, *operands):
     native, reference = (functools.partial(function, equations, places) for function in (_native, _reference))
-    if operands[1].dtype.name not in dispatch.FLOATS or not equations.fits:
+    if operands[2].dtype.name not in dispatch.FLOATS or not equations.fits:
         return reference(*operands)
-    advance = dispatch.updating(functools.partial(dispatch.choose, native, reference), 2, *(5 + v for v in range(equations.variables)))
+    advance = dispatch.updating(functools.partial(dispatch.choose, native, reference), 3, *(6 + v for v in range(equations.variables)))
     return advance(*operands)
 
 
-def _native(equations, places, now, interval, recent, refractory, coefficients, *operands):
+def _native(equations, places, step, since, interval, recent, refractory, coefficients, *operands):
     of_shape = lambda x, dtype=None: jax.ShapeDtypeStruct(x.shape, dtype or x.dtype)
     written = operands[: equations.written]
     recent, fires, *moved = dispatch.native_call(
         "integrate_and_fire_" + dispatch.FLOATS[interval.dtype.name],
         (of_shape(recent), of_shape(recent, jnp.bool_), *(of_shape(x) for x in written)),
-        *(now, interval, recent, refractory, coefficients, *operands),
-        aliases={2: 0, **{5 + v: 2 + v for v in range(equations.written)}},
+        *(step, since, interval, recent, refractory, coefficients, *operands),
+        aliases={3: 0, **{6 + v: 2 + v for v in range(equations.written)}},
         numbers=equations.numbers(),
         each=np.array(places, np.int64),
     )
     return *moved, recent, fires
 
 
-def _reference(equations, places, now, interval, recent, refractory, shared, *operands):
+def _reference(equations, places, step, since, interval, recent, refractory, shared, *operands):
+    now = (step - since).astype(jnp.int32)
     variables, n = operands[: equations.variables], recent.shape
     own = dict(zip(places, operands[equations.variables :], strict=True))
     coefficients = iter([own.get(i, jnp.broadcast_to(shared[i], n)) for i in range(shared.shape[0])])

@@ -130,7 +130,7 @@ class Stepper:
         for g in self.plan.groups:
             if g.whole_step is not None:
                 with jax.named_scope("integrate and fire"):
-                    spiked[g.name], recent[g.name] = self._take_whole_step(g, system, t, now, recent[g.name], before, after, changed)
+                    spiked[g.name], recent[g.name] = self._take_whole_step(g, system, state, t, recent[g.name], before, after, changed)
                 continue
             refractory = now <= recent[g.name] + self._constants(g)["refractory"] if g.refractory else None
             if refractory is not None:
@@ -177,8 +177,8 @@ class Stepper:
         self,
         group: GroupPlan,
         system: NetworkSystem,
+        state: StepState,
         t: jax.Array,
-        now: jax.Array,
         recent: jax.Array,
         before: Variables,
         after: Variables,
@@ -202,10 +202,11 @@ class Stepper:
             [before[owner][v] for owner, v in whole.variables],
             coefficients,
             jnp.asarray(self.constants["dt"], self.plan.dtype),
-            now,
+            state.step,
             recent,
             self._constants(group)["refractory"] if group.refractory else None,
             {int(place): row for place, row in each.items()},
+            state.since,
         )
         for (owner, variable), value in zip(whole.variables, moved, strict=False):  # those that change come first
             after[owner] = {**after[owner], variable: value}

@@ -29,11 +29,11 @@ class Description {
   bool good_ = true;
 };
 
-// now [batch…], interval [batch…], recent [batch…, n], refractory [batch…, n, 1 or 0], coefficients [batch…, C], then the variables
+// step [batch…], since [batch…], interval [batch…], recent [batch…, n], refractory [batch…, n, 1 or 0], coefficients [batch…, C], then the variables
 // [batch…, n], those that are written first, then the coefficients that differ among the neurons, [batch…, n], whose places are
 // `each`. Results: recent and flags [batch…, n], the written variables.
 template <ffi::DataType type>
-ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> now, ffi::Buffer<type> interval, ffi::Buffer<ffi::S32> recent,
+ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> since, ffi::Buffer<type> interval, ffi::Buffer<ffi::S32> recent,
                               ffi::Buffer<ffi::S32> refractory, ffi::Buffer<type> coefficients, ffi::RemainingArgs operands,
                               ffi::ResultBuffer<ffi::S32> new_recent, ffi::ResultBuffer<ffi::PRED> flags, ffi::RemainingRets results,
                               ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> each) {
@@ -44,7 +44,7 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> now, f
   const Batch batch(flags->dimensions(), 1);
   const Dimensions p = refractory.dimensions(), w = coefficients.dimensions();
   const int64_t n = r.back();
-  if (!equal(r, flags->dimensions()) || !equal(r, new_recent->dimensions()) || !batch.accepts(now.dimensions(), 0) ||
+  if (!equal(r, flags->dimensions()) || !equal(r, new_recent->dimensions()) || !batch.accepts(step.dimensions(), 0) || !batch.accepts(since.dimensions(), 0) ||
       !batch.accepts(interval.dimensions(), 0) || !batch.accepts(p, 1) || !batch.accepts(w, 1) ||
       (p.back() > 1 && p.back() != n)) {
     return shapes(kernel);
@@ -117,7 +117,8 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> now, f
       form(neurons.resets[m].form);
     }
     neurons.interval = interval.typed_data()[batch.block(interval.dimensions(), b)];
-    neurons.now = now.typed_data()[batch.block(now.dimensions(), b)];
+    neurons.now = static_cast<int32_t>(step.typed_data()[batch.block(step.dimensions(), b)] -
+                                       since.typed_data()[batch.block(since.dimensions(), b)]);
     neurons.recent = new_recent->typed_data() + b * n;
     const bool waits = p.back() != 0;
     neurons.refractory = {waits ? refractory.typed_data() + batch.block(p, b) * p.back() : nullptr, p.back() > 1};

@@ -95,7 +95,8 @@ nb::capsule integrate_and_fire_capsule() {
   XLA_FFI_Handler* handler = +[](XLA_FFI_CallFrame* frame) -> XLA_FFI_Error* {
     static auto* bound = ffi::Ffi::Bind()
                              .Ctx<ffi::ThreadPool>()
-                             .template Arg<ffi::Buffer<ffi::S32>>()
+                             .template Arg<ffi::Buffer<ffi::S64>>()
+                             .template Arg<ffi::Buffer<ffi::S64>>()
                              .template Arg<ffi::Buffer<type>>()
                              .template Arg<ffi::Buffer<ffi::S32>>()
                              .template Arg<ffi::Buffer<ffi::S32>>()
