@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.extend
 
 _ACROSS = ("reduce_", "cum", "arg", "scatter", "dynamic_")
 _ACROSS_EXACTLY = frozenset(
@@ -57,6 +58,17 @@ def _called(equation: Any) -> Any:
         return None
     inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
     return getattr(inner, "jaxpr", inner)
+
+
+def cut(traced: Any, outputs: list[Any]) -> Callable[..., list[Any]]:
+    """The function of the flat inputs that computes some of what a traced function computes, and nothing else."""
+    needed, kept = {id(variable) for variable in outputs}, []
+    for equation in reversed(traced.jaxpr.eqns):
+        if any(id(variable) in needed for variable in equation.outvars):
+            kept.append(equation)
+            needed.update(id(variable) for variable in equation.invars)
+    jaxpr = traced.jaxpr.replace(eqns=kept[::-1], outvars=outputs)
+    return jax.extend.core.jaxpr_as_fun(jax.extend.core.ClosedJaxpr(jaxpr, traced.consts))
 
 
 def adds_to(function: Callable[..., Any], values: dict[str, Any], n: int, dtype: Any) -> str | None:

@@ -109,11 +109,11 @@ def propagators(built: Built, group: GroupPlan, dt: float) -> dict[str, dict[str
     if not names or group.n == 0:
         return {}
     size = len(names)
-    compute = jax.jit(derivatives)
+    compute = derivatives
     zeros = {name: np.zeros(group.n) for name in names}
     nothing, ones, t = np.zeros(group.n), np.ones(group.n), np.float64(0.0)
     rows = lambda result: np.stack([np.asarray(result[name], np.float64) for name in names], axis=1)
-    slope = jax.jit(lambda values, current: jax.jvp(lambda v, i: derivatives(v, i, t), (zeros, nothing), (values, current))[1])
+    slope = lambda values, current: jax.jvp(lambda v, i: derivatives(v, i, t), (zeros, nothing), (values, current))[1]
     matrix = np.zeros((group.n, size + 2, size + 2))
     matrix[:, :size, :size] = np.stack([rows(slope({**zeros, name: ones}, nothing)) for name in names], axis=2)
     matrix[:, :size, size] = rows(slope(zeros, ones))

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.kernels.integrate_and_fire import LinearForm, Moving, NeuronEquations
-from ranvier.network.dependence import depends, elementwise
+from ranvier.network.dependence import cut, depends, elementwise
 from ranvier.network.exact import CONSTANT, INPUT, Name, acts_continuously, equations, reaching
 from ranvier.network.plan import Built, GroupPlan, WholeStep
 
@@ -96,9 +96,12 @@ def _relaxation(built: Built, group: GroupPlan, dt: float) -> dict[Name, Motion]
         vary = (lambda x: function(x, values, current)) if by == row else (lambda x: function(own, {**values, by: x}, current))
         return jax.jvp(vary, (values[by],), (ones,))[1]
 
+    traced = jax.make_jaxpr(derivatives)(zeros, ones, t)
+    rate_of = {name: cut(traced, [out]) for name, out in zip(sorted(names), traced.jaxpr.outvars, strict=True)}  # as a dict's leaves lie
+
     def of(row: Name) -> dict[str, Any]:
         """The intercept and the slope of a row's equation in its own variable."""
-        rate = lambda own, others, current: derivatives({**others, row: own}, current, t)[row]
+        rate = lambda own, others, current: rate_of[row](*jax.tree.leaves(({**others, row: own}, current, t)))[0]
         slope = lambda own, others, current: jax.jvp(lambda x: rate(x, others, current), (own,), (ones,))[1]
         return {"form": lambda own, others, current: rate(jnp.zeros(group.n), others, current), "slope": slope}
 
@@ -108,16 +111,11 @@ def _relaxation(built: Built, group: GroupPlan, dt: float) -> dict[Name, Motion]
     def origin() -> list[Any]:
         return [[f(zeros[row], zeros, jnp.zeros(group.n)) for f in of(row).values()] for row in rows]
 
-    def rates(values: dict[Name, Any], current: Any, t: Any) -> list[Any]:
-        found = derivatives(values, current, t)
-        return [found[row] for row in rows]
-
-    whole = jax.make_jaxpr(rates)(zeros, ones, t)
-    if not elementwise(whole) or depends(whole, {len(names) + 1}):
+    if not elementwise(traced) or depends(traced, {len(names) + 1}):
         return None
     if depends(jax.make_jaxpr(curvatures)(zeros, ones), set(range(len(names) + 1))):
         return None
-    found, constants = jax.tree.map(np.asarray, jax.jit(lambda values, current: (curvatures(values, current), origin()))(zeros, ones))
+    found, constants = jax.tree.map(np.asarray, (curvatures(zeros, ones), origin()))
     motions = {}
     for row, slopes, constant in zip(rows, found, constants, strict=True):
         form, slope = (
@@ -174,9 +172,8 @@ def _test(model: Any, group: GroupPlan, zeros: dict[str, Any]) -> tuple[Terms, b
     def at(side: Any) -> Callable[..., Any]:
         if isinstance(side, jax.extend.core.Literal):
             return lambda before, after: jnp.broadcast_to(side.val, (group.n,))
-        cut = jax.extend.core.ClosedJaxpr(traced.jaxpr.replace(outvars=[side]), traced.consts)
-        compute = jax.extend.core.jaxpr_as_fun(cut)
-        return lambda before, after: jnp.broadcast_to(compute(*jax.tree.leaves(before), *jax.tree.leaves(after))[0], (group.n,))
+        compute = cut(traced, [side])
+        return lambda before, after: jnp.broadcast_to(compute(*jax.tree.leaves((before, after)))[0], (group.n,))
 
     needed = [jax.make_jaxpr(at(side))(zeros, zeros) for side in (*sides, threshold)]
     of_before, of_after = ([depends(jaxpr, some) for jaxpr in needed] for some in (set(range(n)), set(range(n, 2 * n))))
