@@ -2,23 +2,57 @@
 
 import tracemalloc
 
+import pytest
+
 import ranvier as rv
 from ranvier.record import plan
+from ranvier.store import growing, layout
+from ranvier.store.sink import StoreSink
 from tests.store.runs import small_network
 
+SHORT = 40.0  # ms: it too fills several chunks and the queue to the writer
+SHARE = 0.05  # of what a run records, at most, comes to its peak
 
-def test_a_run_a_hundred_times_longer_has_the_same_peak(tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "BUFFER_BYTES", 2**18)
-    peaks = []
-    for i, duration in enumerate((20.0, 40.0, 4000.0)):  # the first one compiles and imports
-        tracemalloc.start()
-        record = rv.Record("cells", "V", every=0.1)
-        path = tmp_path / f"{i}.zarr"
-        run = rv.simulate(
-            small_network(), duration=duration, dt=0.1, integrator=rv.ExponentialEuler(), record=record, store=path, checkpoint_every=500.0
-        )
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    recorded = next(r for r in run.records).values.nbytes
-    assert recorded > 12e6 and len(run.spikes) > 20_000
-    assert peaks[2] < peaks[1] + 0.4 * recorded
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Pieces so small that what is held of each at a time is little beside the run."""
+    monkeypatch.setattr(plan, "BUFFER_BYTES", 2**15)
+    monkeypatch.setattr(layout, "SPIKES_PER_CHUNK", 2**7)
+    monkeypatch.setattr(layout, "chunk_rows", lambda *args: growing.chunk_rows(*args, most=2**7))
+
+
+def peak_of(duration, path):
+    """Bytes held at most, and bytes recorded."""
+    how = {"dt": 0.1, "integrator": rv.ExponentialEuler(), "record": rv.Record("cells", "V", every=0.1)}
+    tracemalloc.start()
+    run = rv.simulate(small_network(), duration=duration, store=path, checkpoint_every=duration / 8, **how)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    values = run["cells"].V
+    assert values.sizes["time"] == round(10 * duration) + 1 and len(run.spikes) > 5 * duration
+    return peak, values.nbytes
+
+
+def test_a_run_a_hundred_times_longer_has_the_same_peak(tmp_path, small_pieces):
+    peak_of(SHORT, tmp_path / "first.zarr")  # compiles and imports
+    short, _ = peak_of(SHORT, tmp_path / "short.zarr")
+    long, recorded = peak_of(100 * SHORT, tmp_path / "long.zarr")
+    assert recorded > 12e6
+    assert long < short + SHARE * recorded
+
+
+def test_the_peak_tells_of_rows_that_are_kept(tmp_path, small_pieces, monkeypatch):
+    kept = []
+    take = StoreSink.take
+
+    def keeping(self, steps, neurons, rows, reached):
+        rows = list(rows)
+        kept.extend(rows)
+        take(self, steps, neurons, rows, reached)
+
+    peak_of(SHORT, tmp_path / "first.zarr")
+    short, _ = peak_of(SHORT, tmp_path / "short.zarr")
+    monkeypatch.setattr(StoreSink, "take", keeping)
+    long, recorded = peak_of(10 * SHORT, tmp_path / "long.zarr")
+    assert long > short + 0.8 * recorded

@@ -85,6 +85,14 @@ def size_of(root: Path) -> int:
     return total
 
 
+def size_of_file(path: Path) -> int:
+    """Bytes in a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def free_space(path: Path) -> int:
     """Bytes that are free where a path lies or will lie."""
     return shutil.disk_usage(nearest_folder(path)).free

@@ -25,10 +25,11 @@ import zarr
 from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore
 
-from ranvier.store.files import sync, write_whole
+from ranvier.store.files import size_of_file, sync, write_whole
 
 BEYOND = 2**40  # chunks: the size through which chunks are written before the arrays have it
 METADATA = "zarr.json"
+MOST_UNSYNCED = 2**10  # files: what is remembered of them does not grow with the run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +56,8 @@ class AtomicStore(LocalStore):
 
     def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
         super().__init__(root, read_only=read_only)
-        self.written: set[Path] = set()
-        self.sizes: dict[Path, int] = {}
+        self.bytes = 0  # by which the files have grown
+        self._written: set[str] = set()
 
     async def set(self, key: str, value: Any) -> None:
         self.set_sync(key, value)
@@ -67,14 +68,18 @@ class AtomicStore(LocalStore):
     def write(self, key: str, content: bytes) -> None:
         path = Path(self.root) / key
         path.parent.mkdir(parents=True, exist_ok=True)
+        before = size_of_file(path)
         write_whole(path, content)
-        self.written.add(path)
-        self.sizes[path] = len(content)
+        self.bytes += len(content) - before
+        self._written.add(key)
+        if len(self._written) >= MOST_UNSYNCED:
+            self.sync()
 
     def sync(self) -> None:
         """Waits until the disk has what was written since the last time."""
-        sync([*self.written, *{path.parent for path in self.written}])
-        self.written.clear()
+        paths = [Path(self.root) / key for key in self._written]
+        sync([*paths, *{path.parent for path in paths}])
+        self._written.clear()
 
 
 class Series:

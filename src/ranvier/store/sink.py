@@ -18,6 +18,7 @@ from ranvier.run import Progression
 from ranvier.store import layout
 from ranvier.store.checkpoint import checkpoint_path, checkpoints, save_tree
 from ranvier.store.counts import FACTOR, LEVELS, SpikeCounts
+from ranvier.store.files import size_of, size_of_file
 from ranvier.store.growing import Series, Tree
 from ranvier.store.lock import Lock
 from ranvier.store.provenance import end_session
@@ -109,7 +110,7 @@ class StoreSink:
             table.steps, table.values = kept[name]["steps"][before], [values[before] for values in kept[name]["values"]]
             table.filled = len(table.steps)
         self._restore_counts()
-        self._on_disk = sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        self._on_disk = size_of(self.path) - self._tree.store.bytes
         self._writer = Writer()
 
     def _restore_counts(self) -> None:
@@ -126,7 +127,7 @@ class StoreSink:
 
     def size(self) -> int:
         """Bytes on disk."""
-        return self._on_disk + sum(list(self._tree.store.sizes.values()))
+        return self._on_disk + self._tree.store.bytes
 
     def _put(self, work: Any) -> None:
         assert self._writer is not None
@@ -203,15 +204,16 @@ class StoreSink:
         tree = {"state": at.state, "counts": at.counts, "kept": kept}
         facts = {**self._identity, "step": step, "lengths": self._lengths_at(step)}
         path = checkpoint_path(self._checkpoints, step)
+        before = size_of_file(path)
         save_tree(path, tree, facts, durable=durable)
-        self._tree.store.sizes[path] = path.stat().st_size
+        self._on_disk += size_of_file(path) - before
         if durable:
             self._durable_step = step
             self._durable_next = time.monotonic() + DURABLE_EVERY
         for old in list(checkpoints(self._checkpoints))[KEPT:]:
             if old.step != self._durable_step:
+                self._on_disk -= size_of_file(old.path)
                 old.path.unlink()
-                self._tree.store.sizes.pop(old.path, None)
 
     def _lengths_at(self, step: int) -> dict[str, int]:
         spikes = self._tree.series[layout.SPIKES].length
