@@ -14,21 +14,23 @@ one moment, whenever the process ends.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
+from numcodecs import Blosc
 from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore
 
 from ranvier.store.files import size_of_file, sync, write_whole
 
-BEYOND = 2**40  # chunks: the size through which chunks are written before the arrays have it
 METADATA = "zarr.json"
+LEVEL = 1  # of compression
 MOST_UNSYNCED = 2**10  # files: what is remembered of them does not grow with the run
 
 
@@ -95,18 +97,24 @@ class Series:
         self.path, self.columns, self.rows = path, dict(columns), rows
         self.length = 0
         self._tails = {name: np.zeros((rows, *c.rest), c.dtype) for name, c in columns.items()}
+        self._compressors = {name: Blosc(_library(c.dtype), LEVEL, Blosc.SHUFFLE) for name, c in columns.items()}
+        self._fast = dict.fromkeys(columns, Blosc("lz4", LEVEL, Blosc.SHUFFLE))  # each chunk says what it was compressed with
         self._dirty = False
-        self._arrays: dict[str, Any] = {}
+        self._write: Callable[[str, bytes], Any] = lambda key, content: None
 
     @property
     def _in_tail(self) -> int:
         return self.length % self.rows
 
-    def connect(self, arrays: Mapping[str, Any], length: int) -> None:
-        """Takes over the arrays to write to, of a size that is never reached, and the rows that they have."""
-        self._arrays, self.length = dict(arrays), length
+    def connect(self, arrays: Mapping[str, Any], length: int, write: Callable[[str, bytes], Any]) -> None:
+        """Goes on behind the first rows of these arrays.
+
+        Args:
+            write: takes a file's place in the store and its content.
+        """
+        self.length, self._write = length, write
         for name, tail in self._tails.items():
-            tail[: self._in_tail] = self._arrays[name][length - self._in_tail : length]
+            tail[: self._in_tail] = arrays[name][length - self._in_tail : length]
 
     def append(self, **columns: Any) -> None:
         """Adds rows to every array. Readers see them after the tree's next `commit`."""
@@ -120,18 +128,27 @@ class Series:
             done += some
             self._dirty = True
             if self._in_tail == 0:
-                self._write_chunk()
+                self._write_chunk(self._compressors)
+                for tail in self._tails.values():
+                    tail[:] = 0
 
-    def _write_chunk(self) -> None:
-        first = (self.length - 1) // self.rows * self.rows
-        for name, tail in self._tails.items():
-            self._arrays[name][first : first + self.rows] = tail
+    def _write_chunk(self, compressors: Mapping[str, Blosc]) -> None:
+        # Not through zarr, which copies a chunk several times and hands it from thread to thread.
+        at = (self.length - 1) // self.rows
+        for name, column in self.columns.items():
+            for block in itertools.product(*(range(-(-n // size)) for n, size in zip(column.rest, column.chunk, strict=True))):
+                inside = tuple(slice(i * size, (i + 1) * size) for i, size in zip(block, column.chunk, strict=True))
+                chunk = np.ascontiguousarray(self._tails[name][:, *inside])
+                if chunk.shape[1:] != column.chunk:  # at the edge
+                    chunk = np.pad(chunk, [(0, 0), *((0, size - n) for size, n in zip(column.chunk, chunk.shape[1:], strict=True))])
+                key = "/".join(str(i) for i in (self.path, name, "c", at, *block))
+                self._write(key, compressors[name].encode(chunk))
         self._dirty = False
 
     def write_rest(self) -> None:
         """Writes the last chunk, though it is not full."""
         if self._dirty:
-            self._write_chunk()
+            self._write_chunk(self._fast)
 
 
 class Tree:
@@ -182,7 +199,7 @@ class Tree:
                 dimension_names=column.dims,
                 attributes=dict(column.attributes),
                 fill_value=0,
-                compressors=_compressor(column.dtype),
+                compressors=BloscCodec(cname=_library(column.dtype), clevel=LEVEL, shuffle="shuffle", typesize=column.dtype.itemsize),
             )
             self._read_document(path)
         self._connect(name, series, 0)
@@ -211,10 +228,8 @@ class Tree:
         arrays = {}
         for array in series.columns:
             path = f"{series.path}/{array}"
-            document = self._documents[path]
-            larger = {**document, "shape": [BEYOND * series.rows, *document["shape"][1:]]}
-            arrays[array] = zarr.Array(zarr.AsyncArray.from_dict(zarr.storage.StorePath(self.store, path), larger))
-        series.connect(arrays, length)
+            arrays[array] = zarr.Array(zarr.AsyncArray.from_dict(zarr.storage.StorePath(self.store, path), self._documents[path]))
+        series.connect(arrays, length, self.store.write)
         self.series[name] = series
 
     @property
@@ -248,8 +263,8 @@ class Tree:
         self._documents[path] = document
 
 
-def _compressor(dtype: np.dtype) -> BloscCodec:
-    return BloscCodec(cname="lz4" if dtype.kind == "f" else "zstd", clevel=1, shuffle="shuffle", typesize=dtype.itemsize)
+def _library(dtype: np.dtype) -> str:
+    return "lz4" if dtype.kind == "f" else "zstd"
 
 
 def chunk_rows(width: int, itemsize: int, *, most: int = 2**14, held: int = 2**25) -> int:
