@@ -18,6 +18,7 @@ import ranvier as rv
 from ranvier.cli import main
 from ranvier.store import checkpoint, files, growing, layout
 from ranvier.store.checkpoint import load_tree, save_tree
+from ranvier.store.lock import Lock
 from tests.store.runs import assert_same_run, assert_same_state, records, small_network
 from tests.store.test_resume import HOW, stopped
 
@@ -210,8 +211,27 @@ def test_a_killed_process(tmp_path, unbroken):
         process.communicate()
         table = xarray.open_zarr(path, group="records/cells", chunks=None).load()
         np.testing.assert_array_equal(table.V, unbroken["cells"].V[: table.sizes["time"]])
+        before = rv.open_store(path)
+        assert before.info["status"] == "complete" or (before.info["status"], before.status) == ("running", "stopped")
         assert_same_run(unbroken, rv.resume(path))
-        assert not list(path.rglob("*.partial"))
+        assert rv.open_store(path).status == "complete" and not list(path.rglob("*.partial"))
+
+
+def test_who_writes_a_store_is_known(copy, capsys):
+    facts = json.loads((copy / "zarr.json").read_text())
+    facts["attributes"]["ranvier"]["status"] = "running"
+    (copy / "zarr.json").write_text(json.dumps(facts))
+    lock = Lock(copy)
+    assert rv.open_store(copy).status == "running" and "running" in repr(rv.open_store(copy))
+    with pytest.raises(rv.StoreError, match=f"is being written by process {os.getpid()}"):
+        Lock(copy)
+    main(["info", str(copy)])
+    assert "to go on" not in capsys.readouterr().out
+    lock.release()
+    assert rv.open_store(copy).status == "stopped"
+    main(["info", str(copy)])
+    out = capsys.readouterr().out
+    assert f"{copy}, stopped" in out and f"ranvier resume {copy}\n" in out
 
 
 FILE = """

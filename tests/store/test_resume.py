@@ -9,6 +9,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.interruption import RunInterrupted
+from ranvier.store import sink
 from tests.store.runs import assert_same_run, records, small_network
 
 
@@ -123,6 +124,18 @@ def test_stopped_again_and_again(copy, unbroken):
     assert run.info["bit_identical"] and not run.info["not_verified"]
     sessions = rv.open_store(copy).provenance["sessions"]
     assert len(sessions) == 6 and sessions[-1]["status"] == "complete" and sessions[-1]["to_step"] == 300
+
+
+def test_checkpoints_by_the_clock(tmp_path, monkeypatch, unbroken):
+    path = tmp_path / "run.zarr"
+    monkeypatch.setattr(sink, "SHARE", 1e9)
+    stopped(path, small_network(), 5.0, record=records(), **HOW)
+    assert [c.step for c in rv.open_store(path).checkpoints] == [0]  # it is not time yet
+    monkeypatch.setattr(sink, "CHECKPOINT_EVERY", 0.0)
+    with pytest.raises(Stop):
+        rv.resume(path, progress=stopping_at(16.0))
+    assert rv.open_store(path).checkpoints[0].step > 100
+    assert_same_run(unbroken, rv.resume(path))
 
 
 def test_a_longer_duration(tmp_path, unbroken):

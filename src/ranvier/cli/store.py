@@ -52,7 +52,7 @@ def resume(arguments: argparse.Namespace, run_arguments: Callable[[str], argpars
 def info(arguments: argparse.Namespace) -> None:
     """Says what a store holds."""
     store = open_store(arguments.store)
-    _print([*_rows(store), *_details(store)])
+    _print([*_rows(store), *_details(store), *_way_on(store)])
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ def _said() -> Iterator[None]:
 def _rows(store: StoredRun) -> list[tuple[str, str]]:
     info, spikes = store.info, store.spikes
     target = info["target_step"] * info["dt"]
-    rows = [("store", f"{store.path}, {info['status']}"), ("simulated", f"{spikes.stop:g} of {target:g} ms of {spikes.n} neurons")]
+    rows = [("store", f"{store.path}, {store.status}"), ("simulated", f"{spikes.stop:g} of {target:g} ms of {spikes.n} neurons")]
     counts, seconds = spikes.counts, (spikes.stop - spikes.start) / 1000
     for name, (first, n) in spikes.populations.items():
         count = int(counts[first : first + n].sum())
@@ -96,6 +96,11 @@ def _details(store: StoredRun) -> Iterator[tuple[str, str]]:
         begun = f"from t = {session['from_step'] * info['dt']:g} ms, {session['started']}"
         ended = f" to t = {session['to_step'] * info['dt']:g} ms, {session['status']}" if "to_step" in session else ", not ended"
         yield "session", f"{begun}{ended}"
+
+
+def _way_on(store: StoredRun) -> Iterator[tuple[str, str]]:
+    if store.status in ("stopped", "interrupted", "failed") and store.checkpoints:
+        yield "to go on", f"ranvier resume {store.path}"
 
 
 def _wall(result: Result) -> tuple[str, str]:

@@ -16,13 +16,13 @@ BYTES_PER_SPIKE = 12
 CHECKPOINTS_AT_ONCE = 3  # two are kept while the next is written
 
 
-def needed(run: Run) -> int:
-    """Bytes without compression, with every neuron at 20 Hz."""
+def needed(run: Run) -> tuple[int, int]:
+    """Bytes without compression, with every neuron at 20 Hz: of all, and of the records alone."""
     records = sum(t.rows * (len(t.neurons) * c.dtype.itemsize + 8) for t in run.plan.tracks if t.keep is None for c in t.columns)
     seconds = (run.k1 - run.first) * run.dt / 1000
     spikes = run.built.plan.n * seconds * EXPECTED_RATE * BYTES_PER_SPIKE
     state = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(run.state))
-    return int(records + spikes + CHECKPOINTS_AT_ONCE * state)
+    return int(records + spikes + CHECKPOINTS_AT_ONCE * state), records
 
 
 def check_disk(run: Run, path: Path) -> None:
@@ -31,10 +31,10 @@ def check_disk(run: Run, path: Path) -> None:
     Raises:
         StoreError: it says how much is needed and how much there is.
     """
-    wanted, free = needed(run), free_space(path)
+    (wanted, records), free = needed(run), free_space(path)
     if wanted > free:
         raise StoreError(
-            f"The store may take {wanted / 2**30:.1f} GiB (records {(wanted) / 2**30:.1f} GiB at most, before compression), "
+            f"The store may take {wanted / 2**30:.1f} GiB, {records / 2**30:.1f} GiB of them for the records, before compression, "
             f"and {free / 2**30:.1f} GiB are free at {path.parent}. Record less often (every=…), fewer neurons (neurons=…), "
             "choose another place, or say check_disk=False to start anyway: a run whose disk fills up can be resumed."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,25 @@ try:
     import fcntl
 except ImportError:  # Windows: nothing keeps two processes apart there
     fcntl = None  # type: ignore[assignment]
+
+
+LOOKS = 5
+
+
+def is_written(store: Path) -> bool | None:
+    """Whether a process writes a store now; None where that cannot be told."""
+    if fcntl is None:
+        return None
+    try:
+        with open(store / LOCK, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks, or no right to look
+        return None
+    return False
 
 
 class Lock:
@@ -27,7 +47,7 @@ class Lock:
         if fcntl is None:
             return
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take()
         except BlockingIOError:
             self._file.seek(0)
             who = self._file.read().strip() or "another process"
@@ -38,6 +58,14 @@ class Lock:
         self._file.truncate(0)
         self._file.write(f"process {os.getpid()}")
         self._file.flush()
+
+    def _take(self) -> None:
+        for _ in range(LOOKS):
+            try:
+                return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # perhaps by `is_written`, for an instant
+                time.sleep(0.02)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self) -> None:
         self._file.close()

@@ -16,6 +16,7 @@ from ranvier.result import PartResult, Recorded, Spikes, counted
 from ranvier.store import layout
 from ranvier.store.checkpoint import Checkpoint, checkpoints
 from ranvier.store.files import refuse_links, size_of
+from ranvier.store.lock import is_written
 
 if TYPE_CHECKING:
     import xarray
@@ -158,6 +159,13 @@ class StoredRun:
         }
 
     @property
+    def status(self) -> str:
+        """How the run stands: `running`, `complete`, `interrupted` (Ctrl-C), `diverged`, `failed`; `stopped` where the process
+        that wrote it is gone and could not say why: it was killed, or the machine went down."""
+        status = self.info["status"]
+        return "stopped" if status == "running" and is_written(self.path) is False else status
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Where the run comes from: versions, the network's description and hash, the script, dates."""
         return json.loads((self.path / layout.PROVENANCE).read_text(encoding="utf-8"))
@@ -217,7 +225,7 @@ class StoredRun:
     def __repr__(self) -> str:
         reached, target = (self.info[key] * self.info["dt"] for key in ("written_step", "target_step"))
         return (
-            f"<Store {self.path}: {self.info['status']}, {reached:g} of {target:g} ms of {counted(self.info['n'], 'neuron')}, "
+            f"<Store {self.path}: {self.status}, {reached:g} of {target:g} ms of {counted(self.info['n'], 'neuron')}, "
             f"{counted(len(self.spikes), 'spike')}>"
         )
 

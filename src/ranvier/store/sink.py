@@ -26,7 +26,8 @@ from ranvier.store.reader import StoredSpikes, opened, stored_records
 from ranvier.store.writer import Writer
 
 VISIBLE_EVERY = 2.0  # s, about: how often readers get to see what is new
-SHARE = 0.03  # of the time at most for that
+CHECKPOINT_EVERY = 30.0  # s, about: where no simulated time is given for it
+SHARE = 0.03  # of the time at most for either
 KEPT = 2  # checkpoints, and the last one that the disk was made to hold
 DURABLE_EVERY = 10.0  # s: the disk is asked to hold a checkpoint and all before it, so that a loss of power costs no more
 
@@ -39,7 +40,7 @@ class StoreSink:
         plan: what is recorded.
         facts: what the root says of the run.
         identity: what a checkpoint says of it.
-        checkpoint_steps: how often a checkpoint is written.
+        checkpoint_steps: how often a checkpoint is written; 0 leaves it to the clock.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class StoreSink:
         checkpoint_steps: int,
         lock: Lock,
     ):
-        self.path, self.checkpoint_steps, self._identity, self._lock = path, checkpoint_steps, identity, lock
+        self.path, self._checkpoint_steps, self._identity, self._lock = path, checkpoint_steps, identity, lock
         self.way_on = f"Go on with rv.resume({str(path)!r}), or: ranvier resume {path}"
         self._dt, self._facts = plan.dt, facts
         self._tables = layout.table_names([t for t in plan.tracks if t.keep is None])
@@ -64,6 +65,8 @@ class StoreSink:
         self._on_disk = 0
         self._visible_next = time.monotonic() + VISIBLE_EVERY
         self._durable_next = time.monotonic() + DURABLE_EVERY
+        self._checkpoint_next = time.monotonic() + CHECKPOINT_EVERY
+        self._checkpoint_seconds = 0.0  # that the last one took
         self._durable_step = -1
         self._ended = False
         self._writer: Writer | None = None
@@ -183,8 +186,14 @@ class StoreSink:
         now = time.monotonic()
         self._visible_next = now + max(VISIBLE_EVERY, (now - began) / SHARE)
 
+    @property
+    def checkpoint_steps(self) -> int:
+        """A checkpoint is due at every multiple of so many steps; 0 for none now. By the clock it is due at any step, once it is time."""
+        return self._checkpoint_steps or int(time.monotonic() >= self._checkpoint_next)
+
     def checkpoint(self, at: Progression) -> None:
         """Keeps what the run needs to go on from here."""
+        self._checkpoint_next = time.monotonic() + max(CHECKPOINT_EVERY, self._checkpoint_seconds / SHARE)
         kept = self._kept_now()
         self._put(lambda: self._checkpoint(at, kept))
 
@@ -193,11 +202,13 @@ class StoreSink:
         return {name: {"steps": table.steps, "values": list(table.values)} for name, table in self._kept.items()}
 
     def _checkpoint(self, at: Progression, kept: dict[str, Any]) -> None:
+        began = time.monotonic()
         self._commit(int(at.state.step))
         durable = time.monotonic() > self._durable_next
         if durable:
             self._tree.store.sync()
         self._write_checkpoint(at, kept, durable)
+        self._checkpoint_seconds = time.monotonic() - began
 
     def _write_checkpoint(self, at: Progression, kept: dict[str, Any], durable: bool) -> None:
         step = int(at.state.step)

@@ -74,7 +74,7 @@ def start(
 
 
 def steps_of(checkpoint_every: float | None, dt: float) -> int:
-    """The steps from checkpoint to checkpoint; 0 where only the ends have one."""
+    """The steps from checkpoint to checkpoint; 0 where that is left to the clock."""
     return 0 if checkpoint_every is None else max(1, int(in_steps(checkpoint_every, dt, "checkpoint_every")))
 
 
