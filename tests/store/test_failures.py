@@ -19,8 +19,9 @@ from ranvier.cli import main
 from ranvier.store import checkpoint, files, growing, layout
 from ranvier.store.checkpoint import load_tree, save_tree
 from ranvier.store.lock import Lock
+from ranvier.store.sink import StoreSink
 from tests.store.runs import assert_same_run, assert_same_state, records, small_network
-from tests.store.test_resume import HOW, stopped
+from tests.store.test_resume import HOW, Stop, stopped
 
 
 @pytest.fixture(scope="module")
@@ -223,8 +224,6 @@ def test_who_writes_a_store_is_known(copy, capsys):
     (copy / "zarr.json").write_text(json.dumps(facts))
     lock = Lock(copy)
     assert rv.open_store(copy).status == "running" and "running" in repr(rv.open_store(copy))
-    with pytest.raises(rv.StoreError, match=f"is being written by process {os.getpid()}"):
-        Lock(copy)
     main(["info", str(copy)])
     assert "to go on" not in capsys.readouterr().out
     lock.release()
@@ -352,8 +351,6 @@ def test_other_stores_that_are_refused(tmp_path, monkeypatch):
 
 
 def test_one_writer_at_a_time(copy):
-    from ranvier.store.lock import Lock
-
     lock = Lock(copy)
     with pytest.raises(rv.StoreError, match=r"is being written by process \d+"):
         rv.resume(copy)
@@ -415,3 +412,37 @@ def test_bad_options(tmp_path, monkeypatch, how, message):
 def test_bad_records(arguments, options, message):
     with pytest.raises(rv.RanvierError, match=message):
         rv.Record(*arguments, **options)
+
+
+@pytest.mark.parametrize("left_behind", [(), (".lock",), (".lock", ".zarr.json.partial")])
+def test_a_run_that_was_killed_before_it_had_a_store(tmp_path, left_behind):
+    """What is left of it stands in nobody's way."""
+    path = tmp_path / "run.zarr"
+    path.mkdir()
+    for name in left_behind:
+        (path / name).write_text("process 1")
+    for use in (rv.open_store, rv.resume):
+        with pytest.raises(rv.StoreError, match="There is no store"):
+            use(path)
+    tiny(path)
+    assert rv.open_store(path).status == "complete"
+
+
+@pytest.mark.parametrize(("moment", "refused"), [("begin", (rv.open_store, rv.resume)), ("_write_checkpoint", (rv.resume,))])
+def test_a_run_that_was_killed_while_its_store_was_made(tmp_path, monkeypatch, moment, refused):
+    path = tmp_path / "run.zarr"
+
+    def killed(sink, *_, **__):
+        shutil.copytree(sink.path, path)
+        raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(StoreSink, moment, killed)
+        tiny(tmp_path / "other.zarr")
+    for use in refused:
+        with pytest.raises(rv.StoreError, match=r"holds nothing.*overwrite=True"):
+            use(path)
+    with pytest.raises(rv.StoreError, match="There is a store"):
+        tiny(path)
+    tiny(path, overwrite=True)
+    assert rv.open_store(path).status == "complete"

@@ -46,7 +46,10 @@ def resume(arguments: argparse.Namespace, run_arguments: Callable[[str], argpars
         )
     for name in result.info["not_verified"]:
         print(f"ranvier: of {name} only the name and the code were compared, not what it reads.", file=sys.stderr)
-    _print([*_rows(open_store(arguments.store)), _wall(result)])
+    store = open_store(arguments.store)
+    begun = store.provenance["sessions"][-1]["from_step"] * store.info["dt"]
+    went_on = [("went on from", f"t = {begun:g} ms")] if result.info["steps"] else []
+    _print([*_rows(store), *went_on, _wall(result)])
 
 
 def info(arguments: argparse.Namespace) -> None:

@@ -19,11 +19,11 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
-from numcodecs import Blosc
+from numcodecs import Blosc  # type: ignore[import-untyped]
 from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore
 
@@ -263,7 +263,7 @@ class Tree:
         self._documents[path] = document
 
 
-def _library(dtype: np.dtype) -> str:
+def _library(dtype: np.dtype) -> Literal["lz4", "zstd"]:
     return "lz4" if dtype.kind == "f" else "zstd"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ranvier.errors import StoreError
 from ranvier.record.plan import Track
-from ranvier.store.files import nearest_folder
+from ranvier.store.files import PARTIAL, nearest_folder
 from ranvier.store.growing import METADATA, Column, Series, chunk_rows, chunk_width
 
 STORE_VERSION = 1
@@ -23,6 +23,9 @@ SPIKES, RECORDS, COUNTS, CHECKPOINTS = "spikes", "records", "spike_counts", "che
 PROVENANCE, ARRAYS, LOCK = "provenance.json", "network.npz", ".lock"
 OWN = (METADATA, SPIKES, RECORDS, COUNTS, CHECKPOINTS, PROVENANCE, ARRAYS, LOCK)
 """Everything that a store is made of; nothing else in its folder is ever removed."""
+
+BARE = {LOCK, f".{METADATA}{PARTIAL}"}
+"""What a process can leave that is killed before its store has the root's mark."""
 
 SPIKES_PER_CHUNK = 10**6
 STEP, NEURON, CHUNK_FIRST_STEP = "time_step", "neuron", "chunk_first_step"
@@ -43,6 +46,8 @@ def facts_of(path: Path) -> dict[str, Any]:
         facts = document["attributes"][MARK]
         version = facts["store_version"]
     except (OSError, ValueError, KeyError, TypeError):
+        if is_bare(path):
+            raise StoreError(f"There is no store {path}: its folder is empty.") from None
         what = "a Zarr of another program" if any((path / name).exists() for name in (METADATA, ".zgroup", ".zarray")) else "no store"
         raise StoreError(f"{path} is {what}: Ranvier did not write it.") from None
     if not isinstance(version, int) or version > STORE_VERSION:
@@ -51,6 +56,16 @@ def facts_of(path: Path) -> dict[str, Any]:
             f"({facts.get('versions', {}).get('ranvier', 'unknown')}). Install that to read it."
         )
     return facts
+
+
+def is_bare(path: Path) -> bool:
+    """Whether a folder holds nothing, or nothing but what a process left that was killed at once."""
+    return {entry.name for entry in path.iterdir()} <= BARE
+
+
+def nothing_in(path: Path) -> StoreError:
+    """What is said of a store without a place to go on from."""
+    return StoreError(f"{path} holds nothing: the run was stopped while its store was made. Start it with overwrite=True.")
 
 
 def make_room(path: Path, overwrite: bool) -> None:
@@ -64,7 +79,7 @@ def make_room(path: Path, overwrite: bool) -> None:
             raise StoreError(
                 f"{path} is a {'link' if path.is_symlink() else 'file'}; a store needs a folder of its own. Choose another path."
             )
-        if any(path.iterdir()):
+        if not is_bare(path):
             try:
                 facts_of(path)
             except StoreError as error:

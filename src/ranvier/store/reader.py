@@ -256,5 +256,5 @@ def open_store(path: Any) -> StoredRun:
         return StoredRun(path)
     except (KeyError, TypeError, ValueError) as error:
         if not any(checkpoints(path / layout.CHECKPOINTS)):
-            raise StoreError(f"{path} holds nothing: the run was stopped while its store was made. Start it with overwrite=True.") from None
+            raise layout.nothing_in(path) from None
         raise StoreError(f"The store {path} is damaged: {type(error).__name__}: {error}") from error

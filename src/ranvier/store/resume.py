@@ -58,6 +58,8 @@ class Stored:
 def _stored(path: Path) -> Stored:
     facts = layout.facts_of(path)
     refuse_links(path)
+    if not any(checkpoints(path / layout.CHECKPOINTS)) and facts["written_step"] == facts["start_step"]:
+        raise layout.nothing_in(path)
     try:
         description = provenance.read(path)
     except (OSError, ValueError) as error:

@@ -77,10 +77,13 @@ class StoreSink:
         records = {f"{layout.RECORDS}/{name}": layout.record_series(name, track) for name, track in self._tables.items()}
         return {**layout.spike_series(), **self._counts.series, **records}
 
+    def mark(self) -> None:
+        """Makes the folder a store, before anything else is in it: whenever the process ends, it is known for one."""
+        self._tree.create()
+
     def begin(self, at: Progression) -> None:
-        """Makes an empty store, with a first checkpoint."""
+        """Fills the store with empty arrays and a first checkpoint."""
         tree = self._tree
-        tree.create()
         spikes = {key: self._facts[key] for key in ("dt", "n", "populations")}
         convention = "a spike in the step from t_k to t_{k+1} has the time t_k = time_step * dt (ms)"
         tree.group(layout.SPIKES, {**spikes, "convention": convention})

@@ -56,6 +56,7 @@ def start(
         description = describe(run, records, integrators, checkpoint_every)
         facts = facts_of_run(run, description)
         sink = StoreSink(path, run.plan, facts, identity(description), steps_of(checkpoint_every, run.dt), lock)
+        sink.mark()
         arrays = description.pop("arrays")
         save_tree(path / layout.ARRAYS, arrays, {})
         provenance.write(path, {**description, **provenance.origin(), "branch_of": branch_of, "sessions": []})
