@@ -1,11 +1,15 @@
 """Runs that are killed (kill −9) at random moments, again and again, and resumed: is the end the unbroken run, bit for bit?
 
+Most are killed while they compute and write, one in eight already while it starts.
+
 python benchmarks/killed.py --times 300
 """
 
 import argparse
 import multiprocessing
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -32,15 +36,51 @@ def work(store: str, connection) -> None:
     """Starts the run, or goes on with it; killed from outside."""
     from ranvier.store import sink
 
+    jax.config.update("jax_compilation_cache_dir", str(Path(store).parent / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     sink.VISIBLE_EVERY, sink.SHARE = 0.0, 1e9
-    slowly = lambda progress: time.sleep(0.002)
     connection.send("ready")
+    steps = []
+
+    def slowly(progress) -> None:
+        if not steps:
+            connection.send("computes")
+        steps.append(progress.time)
+        time.sleep(0.002)
+
     try:
         rv.resume(store, progress=slowly)
-    except StoreError:
+    except StoreError as error:
+        if not made_nothing(error):
+            raise
         record = [rv.Record("cells", "V", every=0.5), rv.Record("cells", "V", reduce="mean", every_steps=3)]
         rv.simulate(network(), store=store, overwrite=True, record=record, checkpoint_every=2.0, progress=slowly, **HOW)
     connection.send("done")
+
+
+def made_nothing(error: StoreError) -> bool:
+    """Whether a store is not there, because its process was killed before it could make it."""
+    return "There is no store" in str(error) or "holds nothing" in str(error)
+
+
+def ends_before(connection, seconds: float, wait: bool) -> bool:
+    """Whether the run ends before it is killed.
+
+    Args:
+        seconds: how long it is left alone.
+        wait: from when it computes, instead of from its start.
+    """
+    until = None if wait else time.monotonic() + seconds
+    while until is None or connection.poll(max(0.0, until - time.monotonic())):
+        try:
+            said = connection.recv()
+        except EOFError:
+            raise RuntimeError("a run failed that nobody killed") from None
+        if said == "done":
+            return True
+        if said == "computes" and wait:
+            until = time.monotonic() + seconds
+    return False
 
 
 def same(one: rv.Result, other: rv.Result) -> bool:
@@ -62,22 +102,30 @@ def main() -> None:
     unbroken = rv.simulate(network(), record=record, **HOW)
     random = np.random.default_rng()
     folder = Path(tempfile.mkdtemp(prefix="killed-", dir="."))
-    context = multiprocessing.get_context("spawn")
-    killed = runs = failures = 0
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ranvier"])
+    killed = starting = runs = failures = 0
+    enough = []
+    signal.signal(signal.SIGINT, lambda *_: enough.append(True))  # the numbers until then are kept
     try:
-        while killed < times:
+        while killed < times and not enough:
             store = folder / f"{runs}.zarr"
             finished = False
-            while not finished and killed < times:
+            while not finished and killed < times and not enough:
                 mine, theirs = context.Pipe()
                 process = context.Process(target=work, args=(str(store), theirs))
                 process.start()
+                theirs.close()
                 mine.recv()
-                finished = mine.poll(random.uniform(0, 3.0))
+                early = random.random() < 1 / 8
+                finished = ends_before(mine, random.uniform(0, 1.5), wait=not early)
                 if not finished:
                     process.kill()
                     killed += 1
+                    starting += early
+                    print(f"\r{killed} killed", end="", file=sys.stderr, flush=True)
                 process.join()
+                mine.close()
                 if store.exists() and (store / "records" / "cells").exists():
                     try:
                         V = xarray.open_zarr(store, group="records/cells", chunks=None).V.values
@@ -87,13 +135,13 @@ def main() -> None:
             try:
                 failures += not same(rv.resume(store), unbroken)
             except StoreError as error:
-                if "no checkpoint" not in str(error) and "There is no store" not in str(error):
+                if not made_nothing(error):
                     raise
             runs += 1
             shutil.rmtree(store, ignore_errors=True)
     finally:
         shutil.rmtree(folder)
-    save(__file__, options, {"killed": killed, "runs": runs, "failures": failures})
+    save(__file__, options, {"killed": killed, "of_them_while_starting": starting, "runs": runs, "failures": failures})
     if failures:
         raise SystemExit(f"{failures} runs differ from the unbroken one.")
 
