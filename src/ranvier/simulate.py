@@ -74,8 +74,8 @@ def simulate(
         store: a folder that spikes and records are written to while the run
             goes on, such as `"run.zarr"`; memory then does not grow with the
             duration, and `rv.resume` goes on after whatever stops the run.
-        checkpoint_every: the simulated time between two places in the store to go on from (ms);
-            the beginning, the end and a Ctrl-C always make one.
+        checkpoint_every: the simulated time between two places in the store to go on from (ms), by
+            default what takes half a minute; the beginning, the end and a Ctrl-C always make one.
         overwrite: replaces a store that is there.
         check_disk: refuses a run whose store may not fit on the disk.
 

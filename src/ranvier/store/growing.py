@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 import zarr
-from numcodecs import Blosc  # type: ignore[import-untyped]
+from numcodecs import Blosc
 from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore
 
