@@ -125,6 +125,14 @@ def test_inputs_and_gradients_that_are_not_contiguous():
             assert_equal(got, wanted, torch.float64)
 
 
+@pytest.mark.parametrize("columns", [(), (1028,)])
+def test_large_results_which_are_written_past_the_caches(columns):
+    x, state, parameters = problem(34, (64, 1028), torch.float32, 12)
+    parameters["decay"] = (0.9 + 0.05 * torch.rand(columns)).requires_grad_()
+    got, wanted = (results(f, x, state, parameters) for f in (fused.lif_sequence, rt.lif_sequence))
+    assert_equal(got, wanted, torch.float32)
+
+
 def test_only_the_last_state_is_used():
     x, state, parameters = problem(40, (6,), torch.float64, 3, adaptive=True)
     for part in ("v", "threshold"):

@@ -74,4 +74,8 @@ void check_lif_sequence() {
     check<float>(1, 0, 5, 32, features, 2);
   }
   check<float>(40, 5, 1024, 32, 0, 3);
+  for (const int64_t period : {1, 1028}) {  // large enough that results are written past the caches
+    check<float>(130, 16448 / period, period, 32, 0, 2);
+    check<double>(65, 16448 / period, period, 32, 8, 1);
+  }
 }

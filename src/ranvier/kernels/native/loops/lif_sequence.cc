@@ -1,9 +1,9 @@
 #include "lif_sequence.h"
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <type_traits>
+#include <vector>
 
 #include "elementary.h"
 #include "loops.h"
@@ -12,17 +12,38 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define RANVIER_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define RANVIER_PREFETCH(address) (void)(address)
+#endif
 
 namespace ranvier {
 namespace {
 
-// A tile is so many neighbouring neurons; their state stays in the first-level cache over the whole sequence.
+// A tile is so many neighbouring neurons at most: a page of each row. Their state stays in the first-level cache over the whole
+// sequence, and what a chunk of steps needs again in the second.
 template <class T>
-constexpr int64_t kTile = 2048 / sizeof(T);
+constexpr int64_t kTile = 4096 / sizeof(T);
+
+// The loops go over so many neurons, always all of them: what is less is filled up.
+constexpr int64_t kBlock = 64;
+
+constexpr int64_t kLine = 64;  // bytes that memory gives at once
+
+// From one row of a tile to the next. Rows a page apart would all have their place in the same few lines of the first-level cache.
+template <class T>
+constexpr int64_t kRow = kTile<T> + kBlock;
 
 // As wide as T, so that a vector of one is a mask for a vector of the other.
 template <class T>
 using Integer = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+
+int64_t whole_blocks(int64_t n) { return (n + kBlock - 1) / kBlock * kBlock; }
 
 // New memory of this size comes from the kernel page by page, at several times the cost of writing it once.
 void ask_for_large_pages(void* data, int64_t bytes) {
@@ -36,83 +57,218 @@ void ask_for_large_pages(void* data, int64_t bytes) {
 #endif
 }
 
-// What a neuron has: a template argument of the loops.
-enum Feature { kWaiting = 1, kAdaptive = 2, kStochastic = 4 };
+// What a neuron has: a template argument of the loops. The plain one shares its parameters with all others, and has no noise.
+enum Feature { kWaiting = 1, kAdaptive = 2, kStochastic = 4, kPlain = 8 };
 
+// Those for which there are loops: neurons that are adaptive or stochastic may have a refractory period, be it of no steps.
 template <class T>
 int features_of(const LifSequence<T>& s) {
-  return (s.refractory != nullptr ? kWaiting : 0) | (s.adaptive ? kAdaptive : 0) | (s.uniform != nullptr ? kStochastic : 0);
+  const int more = (s.adaptive ? kAdaptive : 0) | (s.uniform != nullptr ? kStochastic : 0);
+  if (more != 0 || s.refractory != nullptr) return more | kWaiting;
+  return s.period == 1 && s.noise == nullptr ? kPlain : 0;
 }
 
-// One row of a tile, for each thing that a step reads or writes.
+// Rows of a tile, each at the start of a line.
 template <class T>
-struct Row {
-  const T *x, *noise, *uniform;
-  const T* v;                 // before the step
-  const Integer<T>* left;     // steps that the potential is still held
-  const T* threshold;         // of the state where it adapts, else the given one
-  T* u;                       // the potential before the reset
-  T* at;                      // the threshold that it is compared with
-  T* spikes;
-  T* next_v;
-  Integer<T>* next_left;
-  T* next_threshold;
+class Rows {
+ public:
+  explicit Rows(int64_t rows) : room_(rows * kRow<T> + kLine / sizeof(T)) {
+    const auto address = reinterpret_cast<uintptr_t>(room_.data());
+    first_ = room_.data() + (kLine - address % kLine) % kLine / sizeof(T);
+  }
+  RANVIER_INLINE T* operator[](int64_t row) { return first_ + row * kRow<T>; }
+
+ private:
+  std::vector<T> room_;
+  T* first_;
+};
+
+// A block's place in a tile.
+struct Place {
+  int64_t at, count;  // its first neuron, and how many there are
+};
+
+// A tensor [steps, elements] that is read, or one row [elements] for all steps, or zeros. While a row is read, the next one is fetched:
+// rows of a tile lie so far apart that the processor would not do it by itself.
+template <class T>
+struct Source {
+  const T* tensor;
+  int64_t stride;
+
+  struct Row {
+    const T *now, *next;
+  };
+
+  RANVIER_INLINE Row row(int64_t t, int64_t next, int64_t first) const {
+    return tensor == nullptr ? Row{nullptr, nullptr} : Row{tensor + t * stride + first, tensor + next * stride + first};
+  }
+};
+
+template <class T>
+struct Room {
+  alignas(kLine) T value[kBlock] = {};
+};
+
+template <class T>
+RANVIER_INLINE const T* block_of(const typename Source<T>::Row& row, const Place& place, const Room<T>& zero, Room<T>& room) {
+  if (row.now == nullptr) return zero.value;
+  if (place.count < kBlock) {
+    std::copy_n(row.now + place.at, place.count, room.value);
+    return room.value;
+  }
+  for (int64_t i = 0; i < kBlock; i += kLine / sizeof(T)) RANVIER_PREFETCH(row.next + place.at + i);
+  return row.now + place.at;
+}
+
+// A tensor [steps, elements] that is written, or none.
+template <class T>
+struct Sink {
+  T* tensor;
+  int64_t elements;
+  bool past_the_caches;
+
+  Sink(T* to, const LifSequence<T>& s) : tensor(to), elements(s.elements), past_the_caches(false) {
+#if defined(__SSE2__)
+    // A large result is not in the caches any more when it is used. Written past them, its lines need not be read first.
+    constexpr int64_t large = int64_t{8} << 20;
+    const auto aligned = [](uintptr_t bytes) { return bytes % sizeof(__m128i) == 0; };
+    past_the_caches = s.steps * s.elements * static_cast<int64_t>(sizeof(T)) >= large && aligned(reinterpret_cast<uintptr_t>(to)) &&
+                      aligned(s.elements * sizeof(T));
+#endif
+  }
+
+  RANVIER_INLINE T* row(int64_t t, int64_t first) const { return tensor == nullptr ? nullptr : tensor + t * elements + first; }
+
+  RANVIER_INLINE T* block_of(T* row, const Place& place, Room<T>& room) const {
+    return row == nullptr || past_the_caches || place.count < kBlock ? room.value : row + place.at;
+  }
+
+  RANVIER_INLINE void put(const T* block, T* row, const Place& place) const {
+    if (row == nullptr || block == row + place.at) return;
+#if defined(__SSE2__)
+    if (past_the_caches && place.count == kBlock) {
+      const auto from = reinterpret_cast<const __m128i*>(block);
+      const auto to = reinterpret_cast<__m128i*>(row + place.at);
+      for (size_t i = 0; i < kBlock * sizeof(T) / sizeof(__m128i); ++i) _mm_stream_si128(to + i, _mm_load_si128(from + i));
+      return;
+    }
+#endif
+    std::copy_n(block, place.count, row + place.at);
+  }
+};
+
+// Other threads see what was written past the caches.
+void finish_writing() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
+// The values of a parameter for a block, or the one that all share.
+template <bool shared, class T>
+struct Column {
+  const T* row;
+  T value;
+  RANVIER_INLINE T operator[](int64_t i) const { return shared ? value : row[i]; }
 };
 
 // The parameters of a tile, one row each.
 template <class T>
-struct Columns {
-  T parameter[kLifParameters][kTile<T>];
-  Integer<T> refractory[kTile<T>];
-  T zero[kTile<T>];
+class Columns {
+ public:
   int64_t first, n;
+  Room<T> zero;
 
-  void fill(const LifSequence<T>& s, int64_t begin) {
+  void fill(const LifSequence<T>& s, int64_t begin, int64_t width) {
     first = begin;
-    n = std::min(kTile<T>, s.elements - begin);
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t column = (begin + i) % s.period;
-      for (int p = 0; p < kLifParameters; ++p) parameter[p][i] = s.parameters[p * s.period + column];
-      if (s.uniform == nullptr) parameter[kSlope][i] = 1;
-      refractory[i] = s.refractory == nullptr ? 0 : s.refractory[column];
-      zero[i] = 0;
+    n = std::min(width, s.elements - begin);
+    advance_ = s.period == 1 ? 0 : 1;
+    const int64_t phase = begin % s.period, wanted = s.period == 1 ? kBlock : whole_blocks(n);
+    if (phase == phase_ && wanted <= filled_) return;
+    phase_ = phase;
+    filled_ = wanted;
+    for (int p = 0; p < kLifParameters; ++p) repeat(s.parameters + p * s.period, s.period, parameter_ + p * stride());
+    if (s.uniform == nullptr) std::fill_n(parameter_ + kSlope * stride(), filled_, T(1));
+    if (s.refractory != nullptr) repeat(s.refractory, s.period, refractory_);
+  }
+
+  RANVIER_INLINE const T* parameter(int p, const Place& place) const { return parameter_ + p * stride() + advance_ * place.at; }
+  template <int features>
+  RANVIER_INLINE Column<(features & kPlain) != 0, T> column(int p, const Place& place) const {
+    return {parameter(p, place), *parameter(p, place)};
+  }
+  RANVIER_INLINE const Integer<T>* refractory(const Place& place) const { return refractory_ + advance_ * place.at; }
+
+ private:
+  template <class From, class To>
+  void repeat(const From* row, int64_t period, To* to) const {
+    int64_t begin = phase_;
+    for (int64_t i = 0; i < filled_; begin = 0) {
+      const int64_t count = std::min(filled_ - i, period - begin);
+      std::copy_n(row + begin, count, to + i);
+      i += count;
     }
   }
+
+  RANVIER_INLINE int64_t stride() const { return advance_ == 0 ? kBlock : kRow<T>; }
+
+  int64_t advance_ = 0, phase_ = -1, filled_ = 0;  // one block serves all where all neurons share their parameters
+  alignas(kLine) T parameter_[kLifParameters * kRow<T>];
+  alignas(kLine) Integer<T> refractory_[kTile<T>];
 };
 
-template <int features, bool keeps, class T>
-RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, const Row<T>& row) {
+// One step of a block: what it reads and writes.
+template <class T>
+struct Step {
+  const T *x, *noise, *uniform;
+  const T* v;              // before the step
+  const Integer<T>* left;  // steps that the potential is still held
+  const T* threshold;      // where it adapts
+  T* next_v;
+  Integer<T>* next_left;
+  T* next_threshold;
+  T* result;  // the spikes, or the potential before the reset
+};
+
+template <int features, bool again, class T>
+RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const Step<T>& of) {
   constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive;
-  const auto& p = columns.parameter;
   const T through = s.by_subtraction ? T(1) : T(0), low = s.threshold_min, high = s.threshold_max;
+  const auto decays = columns.template column<features>(kDecay, place), gains = columns.template column<features>(kGain, place),
+             rests = columns.template column<features>(kRest, place), thresholds = columns.template column<features>(kThreshold, place),
+             resets = columns.template column<features>(kReset, place);
+  const T *threshold_decays = columns.parameter(kThresholdDecay, place), *jumps = columns.parameter(kThresholdJump, place),
+          *slopes = columns.parameter(kSlope, place);
+  const Integer<T>* refractory = columns.refractory(place);
   RANVIER_INDEPENDENT
-  for (int64_t i = 0; i < columns.n; ++i) {
+  for (int64_t i = 0; i < kBlock; ++i) {
     // All loads and all arithmetic first, then choices between results: compilers turn those into masks.
-    const T v = row.v[i], before = row.threshold[i], reset = p[kReset][i], rest = p[kRest][i], given = p[kThreshold][i];
-    T u = ((rest + p[kDecay][i] * (v - rest)) + p[kGain][i] * row.x[i]) + row.noise[i];
+    const T v = of.v[i], reset = resets[i], rest = rests[i], given = thresholds[i];
+    T u = (rest + decays[i] * (v - rest)) + gains[i] * of.x[i];
+    if constexpr ((features & kPlain) == 0) u = u + of.noise[i];
     Integer<T> left = 0;
     if constexpr (waiting) {
-      left = row.left[i];
+      left = of.left[i];
       u = left > 0 ? v : u;
     }
-    const T at = adaptive ? given + p[kThresholdDecay][i] * (before - given) : before, d = u - at;
+    T at = given;
+    if constexpr (adaptive) at = given + threshold_decays[i] * (of.threshold[i] - given);
+    const T d = u - at;
     bool spike = d >= T(0);
-    if constexpr ((features & kStochastic) != 0) spike = row.uniform[i] < sigmoid(p[kSlope][i] * d);
+    if constexpr ((features & kStochastic) != 0) spike = of.uniform[i] < sigmoid(slopes[i] * d);
     if constexpr (waiting) spike = spike & (left <= 0);
     const T after = adaptive ? through * u - (through * at - reset) : through * u + reset;
     const T one = spike ? T(1) : T(0);
-    if constexpr (keeps) row.u[i] = u;
-    if constexpr (keeps && adaptive) row.at[i] = at;
-    row.spikes[i] = one;
-    row.next_v[i] = spike ? after : u;
+    of.result[i] = again ? u : one;
+    of.next_v[i] = spike ? after : u;
     if constexpr (waiting) {
-      const Integer<T> refractory = columns.refractory[i], less = left - 1, held = less > 0 ? less : 0;
-      row.next_left[i] = spike ? refractory : held;
+      const Integer<T> fresh = refractory[i], less = left - 1, held = less > 0 ? less : 0;
+      of.next_left[i] = spike ? fresh : held;
     }
     if constexpr (adaptive) {
-      T next = at + p[kThresholdJump][i] * one;
+      T next = at + jumps[i] * one;
       next = next < low ? low : next;
-      row.next_threshold[i] = next > high ? high : next;
+      of.next_threshold[i] = next > high ? high : next;
     }
   }
 }
@@ -120,8 +276,8 @@ RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, con
 // The state of a tile.
 template <class T>
 struct TileState {
-  T v[kTile<T>], threshold[kTile<T>];
-  Integer<T> left[kTile<T>];
+  alignas(kLine) T v[kRow<T>], threshold[kRow<T>];
+  alignas(kLine) Integer<T> left[kTile<T>];
 };
 
 template <class T>
@@ -140,74 +296,52 @@ void store(const TileState<T>& state, int64_t offset, int64_t n, const LifState<
   if (to.threshold != nullptr) std::copy_n(state.threshold, n, to.threshold + offset);
 }
 
-template <class T>
-const T* at_step(const T* tensor, int64_t t, int64_t stride, int64_t first, const T* otherwise) {
-  return tensor == nullptr ? otherwise : tensor + t * stride + first;
-}
-
 template <int features, class T>
 RANVIER_INLINE void forward_tile(const LifSequence<T>& s, const Columns<T>& columns, TileState<T>& state, const LifState<T>& kept,
-                                 T* spikes) {
-  const int64_t first = columns.first;
-  Row<T> row{};
-  row.v = row.next_v = state.v;
-  row.left = row.next_left = state.left;
-  row.threshold = (features & kAdaptive) ? state.threshold : columns.parameter[kThreshold];
-  row.next_threshold = state.threshold;
+                                 const Sink<T>& spikes) {
+  const int64_t first = columns.first, n = columns.n;
+  const Source<T> inputs{s.x, s.x_stride}, noises{s.noise, s.elements}, uniforms{s.uniform, s.elements};
+  Room<T> of_x, of_noise, of_uniform, of_spikes;
   for (int64_t t = 0; t < s.steps; ++t) {
-    if (kept.v != nullptr && t % s.chunk == 0) store(state, t / s.chunk * s.elements + first, columns.n, kept);
-    row.x = s.x + t * s.x_stride + first;
-    row.noise = at_step(s.noise, t, s.elements, first, columns.zero);
-    row.uniform = at_step(s.uniform, t, s.elements, first, columns.zero);
-    row.spikes = spikes + t * s.elements + first;
-    step<features, false>(s, columns, row);
+    if (kept.v != nullptr && t % s.chunk == 0) store(state, t / s.chunk * s.elements + first, n, kept);
+    const int64_t next = std::min(t + 1, s.steps - 1);
+    const auto x = inputs.row(t, next, first), noise = noises.row(t, next, first), uniform = uniforms.row(t, next, first);
+    T* row = spikes.row(t, first);
+    for (int64_t at = 0; at < n; at += kBlock) {
+      const Place place{at, std::min(kBlock, n - at)};
+      T* result = spikes.block_of(row, place, of_spikes);
+      Step<T> of;
+      of.x = block_of(x, place, columns.zero, of_x);
+      if constexpr ((features & kPlain) == 0) of.noise = block_of(noise, place, columns.zero, of_noise);
+      if constexpr ((features & kStochastic) != 0) of.uniform = block_of(uniform, place, columns.zero, of_uniform);
+      of.v = of.next_v = state.v + at;
+      of.left = of.next_left = state.left + at;
+      of.threshold = of.next_threshold = state.threshold + at;
+      of.result = result;
+      step<features, false>(s, columns, place, of);
+      spikes.put(result, row, place);
+    }
   }
 }
 
 template <int features, class T>
-RANVIER_INLINE void forward_tiles(const LifSequence<T>& s, const LifState<T>& state, const LifState<T>& kept, T* spikes, int64_t begin,
-                                  int64_t end) {
+RANVIER_INLINE void forward_tiles(const LifSequence<T>& s, const LifState<T>& state, const LifState<T>& kept, T* spikes, int64_t width,
+                                  int64_t begin, int64_t end) {
   const auto columns = std::make_unique<Columns<T>>();
   const auto tile = std::make_unique<TileState<T>>();
+  const Sink<T> sink(spikes, s);
   for (int64_t k = begin; k < end; ++k) {
-    columns->fill(s, k * kTile<T>);
+    columns->fill(s, k * width, width);
     load(state, columns->first, columns->n, tile->v, tile->left, tile->threshold);
-    forward_tile<features>(s, *columns, *tile, kept, spikes);
+    forward_tile<features>(s, *columns, *tile, kept, sink);
     store(*tile, columns->first, columns->n, state);
   }
-}
-
-// What the chunk of steps under way needs again, row by row, and the state between its steps.
-template <class T>
-struct Chunk {
-  explicit Chunk(int64_t steps) : u(steps * width), spikes(u), at(u), v(u.size() + width), threshold(v), left(v.size()) {}
-  static constexpr int64_t width = kTile<T>;
-  std::vector<T> u, spikes, at, v, threshold;
-  std::vector<Integer<T>> left;
-};
-
-template <int features, class T>
-RANVIER_INLINE Row<T> row_of(const LifSequence<T>& s, Columns<T>& columns, Chunk<T>& chunk, int64_t first_step, int64_t c) {
-  const int64_t first = columns.first, t = first_step + c, now = c * chunk.width, next = now + chunk.width;
-  Row<T> row;
-  row.x = s.x + t * s.x_stride + first;
-  row.noise = at_step(s.noise, t, s.elements, first, columns.zero);
-  row.uniform = at_step(s.uniform, t, s.elements, first, columns.zero);
-  row.v = &chunk.v[now];
-  row.left = &chunk.left[now];
-  row.threshold = (features & kAdaptive) ? &chunk.threshold[now] : columns.parameter[kThreshold];
-  row.u = &chunk.u[now];
-  row.at = (features & kAdaptive) ? &chunk.at[now] : columns.parameter[kThreshold];
-  row.spikes = &chunk.spikes[now];
-  row.next_v = &chunk.v[next];
-  row.next_left = &chunk.left[next];
-  row.next_threshold = &chunk.threshold[next];
-  return row;
+  finish_writing();
 }
 
 template <class T>
 RANVIER_INLINE T normal(T d, T mean, T deviation) {
-  const T z = (d - mean) / deviation;
+  const T z = (d - mean) * (T(1) / deviation);
   return exponential(T(-0.5) * (z * z)) * (T(0.3989422804014327) / deviation);
 }
 
@@ -235,160 +369,310 @@ RANVIER_INLINE T derivative(T d, const T (&shape)[3]) {
 }
 
 template <SurrogateKind kind, class T>
-RANVIER_INLINE void slopes_of(const T (&shape)[3], const T* u, const T* threshold, int64_t n, T* slopes) {
+RANVIER_INLINE void slopes_of(const T (&shape)[3], const T* d, T* slopes) {
   RANVIER_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) slopes[i] = derivative<kind>(u[i] - threshold[i], shape);
+  for (int64_t i = 0; i < kBlock; ++i) slopes[i] = derivative<kind>(d[i], shape);
 }
 
 template <class T>
-RANVIER_INLINE void slopes_of(const Surrogate& surrogate, const T* u, const T* threshold, int64_t n, T* slopes) {
+RANVIER_INLINE void slopes_of(const Surrogate& surrogate, const T* d, T* slopes) {
   using Kind = SurrogateKind;
   const T shape[3] = {T(surrogate.shape[0]), T(surrogate.shape[1]), T(surrogate.shape[2])};
   switch (surrogate.kind) {
-    case Kind::fast_sigmoid: return slopes_of<Kind::fast_sigmoid>(shape, u, threshold, n, slopes);
-    case Kind::arc_tangent: return slopes_of<Kind::arc_tangent>(shape, u, threshold, n, slopes);
-    case Kind::triangle: return slopes_of<Kind::triangle>(shape, u, threshold, n, slopes);
-    case Kind::gaussian: return slopes_of<Kind::gaussian>(shape, u, threshold, n, slopes);
-    case Kind::straight_through: return slopes_of<Kind::straight_through>(shape, u, threshold, n, slopes);
-    case Kind::multi_gaussian: return slopes_of<Kind::multi_gaussian>(shape, u, threshold, n, slopes);
+    case Kind::fast_sigmoid: return slopes_of<Kind::fast_sigmoid>(shape, d, slopes);
+    case Kind::arc_tangent: return slopes_of<Kind::arc_tangent>(shape, d, slopes);
+    case Kind::triangle: return slopes_of<Kind::triangle>(shape, d, slopes);
+    case Kind::gaussian: return slopes_of<Kind::gaussian>(shape, d, slopes);
+    case Kind::straight_through: return slopes_of<Kind::straight_through>(shape, d, slopes);
+    case Kind::multi_gaussian: return slopes_of<Kind::multi_gaussian>(shape, d, slopes);
   }
 }
 
-// Of the probability of a spike, with respect to its log-odds.
+// The derivative of a block's spikes with respect to the distance d to the threshold.
+RANVIER_CLONES void spike_slopes(const Surrogate& surrogate, const float* d, float* slopes) { slopes_of(surrogate, d, slopes); }
+RANVIER_CLONES void spike_slopes(const Surrogate& surrogate, const double* d, double* slopes) { slopes_of(surrogate, d, slopes); }
+
+// What the chunk of steps under way needs again, row by row, and the state before each of its steps.
 template <class T>
-RANVIER_INLINE void chances_of(const T* slope, const T* u, const T* threshold, int64_t n, T* slopes) {
-  RANVIER_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) {
-    const T p = sigmoid(slope[i] * (u[i] - threshold[i]));
-    slopes[i] = p * (T(1) - p);
-  }
-}
-
-RANVIER_CLONES void spike_slopes(const Surrogate& surrogate, const float* u, const float* threshold, int64_t n, float* slopes) {
-  slopes_of(surrogate, u, threshold, n, slopes);
-}
-
-RANVIER_CLONES void spike_slopes(const Surrogate& surrogate, const double* u, const double* threshold, int64_t n, double* slopes) {
-  slopes_of(surrogate, u, threshold, n, slopes);
-}
-
-RANVIER_CLONES void chance_slopes(const float* slope, const float* u, const float* threshold, int64_t n, float* slopes) {
-  chances_of(slope, u, threshold, n, slopes);
-}
-
-RANVIER_CLONES void chance_slopes(const double* slope, const double* u, const double* threshold, int64_t n, double* slopes) {
-  chances_of(slope, u, threshold, n, slopes);
-}
-
-// Gradients that are carried backwards through a tile.
-template <class T>
-struct TileGradients {
-  T v[kTile<T>], threshold[kTile<T>], slopes[kTile<T>], noise[kTile<T>], ignored[kTile<T>];
-  T parameter[kLifParameters][kTile<T>];
+struct Chunk {
+  Chunk(int features, bool keeps, int64_t steps)
+      : u(steps), v(keeps ? steps + 1 : 1), threshold(features & kAdaptive ? steps + 1 : 0), left(features & kWaiting ? steps + 1 : 0),
+        keeps_v(keeps) {}
+  Rows<T> u, v, threshold;
+  Rows<Integer<T>> left;
+  bool keeps_v;  // else there is only the last one
 };
 
-// One step back. `incoming` is the gradient of this step's spikes; that of the state after becomes that of the state before.
-template <int features, bool learns, class T>
-RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns, const Row<T>& row, const T* incoming, T* grad_x,
-                              TileGradients<T>& gradients) {
-  constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive;
-  const auto& p = columns.parameter;
-  auto& learned = gradients.parameter;
+// Gradients that are carried backwards through a tile, and sums over its steps.
+template <class T>
+struct TileGradients {
+  alignas(kLine) T v[kRow<T>], threshold[kRow<T>];
+  alignas(kLine) T parameter[kLifParameters][kRow<T>];
+};
+
+// One step of a block back: what it reads, what is carried on, and what comes out.
+template <class T>
+struct StepBack {
+  const T *x, *uniform, *incoming;  // the last: the gradient of this step's spikes
+  const T *u, *v, *threshold;       // the potential before the reset; both of the state before the step
+  const Integer<T>* left;
+  T *of_v, *of_threshold;  // of the state after the step; they become those of the state before
+  T* of_x;
+  T* driven;  // the gradient of the noise
+};
+
+// The rest of a block, from one loop to the next.
+template <class T>
+struct Between {
+  Room<T> d, chances, slopes, spikes, of_after, of_spikes, of_at, of_next;
+};
+
+// `kind`: of the surrogate; kNone: its slopes are in `between` already.
+constexpr auto kNone = static_cast<SurrogateKind>(-1);
+
+template <int features, bool learns, SurrogateKind kind, class T>
+RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const T (&shape)[3],
+                              const StepBack<T>& of, Between<T>& between) {
+  constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive, stochastic = features & kStochastic;
   const T through = s.by_subtraction ? T(1) : T(0), acts = s.detach_reset ? T(0) : T(1);
   const T low = s.threshold_min, high = s.threshold_max;
+  const auto decays = columns.template column<features>(kDecay, place), gains = columns.template column<features>(kGain, place),
+             thresholds = columns.template column<features>(kThreshold, place), resets = columns.template column<features>(kReset, place);
+  const T *threshold_decays = columns.parameter(kThresholdDecay, place), *jumps = columns.parameter(kThresholdJump, place),
+          *sharpness = columns.parameter(kSlope, place), *slopes = between.slopes.value, *chances = between.chances.value;
   RANVIER_INDEPENDENT
-  for (int64_t i = 0; i < columns.n; ++i) {
-    const T u = row.u[i], at = row.at[i], spike = row.spikes[i], of_v = gradients.v[i], decay = p[kDecay][i];
-    const T fall = adaptive ? p[kReset][i] - through * at : p[kReset][i];
-    T of_acting = of_v * (fall - (T(1) - through) * u), of_at = T(0);
+  for (int64_t i = 0; i < kBlock; ++i) {
+    const T u = of.u[i], of_v = of.of_v[i], reset = resets[i];
+    T at = thresholds[i], jump = T(0);
+    if constexpr (adaptive) {
+      jump = jumps[i];
+      at = at + threshold_decays[i] * (of.threshold[i] - at);
+    }
+    const T d = u - at;
+    Integer<T> left = 0;
+    if constexpr (waiting) left = of.left[i];
+    bool spiked = d >= T(0);
+    if constexpr (stochastic) spiked = of.uniform[i] < chances[i];
+    if constexpr (waiting) spiked = spiked & (left <= 0);
+    const T spike = spiked ? T(1) : T(0);
+    const T fall = adaptive ? reset - through * at : reset;
+    T of_acting = of_v * (fall - (T(1) - through) * u), of_at = T(0), of_next = T(0);
     T of_u = of_v * (T(1) - (T(1) - through) * spike);
     if constexpr (adaptive) {
-      const T jump = p[kThresholdJump][i], of_clamped = gradients.threshold[i], free = at + jump * spike;
-      const T of_next = (free >= low) & (free <= high) ? of_clamped : T(0);
+      const T free = at + jump * spike, of_clamped = of.of_threshold[i];
+      of_next = (free >= low) & (free <= high) ? of_clamped : T(0);
       of_acting += of_next * jump;
       of_at = of_next - through * (of_v * spike);
-      if constexpr (learns) learned[kThresholdJump][i] += of_next * spike;
     }
-    T of_spike = (incoming[i] + acts * of_acting) * gradients.slopes[i], drives = T(1);
-    Integer<T> left = 0;
-    if constexpr (waiting) {
-      left = row.left[i];
-      of_spike = left > 0 ? T(0) : of_spike;
+    T slope;
+    if constexpr (kind == kNone) {
+      slope = slopes[i];
+    } else {
+      slope = derivative<kind>(d, shape);
     }
-    const T of_d = of_spike * p[kSlope][i];
+    T of_spike = (of.incoming[i] + acts * of_acting) * slope, drives = T(1);
+    if constexpr (waiting) of_spike = left > 0 ? T(0) : of_spike;
+    T of_d = of_spike;
+    if constexpr (stochastic) of_d = of_spike * sharpness[i];
     of_u += of_d;
     of_at -= of_d;
     if constexpr (waiting) drives = left > 0 ? T(0) : drives;
-    const T driven = drives * of_u, decayed = driven * decay;
-    if constexpr (adaptive) {
-      const T of_before = of_at * p[kThresholdDecay][i];
-      gradients.threshold[i] = of_before;
-      if constexpr (learns) learned[kThresholdDecay][i] += of_at * (row.threshold[i] - p[kThreshold][i]);
-      of_at -= of_before;
-    }
+    const T driven = drives * of_u, decayed = driven * decays[i];
     if constexpr (learns) {
-      learned[kThreshold][i] += of_at;
-      learned[kReset][i] += of_v * spike;
-      learned[kDecay][i] += driven * (row.v[i] - p[kRest][i]);
-      learned[kGain][i] += driven * row.x[i];
-      learned[kRest][i] += driven - decayed;
-      learned[kSlope][i] += of_spike * (u - at);
+      between.spikes.value[i] = spike;
+      between.of_after.value[i] = of_v;
+      between.of_spikes.value[i] = of_spike;
+      between.of_at.value[i] = of_at;
+      if constexpr (adaptive) between.of_next.value[i] = of_next;
     }
-    gradients.noise[i] = driven;
-    grad_x[i] = driven * p[kGain][i];
-    gradients.v[i] = left > 0 ? of_u : decayed;
+    if constexpr (adaptive) of.of_threshold[i] = of_at * threshold_decays[i];
+    if constexpr ((features & kPlain) == 0 || learns) of.driven[i] = driven;
+    of.of_x[i] = driven * gains[i];
+    of.of_v[i] = waiting && left > 0 ? of_u : decayed;
+  }
+}
+
+template <int features, bool learns, class T>
+RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const Surrogate& surrogate,
+                              const StepBack<T>& of, Between<T>& between) {
+  constexpr bool adaptive = features & kAdaptive, stochastic = features & kStochastic;
+  using Kind = SurrogateKind;
+  const T shape[3] = {T(surrogate.shape[0]), T(surrogate.shape[1]), T(surrogate.shape[2])};
+  if constexpr (features == kPlain && !learns) {
+    switch (surrogate.kind) {
+      case Kind::fast_sigmoid: return step_back<features, learns, Kind::fast_sigmoid>(s, columns, place, shape, of, between);
+      case Kind::arc_tangent: return step_back<features, learns, Kind::arc_tangent>(s, columns, place, shape, of, between);
+      case Kind::triangle: return step_back<features, learns, Kind::triangle>(s, columns, place, shape, of, between);
+      case Kind::gaussian: return step_back<features, learns, Kind::gaussian>(s, columns, place, shape, of, between);
+      case Kind::straight_through: return step_back<features, learns, Kind::straight_through>(s, columns, place, shape, of, between);
+      case Kind::multi_gaussian: return step_back<features, learns, Kind::multi_gaussian>(s, columns, place, shape, of, between);
+    }
+  }
+  const T *given = columns.parameter(kThreshold, place), *threshold_decays = columns.parameter(kThresholdDecay, place),
+          *sharpness = columns.parameter(kSlope, place);
+  T *distances = between.d.value, *chances = between.chances.value, *slopes = between.slopes.value;
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < kBlock; ++i) {
+    T at = given[i];
+    if constexpr (adaptive) at = at + threshold_decays[i] * (of.threshold[i] - at);
+    distances[i] = of.u[i] - at;
+  }
+  if constexpr (stochastic) {
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < kBlock; ++i) {
+      const T p = sigmoid(sharpness[i] * distances[i]);
+      chances[i] = p;
+      slopes[i] = p * (T(1) - p);  // of the probability, with respect to its log-odds
+    }
+  } else {
+    spike_slopes(surrogate, distances, slopes);
+  }
+  step_back<features, learns, kNone>(s, columns, place, shape, of, between);
+}
+
+// Adds a block's share to the gradients of the parameters that are wanted.
+template <class T>
+RANVIER_INLINE void add_shares(const Columns<T>& columns, const Place& place, uint32_t wanted, const StepBack<T>& of,
+                               const Between<T>& between, TileGradients<T>& gradients) {
+  const T *decay = columns.parameter(kDecay, place), *rest = columns.parameter(kRest, place), *given = columns.parameter(kThreshold, place),
+          *threshold_decay = columns.parameter(kThresholdDecay, place);
+  const T *d = between.d.value, *spikes = between.spikes.value, *of_after = between.of_after.value, *of_at = between.of_at.value,
+          *of_next = between.of_next.value, *of_spikes = between.of_spikes.value;
+  const bool adaptive = of.threshold != nullptr;
+  const auto add = [&](LifParameter p, const auto& share) {
+    if ((wanted >> p & 1u) == 0) return;
+    T* sum = gradients.parameter[p] + place.at;
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < kBlock; ++i) sum[i] += share(i);
+  };
+  add(kDecay, [&](int64_t i) { return of.driven[i] * (of.v[i] - rest[i]); });
+  add(kGain, [&](int64_t i) { return of.driven[i] * of.x[i]; });
+  add(kRest, [&](int64_t i) { return of.driven[i] - of.driven[i] * decay[i]; });
+  add(kReset, [&](int64_t i) { return of_after[i] * spikes[i]; });
+  add(kSlope, [&](int64_t i) { return of_spikes[i] * d[i]; });
+  if (adaptive) {
+    add(kThreshold, [&](int64_t i) { return of_at[i] - of_at[i] * threshold_decay[i]; });
+    add(kThresholdDecay, [&](int64_t i) { return of_at[i] * (of.threshold[i] - given[i]); });
+    add(kThresholdJump, [&](int64_t i) { return of_next[i] * spikes[i]; });
+  } else {
+    add(kThreshold, [&](int64_t i) { return of_at[i]; });
+  }
+}
+
+RANVIER_CLONES void learn(const Columns<float>& columns, const Place& place, uint32_t wanted, const StepBack<float>& of,
+                          const Between<float>& between, TileGradients<float>& gradients) {
+  add_shares(columns, place, wanted, of, between, gradients);
+}
+
+RANVIER_CLONES void learn(const Columns<double>& columns, const Place& place, uint32_t wanted, const StepBack<double>& of,
+                          const Between<double>& between, TileGradients<double>& gradients) {
+  add_shares(columns, place, wanted, of, between, gradients);
+}
+
+// Where a gradient with respect to a tensor goes.
+template <class T>
+struct Sinks {
+  Sink<T> x, noise;
+};
+
+template <int features, class T>
+RANVIER_INLINE void forward_again(const LifSequence<T>& s, const Columns<T>& columns, Chunk<T>& chunk, int64_t begin, int64_t steps) {
+  const int64_t first = columns.first, n = columns.n;
+  const Source<T> inputs{s.x, s.x_stride}, noises{s.noise, s.elements}, uniforms{s.uniform, s.elements};
+  Room<T> of_x, of_noise, of_uniform;
+  for (int64_t c = 0; c < steps; ++c) {
+    const int64_t t = begin + c, next = std::min(t + 1, begin + steps - 1);
+    const auto x = inputs.row(t, next, first), noise = noises.row(t, next, first), uniform = uniforms.row(t, next, first);
+    for (int64_t at = 0; at < n; at += kBlock) {
+      const Place place{at, std::min(kBlock, n - at)};
+      Step<T> of;
+      of.x = block_of(x, place, columns.zero, of_x);
+      if constexpr ((features & kPlain) == 0) of.noise = block_of(noise, place, columns.zero, of_noise);
+      if constexpr ((features & kStochastic) != 0) of.uniform = block_of(uniform, place, columns.zero, of_uniform);
+      of.v = chunk.v[chunk.keeps_v ? c : 0] + at;
+      of.next_v = chunk.v[chunk.keeps_v ? c + 1 : 0] + at;
+      if constexpr ((features & kWaiting) != 0) {
+        of.left = chunk.left[c] + at;
+        of.next_left = chunk.left[c + 1] + at;
+      }
+      if constexpr ((features & kAdaptive) != 0) {
+        of.threshold = chunk.threshold[c] + at;
+        of.next_threshold = chunk.threshold[c + 1] + at;
+      }
+      of.result = chunk.u[c] + at;
+      step<features, true>(s, columns, place, of);
+    }
   }
 }
 
 template <int features, bool learns, class T>
 RANVIER_INLINE void backward_tile(const LifSequence<T>& s, const LifState<T>& kept, const Surrogate& surrogate, const LifGradients<T>& g,
-                                  Columns<T>& columns, Chunk<T>& chunk, TileGradients<T>& gradients) {
+                                  const Sinks<T>& sinks, const Columns<T>& columns, Chunk<T>& chunk, TileGradients<T>& gradients,
+                                  Between<T>& between) {
   const int64_t first = columns.first, n = columns.n;
+  const Source<T> inputs{s.x, s.x_stride}, uniforms{s.uniform, s.elements}, incomings{g.spikes, g.spikes_stride};
+  Room<T> of_x, of_uniform, of_incoming, of_grad_x, of_driven;
   for (int64_t number = (s.steps - 1) / s.chunk; number >= 0; --number) {
     const int64_t begin = number * s.chunk, steps = std::min(s.chunk, s.steps - begin);
-    load(kept, number * s.elements + first, n, chunk.v.data(), chunk.left.data(), chunk.threshold.data());
-    for (int64_t c = 0; c < steps; ++c) step<features, true>(s, columns, row_of<features>(s, columns, chunk, begin, c));
+    load(kept, number * s.elements + first, n, chunk.v[0], chunk.left[0], chunk.threshold[0]);
+    forward_again<features>(s, columns, chunk, begin, steps);
     for (int64_t c = steps - 1; c >= 0; --c) {
-      const int64_t t = begin + c;
-      const Row<T> row = row_of<features>(s, columns, chunk, begin, c);
-      if (features & kStochastic) {
-        chance_slopes(columns.parameter[kSlope], row.u, row.at, n, gradients.slopes);
-      } else {
-        spike_slopes(surrogate, row.u, row.at, n, gradients.slopes);
+      const int64_t t = begin + c, next = std::max(t - 1, begin);
+      const auto x = inputs.row(t, t, first), uniform = uniforms.row(t, t, first), incoming = incomings.row(t, next, first);
+      T *grad_x = sinks.x.row(t, first), *grad_noise = sinks.noise.row(t, first);
+      for (int64_t at = 0; at < n; at += kBlock) {
+        const Place place{at, std::min(kBlock, n - at)};
+        StepBack<T> of;
+        if constexpr (learns) of.x = block_of(x, place, columns.zero, of_x);
+        if constexpr ((features & kStochastic) != 0) of.uniform = block_of(uniform, place, columns.zero, of_uniform);
+        of.incoming = block_of(incoming, place, columns.zero, of_incoming);
+        of.u = chunk.u[c] + at;
+        of.v = chunk.v[chunk.keeps_v ? c : 0] + at;
+        of.threshold = (features & kAdaptive) != 0 ? chunk.threshold[c] + at : nullptr;
+        if constexpr ((features & kWaiting) != 0) of.left = chunk.left[c] + at;
+        of.of_v = gradients.v + at;
+        of.of_threshold = gradients.threshold + at;
+        of.of_x = sinks.x.block_of(grad_x, place, of_grad_x);
+        of.driven = sinks.noise.block_of(grad_noise, place, of_driven);
+        step_back<features, learns>(s, columns, place, surrogate, of, between);
+        if constexpr (learns) learn(columns, place, g.wanted, of, between, gradients);
+        sinks.x.put(of.of_x, grad_x, place);
+        sinks.noise.put(of.driven, grad_noise, place);
       }
-      T* grad_x = g.x == nullptr ? gradients.ignored : g.x + t * s.elements + first;
-      step_back<features & ~kStochastic, learns>(s, columns, row, at_step(g.spikes, t, g.spikes_stride, first, columns.zero), grad_x, gradients);
-      if (g.noise != nullptr) std::copy_n(gradients.noise, n, g.noise + t * s.elements + first);
     }
   }
 }
 
 template <int features, class T>
 RANVIER_INLINE void backward_tiles(const LifSequence<T>& s, const LifState<T>& kept, const Surrogate& surrogate, const LifGradients<T>& g,
-                                   int64_t begin, int64_t end) {
+                                   int64_t width, int64_t begin, int64_t end) {
   const auto columns = std::make_unique<Columns<T>>();
   const auto gradients = std::make_unique<TileGradients<T>>();
-  Chunk<T> chunk(std::min(s.chunk, s.steps));
+  const auto between = std::make_unique<Between<T>>();
+  const bool learns = g.wanted != 0;
+  const Sinks<T> sinks{Sink<T>(g.x, s), Sink<T>(g.noise, s)};
+  Chunk<T> chunk(features, (g.wanted >> kDecay & 1u) != 0, std::min(s.chunk, s.steps));
   for (int64_t k = begin; k < end; ++k) {
-    columns->fill(s, k * kTile<T>);
+    columns->fill(s, k * width, width);
     const int64_t first = columns->first, n = columns->n;
     std::copy_n(g.v + first, n, gradients->v);
     if (g.threshold != nullptr) std::copy_n(g.threshold + first, n, gradients->threshold);
-    if (g.wanted == 0) {
-      backward_tile<features, false>(s, kept, surrogate, g, *columns, chunk, *gradients);
-    } else {
+    if (learns) {
       for (auto& row : gradients->parameter) std::fill_n(row, n, T(0));
-      backward_tile<features, true>(s, kept, surrogate, g, *columns, chunk, *gradients);
+      backward_tile<features, true>(s, kept, surrogate, g, sinks, *columns, chunk, *gradients, *between);
       T* to = g.per_element + first;
       for (int p = 0; p < kLifParameters; ++p) {
         if ((g.wanted >> p & 1u) == 0) continue;
         std::copy_n(gradients->parameter[p], n, to);
         to += s.elements;
       }
+    } else {
+      backward_tile<features, false>(s, kept, surrogate, g, sinks, *columns, chunk, *gradients, *between);
     }
     std::copy_n(gradients->v, n, g.v + first);
     if (g.threshold != nullptr) std::copy_n(gradients->threshold, n, g.threshold + first);
   }
+  finish_writing();
 }
 
 // Over the batch, in its order and in double precision: the same for any number of threads.
@@ -407,62 +691,61 @@ void sum_over_batch(const LifSequence<T>& s, const LifGradients<T>& g) {
   }
 }
 
-#define RANVIER_FOR_FEATURES(CALL)                                                       \
-  switch (features_of(s)) {                                                              \
-    case 0: return CALL(0);                                                              \
-    case 1: return CALL(1);                                                              \
-    case 2: return CALL(2);                                                              \
-    case 3: return CALL(3);                                                              \
-    case 4: return CALL(4);                                                              \
-    case 5: return CALL(5);                                                              \
-    case 6: return CALL(6);                                                              \
-    case 7: return CALL(7);                                                              \
+#define RANVIER_FOR_FEATURES(CALL)                                                  \
+  switch (features_of(s)) {                                                         \
+    case 0: return CALL(0);                                                         \
+    case kPlain: return CALL(kPlain);                                               \
+    case kWaiting: return CALL(kWaiting);                                           \
+    case kWaiting | kAdaptive: return CALL(kWaiting | kAdaptive);                   \
+    case kWaiting | kStochastic: return CALL(kWaiting | kStochastic);               \
+    default: return CALL(kWaiting | kAdaptive | kStochastic);                       \
   }
 
-#define RANVIER_FORWARD(features) forward_tiles<features>(s, state, kept, spikes, begin, end)
-#define RANVIER_BACKWARD(features) backward_tiles<features>(s, kept, surrogate, g, begin, end)
+#define RANVIER_FORWARD(features) forward_tiles<features>(s, state, kept, spikes, width, begin, end)
+#define RANVIER_BACKWARD(features) backward_tiles<features>(s, kept, surrogate, g, width, begin, end)
 
 RANVIER_CLONES void forward_part(const LifSequence<float>& s, const LifState<float>& state, const LifState<float>& kept, float* spikes,
-                                 int64_t begin, int64_t end) {
+                                 int64_t width, int64_t begin, int64_t end) {
   RANVIER_FOR_FEATURES(RANVIER_FORWARD)
 }
 
 RANVIER_CLONES void forward_part(const LifSequence<double>& s, const LifState<double>& state, const LifState<double>& kept,
-                                 double* spikes, int64_t begin, int64_t end) {
+                                 double* spikes, int64_t width, int64_t begin, int64_t end) {
   RANVIER_FOR_FEATURES(RANVIER_FORWARD)
 }
 
 RANVIER_CLONES void backward_part(const LifSequence<float>& s, const LifState<float>& kept, const Surrogate& surrogate,
-                                  const LifGradients<float>& g, int64_t begin, int64_t end) {
+                                  const LifGradients<float>& g, int64_t width, int64_t begin, int64_t end) {
   RANVIER_FOR_FEATURES(RANVIER_BACKWARD)
 }
 
 RANVIER_CLONES void backward_part(const LifSequence<double>& s, const LifState<double>& kept, const Surrogate& surrogate,
-                                  const LifGradients<double>& g, int64_t begin, int64_t end) {
+                                  const LifGradients<double>& g, int64_t width, int64_t begin, int64_t end) {
   RANVIER_FOR_FEATURES(RANVIER_BACKWARD)
 }
 
 // Below so many neuron-steps a thread costs more than it saves.
 constexpr int64_t kWorthAThread = 1 << 16;
 
-template <class T>
-int worthwhile(const LifSequence<T>& s, int threads) {
-  return static_cast<int>(std::min<int64_t>(threads, 1 + s.steps * s.elements / kWorthAThread));
+// Calls part(width, begin, end) in each thread: tiles begin to end, of that width.
+template <class T, class Part>
+void in_tiles(const LifSequence<T>& s, int threads, const Part& part) {
+  const int64_t worthwhile = std::min<int64_t>(std::max(threads, 1), 1 + s.steps * s.elements / kWorthAThread);
+  const int64_t share = whole_blocks((s.elements + worthwhile - 1) / worthwhile), width = std::max(kBlock, std::min(kTile<T>, share));
+  in_parallel((s.elements + width - 1) / width, static_cast<int>(worthwhile), [&](int64_t begin, int64_t end) { part(width, begin, end); });
 }
 
 template <class T>
 void forward(const LifSequence<T>& s, const LifState<T>& state, const LifState<T>& kept, T* spikes, int threads) {
   ask_for_large_pages(spikes, s.steps * s.elements * sizeof(T));
-  in_parallel((s.elements + kTile<T> - 1) / kTile<T>, worthwhile(s, threads),
-              [&](int64_t begin, int64_t end) { forward_part(s, state, kept, spikes, begin, end); });
+  in_tiles(s, threads, [&](int64_t width, int64_t begin, int64_t end) { forward_part(s, state, kept, spikes, width, begin, end); });
 }
 
 template <class T>
 void backward(const LifSequence<T>& s, const LifState<T>& kept, const Surrogate& surrogate, const LifGradients<T>& g, int threads) {
   ask_for_large_pages(g.x, s.steps * s.elements * sizeof(T));
   ask_for_large_pages(g.noise, s.steps * s.elements * sizeof(T));
-  in_parallel((s.elements + kTile<T> - 1) / kTile<T>, worthwhile(s, threads),
-              [&](int64_t begin, int64_t end) { backward_part(s, kept, surrogate, g, begin, end); });
+  in_tiles(s, threads, [&](int64_t width, int64_t begin, int64_t end) { backward_part(s, kept, surrogate, g, width, begin, end); });
   if (g.wanted != 0) sum_over_batch(s, g);
 }
 
