@@ -16,7 +16,7 @@ LAYERS = {
     "AdaptiveLIF": lambda: rt.AdaptiveLIF(N, tau=5.0, learn=("threshold_tau", "threshold_jump")),
     "CurrentLIF": lambda: rt.CurrentLIF(N, tau=5.0, learn=("tau", "synapse_tau")),
     "Izhikevich": lambda: rt.Izhikevich(N, learn=("a", "b", "c", "d"), surrogate=rt.Gaussian()),
-    "AdEx": lambda: rt.AdEx(N, learn=("leak", "adaptation"), surrogate=rt.Gaussian()),
+    "AdEx": lambda: rt.AdEx(N, refractory=0.2, learn=("leak", "adaptation"), surrogate=rt.Gaussian()),
     "LeakyReadout": lambda: rt.LeakyReadout(N, tau=5.0, learn=("tau", "leak", "rest")),
     "Recurrent": lambda: rt.Recurrent(rt.AdaptiveLIF(N, tau=5.0), nn.Linear(N, N)),
     "Delays": lambda: rt.Delays(N, N, max_delay=3.0),

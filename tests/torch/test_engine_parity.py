@@ -74,8 +74,9 @@ def test_izhikevich(scheme, dt, integrator, tolerance):
     assert_same(layer, model, noisy(10, 2, steps=500), integrator, ["V", "u"], dt, tolerance)
 
 
-def test_adaptive_exponential():
-    model = rv.neurons.AdaptiveExponentialIntegrateAndFire()
+@pytest.mark.parametrize("refractory", [0.0, 2.0])
+def test_adaptive_exponential(refractory):
+    model = rv.neurons.AdaptiveExponentialIntegrateAndFire(refractory=refractory)
     assert_same(rt.AdEx.from_neuron(model, dt=DT), model, noisy(1000, 400), rv.Euler(), ["V", "w"])
 
 
@@ -99,5 +100,5 @@ def test_what_a_layer_cannot_take_from_a_neuron():
         rt.LIF.from_neuron(rv.neurons.LeakyIntegrateAndFire(threshold=rv.normal(-50.0, 1.0)))
     with pytest.raises(UnsupportedError, match="one refractory period"):
         rt.LIF.from_neuron(rv.neurons.LeakyIntegrateAndFire(refractory=[1.0, 2.0]))
-    with pytest.raises(UnsupportedError, match="no refractory period"):
-        rt.AdEx.from_neuron(rv.neurons.AdaptiveExponentialIntegrateAndFire(refractory=1.0))
+    with pytest.raises(UnsupportedError, match="one refractory period"):
+        rt.AdEx.from_neuron(rv.neurons.AdaptiveExponentialIntegrateAndFire(refractory=[1.0, 2.0]))

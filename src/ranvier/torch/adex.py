@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ranvier.neurons import AdaptiveExponentialIntegrateAndFire
-from ranvier.torch.engine_parameters import parameters_of, refused_refractory
+from ranvier.torch.engine_parameters import one_refractory, parameters_of
 from ranvier.torch.functional import DEFAULT_SURROGATE
 from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
-from ranvier.torch.lif import above_reset, checked_dt, filled
+from ranvier.torch.lif import above_reset, checked_dt, filled, in_steps
 from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
 from ranvier.torch.surrogate import Surrogate
 
@@ -24,10 +24,12 @@ class AdExState(NamedTuple):
     Attributes:
         v: membrane potential (mV).
         w: adaptation current (pA).
+        refractory: whole steps left, int32; None where there is no refractory period.
     """
 
     v: Tensor
     w: Tensor
+    refractory: Tensor | None = None
 
 
 class AdEx(SpikingLayer):
@@ -36,7 +38,7 @@ class AdEx(SpikingLayer):
     ```
     capacitance · dv/dt = −leak·(v − rest) + leak·slope·exp((v − threshold)/slope) − w + x
     adaptation_tau · dw/dt = adaptation·(v − rest) − w
-    v ≥ peak: a spike, v = reset, w = w + adaptation_jump
+    v ≥ peak: a spike, v = reset, w = w + adaptation_jump, and v is held for the refractory period
     ```
 
     The surrogate gradient takes the distance to the peak in units of `peak − reset`.
@@ -45,6 +47,7 @@ class AdEx(SpikingLayer):
         size: the last dimensions of the input (pA), or None for any.
         capacitance: pF. leak, adaptation: nS. rest, threshold, slope, reset, peak: mV. adaptation_tau: ms. adaptation_jump: pA.
             The defaults are the published ones, those of `rv.neurons.AdaptiveExponentialIntegrateAndFire`.
+        refractory: how long the potential is held after a spike (ms), a multiple of dt; the adaptation goes on.
         dt: the time step (ms).
         surrogate, detach_reset: as of `LIF`.
         learn: which of `leak`, `adaptation`, `adaptation_tau`, `adaptation_jump` are learnt.
@@ -76,6 +79,7 @@ class AdEx(SpikingLayer):
         adaptation_jump: Any = 80.5,
         reset: Any = -70.6,
         peak: Any = -40.4,
+        refractory: float = 0.0,
         dt: float = 0.1,
         surrogate: Surrogate = DEFAULT_SURROGATE,
         detach_reset: bool = False,
@@ -88,6 +92,7 @@ class AdEx(SpikingLayer):
         self.dt = checked_dt(self._name, dt)
         learnt = checked_names(self._name, learn, self.learnable)
         above_reset(self._name, peak, reset, "peak")
+        self.refractory = in_steps("AdEx.refractory", refractory, self.dt)
         values = {
             "capacitance": capacitance, "leak": leak, "rest": rest, "threshold": threshold, "slope": slope, "reset": reset, "peak": peak,
             "adaptation": adaptation, "adaptation_tau": adaptation_tau, "adaptation_jump": adaptation_jump,
@@ -104,25 +109,33 @@ class AdEx(SpikingLayer):
         """The engine's neuron as a layer: the same spikes as `rv.simulate` with `rv.Euler()`.
 
         Args:
-            model: an `rv.neurons.AdaptiveExponentialIntegrateAndFire` without a refractory period.
+            model: an `rv.neurons.AdaptiveExponentialIntegrateAndFire`; its neurons must have one refractory period.
             dt: the time step (ms).
             others: as of the class.
         """
         values = parameters_of(model, AdaptiveExponentialIntegrateAndFire)
-        refused_refractory(model, values.pop("refractory"))
-        return cls(dt=dt, **{**values, **others})
+        return cls(dt=dt, **{**values, "refractory": one_refractory(values["refractory"]), **others})
 
     def initial_state(self, x: Tensor) -> AdExState:
         dtype = computing_dtype(x)
-        return AdExState(filled(x, self.rest.value, dtype), filled(x, 0.0, dtype))
+        return AdExState(
+            v=filled(x, self.rest.value, dtype),
+            w=filled(x, 0.0, dtype),
+            refractory=torch.zeros(x.shape, dtype=torch.int32, device=x.device) if self.refractory else None,
+        )
 
     def step(self, x: Tensor, state: AdExState) -> tuple[Tensor, AdExState]:
-        v, w = state
+        v, w, held = state
         p = {name: of_dtype(made.value, v.dtype) for name, made in self.named_children() if isinstance(made, Ranged)}
         upstroke = p["leak"] * p["slope"] * torch.exp((v - p["threshold"]) / p["slope"])
         dv = (-p["leak"] * (v - p["rest"]) + upstroke - w + x.to(v.dtype)) / p["capacitance"]
         dw = (p["adaptation"] * (v - p["rest"]) - w) / p["adaptation_tau"]
         after_v, after_w = v + self.dt * dv, w + self.dt * dw
+        if held is not None:
+            after_v = torch.where(held > 0, v, after_v)
         spikes = self.surrogate((after_v - p["peak"]) / (p["peak"] - p["reset"]))
+        if held is not None:
+            spikes = torch.where(held > 0, 0.0, spikes)
+            held = torch.where(spikes > 0, self.refractory, torch.clamp(held - 1, min=0)).to(held.dtype)
         acting = spikes.detach() if self.detach_reset else spikes
-        return spikes.to(x.dtype), AdExState((1 - acting) * after_v + acting * p["reset"], after_w + acting * p["adaptation_jump"])
+        return spikes.to(x.dtype), AdExState((1 - acting) * after_v + acting * p["reset"], after_w + acting * p["adaptation_jump"], held)

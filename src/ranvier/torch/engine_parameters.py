@@ -29,14 +29,13 @@ def parameters_of(model: Any, kind: type[NeuronModel]) -> dict[str, Any]:
 
 
 def membrane(values: dict[str, Any]) -> dict[str, Any]:
-    """The membrane time constant in place of the capacitance; an array of refractory periods that are all one as a number."""
-    capacitance, refractory = values.pop("capacitance"), np.unique(values.pop("refractory"))
-    if refractory.size > 1:
+    """The membrane time constant in place of the capacitance, and the refractory period as a number."""
+    return {"tau": values.pop("capacitance") / values["leak"], "refractory": one_refractory(values.pop("refractory"))}
+
+
+def one_refractory(refractory: Any) -> float:
+    """A refractory period, or an array of them that are all one, as a number."""
+    periods = np.unique(refractory)
+    if periods.size > 1:
         raise UnsupportedError("A layer has one refractory period; the neuron's `refractory` has several values.")
-    return {"tau": capacitance / values["leak"], "refractory": float(refractory[0])}
-
-
-def refused_refractory(model: NeuronModel, refractory: Any) -> None:
-    """Raises where a refractory period is given to a layer that has none."""
-    if np.any(refractory):
-        raise UnsupportedError(f"The layer made of {type(model).__name__} has no refractory period: give the neuron refractory=0.")
+    return float(periods[0])

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+import ranvier.torch as rt
 from ranvier.cli import _parser, main, train_digits
 from ranvier.cli.folder import MADE
+from ranvier.torch import fused
 from ranvier.torch.examples import digits
-from ranvier.torch.examples.training import accuracy
+from ranvier.torch.examples.training import accuracy, one_thread, train
 
 
 def test_the_split_is_stratified_and_of_the_seed():
@@ -32,6 +34,31 @@ def test_a_few_epochs_learn_most_and_a_seed_is_repeated():
     right, rate = accuracy(reader, *digits.load(1)[2:])
     assert (right, rate) == (history.accuracies[-1], history.rates[-1])
     assert digits.learn(hidden=20, epochs=1, seed=1)[1].losses == digits.learn(hidden=20, epochs=1, seed=1)[1].losses
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_fused_layers_learn_as_the_reference_does_epoch_by_epoch(dtype):
+    pictures = [part.to(dtype) if part.is_floating_point() else part for part in digits.load(2)]
+    if (reason := fused.unsupported(pictures[0], rt.LIFState(pictures[0][0]), decay=0.5, gain=0.5)) is not None:
+        pytest.skip(reason)
+    found, usual = {}, torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        for backend in ("fused", "reference"):
+            torch.manual_seed(2)
+            reader = digits.DigitReader(hidden=40)
+            reader.neurons.backend = backend
+            with one_thread():
+                found[backend] = train(reader, pictures, epochs=4, seed=2)
+    finally:
+        torch.set_default_dtype(usual)
+    ours, wanted = found["fused"], found["reference"]
+    assert wanted.accuracies[-1] > 0.7
+    if dtype == torch.float64:
+        assert ours.accuracies == wanted.accuracies and ours.rates == wanted.rates
+        np.testing.assert_allclose(ours.losses, wanted.losses, rtol=1e-9)  # gradients are summed in another order
+    else:
+        np.testing.assert_allclose(ours.accuracies, wanted.accuracies, atol=2 / 360)  # rounding may move a spike, and so an answer
 
 
 def test_only_what_is_learnt_from_is_distorted():

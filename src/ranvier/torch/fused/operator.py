@@ -127,14 +127,21 @@ lif_sequence.register_autograd(_backward, setup_context=_save)
 
 class _Sequence(torch.autograd.Function):
     generate_vmap_rule = True
-    forward = staticmethod(lif_sequence)
+
+    @staticmethod
+    def forward(*arguments: Any) -> tuple[Tensor, ...]:
+        return lif_sequence(*arguments)
+
     setup_context = staticmethod(_save)
     backward = staticmethod(_backward)
 
 
 class _SequenceBackward(torch.autograd.Function):
     generate_vmap_rule = True
-    forward = staticmethod(lif_sequence_backward)
+
+    @staticmethod
+    def forward(*arguments: Any) -> tuple[Tensor, ...]:
+        return lif_sequence_backward(*arguments)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
