@@ -12,15 +12,19 @@ the incoming gradient; a contender that does not fit into the memory that is fre
 is left out, by name. The digits are learnt by the same network with the layers
 of those whose surrogate is the same, from the same seed.
 
+The allocator keeps memory that is freed, for all of them, as an allocator of the
+kind that PyTorch's tuning guide recommends does: otherwise new pages, which the
+system clears first, would be most of what is measured.
+
 `benchmarks/peers/setup_spiking.sh` makes the environment.
 
     PYTHONPATH=src benchmarks/peers/.venv-spiking/bin/python benchmarks/spiking_layers.py --rounds 5
 """
 
 import argparse
+import ctypes
 import functools
 import importlib.metadata
-import json
 import math
 import os
 import statistics
@@ -41,6 +45,8 @@ COPIES = {"forward": 1.0, "forward + backward": 2.5}
 """How many copies of the input a layer moves at least."""
 SLOW = ("ranvier_reference",)
 """Measured at the first size alone, on one thread."""
+KEEPS_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+"""What tells the C library's allocator, when a process starts, to give nothing back."""
 EPOCHS = 10
 
 Layer = Callable[[Tensor], Tensor]
@@ -167,7 +173,8 @@ def _resident(field: str) -> int:
 
 def peak_of(name: str, steps: int, neurons: int) -> int:
     command = [sys.executable, __file__, "--peak", name, str(steps), str(neurons)]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+    environment = {name: value for name, value in os.environ.items() if name not in KEEPS_MEMORY}
+    return int(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()[-1])
 
 
 def available() -> int:
@@ -200,6 +207,7 @@ def on_cores(threads: int) -> None:
 def measure(steps: int, neurons: int, threads: int, layers: dict[str, Layer], peaks: dict[str, float], rounds: int) -> dict:
     """One case. `peaks`: the memory that training takes, in inputs."""
     on_cores(threads)
+    ctypes.CDLL(None).malloc_trim(0)  # what the last case has kept
     size, load = steps * BATCH * neurons * 4, os.getloadavg()[0]
     free = available() / size
     trained = {name: layer for name, layer in layers.items() if peaks[name] + 2.5 < free}  # the input and the incoming gradient too
@@ -257,7 +265,7 @@ class Reader(nn.Module):
 
 
 def learning(seed: int = 0) -> dict[str, list[float]]:
-    """The share of the test digits that is read right, epoch by epoch. snnTorch has no gradient through the reset."""
+    """The share of the test digits that is read right, epoch by epoch."""
     from ranvier.torch.examples.digits import load
     from ranvier.torch.examples.training import train
 
@@ -266,7 +274,6 @@ def learning(seed: int = 0) -> dict[str, list[float]]:
         "ranvier_fused": ranvier_fused,
         "ranvier_reference": ranvier_reference,
         "spikingjelly": spikingjelly,
-        "ranvier_fused, reset detached": functools.partial(_ranvier, backend="fused", detach_reset=True),
         "snntorch": snntorch,
     }
     found = {}
@@ -283,38 +290,36 @@ def main() -> None:
     parser.add_argument("--machine", default=None, help="a name for the machine, kept with the numbers")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument("--sizes", type=int, default=4, help="how many of the sizes, smallest first: the fourth takes 2 GB a tensor")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="how many threads, one after the other (default 1 2)")
     parser.add_argument("--peak", nargs=3, metavar=("NAME", "STEPS", "NEURONS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
         return peak(options.peak[0], *map(int, options.peak[1:]))
+    if not KEEPS_MEMORY.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEPS_MEMORY})
     sizes = ((20, 64),) if options.quick else SIZES[: options.sizes]
     layers = {name: make() for name, make in CONTENDERS.items()}
-    cases, load = {}, os.getloadavg()[0]
     steps, neurons = sizes[0]
     input_bytes = steps * BATCH * neurons * 4
     peaks = {name: peak_of(name, steps, neurons) / input_bytes for name in CONTENDERS}
-    accuracies = learning()
-    print(json.dumps({"peaks": peaks, "accuracies": accuracies}), flush=True)
-    for case, (steps, neurons) in enumerate(sizes):
-        for threads in (1, 2):
-            key = f"T = {steps}, B = {BATCH}, N = {neurons}, threads = {threads}"
-            these = {name: layer for name, layer in layers.items() if name not in SLOW or (case == 0 and threads == 1)}
-            cases[key] = measure(steps, neurons, threads, these, peaks, options.rounds)
-            print(key, json.dumps(cases[key].get("ratios", cases[key])), flush=True)
     result = {
         "question": __doc__.splitlines()[0],
         "peers": {name: importlib.metadata.version(name) for name in ("torch", *PEERS)},
-        "load_at_start": load,
-        "load_at_end": os.getloadavg()[0],
-        "cases": cases,
+        "cases": {},
         "peak_memory_of_training": {
-            "case": f"T = {sizes[0][0]}, B = {BATCH}, N = {sizes[0][1]}",
+            "case": f"T = {steps}, B = {BATCH}, N = {neurons}",
             "input_bytes": input_bytes,
             "in_inputs": {name: round(peak, 2) for name, peak in peaks.items()},
         },
-        "accuracy_on_digits_by_epoch": accuracies,
+        "accuracy_on_digits_by_epoch": learning(),
     }
-    save(__file__, options, result)
+    for threads in options.threads:
+        for steps, neurons in sizes:
+            first = (steps, neurons, threads) == (*sizes[0], 1)
+            these = {name: layer for name, layer in layers.items() if first or name not in SLOW}
+            key = f"T = {steps}, B = {BATCH}, N = {neurons}, threads = {threads}"
+            result["cases"][key] = measure(steps, neurons, threads, these, peaks, options.rounds)
+            save(__file__, options, result)  # after each case, for the last ones take long
 
 
 if __name__ == "__main__":

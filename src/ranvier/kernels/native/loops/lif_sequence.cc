@@ -434,7 +434,7 @@ template <int features, bool learns, SurrogateKind kind, class T>
 RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const T (&shape)[3],
                               const StepBack<T>& of, Between<T>& between) {
   constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive, stochastic = features & kStochastic;
-  const T through = s.by_subtraction ? T(1) : T(0), acts = s.detach_reset ? T(0) : T(1);
+  const T through = s.by_subtraction ? T(1) : T(0), acts = s.detach_reset ? T(0) : T(1), lost = acts * (T(1) - through);
   const T low = s.threshold_min, high = s.threshold_max;
   const auto decays = columns.template column<features>(kDecay, place), gains = columns.template column<features>(kGain, place),
              thresholds = columns.template column<features>(kThreshold, place), resets = columns.template column<features>(kReset, place);
@@ -456,12 +456,12 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
     if constexpr (waiting) spiked = spiked & (left <= 0);
     const T spike = spiked ? T(1) : T(0);
     const T fall = adaptive ? reset - through * at : reset;
-    T of_acting = of_v * (fall - (T(1) - through) * u), of_at = T(0), of_next = T(0);
-    T of_u = of_v * (T(1) - (T(1) - through) * spike);
+    T of_acting = of_v * (acts * fall - lost * u), of_at = T(0), of_next = T(0);
+    T of_u = of_v * (spiked ? through : T(1));
     if constexpr (adaptive) {
       const T free = at + jump * spike, of_clamped = of.of_threshold[i];
       of_next = (free >= low) & (free <= high) ? of_clamped : T(0);
-      of_acting += of_next * jump;
+      of_acting += acts * (of_next * jump);
       of_at = of_next - through * (of_v * spike);
     }
     T slope;
@@ -470,7 +470,7 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
     } else {
       slope = derivative<kind>(d, shape);
     }
-    T of_spike = (of.incoming[i] + acts * of_acting) * slope, drives = T(1);
+    T of_spike = (of.incoming[i] + of_acting) * slope, drives = T(1);
     if constexpr (waiting) of_spike = left > 0 ? T(0) : of_spike;
     T of_d = of_spike;
     if constexpr (stochastic) of_d = of_spike * sharpness[i];
