@@ -25,6 +25,7 @@ import argparse
 import ctypes
 import functools
 import importlib.metadata
+import json
 import math
 import os
 import statistics
@@ -35,7 +36,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from harness import save
+from harness import RESULTS, save
 from torch import Tensor, nn
 
 BATCH = 64
@@ -184,9 +185,9 @@ def available() -> int:
 
 
 def take_turns(contenders: dict[str, Callable[[], object]], rounds: int) -> dict:
-    """Calls each contender once, then once a round, in turn: medians of seconds and of processor seconds."""
+    """Calls each contender twice, until each has its memory, then once a round, in turn: medians of seconds and of processor seconds."""
     taken = {name: ([], []) for name in contenders}
-    for round_number in range(-1, rounds):
+    for round_number in range(-2, rounds):
         for name, call in contenders.items():
             began, began_here = time.perf_counter(), time.process_time()
             call()
@@ -284,12 +285,29 @@ def learning(seed: int = 0) -> dict[str, list[float]]:
     return found
 
 
+def start(steps: int, neurons: int) -> dict:
+    """What is measured once: memory, at one size, and learning."""
+    size = steps * BATCH * neurons * 4
+    return {
+        "question": __doc__.splitlines()[0],
+        "peers": {name: importlib.metadata.version(name) for name in ("torch", *PEERS)},
+        "cases": {},
+        "peak_memory_of_training": {
+            "case": f"T = {steps}, B = {BATCH}, N = {neurons}",
+            "input_bytes": size,
+            "in_inputs": {name: round(peak_of(name, steps, neurons) / size, 2) for name in CONTENDERS},
+        },
+        "accuracy_on_digits_by_epoch": learning(),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs (default 5)")
     parser.add_argument("--machine", default=None, help="a name for the machine, kept with the numbers")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
-    parser.add_argument("--sizes", type=int, default=4, help="how many of the sizes, smallest first: the fourth takes 2 GB a tensor")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[0, 1, 2, 3], help="which sizes, by number: the last takes 2 GB a tensor")
+    parser.add_argument("--again", action="store_true", help="replaces only these cases in the results that are kept")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="how many threads, one after the other (default 1 2)")
     parser.add_argument("--peak", nargs=3, metavar=("NAME", "STEPS", "NEURONS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -297,26 +315,15 @@ def main() -> None:
         return peak(options.peak[0], *map(int, options.peak[1:]))
     if not KEEPS_MEMORY.items() <= os.environ.items():
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEPS_MEMORY})
-    sizes = ((20, 64),) if options.quick else SIZES[: options.sizes]
+    sizes = [(20, 64)] if options.quick else [SIZES[number] for number in options.sizes]
     layers = {name: make() for name, make in CONTENDERS.items()}
-    steps, neurons = sizes[0]
-    input_bytes = steps * BATCH * neurons * 4
-    peaks = {name: peak_of(name, steps, neurons) / input_bytes for name in CONTENDERS}
-    result = {
-        "question": __doc__.splitlines()[0],
-        "peers": {name: importlib.metadata.version(name) for name in ("torch", *PEERS)},
-        "cases": {},
-        "peak_memory_of_training": {
-            "case": f"T = {steps}, B = {BATCH}, N = {neurons}",
-            "input_bytes": input_bytes,
-            "in_inputs": {name: round(peak, 2) for name, peak in peaks.items()},
-        },
-        "accuracy_on_digits_by_epoch": learning(),
-    }
+    kept = RESULTS / f"{Path(__file__).stem}.json"
+    result = json.loads(kept.read_text()) if options.again else start(*sizes[0])
+    peaks = result["peak_memory_of_training"]["in_inputs"]
     for threads in options.threads:
         for steps, neurons in sizes:
-            first = (steps, neurons, threads) == (*sizes[0], 1)
-            these = {name: layer for name, layer in layers.items() if first or name not in SLOW}
+            short = steps * neurons <= SIZES[0][0] * SIZES[0][1] and threads == 1
+            these = {name: layer for name, layer in layers.items() if short or name not in SLOW}
             key = f"T = {steps}, B = {BATCH}, N = {neurons}, threads = {threads}"
             result["cases"][key] = measure(steps, neurons, threads, these, peaks, options.rounds)
             save(__file__, options, result)  # after each case, for the last ones take long
