@@ -28,7 +28,10 @@ HERE = Path(__file__).parent / "peers"
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What both sides run. `both` are options of both workers, `goal` is how many times faster Ranvier is to be."""
+    """What both sides run. `both` are options of both workers, `goal` is how many times faster Ranvier is to be.
+
+    `peer_threads` are more than `threads`, the cores that both sides have, where NEST holds only so many connections a thread.
+    """
 
     name: str
     peer: str
@@ -37,11 +40,12 @@ class Case:
     precision: str = "double"
     threads: int = 1
     rounds: int | None = None
+    peer_threads: int | None = None
 
     def command(self, worker: str, python: str) -> list[str]:
         own = {
             "brian2": ["--precision", self.precision, "--threads", str(self.threads)],
-            "nest": ["--threads", str(self.threads)],
+            "nest": ["--threads", str(self.peer_threads or self.threads)],
             "ranvier": ["--precision", self.precision, "--threads", str(self.threads)],
         }
         return [python, str(HERE / f"{worker}_networks.py"), *self.both, *own[worker]]
@@ -77,7 +81,15 @@ CASES = [
         )
         for threads in (1, 2)
     ),
-    Case("microcircuit 1.0, 2 thread(s)", "nest", ("microcircuit", "--duration", "300", "--discard", "100"), 30.0, threads=2, rounds=1),
+    Case(
+        "microcircuit 1.0, 2 thread(s)",
+        "nest",
+        ("microcircuit", "--duration", "300", "--discard", "100"),
+        30.0,
+        threads=2,
+        rounds=1,
+        peer_threads=4,
+    ),
 ]
 
 
