@@ -51,7 +51,7 @@ def equations(built: Built, group: GroupPlan) -> tuple[list[Name], Callable[...,
     return names, derivatives
 
 
-def acts_continuously(plan: Plan, group: GroupPlan) -> SynapsesPlan | None:
+def acting_continuously(plan: Plan, group: GroupPlan) -> SynapsesPlan | None:
     """Synapses that act on a group without spikes, from states that are not at its neurons."""
     onto = (s for s in plan.synapses if s.site != "target" and s.transmits and any(target == group.name for target, _, _ in s.targets))
     return next(onto, None)
@@ -59,7 +59,7 @@ def acts_continuously(plan: Plan, group: GroupPlan) -> SynapsesPlan | None:
 
 def why_not_linear(built: Built, group: GroupPlan) -> str | None:
     """Why a group cannot be advanced exactly, or None where it can."""
-    s = acts_continuously(built.plan, group)
+    s = acting_continuously(built.plan, group)
     if s is not None:
         return f"{s.name} acts on it continuously, from states at its {'sources' if s.site == 'source' else 'edges'}"
     if group.diffuses:
@@ -109,7 +109,6 @@ def propagators(built: Built, group: GroupPlan, dt: float) -> dict[str, dict[str
     if not names or group.n == 0:
         return {}
     size = len(names)
-    compute = derivatives
     zeros = {name: np.zeros(group.n) for name in names}
     nothing, ones, t = np.zeros(group.n), np.ones(group.n), np.float64(0.0)
     rows = lambda result: np.stack([np.asarray(result[name], np.float64) for name in names], axis=1)
@@ -117,8 +116,8 @@ def propagators(built: Built, group: GroupPlan, dt: float) -> dict[str, dict[str
     matrix = np.zeros((group.n, size + 2, size + 2))
     matrix[:, :size, :size] = np.stack([rows(slope({**zeros, name: ones}, nothing)) for name in names], axis=2)
     matrix[:, :size, size] = rows(slope(zeros, ones))
-    matrix[:, :size, size + 1] = rows(compute(zeros, nothing, t))
-    _check_linear(compute, names, matrix, rows, t)
+    matrix[:, :size, size + 1] = rows(derivatives(zeros, nothing, t))
+    _check_linear(derivatives, names, matrix, rows, t)
     different, which = np.unique(matrix.reshape(group.n, -1), axis=0, return_inverse=True)
     step = scipy.linalg.expm(different.reshape(-1, size + 2, size + 2) * dt)
     labels = [" ".join(name) for name in names] + [INPUT, CONSTANT]

@@ -21,7 +21,7 @@ import numpy as np
 
 from ranvier.kernels.integrate_and_fire import LinearForm, Moving, NeuronEquations
 from ranvier.network.dependence import cut, depends, elementwise
-from ranvier.network.exact import CONSTANT, INPUT, Name, acts_continuously, equations, reaching
+from ranvier.network.exact import CONSTANT, INPUT, Name, acting_continuously, equations, reaching
 from ranvier.network.plan import Built, GroupPlan, WholeStep
 
 Terms = dict[Any, np.ndarray]
@@ -53,7 +53,7 @@ def whole_step(
     Args:
         propagators: of `ExactLinear`; None for exponential Euler.
     """
-    if group.fires != "test" or not group.resets or group.diffuses or group.n == 0 or acts_continuously(built.plan, group):
+    if group.fires != "test" or not group.resets or group.diffuses or group.n == 0 or acting_continuously(built.plan, group):
         return None
     firing = _firing(built, group)
     if firing is None:

@@ -113,10 +113,9 @@ class Stepper:
             system = self.system(state, self.system(state).noise(k, t))
         before = system.complete(system.unpack(state.moving))
 
-        whole = [g for g in self.plan.groups if g.whole_step is not None]
         moving, memory = state.moving, state.memory
-        if len(whole) < len(self.plan.groups):
-            # All of it, though what is done below as a whole is not needed from here: XLA leaves that out.
+        if any(g.whole_step is None for g in self.plan.groups):
+            # All groups, also those that the kernel takes below: XLA leaves out what nobody uses.
             with jax.named_scope("integrate"):
                 key = system.draws("integrator", k)
                 advance = lambda moving, memory: self.integrator.step(system, moving, memory, t, t_next, key)

@@ -29,12 +29,13 @@ class Description {
   bool good_ = true;
 };
 
-// step [batch…], since [batch…], interval [batch…], recent [batch…, n], refractory [batch…, n, 1 or 0], coefficients [batch…, C], then the variables
-// [batch…, n], those that are written first, then the coefficients that differ among the neurons, [batch…, n], whose places are
-// `each`. Results: recent and flags [batch…, n], the written variables.
+// step [batch…], since [batch…], interval [batch…], recent [batch…, n], refractory [batch…, n, 1 or 0], coefficients [batch…, C],
+// then the variables [batch…, n], those that are written first, then the coefficients that differ among the neurons, [batch…, n],
+// whose places are `each`. Results: recent and flags [batch…, n], the written variables.
 template <ffi::DataType type>
-ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> since, ffi::Buffer<type> interval, ffi::Buffer<ffi::S32> recent,
-                              ffi::Buffer<ffi::S32> refractory, ffi::Buffer<type> coefficients, ffi::RemainingArgs operands,
+ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> since, ffi::Buffer<type> interval,
+                              ffi::Buffer<ffi::S32> recent, ffi::Buffer<ffi::S32> refractory, ffi::Buffer<type> coefficients,
+                              ffi::RemainingArgs operands,
                               ffi::ResultBuffer<ffi::S32> new_recent, ffi::ResultBuffer<ffi::PRED> flags, ffi::RemainingRets results,
                               ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> each) {
   using T = ffi::NativeType<type>;
@@ -44,9 +45,9 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
   const Batch batch(flags->dimensions(), 1);
   const Dimensions p = refractory.dimensions(), w = coefficients.dimensions();
   const int64_t n = r.back();
-  if (!equal(r, flags->dimensions()) || !equal(r, new_recent->dimensions()) || !batch.accepts(step.dimensions(), 0) || !batch.accepts(since.dimensions(), 0) ||
-      !batch.accepts(interval.dimensions(), 0) || !batch.accepts(p, 1) || !batch.accepts(w, 1) ||
-      (p.back() > 1 && p.back() != n)) {
+  if (!equal(r, flags->dimensions()) || !equal(r, new_recent->dimensions()) || !batch.accepts(step.dimensions(), 0) ||
+      !batch.accepts(since.dimensions(), 0) || !batch.accepts(interval.dimensions(), 0) || !batch.accepts(p, 1) ||
+      !batch.accepts(w, 1) || (p.back() > 1 && p.back() != n)) {
     return shapes(kernel);
   }
   Description description(numbers);
