@@ -21,7 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import save
+from harness import RESULTS, save
 
 HERE = Path(__file__).parent / "peers"
 
@@ -149,6 +149,12 @@ def compare(case: Case, options: argparse.Namespace) -> dict:
     return {"case": case.name, "times_faster": medians[case.peer] / medians["ranvier"], "goal": case.goal, **summaries}
 
 
+def kept() -> list[dict]:
+    """The rows of the last time: cases can be measured a few at a time, with `--only`."""
+    results = RESULTS / "event_driven.json"
+    return json.loads(results.read_text())["table"] if results.exists() else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", default=str(HERE / ".venv/bin/python"), help="the Python of the peers' environment")
@@ -165,7 +171,8 @@ def main() -> None:
             table.append(compare(case, options))
             row = table[-1]
             print(f"{row['case']:34} {row['times_faster']:6.1f} × {case.peer} (goal {case.goal:g})", json.dumps(row), flush=True)
-    save(__file__, options, {"table": table})
+    run_now = {row["case"] for row in table}
+    save(__file__, options, {"table": [*table, *(row for row in kept() if row["case"] not in run_now)]})
 
 
 if __name__ == "__main__":
