@@ -26,6 +26,13 @@ import numpy as np
 from ranvier.errors import ParameterError
 from ranvier.words import MASK, NativeWords, words_for
 
+STREAMS_VERSION = 1
+"""Which numbers a seed gives. Whoever changes what is drawn for anything, or under which key, counts this up: stores and states
+carry it, and those of another version are read and refused to go on, never continued with other numbers.
+
+1: streams by the place of a population or projection in the network.
+"""
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 

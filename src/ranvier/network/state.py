@@ -9,8 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from ranvier.errors import StoreError
-
 NEVER = -(2**52)
 """The step of the last spike of a neuron that has not spiked."""
 
@@ -62,18 +60,20 @@ class SimulationState:
         save_tree(Path(path), self.on_host(), {})
 
     @staticmethod
-    def load(path: Any) -> SimulationState:
+    def load(path: Any, any_streams: bool = False) -> SimulationState:
         """Reads what `save` wrote. It runs no code that the file may hold.
 
-        Raises:
-            StoreError: there is no such file, it is damaged, or it holds something else.
-        """
-        from ranvier.store.checkpoint import load_tree
+        Args:
+            path: the file.
+            any_streams: also reads a state whose random numbers another version of the streams drew: a network that goes on
+                from it is drawn differently.
 
-        state, _ = load_tree(Path(path))
-        if not isinstance(state, SimulationState):
-            raise StoreError(f"{path} holds no state of a simulation.")
-        return state
+        Raises:
+            StoreError: there is no such file, it is damaged, it holds something else, or it is of other random streams.
+        """
+        from ranvier.store.checkpoint import load_state
+
+        return load_state(Path(path), any_streams)
 
     def __repr__(self) -> str:
         return f"<SimulationState at step {int(self.step)}: {', '.join(self.neurons)}>"

@@ -15,12 +15,16 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from ranvier.errors import StoreError
+from ranvier.random import STREAMS_VERSION
 from ranvier.store.files import write_whole
+
+if TYPE_CHECKING:
+    from ranvier.network.state import SimulationState
 
 DESCRIPTION = "description"
 VERSION = 1
@@ -36,7 +40,7 @@ def save_tree(path: Path, tree: Any, facts: Mapping[str, Any], *, durable: bool 
     """
     arrays: dict[str, np.ndarray] = {}
     structure = _structure(tree, "", arrays)
-    document = {"format": "ranvier-tree", "version": VERSION, "tree": structure, **facts}
+    document = {"format": "ranvier-tree", "version": VERSION, "streams_version": STREAMS_VERSION, "tree": structure, **facts}
     text = np.frombuffer(json.dumps(document, ensure_ascii=False).encode(), np.uint8)
 
     def write(file: BinaryIO) -> None:
@@ -81,7 +85,35 @@ def load_tree(path: Path) -> tuple[Any, dict[str, Any]]:
         raise StoreError(f"There is no file {path}.") from None
     except Exception as error:
         raise StoreError(f"{path} is damaged, or no file of Ranvier's: {type(error).__name__}: {error}") from error
-    return tree, {key: value for key, value in document.items() if key not in ("tree", "format", "version")}
+    facts = {key: value for key, value in document.items() if key not in ("tree", "format", "version")}
+    return tree, {"streams_version": 1, **facts}
+
+
+def load_state(path: Path, any_streams: bool = False) -> SimulationState:
+    """The state of a simulation in a file of its own.
+
+    Args:
+        any_streams: also one whose random numbers were drawn by another version's streams.
+
+    Raises:
+        StoreError: there is no such file, it is damaged, holds something else or is of other streams.
+    """
+    from ranvier.network.state import SimulationState
+
+    state, facts = load_tree(path)
+    if not isinstance(state, SimulationState):
+        raise StoreError(f"{path} holds no state of a simulation.")
+    if facts["streams_version"] != STREAMS_VERSION and not any_streams:
+        raise StoreError(
+            f"{path} is of {other_streams(facts['streams_version'])}: a network that goes on from it would be drawn differently. "
+            "To go on from it all the same, as from any other initial values: rv.SimulationState.load(path, any_streams=True)."
+        )
+    return state
+
+
+def other_streams(version: Any) -> str:
+    """Random streams of another version, in words."""
+    return f"version {version} of the random streams, and this Ranvier draws version {STREAMS_VERSION}"
 
 
 def _structure(node: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:

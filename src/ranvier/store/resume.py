@@ -16,6 +16,7 @@ from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population
 from ranvier.neurons.base import NeuronModel
 from ranvier.progress import ProgressBar, ProgressCallback
+from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
 from ranvier.run import Run
@@ -24,7 +25,7 @@ from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
 from ranvier.store.branch import in_steps_of
 from ranvier.store.build import changed_since
-from ranvier.store.checkpoint import Checkpoint, checkpoints, load_tree
+from ranvier.store.checkpoint import Checkpoint, checkpoints, load_tree, other_streams
 from ranvier.store.description import (
     Arrays,
     described,
@@ -67,6 +68,17 @@ def _stored(path: Path) -> Stored:
             f"{path / layout.PROVENANCE} is missing or damaged ({error}): the run cannot be resumed, its data can be read."
         ) from None
     return Stored(path, facts, description, load_tree(path / layout.ARRAYS)[0])
+
+
+def _refuse_other_streams(stored: Stored) -> None:
+    """Refuses to go on with numbers that the run would never have drawn."""
+    version = stored.facts.get("streams_version", 1)
+    if version != STREAMS_VERSION:
+        raise StoreError(
+            f"{stored.path} is of {other_streams(version)}: going on would draw other numbers, so it is not resumed. It can be read and "
+            f"exported (rv.open_store, ranvier export), and a new run can start from its state, with what is random drawn anew: "
+            f"rv.resume({str(stored.path)!r}, branch=True)."
+        )
 
 
 def network_in(path: Path) -> Network:
@@ -159,6 +171,8 @@ def resume(
     """
     path = Path(store)
     stored = _stored(path)
+    if not branch:
+        _refuse_other_streams(stored)
     if not branch and into is not None:
         raise ParameterError("into= is for a branch: rv.resume(store, branch=True, into='other.zarr').")
     if duration is None and not branch and stored.facts["status"] == "complete" and until is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ranvier.errors import StoreError
 from ranvier.integrators.base import Integrator
+from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.run import Run
 from ranvier.steps import in_steps
@@ -115,6 +116,7 @@ def facts_of_run(run: Run, description: dict[str, Any]) -> dict[str, Any]:
     projections = {name: {"synapse": repr(p.synapse)} for name, p in run.network.projections.items()}
     return {
         "store_version": layout.STORE_VERSION,
+        "streams_version": STREAMS_VERSION,
         "status": "running",
         "dt": run.dt,
         "seed": description["seed"],
