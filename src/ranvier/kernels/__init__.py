@@ -8,7 +8,9 @@ from ranvier.kernels.deliver_events import empty_history as empty_history
 from ranvier.kernels.deliver_events import note_spikes as note_spikes
 from ranvier.kernels.deliver_events import sort_edges as sort_edges
 from ranvier.kernels.dispatch import native_available as native_available
+from ranvier.kernels.draws import Streams as Streams
 from ranvier.kernels.draws import add_poisson as add_poisson
+from ranvier.kernels.draws import bernoulli as bernoulli
 from ranvier.kernels.draws import normals as normals
 from ranvier.kernels.draws import poisson_counts as poisson_counts
 from ranvier.kernels.draws import poisson_table as poisson_table

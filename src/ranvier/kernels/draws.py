@@ -1,16 +1,19 @@
-"""Counter-based draws inside the compiled step: uniform and normal numbers, and Poisson counts.
+"""Counter-based draws inside the compiled step: uniform and normal numbers, yes or no, and Poisson counts.
 
-Each is a function of the seed, the stream, the step and the neuron's global
-number. `uniforms` and `normals` are those of `ranvier.random.Draws`, bit for
-bit. A Poisson count takes one 32-bit word, so there two neurons share a
-counter: neuron `i` has word `i // 32 % 2` of the counter
-`i // 64 * 32 + i % 32`, so that no half of the generator's work is thrown away.
+Each is a function of the seed, a stream, the neuron's index in it, and the
+step: never of where the neuron stands in an array. `Streams` says which
+stretches of an array draw from which streams. `uniforms` and `normals` are
+those of `ranvier.random.Draws`, bit for bit. A Poisson count takes one 32-bit
+word, so there two neurons share a counter: the neuron of index `i` has word
+`i // 32 % 2` of the counter `i // 64 * 32 + i % 32`, so that no half of the
+generator's work is thrown away.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +22,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from ranvier.errors import ParameterError
 from ranvier.kernels import dispatch
-from ranvier.random import Draws, normal_table, threefry2x32
+from ranvier.random import Draws, Key, normal_table, threefry2x32
 from ranvier.words import MASK
 
 MOST_POISSON = 10_000.0
@@ -28,54 +31,134 @@ MOST_POISSON = 10_000.0
 _ROUND_UP = 8  # thresholds are compared so many at once; also, a table's shape then changes seldom
 
 
-def uniforms(draws: Draws, n: int, dtype: Any = jnp.float64, start: Any = 0) -> jax.Array:
-    """A number in (0, 1) for each neuron: `draws.uniform`, native where it can be.
+_COMPARED_UP_TO = 16  # segments; among more, the reference searches
+
+
+class Streams(NamedTuple):
+    """Which streams the neurons of an array draw from.
+
+    Segment `s` has the neurons `end[s - 1]` … `end[s] - 1` of the array; neuron `i`
+    of it draws from `stream[s]` at the index `first[s] + i - end[s - 1]`. The last
+    segment goes on to the array's end. All three may be traced.
+
+    Attributes:
+        stream: of `ranvier.random.Key.stream`, uint32 `[segments]`.
+        first: the index of each segment's first neuron, uint32 `[segments]`.
+        end: where each segment ends, ascending, int32 `[segments]`. Segments may be empty.
+
+    Example:
+        >>> from ranvier.random import Key
+        >>> streams = Streams.of([(Key(0).child("exc"), 3, 0), (Key(0).child("inh"), 2, 100)])
+        >>> streams.first.tolist(), streams.end.tolist()
+        ([0, 100], [3, 5])
+        >>> seed = Key(1).seed_words
+        >>> with jax.enable_x64(True):
+        ...     drawn = uniforms(seed, streams, 7, 5)
+        ...     bool((drawn[3:] == Key(1).child("inh").at(7).uniform(jnp.zeros(2), start=100)).all())
+        True
+    """
+
+    stream: Any
+    first: Any
+    end: Any
+
+    @classmethod
+    def of(cls, segments: Sequence[tuple[Key, int, int]]) -> Streams:
+        """From `(key, how many neurons, index of the first)` of each segment; of the key only the stream counts."""
+        keys, sizes, first = zip(*segments, strict=True) if segments else ((), (), ())
+        return cls(
+            np.array([key.stream for key in keys], np.uint32),
+            np.array([index & MASK for index in first], np.uint32),
+            np.cumsum(sizes, dtype=np.int64).astype(np.int32),
+        )
+
+
+def uniforms(seed: tuple[Any, Any], streams: Streams, step: Any, n: int, dtype: Any = jnp.float64) -> jax.Array:
+    """A number in (0, 1) for each neuron: those of `ranvier.random.Draws.uniform`.
 
     Args:
-        draws: `key.at(step)`; seed, stream and step may be traced.
-        n: how many.
+        seed: its low and high 32-bit word, as `Key.seed_words` has them; may be traced.
+        streams: where each neuron draws from.
+        step: of the simulation, an integer; may be traced.
+        n: how many neurons.
         dtype: float64: the middles of 2⁵² equal parts; float32: of 2²³.
-        start: the first neuron's global number.
 
     Returns:
-        `[n]`.
+        `[n]`, equal bit for bit native and reference.
 
     Raises:
-        ParameterError: int64 does not exist here, or the step is not an integer.
+        ParameterError: a wrong shape or type of the streams; int64 does not exist here, or the step is not an integer.
 
     Example:
         >>> from ranvier.random import Key
-        >>> draws = Key(1).child("escape").at(7)
+        >>> escape = Key(1).child("escape")
         >>> with jax.enable_x64(True):
-        ...     bool((uniforms(draws, 3) == draws.uniform(jnp.zeros(3))).all())
+        ...     bool((uniforms(escape.seed_words, Streams.of([(escape, 3, 0)]), 7, 3) == escape.at(7).uniform(jnp.zeros(3))).all())
         True
     """
-    return _numbers("uniforms", draws, n, dtype, start)
+    return _numbers("uniforms", seed, streams, step, n, dtype)
 
 
-def normals(draws: Draws, n: int, dtype: Any = jnp.float64, start: Any = 0) -> jax.Array:
-    """A standard normal number for each neuron: `draws.normal`, native where it can be.
+def normals(seed: tuple[Any, Any], streams: Streams, step: Any, n: int, dtype: Any = jnp.float64) -> jax.Array:
+    """A standard normal number for each neuron: those of `ranvier.random.Draws.normal`.
 
     Args:
-        draws: `key.at(step)`; seed, stream and step may be traced.
-        n: how many.
+        seed, streams, step, n: see `uniforms`.
         dtype: float64 or float32.
-        start: the first neuron's global number.
 
     Returns:
-        `[n]`, within 4·10⁻⁶ of the quantile (see `ranvier.random.normal_table`).
+        `[n]`, within 4·10⁻⁶ of the quantile (see `ranvier.random.normal_table`), equal bit for bit native and reference.
 
     Raises:
-        ParameterError: int64 does not exist here, or the step is not an integer.
+        ParameterError: as `uniforms`.
 
     Example:
         >>> from ranvier.random import Key
-        >>> draws = Key(1).child("noise").at(7)
+        >>> noise = Key(1).child("noise")
         >>> with jax.enable_x64(True):
-        ...     bool((normals(draws, 3, start=10) == draws.normal(jnp.zeros(3), start=10)).all())
+        ...     drawn = normals(noise.seed_words, Streams.of([(noise, 3, 10)]), 7, 3)
+        ...     bool((drawn == noise.at(7).normal(jnp.zeros(3), start=10)).all())
         True
     """
-    return _numbers("normals", draws, n, dtype, start)
+    return _numbers("normals", seed, streams, step, n, dtype)
+
+
+def bernoulli(seed: tuple[Any, Any], streams: Streams, step: Any, probability: Any, n: int) -> jax.Array:
+    """Whether something of the given probability happens to each neuron.
+
+    The two words of the neuron's counter are compared, as integers, with the
+    probability in units of 2⁻⁶⁴, rounded down: so rare events have their
+    probability in single precision too, where `uniforms(…) < probability` knows no
+    number below 2⁻²⁴.
+
+    Args:
+        seed, streams, step, n: see `uniforms`.
+        probability: `[n]`, or one for all. 1 and more: always; 0, less, and NaN: never. The result has no derivative by it.
+
+    Returns:
+        bool `[n]`, equal bit for bit native and reference.
+
+    Raises:
+        ParameterError: as `uniforms`; probabilities of a wrong shape or type.
+
+    Example:
+        >>> from ranvier.random import Key
+        >>> escape = Key(1).child("escape")
+        >>> with jax.enable_x64(True):
+        ...     rare = bernoulli(escape.seed_words, Streams.of([(escape, 10**6, 0)]), 7, jnp.float32(1e-5), 10**6)
+        >>> int(rare.sum())
+        8
+    """
+    probability = jnp.asarray(probability)
+    if not jnp.issubdtype(probability.dtype, jnp.floating) or probability.shape not in ((), (n,)):
+        raise ParameterError(
+            f"bernoulli: probabilities must be real numbers, one or [{n}], not {probability.dtype} {list(probability.shape)}."
+        )
+    if probability.dtype.name not in dispatch.FLOATS:
+        probability = probability.astype(jnp.float32)
+    origin = _origin("bernoulli", seed, streams, step, n)
+    native, reference = (functools.partial(f, n=n) for f in (_bernoulli_native, _bernoulli_reference))
+    return dispatch.choose(native, reference, *origin, jnp.atleast_1d(jax.lax.stop_gradient(probability)))
 
 
 def poisson_table(mean: np.typing.ArrayLike, length: int | None = None) -> np.ndarray:
@@ -134,15 +217,13 @@ def _thresholds(mean: float) -> np.ndarray:
     return words[words < MASK].astype(np.uint32)
 
 
-def poisson_counts(draws: Draws, table: jax.Array, n: int, rate_index: Any = 0, start: Any = 0) -> jax.Array:
+def poisson_counts(seed: tuple[Any, Any], streams: Streams, step: Any, table: jax.Array, n: int, rate_index: Any = 0) -> jax.Array:
     """A Poisson count for each neuron.
 
     Args:
-        draws: `key.at(step)`; seed, stream and step may be traced. A key that gives counts should draw nothing else.
+        seed, streams, step, n: see `uniforms`. A stream that gives counts should draw nothing else.
         table: of `poisson_table`, uint32 `[R, length]`; may be traced, so that rates change without compiling anew.
-        n: how many.
         rate_index: each neuron's row in `table`, int32 `[n]`, or one for all. Without such a row the count is 0.
-        start: the first neuron's global number.
 
     Returns:
         int32 `[n]`, equal bit for bit native and reference.
@@ -152,18 +233,25 @@ def poisson_counts(draws: Draws, table: jax.Array, n: int, rate_index: Any = 0, 
 
     Example:
         >>> from ranvier.random import Key
+        >>> drive = Key(1).child("drive")
         >>> with jax.enable_x64(True):
-        ...     counts = poisson_counts(Key(1).child("drive").at(7), poisson_table(1.6), 10_000)
+        ...     counts = poisson_counts(drive.seed_words, Streams.of([(drive, 10_000, 0)]), 7, poisson_table(1.6), 10_000)
         >>> round(float(counts.mean()), 1), counts[:8].tolist()
         (1.6, [1, 2, 1, 1, 1, 3, 2, 0])
     """
-    origin, table, rate_index = _poisson_operands("poisson_counts", draws, table, n, rate_index, start)
+    operands = _poisson_operands("poisson_counts", seed, streams, step, table, n, rate_index)
     native, reference = (functools.partial(f, n=n) for f in (_counts_native, _counts_reference))
-    return dispatch.choose(native, reference, *origin, table, rate_index)
+    return dispatch.choose(native, reference, *operands)
 
 
 def add_poisson(
-    accumulator: jax.Array, draws: Draws, table: jax.Array, weights: jax.Array, rate_index: Any = 0, start: Any = 0
+    accumulator: jax.Array,
+    seed: tuple[Any, Any],
+    streams: Streams,
+    step: Any,
+    table: jax.Array,
+    weights: jax.Array,
+    rate_index: Any = 0,
 ) -> jax.Array:
     """Add `weight · count` to each neuron's accumulator, the counts being those of `poisson_counts`.
 
@@ -171,7 +259,7 @@ def add_poisson(
 
     Args:
         accumulator: float64 or float32 `[n]`; updated in place where XLA can.
-        draws, table, rate_index, start: see `poisson_counts`.
+        seed, streams, step, table, rate_index: see `poisson_counts`.
         weights: `[n]`, or one number for all.
 
     Returns:
@@ -184,8 +272,9 @@ def add_poisson(
 
     Example:
         >>> from ranvier.random import Key
+        >>> drive = Key(1).child("drive")
         >>> with jax.enable_x64(True):
-        ...     add_poisson(jnp.ones(4), Key(1).child("drive").at(7), poisson_table(1.6), 0.5).tolist()
+        ...     add_poisson(jnp.ones(4), drive.seed_words, Streams.of([(drive, 4, 0)]), 7, poisson_table(1.6), 0.5).tolist()
         [1.5, 2.0, 1.5, 1.5]
     """
     accumulator = jnp.asarray(accumulator)
@@ -195,26 +284,39 @@ def add_poisson(
     weights = jnp.asarray(weights, accumulator.dtype)
     if weights.shape not in ((), (n,)):
         raise ParameterError(f"add_poisson: weights must be one number or [{n}], not {list(weights.shape)}.")
-    origin, table, rate_index = _poisson_operands("add_poisson", draws, table, n, rate_index, start)
-    return _add_poisson(*origin, table, rate_index, jnp.atleast_1d(weights), accumulator)
+    operands = _poisson_operands("add_poisson", seed, streams, step, table, n, rate_index)
+    return _add_poisson(*operands, jnp.atleast_1d(weights), accumulator)
 
 
-def _origin(where: str, draws: Draws, start: Any) -> tuple[jax.Array, ...]:
-    """The operands that say which draws: the seed's words, the stream, the step, the first neuron."""
+def _origin(where: str, seed: tuple[Any, Any], streams: Streams, step: Any, n: int) -> tuple[jax.Array, ...]:
+    """The operands that say which draws: the seed's words, the step, and each segment's stream, first index and end."""
     word = lambda x: jnp.asarray(x & MASK if isinstance(x, int) else x).astype(jnp.uint32)
-    return word(draws.seed[0]), word(draws.seed[1]), word(draws.stream), dispatch.as_step(draws.step, where), word(start)
+    segments = tuple(jnp.asarray(x) for x in streams)
+    if any(x.ndim != 1 or x.shape != segments[0].shape or not jnp.issubdtype(x.dtype, jnp.integer) for x in segments):
+        shapes = ", ".join(f"{name} {x.dtype} {list(x.shape)}" for name, x in zip(Streams._fields, segments, strict=True))
+        raise ParameterError(f"{where}: streams must have three integer arrays [segments], not {shapes}. `Streams.of` makes them.")
+    if n > 0 and segments[0].shape[0] == 0:
+        raise ParameterError(f"{where}: {n} neurons need at least one segment of `Streams` to draw from.")
+    stream, first, end = segments
+    return word(seed[0]), word(seed[1]), dispatch.as_step(step, where), word(stream), word(first), end.astype(jnp.int32)
 
 
-def _draws(seed_low, seed_high, stream, step) -> Draws:
-    return Draws((seed_low, seed_high), stream, step)
+def _draws(seed_low, seed_high, step, stream, first, end, n) -> tuple[Draws, Any]:
+    """The draws and the index of the array's first neuron in them; with several segments both have one entry a neuron."""
+    if n == 0 or stream.shape[0] == 1:
+        return Draws((seed_low, seed_high), stream[0] if stream.shape[0] else jnp.uint32(0), step), first[0] if n else jnp.uint32(0)
+    method = "compare_all" if stream.shape[0] <= _COMPARED_UP_TO else "scan"
+    segment = jnp.searchsorted(end[:-1], jnp.arange(n, dtype=jnp.int32), side="right", method=method)
+    begin = jnp.concatenate([jnp.zeros(1, jnp.int32), end[:-1]]).astype(jnp.uint32)
+    return Draws((seed_low, seed_high), stream[segment], step), (first - begin)[segment]
 
 
-# uniforms and normals
+# uniforms, normals, and comparisons
 
 
-def _numbers(kind: str, draws: Draws, n: int, dtype: Any, start: Any) -> jax.Array:
+def _numbers(kind: str, seed: tuple[Any, Any], streams: Streams, step: Any, n: int, dtype: Any) -> jax.Array:
     dtype = jnp.dtype(dtype)
-    origin = _origin(kind, draws, start)
+    origin = _origin(kind, seed, streams, step, n)
     reference = functools.partial(_numbers_reference, kind=kind, n=n, dtype=dtype)
     if dtype.name not in dispatch.FLOATS:
         return reference(*origin)
@@ -227,32 +329,49 @@ def _numbers_native(*origin, kind, n, dtype):
 
 
 def _numbers_reference(*origin, kind, n, dtype):
-    *words, start = origin
-    draw = getattr(_draws(*words), {"uniforms": "uniform", "normals": "normal"}[kind])
+    draws, start = _draws(*origin, n)
+    draw = getattr(draws, {"uniforms": "uniform", "normals": "normal"}[kind])
     return draw(jnp.zeros(n, dtype), start=start)
+
+
+def _bernoulli_native(*operands, n):
+    return dispatch.native_call(f"bernoulli_{dispatch.FLOATS[operands[-1].dtype.name]}", jax.ShapeDtypeStruct((n,), bool), *operands)
+
+
+def _bernoulli_reference(*operands, n):
+    *origin, probability = operands
+    draws, start = _draws(*origin, n)
+    high, low = threefry2x32(draws.key, (jnp.arange(n, dtype=jnp.uint32) + start, draws.step.astype(jnp.uint32)))
+    # Multiplying by powers of two and taking whole parts off is exact in either precision.
+    units = jnp.where((probability > 0) & (probability < 1), probability, 0) * 2.0**32
+    whole = units.astype(jnp.uint32)
+    rest = ((units - whole.astype(units.dtype)) * 2.0**32).astype(jnp.uint32)
+    return (high < whole) | ((high == whole) & (low < rest)) | (probability >= 1)
 
 
 # Poisson counts
 
 
-def _poisson_operands(where, draws, table, n, rate_index, start):
+def _poisson_operands(where, seed, streams, step, table, n, rate_index):
     table, rate_index = jnp.asarray(table), jnp.asarray(rate_index)
     if table.dtype != jnp.uint32 or table.ndim != 2:
         raise ParameterError(f"{where}: the table must be uint32 [R, length], from poisson_table, not {table.dtype} {list(table.shape)}.")
     if not jnp.issubdtype(rate_index.dtype, jnp.integer) or rate_index.shape not in ((), (n,)):
         raise ParameterError(f"{where}: rate_index must be one integer or int32 [{n}], not {rate_index.dtype} {list(rate_index.shape)}.")
-    return _origin(where, draws, start), table, jnp.atleast_1d(rate_index.astype(jnp.int32))
+    return *_origin(where, seed, streams, step, n), table, jnp.atleast_1d(rate_index.astype(jnp.int32))
 
 
 def _counts_native(*operands, n):
     return dispatch.native_call("poisson_counts", jax.ShapeDtypeStruct((n,), jnp.int32), *operands)
 
 
-def _counts_reference(seed_low, seed_high, stream, step, start, table, rate_index, n):
-    neuron = jnp.arange(n, dtype=jnp.uint32) + start
-    counter = (neuron >> 6 << 5) | (neuron & np.uint32(31))
-    words = threefry2x32(_draws(seed_low, seed_high, stream, step).key, (counter, step.astype(jnp.uint32)))
-    word = jnp.minimum(jnp.where((neuron >> 5) & np.uint32(1) == 0, *words), np.uint32(MASK - 1))
+def _counts_reference(*operands, n):
+    *origin, table, rate_index = operands
+    draws, start = _draws(*origin, n)
+    index = jnp.arange(n, dtype=jnp.uint32) + start
+    counter = (index >> 6 << 5) | (index & np.uint32(31))
+    words = threefry2x32(draws.key, (counter, draws.step.astype(jnp.uint32)))
+    word = jnp.minimum(jnp.where((index >> 5) & np.uint32(1) == 0, *words), np.uint32(MASK - 1))
     valid = (rate_index >= 0) & (rate_index < table.shape[0])
     if table.shape[0] == 0 or table.shape[1] == 0:
         return jnp.zeros(n, jnp.int32)

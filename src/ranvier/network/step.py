@@ -17,7 +17,7 @@ from jax.lax import optimization_barrier
 
 from ranvier.integrators.base import Integrator
 from ranvier.kernels.deliver_events import SpikeHistory, deliver_events, note_spikes
-from ranvier.kernels.draws import add_poisson, uniforms
+from ranvier.kernels.draws import add_poisson, bernoulli
 from ranvier.kernels.exponential import with_fast_exponentials
 from ranvier.kernels.integrate_and_fire import integrate_and_fire
 from ranvier.network.dependence import adds_to
@@ -231,7 +231,7 @@ class Stepper:
             return jnp.zeros(group.n, bool).at[jnp.where(due, given["neurons"].at[at].get(mode="clip"), group.n)].set(True, mode="drop")
         hazard = jnp.asarray(model.spike_hazard(after, t), self.plan.dtype)
         probability = -jnp.expm1(-hazard * jnp.asarray(self.constants["dt"], self.plan.dtype))
-        return uniforms(system.draws("spikes", k), group.n, self.plan.dtype, group.first) < probability
+        return bernoulli(self.constants["seed"], system.streams("spikes", group.n, group.first), k, probability, group.n)
 
     @staticmethod
     def _noted(history: dict[str, jax.Array], flags: jax.Array, amplitude: Any, k: jax.Array) -> dict[str, jax.Array]:
@@ -282,9 +282,8 @@ class Stepper:
             edges = self.constants["feeds"][feed.name]
             arriving = deliver_events(SpikeHistory(**in_flight[feed.spikes]), k, edges, edges.weight, arriving)
         for stream, poisson in zip(synapses.poisson, constants.get("poisson", ()), strict=True):
-            arriving = add_poisson(
-                arriving, system.draws(stream, k), poisson["table"], poisson["weight"], poisson["row"], constants["first"]
-            )
+            streams = system.streams(stream, synapses.states, constants["first"])
+            arriving = add_poisson(arriving, self.constants["seed"], streams, k, poisson["table"], poisson["weight"], poisson["row"])
         if into is not None:
             return self._note(name, {**after[name], into: arriving}, after, changed)
         if synapses.kicks:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.lax import optimization_barrier
 
-from ranvier.kernels.draws import normals
+from ranvier.kernels.draws import Streams, normals
 from ranvier.kernels.weighted_sum import weighted_sum
 from ranvier.network.exact import CONSTANT, INPUT
 from ranvier.network.plan import GroupPlan, Plan, SynapsesPlan
@@ -120,6 +120,11 @@ class NetworkSystem:
         """The random numbers of one step; an index is the number of the neuron in the network."""
         return Draws(self.constants["seed"], Key(0).child(stream).stream, step)
 
+    @staticmethod
+    def streams(stream: str, n: int, first: Any) -> Streams:
+        """Where `n` neurons draw from; an index is the number of the neuron in the network, `first` that of their first."""
+        return Streams.of([(Key(0).child(stream), n, 0)])._replace(first=jnp.atleast_1d(first))
+
     # -- the state, inside and out ------------------------------------------------------------
 
     def pack(self, variables: Variables) -> Any:
@@ -190,7 +195,8 @@ class NetworkSystem:
                 if noisy:
                     population = self.plan.population(name)
                     intensity = jnp.asarray(stimulus.noise(t) / jnp.sqrt(self.constants["dt"]), self.plan.dtype)
-                    normal = normals(self.draws("current noise", k), population.n, self.plan.dtype, population.first)
+                    streams = self.streams("current noise", population.n, population.first)
+                    normal = normals(self.constants["seed"], streams, k, population.n, self.plan.dtype)
                     held[name] = intensity * normal
         return held
 

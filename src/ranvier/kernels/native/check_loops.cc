@@ -96,6 +96,16 @@ void check_draws(int64_t n, int64_t rates, int64_t length) {
   for (const T x : out) expect(x > 0 && x < 1, "uniforms: outside (0, 1)");
   ranvier::normals(key, start, n, quantiles.data(), out.data());
   for (const int64_t stride : {0, 1}) {
+    auto probability = numbers<T>(stride ? n : 1);
+    if (stride && n > 2) probability[0] = std::numeric_limits<T>::quiet_NaN(), probability[1] = 1, probability[2] = 1 - T(0x1p-24);
+    std::vector<uint8_t> flags(n, 2);  // one byte each, as bool
+    ranvier::bernoulli(key, start, n, probability.data(), stride, reinterpret_cast<bool*>(flags.data()));
+    for (int64_t i = 0; i < n; ++i) {
+      const T p = probability[i * stride];
+      expect(flags[i] <= 1 && (!(p >= 1) || flags[i] == 1) && (p > 0 || flags[i] == 0), "bernoulli: wrong");
+    }
+  }
+  for (const int64_t stride : {0, 1}) {
     const auto rate = indices(stride ? n : 1, rates);
     const ranvier::PoissonTable table{thresholds.data(), rates, length, rate.data(), stride};
     std::vector<int32_t> counts(n, -1);
@@ -107,6 +117,22 @@ void check_draws(int64_t n, int64_t rates, int64_t length) {
       ranvier::add_poisson(key, start, n, table, weights.data(), weight_stride, sum.data());
       for (int64_t i = 0; i < n; ++i) expect(sum[i] == weights[i * weight_stride] * counts[i], "add_poisson: wrong sum");
     }
+  }
+}
+
+// Whatever the ends are, every neuron is visited once, ascending.
+void check_segments(int64_t n, int64_t segments, bool sorted) {
+  auto ends = indices(segments, n);
+  if (sorted) std::sort(ends.begin(), ends.end());
+  std::vector<uint32_t> stream(segments, 1), first(segments, 2);
+  const ranvier::Streams streams{stream.data(), first.data(), ends.data(), segments};
+  for (const int64_t begin : {int64_t{0}, n / 2}) {
+    int64_t next = begin;
+    ranvier::for_each_segment(streams, begin, n, [&](uint32_t, uint32_t, int64_t i, int64_t some) {
+      expect(i == next && some > 0, "for_each_segment: not one after the other");
+      next += some;
+    });
+    expect(segments == 0 || next == n, "for_each_segment: not all");
   }
 }
 
@@ -125,6 +151,12 @@ int main() {
           check_delivery<double, int64_t>(n, 1 + delays, delays, edges, m);
         }
       }
+    }
+  }
+  for (const int64_t n : sizes) {
+    for (const int64_t segments : {0, 1, 2, 5, 40}) {
+      check_segments(n, segments, true);
+      check_segments(n, segments, false);
     }
   }
   for (const int64_t n : sizes) {

@@ -2,6 +2,7 @@
 // Each reads and writes only inside the extents that it is given, whatever the contents of its index arrays.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -126,11 +127,39 @@ inline DrawKey draw_key(uint32_t seed_low, uint32_t seed_high, uint32_t stream, 
   return {seed_low ^ static_cast<uint32_t>(static_cast<uint64_t>(step) >> 32), stream ^ seed_high, static_cast<uint32_t>(step)};
 }
 
-// One number for each of the neurons start … start + n − 1. The table of quantiles has 4097 entries.
+// Segment s of an array, the neurons end[s − 1] to end[s], draws from stream[s] at the indices from first[s] on. The last segment goes on
+// to the array's end.
+struct Streams {
+  const uint32_t* stream;
+  const uint32_t* first;
+  const int32_t* end;
+  int64_t segments;
+};
+
+// Calls visit(stream, index, i, n) for the parts of segments between neurons `begin` and `last`, ascending: the n neurons from the i-th on,
+// whose first has the index `index`.
+template <class Visit>
+void for_each_segment(const Streams& streams, int64_t begin, int64_t last, const Visit& visit) {
+  if (streams.segments <= 0) return;
+  int64_t s = std::upper_bound(streams.end, streams.end + streams.segments - 1, begin) - streams.end;
+  for (int64_t i = begin; i < last; ++s) {
+    const bool whole = s == streams.segments - 1;
+    const int64_t stop = whole ? last : std::min<int64_t>(last, streams.end[s]), before = s == 0 ? 0 : streams.end[s - 1];
+    if (stop <= i) continue;
+    visit(streams.stream[s], streams.first[s] + static_cast<uint32_t>(i - before), i, stop - i);
+    i = stop;
+  }
+}
+
+// One number for each of the indices start … start + n − 1. The table of quantiles has 4097 entries.
 void uniforms(const DrawKey& key, uint32_t start, int64_t n, float* out);
 void uniforms(const DrawKey& key, uint32_t start, int64_t n, double* out);
 void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, float* out);
 void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, double* out);
+
+// Whether the 64 bits of an index are less than probability · 2^64; `stride` is 0 for one shared probability.
+void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const float* probability, int64_t stride, bool* out);
+void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const double* probability, int64_t stride, bool* out);
 
 // Rows of ascending thresholds, one row a rate. Neuron i has the row rate[i], or rate[0] if `stride` is 0; without a row its count is 0.
 struct PoissonTable {

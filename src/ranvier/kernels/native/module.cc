@@ -125,6 +125,8 @@ NB_MODULE(_native, m) {
     handlers["uniforms_f64"] = capsule<uniforms<ffi::F64>>();
     handlers["normals_f32"] = capsule<normals<ffi::F32>>();
     handlers["normals_f64"] = capsule<normals<ffi::F64>>();
+    handlers["bernoulli_f32"] = capsule<bernoulli<ffi::F32>>();
+    handlers["bernoulli_f64"] = capsule<bernoulli<ffi::F64>>();
     handlers["poisson_counts"] = capsule<poisson_counts>();
     handlers["add_poisson_f32"] = capsule<add_poisson<ffi::F32>>();
     handlers["add_poisson_f64"] = capsule<add_poisson<ffi::F64>>();

@@ -69,6 +69,47 @@ RANVIER_INLINE void all_normals(const DrawKey& key, uint32_t start, int64_t n, c
   for_each_counter(key, start, n, out, [&](const uint32_t* x, const uint32_t*, T* some) { normal(x, quantiles, some); });
 }
 
+// A probability in [0, 1) as 64 bits, each step of it exact: so it is in either precision.
+template <class T>
+RANVIER_INLINE uint32_t whole_part(T units) {
+  // AVX2 converts to signed integers only.
+  const bool upper = units >= static_cast<T>(0x1p31);
+  return static_cast<uint32_t>(static_cast<int32_t>(units - (upper ? static_cast<T>(0x1p31) : T(0)))) + (upper ? 0x80000000u : 0u);
+}
+
+template <class T>
+RANVIER_INLINE T as_real(uint32_t x) {
+  return static_cast<T>(static_cast<int32_t>(x & 0x7FFFFFFFu)) + (x >> 31 != 0 ? static_cast<T>(0x1p31) : T(0));
+}
+
+template <class T>
+RANVIER_INLINE void compare(const uint32_t* RANVIER_RESTRICT x, const uint32_t* RANVIER_RESTRICT y, const T* RANVIER_RESTRICT probability,
+                            bool* RANVIER_RESTRICT out) {
+  for (int64_t i = 0; i < kLanes; ++i) {
+    const T p = probability[i], units = (p > 0 && p < 1 ? p : T(0)) * static_cast<T>(0x1p32);
+    const uint32_t high = whole_part(units), low = whole_part((units - as_real<T>(high)) * static_cast<T>(0x1p32));
+    out[i] = (x[i] < high) | ((x[i] == high) & (y[i] < low)) | (p >= 1);
+  }
+}
+
+template <class T>
+RANVIER_INLINE void all_compared(const DrawKey& key, uint32_t start, int64_t n, const T* probability, int64_t stride, bool* out) {
+  uint32_t x[kLanes], y[kLanes];
+  T some[kLanes];
+  bool last[kLanes];
+  if (stride == 0) std::fill_n(some, kLanes, *probability);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const bool whole = n - i >= kLanes;
+    if (!whole && stride != 0) {
+      std::fill_n(some, kLanes, T(0));
+      std::copy_n(probability + i, n - i, some);
+    }
+    threefry(key, start + static_cast<uint32_t>(i), x, y);
+    compare(x, y, whole && stride != 0 ? probability + i : some, whole ? out + i : last);
+    if (!whole) std::copy_n(last, n - i, out + i);
+  }
+}
+
 // Poisson counts take one word each, so two neurons share a counter: in every 64, the first half have the first words.
 
 constexpr int64_t kPair = 2 * kLanes;
@@ -163,6 +204,14 @@ RANVIER_CLONES void normals(const DrawKey& key, uint32_t start, int64_t n, const
 
 RANVIER_CLONES void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, double* out) {
   all_normals(key, start, n, quantiles, out);
+}
+
+RANVIER_CLONES void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const float* probability, int64_t stride, bool* out) {
+  all_compared(key, start, n, probability, stride, out);
+}
+
+RANVIER_CLONES void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const double* probability, int64_t stride, bool* out) {
+  all_compared(key, start, n, probability, stride, out);
 }
 
 RANVIER_CLONES void poisson_counts(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, int32_t* out) {
