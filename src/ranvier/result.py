@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
-    from ranvier.network.spec import Network
+    from ranvier.network.edges import ProjectionEdges
+    from ranvier.network.spec import Network, Projection
     from ranvier.network.state import SimulationState
     from ranvier.plot.result import ResultPlots
 
@@ -359,6 +360,19 @@ class Result:
         self._parts = {
             name: PartResult(name, mine, spikes[name] if name in network.populations else None) for name, mine in by_part.items()
         }
+
+    def edges(self, projection: Projection | str) -> ProjectionEdges:
+        """Who was wired to whom, with which weights and delays: see `Network.edges`.
+
+        Example:
+            >>> import ranvier as rv
+            >>> cells = rv.Population(100, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+            >>> wires = rv.Projection(cells, cells, rv.synapses.Delta(), rv.connect.pairwise_bernoulli(0.1), delay=rv.uniform(0.5, 2.0))
+            >>> run = rv.simulate(rv.Network(cells, wires), duration=1.0, dt=0.5, seed=3)
+            >>> sorted(set(run.edges("cells→cells").delay.tolist()))
+            [0.5, 1.0, 1.5, 2.0]
+        """
+        return self.network.edges(projection, seed=self.info["seed"], dt=self.info["dt"])
 
     @property
     def plot(self) -> ResultPlots:

@@ -3,13 +3,16 @@
 import dataclasses
 import importlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ranvier as rv
-from ranvier.connect import ConnectionRule, Edges, Part, Rows, assemble, part, work
+from ranvier.connect import Capacity, ConnectionRule, Edges, Part, Rows, assemble, capacity_for, part, work
+from ranvier.connect.capacity import CapacityExceeded
 from ranvier.kernels.deliver_events import sort_edges
 from ranvier.random import Key
 
@@ -33,8 +36,18 @@ RULES = (
     rv.connect.fixed_in_degree(5),
     Ring(),
 )
-WEIGHTS = (2.0, rv.normal(3.0, 1.0, low=0.0), rv.uniform(1.0, 2.0), rv.lognormal(1.0, 0.3), "edge", "column", "row", "matrix")
-DELAYS = (0.0, 1.5, rv.normal(1.0, 0.6, low=0.1), rv.uniform(0.0, 0.5), "edge")
+WEIGHTS = (
+    2.0,
+    rv.normal(3.0, 1.0, low=0.0),
+    rv.uniform(1.0, 2.0),
+    rv.lognormal(1.0, 0.3),
+    "edge",
+    "column",
+    "row",
+    "matrix",
+    lambda pre, post: 1.0 + pre + 10 * post,
+)
+DELAYS = (0.0, 1.5, rv.normal(1.0, 0.6, low=0.1), rv.uniform(0.0, 0.5), "edge", "matrix", lambda pre, post: 0.1 * abs(post - pre))
 
 
 @st.composite
@@ -53,7 +66,7 @@ def sets(draw):
         shapes = {"edge": len(edges), "column": (made.size, 1), "row": (1, n), "matrix": (made.size, n)}
         weight, delay = draw(st.sampled_from(WEIGHTS)), draw(st.sampled_from(DELAYS))
         weight = numbers(shapes[weight]) if isinstance(weight, str) else weight
-        delay = np.round(numbers(len(edges)), 1) if isinstance(delay, str) else delay
+        delay = np.round(numbers(shapes[delay]), 1) if isinstance(delay, str) else delay
         parts.append(dataclasses.replace(made, weight=weight, delay=delay))
     return parts, sources, int(places[-1])
 
@@ -62,11 +75,11 @@ def plainly(parts, sources, targets, blocks):
     """The same from all edges at once, parts in their order: the edges, and their weights."""
     columns = [[np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0, np.int64)]]
     for p in parts:
-        edges = p.rule.edges(p.sources, p.size, range(p.size), p.own, p.key.child("edges"))
+        drawn = part.draw(p)
+        edges = drawn.edges(range(p.size))
         places = np.concatenate([onto + np.arange(size) for size, onto in p.targets])
-        delay = part.given_delay(p, len(edges), edges.delays)
-        own = (edges.pre + p.pre_offset, places[edges.post], part.weights(p, part.given_weight(p, len(edges)), edges))
-        for column, values in zip(columns, (*own, part.delay_steps(p, delay, len(edges))), strict=True):
+        own = (edges.pre + p.pre_offset, places[edges.post], drawn.weights(edges), drawn.steps(edges))
+        for column, values in zip(columns, own, strict=True):
             column.append(values)
     pre, post, weight, delay = map(np.concatenate, columns)
     edges, order = sort_edges(pre, post, delay, sources, targets, blocks)
@@ -113,10 +126,108 @@ def test_more_edges_than_int32_counts(path, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
+@both_paths
+@given(sets(), st.integers(1, 3), st.integers(1, 3))
+def test_room_for_more_changes_no_edge(path, network, blocks, threads):
+    parts, sources, targets = network
+    given = parts, sources, targets, "float64", None, blocks, threads
+    plain, roomy = assemble(*given), assemble(*given, capacity=True)
+    n, d = len(plain.target), len(plain.delays)
+    room = capacity_for(plain, parts)
+    assert capacity_for(roomy, parts) == room and len(roomy.target) == room.edges >= n and len(roomy.delays) == room.delays >= d
+    assert plain.delays.max(initial=0) <= room.longest
+    np.testing.assert_array_equal(roomy.delays[d:], -1)
+    np.testing.assert_array_equal(roomy.segments[..., : d + 1], plain.segments)
+    np.testing.assert_array_equal(np.diff(roomy.segments[..., d:], axis=-1), 0)
+    np.testing.assert_array_equal(roomy.target[:n], plain.target)
+    np.testing.assert_array_equal(roomy.weight[:n] if plain.weight.ndim else roomy.weight, plain.weight)
+    assert not roomy.target[n:].any() and roomy.segments.dtype == plain.segments.dtype
+
+
+def test_edges_in_spare_room_are_never_delivered(path):
+    from ranvier.kernels.deliver_events import deliver_events, empty_history, note_spikes
+
+    with jax.enable_x64(True):
+        sums = []
+        for room in (False, True):
+            edges = assemble([big()], 300, 300, "float64", blocks=2, capacity=room)
+            edges.target[edges.segments[-1, -1, -1] :] = 7
+            out = jnp.zeros(300)
+            history = note_spikes(empty_history(300, slots=64), jnp.arange(300) % 3 == 0, 1.0, jnp.int64(0))
+            for step in range(64):
+                out = deliver_events(history, jnp.int64(step), edges, edges.weight, out)
+            by_weight = jax.grad(lambda w, h=history, e=edges: deliver_events(h, jnp.int64(10), e, w, jnp.zeros(300)).sum())(edges.weight)
+            sums.append((out, by_weight[: edges.segments[-1, -1, -1]]))
+            assert not by_weight[edges.segments[-1, -1, -1] :].any()
+    for plain, roomy in zip(*sums, strict=True):
+        np.testing.assert_array_equal(plain, roomy)
+
+
+def test_other_seeds_and_delays_have_arrays_of_the_same_shape():
+    one = assemble([big()], 300, 300, "float32", capacity=True)
+    room = capacity_for(one, [big()])
+    for changes in ({"key": Key(4)}, {"key": Key(5)}, {"delay": 0.3}, {"weight": rv.uniform(0.0, 1.0)}):
+        other = assemble([dataclasses.replace(big(), **changes)], 300, 300, "float32", capacity=room, one_weight=False)
+        assert [(x.shape, x.dtype) for x in other[:5]] == [(x.shape, x.dtype) for x in one[:5]]
+        assert len(other.delays[other.delays >= 0]) != 0
+    for changes, message in (
+        ({"rule": rv.connect.pairwise_bernoulli(0.2)}, "edges, and room for"),
+        ({"delay": rv.uniform(0.0, 6.4)}, "65 different delays, and room for 64"),
+        ({"delay": 100.0}, "1000 steps of the longest delay, and room for 64"),
+    ):
+        with pytest.raises(CapacityExceeded, match=message):
+            assemble([dataclasses.replace(big(), **changes)], 300, 300, "float32", capacity=room)
+
+
+def test_how_much_room_there_is():
+    def room(rule, targets=((1000, 0),)):
+        parts = [Part("it", rule, 1000, 0, targets, Key(1))]
+        return capacity_for(assemble(parts, 1000, 1000, "float32"), parts).edges
+
+    assert room(rv.connect.fixed_in_degree(100)) == room(rv.connect.fixed_total_number(100_000)) == 100_000
+    assert room(rv.connect.fixed_in_degree(100), ((500, 0), (500, None))) == 50_000
+    assert room(rv.connect.fixed_total_number(100_000), ((500, 0), (500, None))) > 50_000  # half of them, more or less
+    assert 500_000 + 6 * 700 < room(rv.connect.pairwise_bernoulli(0.5)) < 1.02 * 500_000 + 6 * 710
+    assert Capacity(1, 2, 4) == Capacity(1, 2, 4) and len({Capacity(1, 2, 4), Capacity(1, 2, 4)}) == 1
+
+
+@both_paths
+@given(sets(), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 7, 2**18]), st.booleans())
+def test_the_order_puts_weights_by_target_and_source_where_they_are_delivered(path, monkeypatch, network, blocks, threads, chunk, many):
+    monkeypatch.setattr(builder, "CHUNK", chunk)
+    monkeypatch.setattr(builder, "MOST_IN_INT32", 1 if many else 2**31 - 1)
+    parts, sources, targets = network
+    parts += [dataclasses.replace(p, targets=((p.targets[0][0], None), *p.targets[1:])) for p in parts if len(p.targets) > 1]
+    built = assemble(parts, sources, targets, "float64", blocks=blocks, threads=threads, order=True, one_weight=False, capacity=True)
+    drawn = [part.draw(p) for p in parts]
+    weights = np.concatenate([np.zeros(0), *(d.weights(d.edges(range(d.part.size))) for d in drawn)])
+    end = built.segments[-1, -1, -1] if built.segments.size else 0
+    assert built.order.dtype == (np.int64 if many and len(weights) > 1 else np.int32) and not built.order[end:].any()
+    np.testing.assert_array_equal(weights[built.order[:end]], built.weight[:end])
+    assert len(set(built.order[:end].tolist())) == end
+
+
+def test_order_does_not_depend_on_blocks_or_threads():
+    """What is gathered by it, and scattered back, is the same on any number of cores."""
+    weights = np.random.default_rng(0).random(len(part.draw(big())))
+    found = []
+    for blocks, threads in ((1, 1), (2, 2), (4, 4), (3, 1)):
+        built = assemble([big()], 300, 300, "float32", blocks=blocks, threads=threads, order=True)
+        back = np.zeros(len(weights))
+        back[built.order] = weights[built.order]
+        np.testing.assert_array_equal(back, weights)
+        found.append(built.target[np.argsort(built.order)])
+        np.testing.assert_array_equal(found[0], found[-1])
+
+
 def test_one_weight_takes_no_memory():
     for weight in (2.0, np.float32(2.0)):
         built = assemble([big(), dataclasses.replace(big(), weight=weight)][1:], 300, 300, "float32")
         assert built.weight.shape == () and built.weight == 2 and built.weight.dtype == np.float32
+    with pytest.raises(CapacityExceeded, match="several weights"):
+        assemble([big()], 300, 300, "float32", one_weight=True)
+    apart = assemble([dataclasses.replace(big(), weight=2.0)], 300, 300, "float32", one_weight=False)
+    assert apart.weight.shape == apart.target.shape and set(apart.weight.tolist()) == {2.0}
     two = [dataclasses.replace(big(), weight=w) for w in (2.0, 3.0)]
     assert set(assemble(two, 300, 300, "float64").weight.tolist()) == {2.0, 3.0}
 
@@ -160,7 +271,10 @@ def test_a_network_that_does_not_fit_is_refused_before_it_is_drawn():
     [
         ({"weight": np.ones(3)}, r"weight of big has the shape \(3,\).*one an edge"),
         ({"weight": -1.0, "conductance": True}, "weight of big is -1 for edge 0, but a conductance cannot be negative"),
-        ({"weight": rv.normal(0.0, 1.0), "conductance": True}, "weight of big is -.* for edge .* a conductance cannot be negative"),
+        (
+            {"weight": rv.normal(0.0, 1.0), "conductance": True},
+            "weight of big is -.* for edge .* \\(from .* to .*\\), but a conductance cannot be negative",
+        ),
         ({"weight": np.inf}, "weight of big is not finite for edge 0"),
         ({"delay": -0.5}, "delay of big must be finite and not negative; it is -0.5 ms"),
         ({"delay": rv.normal(0.0, 1.0)}, r"delay of big must be finite and not negative.*rv.normal\(mean, sd, low=0.1\)"),

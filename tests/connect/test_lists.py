@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ranvier as rv
+from ranvier.connect.part import Part, draw
 from ranvier.random import Key
 
 
@@ -48,6 +49,55 @@ def test_a_file(tmp_path, kind, optional):
     assert (edges.values is None) == ("weight" not in optional) and (edges.delays is None) == ("delay" not in optional)
     if "delay" in optional:
         assert edges.delays.tolist() == [1.0, 0.1, 0.0] and edges.values.tolist() == [0.5, 1.5, -2.0]
+
+
+LISTS = {
+    "edge_list": lambda path: rv.connect.edge_list([0, 1, 0], [1, 0, 0]),
+    "fanout": lambda path: rv.connect.fanout([[1, 0], [0]]),
+    "csv": lambda path: rv.connect.from_file(_written(path / "edges.csv", "pre,post\n0,1\n1,0\n0,0\n")),
+}
+
+
+def _written(path, text):
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("edge_list", {(0, 1): (10, 0), (1, 0): (20, 1), (0, 0): (40, 2)}),
+        ("csv", {(0, 1): (10, 0), (1, 0): (20, 1), (0, 0): (40, 2)}),
+        ("fanout", {(0, 1): (10, 0), (0, 0): (20, 1), (1, 0): (40, 2)}),
+    ],
+)
+def test_one_weight_and_delay_an_edge_are_in_the_order_of_the_list(kind, wanted, tmp_path):
+    """By what arrives: each source spikes alone, and each target says how much came when."""
+    for source in (0, 1):
+        before = rv.Population(2, rv.neurons.SpikeTimes([0.0], [source]), name="before")
+        after = rv.Population(2, rv.neurons.Passive(leak=0.0), initial={"V": 0.0}, name="after")
+        given = {"weight": [10.0, 20.0, 40.0], "delay": [0, 1, 2]}
+        projection = rv.Projection(before, after, rv.synapses.Delta(), LISTS[kind](tmp_path), **given)
+        run = rv.simulate(rv.Network(before, after, projection), duration=4.0, dt=1.0, record=[rv.Record(after, "V")])
+        moved = np.diff(run["after"].V.values, axis=0)
+        for target in (0, 1):
+            weight, delay = wanted.get((source, target), (0, 0))
+            expected = np.zeros(4)
+            expected[delay] = weight
+            np.testing.assert_allclose(moved[:, target], expected, atol=1e-9)
+
+
+def test_a_matrix_has_its_weights_row_by_row():
+    part = Part("it", rv.connect.matrix([[0, 1], [2, 1]]), 2, 0, ((2, 0),), Key(0), weight=[10.0, 20.0, 30.0])
+    edges = draw(part).edges(range(2))
+    assert list(zip(edges.post, edges.pre, draw(part).weights(edges), strict=True)) == [(0, 1, 10), (1, 0, 40), (1, 1, 30)]
+
+
+def test_several_edges_of_a_pair_stay_in_the_order_of_the_list():
+    part = Part("it", rv.connect.edge_list([1, 0, 1], [0, 0, 0]), 2, 0, ((1, 0),), Key(0), weight=[1.0, 2.0, 3.0], delay=[0.3, 0.2, 0.1])
+    edges = draw(part).edges(range(1))
+    assert edges.pre.tolist() == [0, 1, 1] and draw(part).weights(edges).tolist() == [2, 1, 3]
+    assert draw(part).steps(edges).tolist() == [2, 3, 1] and draw(part).delays(edges).tolist() == [0.2, 0.3, 0.1]
 
 
 def test_a_file_without_edges(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import ranvier as rv
-from ranvier.network.build import build, edges_of
+from ranvier.network.build import build
 from ranvier.random import Key
 from ranvier.testing import check_connection_rule
 
@@ -41,7 +41,7 @@ def wired(matrix, weight=1.0, delay=0.0, synapse=None, **options):
         feed = built.constants["feeds"][built.plan.synapses[0].feeds[0].name]
         pre = np.repeat(np.arange(sources + targets), np.diff(feed.segments[0][:, [0, -1]], axis=1)[:, 0])
         np.add.at(weights, (feed.target - sources, pre), feed.weight)
-    return edges_of(rv.Network(before, after, projection), "it", seed=3), weights
+    return rv.Network(before, after, projection).edges("it", seed=3), weights
 
 
 @given(matrices())

@@ -6,9 +6,12 @@ from ranvier.connect.base import ConnectionRule as ConnectionRule
 from ranvier.connect.base import Edges as Edges
 from ranvier.connect.base import RowRule as RowRule
 from ranvier.connect.base import Rows as Rows
+from ranvier.connect.capacity import Capacity as Capacity
+from ranvier.connect.capacity import capacity_for as capacity_for
 from ranvier.connect.degrees import fixed_in_degree as fixed_in_degree
 from ranvier.connect.degrees import fixed_out_degree as fixed_out_degree
 from ranvier.connect.degrees import fixed_total_number as fixed_total_number
+from ranvier.connect.distance import by_distance as by_distance
 from ranvier.connect.distance import distance_dependent as distance_dependent
 from ranvier.connect.distance import exponential as exponential
 from ranvier.connect.distance import gaussian as gaussian

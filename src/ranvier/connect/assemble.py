@@ -7,7 +7,6 @@ second puts each edge where it belongs, and nothing else is ever as large as the
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ranvier.connect.base import Edges, Rows
-from ranvier.connect.part import Part, delay_steps, given_delay, given_weight, weights
+from ranvier.connect.base import Edges
+from ranvier.connect.capacity import Capacity, CapacityExceeded, room_for
+from ranvier.connect.part import DrawnPart, Part, draw, numbered
 from ranvier.connect.work import Work
 from ranvier.errors import ParameterError
 from ranvier.kernels.edges import EdgeRows, count_edges, place_edges
@@ -35,12 +35,18 @@ class EventEdges(NamedTuple):
 
     Those of source `i` with delay `delays[d]` onto block `b` are `segments[b, i, d]` to `segments[b, i, d + 1]`.
 
+    With room for more (`Capacity`) nothing else changes: further delays are −1 and have no edges,
+    further edges stand behind the last segment's end.
+
     Attributes:
         delays: the distinct delays in steps, ascending, int32 `[delays]`.
         segments: int32, or int64 from 2³¹ edges on, `[blocks, sources, delays + 1]`.
         target: int32 `[edges]`.
         weight: `[edges]`, or `[]` where all edges have the same.
         bounds: block `b` has the targets `bounds[b]` to `bounds[b + 1]`, int64 `[blocks + 1]`.
+        order: where each edge stands in the parts' edges one part after the other, each part's sorted by target, then
+            source (those onto targets outside the set count too): `weights[order]` are weights so given, in the order of
+            `target`. int32, or int64 where there are so many, `[edges]`; None where it was not asked for.
     """
 
     delays: np.ndarray
@@ -48,42 +54,13 @@ class EventEdges(NamedTuple):
     target: np.ndarray
     weight: np.ndarray
     bounds: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Drawn:
-    """A part whose numbers of edges are known. `begins` are the places of its targets' first edges."""
-
-    part: Part
-    rows: Rows
-    begins: np.ndarray
-    weight: np.ndarray | Distribution
-    delay: np.ndarray | Distribution
-
-    def __len__(self) -> int:
-        return int(self.begins[-1])
-
-    @property
-    def wanted(self) -> int:
-        """How many of them go to targets that are in the set."""
-        if all(onto is not None for _, onto in self.part.targets):
-            return len(self)
-        ends = itertools.accumulate((size for size, _ in self.part.targets), initial=0)
-        stretches = zip(itertools.pairwise(ends), self.part.targets, strict=True)
-        return sum(int(self.begins[end] - self.begins[begin]) for (begin, end), (_, onto) in stretches if onto is not None)
-
-    @property
-    def one_weight(self) -> float | None:
-        """The weight that all of its edges have, if they do."""
-        if isinstance(self.weight, Distribution) or self.weight.ndim or (self.rows.kept is not None and self.rows.kept.values is not None):
-            return None
-        return float(self.weight)
+    order: np.ndarray | None = None
 
 
 class _Piece(NamedTuple):
     """A part's edges onto one of its target populations, whose first neuron is `first` of the part's targets and `onto` of all."""
 
-    drawn: _Drawn
+    drawn: DrawnPart
     first: int
     onto: int
     size: int
@@ -105,6 +82,10 @@ def assemble(
     progress: Callable[[int, int], Any] | None = None,
     blocks: int = 1,
     threads: int | None = None,
+    *,
+    capacity: Capacity | bool = False,
+    one_weight: bool | None = None,
+    order: bool = False,
 ) -> EventEdges:
     """Draws the edges of all parts and lays them out for event delivery.
 
@@ -119,9 +100,13 @@ def assemble(
         progress: called now and then with the work done and the work in all, in edges; never from another thread.
         blocks: how many stretches of targets of equal size are laid out apart from each other.
         threads: how many build at the same time; by default as many as the process may use.
+        capacity: the sizes of the arrays; True leaves as much room as `capacity_for` these edges says.
+        one_weight: whether all edges have one weight, `[]`; by default they do where each part's is given as the same number.
+        order: whether the order is wanted too, at 4 more bytes an edge.
 
     Raises:
         ParameterError: weights or delays that cannot be used, neurons outside the set, or more edges than there is memory for.
+        CapacityExceeded: they do not fit into `capacity`, or they have several weights against `one_weight`.
 
     Example:
         >>> from ranvier.connect import Part, assemble, fixed_in_degree
@@ -134,34 +119,66 @@ def assemble(
     dtype = np.dtype(dtype)
     _check_sizes(parts, sources, targets, dtype, blocks)
     work = Work(threads or usable_cores(), progress)
-    drawn = work.map(_drawn, [(part,) for part in parts])
-    total = sum(d.wanted for d in drawn)
+    drawn = work.map(draw, [(part,) for part in parts])
+    total, everything = sum(d.wanted for d in drawn), sum(map(len, drawn))
     require_memory(4.0 * total, f"The network, with {total:.3g} edges,", TAKES_LESS)
     if total < CHUNK:
         work.threads = 1
-    work.total = total * (2 + any(isinstance(d.delay, Distribution) for d in drawn))
+    work.total = 2 * total + sum(len(d) for d in drawn if d.given_steps is None)
 
     delays = _distinct_delays(drawn, work)
+    longest = int(delays.max(initial=0))
+    room = room_for(total, parts, len(delays), longest) if capacity is True else capacity or Capacity(total, len(delays), longest)
+    one = _one_weight(drawn, one_weight)
+    _check_room(room, total, len(delays), longest)
     bounds = np.arange(blocks + 1, dtype=np.int64) * targets // blocks
     layout = _Layout(drawn, targets, delays)
-    one_weight = _one_weight(drawn)
-    counter = np.dtype(np.int32 if total <= MOST_IN_INT32 else np.int64)
+    counter = np.dtype(np.int32 if room.edges <= MOST_IN_INT32 else np.int64)
     cells = sources * len(delays)
     each = max(1, min(-(-work.threads // blocks), total // max(1, blocks * cells)))  # so that counters take no more than targets
     units = _units(bounds, layout.ends, each)
-    needed = total * (4 + (dtype.itemsize if one_weight is None else 0))
-    needed += counter.itemsize * ((len(units) + 2 * blocks) * cells + blocks * sources) + work.threads * CHUNK * BYTES_OF_DRAWING
+    place = np.dtype(np.int32 if everything <= MOST_IN_INT32 else np.int64)
+    needed = room.edges * (4 + (dtype.itemsize if one is None else 0) + (place.itemsize if order else 0))
+    needed += counter.itemsize * ((1 + order) * len(units) * cells + blocks * (cells + sources * (1 + room.delays)))
+    needed += work.threads * CHUNK * BYTES_OF_DRAWING
     require_memory(needed, f"The network, with {total:.3g} edges and {len(delays)} different delays,", TAKES_LESS)
 
     counts = np.zeros((len(units), cells), counter)
     work.map(_count, [(layout, unit, counts[i], work) for i, unit in enumerate(units)])
-    segments = _segments(counts, units, blocks, sources, len(delays))
-    target = aligned_empty(total, np.int32)
-    weight = aligned_empty(total if one_weight is None else 0, dtype)
-    work.map(_place, [(layout, unit, counts[i], target, weight, work) for i, unit in enumerate(units)])
-    if one_weight is not None:
-        weight = np.asarray(one_weight, dtype)
-    return EventEdges(delays.astype(np.int32), segments, target, weight, bounds)
+    segments = _segments(counts, units, blocks, sources, len(delays), room.delays)
+    placed = _Placed(
+        _with_end(total, room.edges, np.int32),
+        _with_end(total, room.edges if one is None else 0, dtype),
+        _with_end(total, room.edges if order else 0, place),
+    )
+    cursors = (counts, counts.copy()) if order else (counts, counts)
+    work.map(_place, [(layout, unit, [own[i] for own in cursors], placed, work) for i, unit in enumerate(units)])
+    more = np.full(room.delays - len(delays), -1, np.int32)
+    return EventEdges(
+        np.concatenate([delays.astype(np.int32), more]),
+        segments,
+        placed.target,
+        placed.weight if one is None else np.asarray(one, dtype),
+        bounds,
+        placed.order if order else None,
+    )
+
+
+def _with_end(used: int, size: int, dtype: np.typing.DTypeLike) -> np.ndarray:
+    """An array that is zero from the `used` places on; those before are filled later."""
+    array = aligned_empty(size, dtype)
+    array[used:] = 0
+    return array
+
+
+def _check_room(room: Capacity, edges: int, delays: int, longest: int) -> None:
+    for wanted, there, what in (
+        (edges, room.edges, "edges"),
+        (delays, room.delays, "different delays"),
+        (longest, room.longest, "steps of the longest delay"),
+    ):
+        if wanted > there:
+            raise CapacityExceeded(f"{wanted} {what}, and room for {there}")
 
 
 def _check_sizes(parts: Sequence[Part], sources: int, targets: int, dtype: np.dtype[Any], blocks: int) -> None:
@@ -180,31 +197,19 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _drawn(part: Part) -> _Drawn:
-    rows = part.rule.rows(part.sources, part.size, part.own, part.key.child("edges"))
-    begins = np.zeros(part.size + 1, np.int64)
-    np.cumsum(rows.degrees, out=begins[1:])
-    edges = int(begins[-1])
-    weight = given_weight(part, edges)
-    if isinstance(weight, np.ndarray) and weight.ndim == 0:
-        weights(part, weight, Edges(np.zeros(1, np.int32), np.zeros(1, np.int32)))  # is it allowed?
-    return _Drawn(part, rows, begins, weight, given_delay(part, edges, None if rows.kept is None else rows.kept.delays))
+def _one_weight(drawn: Sequence[DrawnPart], wanted: bool | None) -> float | None:
+    """The weight that all edges have, if every part's was given as that one number."""
+    found = {d.one_weight for d in drawn}
+    same = len(found) == 1 and None not in found
+    if wanted and not same:
+        raise CapacityExceeded("several weights where all edges had one")
+    return found.pop() if same and wanted is not False else None
 
 
-def _one_weight(drawn: Sequence[_Drawn]) -> float | None:
-    found = {d.one_weight for d in drawn if len(d)}
-    return found.pop() if len(found) == 1 else None
-
-
-def _distinct_delays(drawn: Sequence[_Drawn], work: Work) -> np.ndarray:
+def _distinct_delays(drawn: Sequence[DrawnPart], work: Work) -> np.ndarray:
     """All delays that there are, in steps, ascending; int64 `[delays]`."""
-    found = [np.unique(d.delay) for d in drawn if len(d) and not isinstance(d.delay, Distribution)]
-    stretches = [
-        (d, start, min(CHUNK, len(d) - start), work)
-        for d in drawn
-        if isinstance(d.delay, Distribution)
-        for start in range(0, len(d), CHUNK)
-    ]
+    found = [np.unique(d.given_steps) for d in drawn if len(d) and d.given_steps is not None]
+    stretches = [(d, block, work) for d in drawn if d.given_steps is None for block in d.blocks(CHUNK)]
     found += work.map(_delays_of_stretch, stretches)
     delays = np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
     if len(delays) and delays[-1] >= LONGEST:
@@ -212,8 +217,9 @@ def _distinct_delays(drawn: Sequence[_Drawn], work: Work) -> np.ndarray:
     return delays
 
 
-def _delays_of_stretch(drawn: _Drawn, start: int, n: int, work: Work) -> np.ndarray:
-    steps = delay_steps(drawn.part, drawn.delay, n, start)
+def _delays_of_stretch(drawn: DrawnPart, block: range, work: Work) -> np.ndarray:
+    start, n = int(drawn.begins[block.start]), int(drawn.begins[block.stop] - drawn.begins[block.start])
+    steps = drawn.steps(numbered(n) if isinstance(drawn.delay, Distribution) else drawn.edges(block), start)
     work.did(n)
     return np.flatnonzero(np.bincount(steps)) if steps.max(initial=0) < LONGEST else np.unique(steps)
 
@@ -228,7 +234,7 @@ class _Layout:
         delays: how many there are.
     """
 
-    def __init__(self, drawn: Sequence[_Drawn], targets: int, delays: np.ndarray):
+    def __init__(self, drawn: Sequence[DrawnPart], targets: int, delays: np.ndarray):
         self.pieces: list[_Piece] = []
         edges = np.zeros(targets, np.int64)
         for d in drawn:
@@ -239,6 +245,8 @@ class _Layout:
                     edges[onto : onto + size] += d.rows.degrees[first : first + size]
                 first += size
         self.ends = np.cumsum(edges)
+        firsts = np.cumsum([0, *map(len, drawn)])
+        self.first_edge = {id(d): int(first) for d, first in zip(drawn, firsts[:-1], strict=True)}
         self.delays = len(delays)
         self.number = np.zeros(int(delays.max(initial=-1)) + 1, np.int32)
         self.number[delays] = np.arange(len(delays))
@@ -260,7 +268,7 @@ class _Layout:
             if low < high:
                 block = range(low - onto + first, high - onto + first)
                 if drawn.begins[block.stop] > drawn.begins[block.start]:
-                    found.append(_Stretch(drawn, block, low, drawn.rows.block(block)))
+                    found.append(_Stretch(drawn, block, low, drawn.edges(block)))
         return found
 
     def ends_of(self, stretches: list[_Stretch]) -> tuple[np.ndarray, np.ndarray]:
@@ -268,13 +276,18 @@ class _Layout:
         pre = np.concatenate([s.edges.pre + np.int32(s.drawn.part.pre_offset) for s in stretches])
         if self.delays == 1:
             return pre, np.empty(0, np.int32)
-        return pre, np.concatenate([self.number[delay_steps(s.drawn.part, s.drawn.delay, len(s.edges), s.start)] for s in stretches])
+        return pre, np.concatenate([self.number[s.drawn.steps(s.edges, s.start)] for s in stretches])
+
+    def order_of(self, stretches: list[_Stretch], dtype: np.dtype[Any]) -> np.ndarray:
+        """The place of each edge among those of all parts, `[edges]`."""
+        firsts = [self.first_edge[id(s.drawn)] + s.start for s in stretches]
+        return np.concatenate([np.arange(first, first + len(s.edges), dtype=dtype) for first, s in zip(firsts, stretches, strict=True)])
 
 
 class _Stretch(NamedTuple):
     """Edges of a part onto the targets `block` of its own, the first of which is `onto` of all."""
 
-    drawn: _Drawn
+    drawn: DrawnPart
     block: range
     onto: int
     edges: Edges
@@ -309,32 +322,47 @@ def _count(layout: _Layout, unit: _Unit, count: np.ndarray, work: Work) -> None:
             work.did(len(pre))
 
 
-def _segments(counts: np.ndarray, units: Sequence[_Unit], blocks: int, sources: int, delays: int) -> np.ndarray:
+def _segments(counts: np.ndarray, units: Sequence[_Unit], blocks: int, sources: int, delays: int, room: int) -> np.ndarray:
     """The segment table. Counts of edges become the place of each unit's first edge of every source and delay."""
-    segments = aligned_empty((blocks, sources, delays + 1), counts.dtype)
+    segments = aligned_empty((blocks, sources, room + 1), counts.dtype)
     segments[:] = 0
     if delays and sources:
         place = 0
         for block in range(blocks):
             own = [i for i, unit in enumerate(units) if unit.block == block]
             after = np.cumsum(counts[own].sum(axis=0, dtype=counts.dtype), dtype=counts.dtype) + counts.dtype.type(place)
-            segments[block, :, 1:] = after.reshape(sources, delays)
+            segments[block, :, 1 : delays + 1] = after.reshape(sources, delays)
             segments[block, 1:, 0] = segments[block, :-1, delays]
             segments[block, 0, 0] = place
             place = int(after[-1])
-            begin = segments[block, :, :-1].ravel()
+            begin = segments[block, :, :delays].ravel()
+            segments[block, :, delays + 1 :] = segments[block, :, delays, None]
             for i in own:
                 begin, counts[i] = begin + counts[i], begin
     return segments
 
 
-def _place(layout: _Layout, unit: _Unit, cursor: np.ndarray, target: np.ndarray, weight: np.ndarray, work: Work) -> None:
+class _Placed(NamedTuple):
+    """The edges where they belong; `[0]` for what is not kept."""
+
+    target: np.ndarray
+    weight: np.ndarray
+    order: np.ndarray
+
+
+def _place(layout: _Layout, unit: _Unit, cursors: list[np.ndarray], placed: _Placed, work: Work) -> None:
     """Each of the unit's edges to its place."""
     for begin, end in layout.chunks(unit):
         stretches = layout.stretches(begin, end)
         if stretches:
             pre, delay = layout.ends_of(stretches)
-            place_edges(_rows(stretches), pre, delay, layout.delays, _weights(stretches, weight), cursor, target, weight)
+            rows = _rows(stretches)
+            if len(placed.order):
+                # The kernel moves real numbers; these are moved bit by bit.
+                real = np.dtype(f"f{placed.order.itemsize}")
+                order = layout.order_of(stretches, placed.order.dtype)
+                place_edges(rows, pre, delay, layout.delays, order.view(real), cursors[1], placed.target, placed.order.view(real))
+            place_edges(rows, pre, delay, layout.delays, _weights(stretches, placed.weight), cursors[0], placed.target, placed.weight)
             work.did(len(pre))
 
 
@@ -350,5 +378,5 @@ def _weights(stretches: list[_Stretch], like: np.ndarray) -> np.ndarray:
     """Their weights, or none where all edges of the set have the same."""
     if not len(like):
         return like
-    drawn = (weights(s.drawn.part, s.drawn.weight, s.edges, s.start) for s in stretches)
+    drawn = (s.drawn.weights(s.edges, s.start) for s in stretches)
     return np.concatenate([w.astype(like.dtype) for w in drawn])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,19 +23,35 @@ class Edges:
         pre, post: int32 `[edges]`.
         values: float64 `[edges]` that the projection's weight multiplies, or None.
         delays: float64 `[edges]` that are added to the projection's delay (ms), or None.
+        listed: where each edge stands in the list that the user gave, int64 `[edges]`, or None where there is no list or
+            it was in this order. What is given one an edge is given in the list's order.
     """
 
     pre: np.ndarray
     post: np.ndarray
     values: np.ndarray | None = None
     delays: np.ndarray | None = None
+    listed: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pre)
 
     def part(self, some: slice) -> Edges:
         """Some of the edges."""
-        return Edges(self.pre[some], self.post[some], *(None if x is None else x[some] for x in (self.values, self.delays)))
+        return Edges(self.pre[some], self.post[some], *(None if x is None else x[some] for x in (self.values, self.delays, self.listed)))
+
+    def sorted_like(self, given: np.ndarray, start: int = 0) -> np.ndarray:
+        """What was given one an edge, for these edges.
+
+        Args:
+            given: `[all edges, …]`, in the order of the user's list where there is one, by target and source otherwise.
+            start: the first edge's place among all, by target and source.
+
+        Example:
+            >>> sorted_edges(np.array([0, 1]), np.array([1, 0])).sorted_like(np.array([10.0, 20.0])).tolist()
+            [20.0, 10.0]
+        """
+        return given[start : start + len(self)] if self.listed is None else given[self.listed]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +70,14 @@ class Rows:
 
 
 class ConnectionRule:
-    """Base of connection rules. Drawable for one block of targets alone."""
+    """Base of connection rules. Drawable for one block of targets alone.
+
+    Class attributes:
+        fixed: what no seed changes: `"degrees"`, how many edges each target has; `"number"`, how many there are in all;
+            `""`, neither. It decides how much room is left for another seed's edges.
+    """
+
+    fixed: ClassVar[str] = ""
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
         """The edges onto the targets in `block`.
@@ -130,7 +154,8 @@ def by_target(degrees: np.ndarray, post: np.ndarray, targets: int) -> Edges:
 
 
 def sorted_edges(pre: np.ndarray, post: np.ndarray, values: np.ndarray | None = None, delays: np.ndarray | None = None) -> Edges:
-    """Edges given in any order; of several between one pair, the order stays."""
+    """Edges from a list in any order; of several between one pair, the order stays."""
     order = np.lexsort((pre, post))
     values, delays = (None if x is None else np.asarray(x, np.float64)[order] for x in (values, delays))
-    return Edges(np.asarray(pre, np.int32)[order], np.asarray(post, np.int32)[order], values, delays)
+    listed = None if (order[1:] > order[:-1]).all() else order
+    return Edges(np.asarray(pre, np.int32)[order], np.asarray(post, np.int32)[order], values, delays, listed)

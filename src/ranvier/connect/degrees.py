@@ -19,6 +19,7 @@ ALLOW = "Allow several edges between one pair with multapses=True, or ask for fe
 class FixedInDegree(RowRule):
     """The same number of sources for every target."""
 
+    fixed = "degrees"
     degree: int
     autapses: bool
     multapses: bool
@@ -35,6 +36,7 @@ class FixedInDegree(RowRule):
 class FixedOutDegree(ConnectionRule):
     """The same number of targets for every source."""
 
+    fixed = "number"
     degree: int
     autapses: bool
     multapses: bool
@@ -53,6 +55,7 @@ class FixedOutDegree(ConnectionRule):
 class FixedTotalNumber(RowRule):
     """A number of edges, thrown onto all pairs."""
 
+    fixed = "number"
     number: int
     autapses: bool
     multapses: bool

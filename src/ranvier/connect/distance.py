@@ -44,17 +44,60 @@ class Exponential:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Space:
+    """Where the neurons of both sides are.
+
+    Attributes:
+        source, target: `[sources, dimensions]` and `[targets, dimensions]`.
+        extent: the size in each dimension in which it is periodic, `[dimensions]`; or None.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    extent: np.ndarray | None
+
+    def distances(self, block: range) -> np.ndarray:
+        """From every source to the targets of a block, `[block, sources]`."""
+        return self._length(lambda axis: self.target[block.start : block.stop, axis, None] - self.source[None, :, axis])
+
+    def distance(self, pre: np.ndarray, post: np.ndarray) -> np.ndarray:
+        """Of each pair, `[pairs]`."""
+        return self._length(lambda axis: self.target[post, axis] - self.source[pre, axis])
+
+    def _length(self, along: Callable[[int], np.ndarray]) -> np.ndarray:
+        square: Any = 0.0
+        for axis in range(self.source.shape[1]):
+            apart = np.abs(along(axis))
+            if self.extent is not None:  # inside which all positions are
+                np.minimum(apart, self.extent[axis] - apart, out=apart)
+            square = square + np.square(apart, out=apart)
+        return np.sqrt(square)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ByDistance:
+    """A function of a pair that depends on its distance alone."""
+
+    function: Callable[[np.ndarray], Any]
+    space: Space
+
+    def __call__(self, pre: np.ndarray, post: np.ndarray) -> Any:
+        for ids, positions, one in ((pre, self.space.source, "source"), (post, self.space.target, "target")):
+            if len(ids) and ids.max() >= len(positions):
+                raise ParameterError(f"by_distance: there are {len(positions)} {one} positions, but a {one} has the number {ids.max()}.")
+        return self.function(self.space.distance(pre, post))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class DistanceDependent(ConnectionRule):
     """Each pair with a probability that depends on its distance."""
 
     probability: Callable[[np.ndarray], Any]
-    source_positions: np.ndarray
-    target_positions: np.ndarray
-    extent: np.ndarray | None
+    space: Space
     autapses: bool
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
-        for positions, n, one in ((self.source_positions, sources, "source"), (self.target_positions, targets, "target")):
+        for positions, n, one in ((self.space.source, sources, "source"), (self.space.target, targets, "target")):
             if len(positions) != n:
                 raise ParameterError(f"distance_dependent: there are {len(positions)} {one} positions, but {n} {one}s.")
         rows = max(1, PAIRS_AT_ONCE // max(sources, 1))
@@ -64,8 +107,8 @@ class DistanceDependent(ConnectionRule):
 
     def _some(self, block: range, own: int | None, key: Key) -> tuple[np.ndarray, np.ndarray]:
         """Sources and targets of the edges onto a few targets."""
-        sources = len(self.source_positions)
-        probability = np.asarray(self.probability(self._distances(block)), np.float64)
+        sources = len(self.space.source)
+        probability = np.asarray(self.probability(self.space.distances(block)), np.float64)
         if probability.shape not in ((), (len(block), sources)):
             raise ParameterError(
                 f"distance_dependent: of distances of the shape {(len(block), sources)} the probability has the shape {probability.shape}."
@@ -81,15 +124,6 @@ class DistanceDependent(ConnectionRule):
             drawn[row[inside], itself[inside]] = False
         post, pre = np.nonzero(drawn)
         return pre.astype(np.int32), (post + block.start).astype(np.int32)
-
-    def _distances(self, block: range) -> np.ndarray:
-        square = np.zeros((len(block), len(self.source_positions)))
-        for axis in range(self.source_positions.shape[1]):
-            apart = np.abs(self.target_positions[block.start : block.stop, axis, None] - self.source_positions[None, :, axis])
-            if self.extent is not None:  # inside which all positions are
-                np.minimum(apart, self.extent[axis] - apart, out=apart)
-            square += np.square(apart, out=apart)
-        return np.sqrt(square, out=square)
 
 
 def distance_dependent(
@@ -127,18 +161,33 @@ def distance_dependent(
         raise ParameterError(
             f"distance_dependent: the probability must be a function, such as rv.connect.gaussian(100.0), not {probability!r}."
         )
-    source = _positions(source_positions, "source")
-    target = source if target_positions is None else _positions(target_positions, "target")
-    dimensions = source.shape[1]
-    if target.shape[1] != dimensions:
-        raise ParameterError(f"distance_dependent: sources have {dimensions} coordinates and targets {target.shape[1]}.")
-    if extent is not None:
-        extent = np.asarray(extent, np.float64)
-        if extent.shape not in ((), (dimensions,)) or not (np.isfinite(extent) & (extent > 0)).all():
-            raise ParameterError(f"distance_dependent: the extent must be a positive size, or {dimensions}, not {extent.tolist()}.")
-        extent = np.broadcast_to(extent, (dimensions,))
-        source, target = source % extent, target % extent
-    return DistanceDependent(probability, source, target, extent, autapses)
+    return DistanceDependent(probability, _space(source_positions, target_positions, extent, "distance_dependent"), autapses)
+
+
+def by_distance(
+    function: Callable[[np.ndarray], Any], source_positions: Any, target_positions: Any = None, *, extent: Any = None
+) -> Callable[[np.ndarray, np.ndarray], Any]:
+    """A function of a pair's distance, for weights, delays and `pairwise_bernoulli`.
+
+    Args:
+        function: of an array of distances, `[pairs]`, one value for each.
+        source_positions, target_positions, extent: as in `distance_dependent`.
+
+    Raises:
+        ParameterError: as there.
+
+    Example:
+        >>> import ranvier as rv
+        >>> places = np.array([0.0, 10.0, 30.0])  # µm
+        >>> cells = rv.Population(3, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+        >>> delay = by_distance(lambda d: 0.5 + d / 100, places)
+        >>> wires = rv.Projection(cells, cells, rv.synapses.Delta(), rv.connect.all_to_all(autapses=False), delay=delay)
+        >>> rv.Network(cells, wires).edges(wires).delay.tolist()
+        [0.6, 0.8, 0.6, 0.7, 0.8, 0.7]
+    """
+    if not callable(function):
+        raise ParameterError(f"by_distance: it takes a function of distances, such as lambda d: 0.5 + d / 100, not {function!r}.")
+    return ByDistance(function, _space(source_positions, target_positions, extent, "by_distance"))
 
 
 def gaussian(sd: float, peak: float = 1.0) -> Gaussian:
@@ -161,13 +210,27 @@ def exponential(length: float, peak: float = 1.0) -> Exponential:
     return Exponential(length, peak)
 
 
-def _positions(given: Any, side: str) -> np.ndarray:
+def _space(source_positions: Any, target_positions: Any, extent: Any, what: str) -> Space:
+    source = _positions(source_positions, "source", what)
+    target = source if target_positions is None else _positions(target_positions, "target", what)
+    dimensions = source.shape[1]
+    if target.shape[1] != dimensions:
+        raise ParameterError(f"{what}: sources have {dimensions} coordinates and targets {target.shape[1]}.")
+    if extent is None:
+        return Space(source, target, None)
+    size = np.asarray(extent, np.float64)
+    if size.shape not in ((), (dimensions,)) or not (np.isfinite(size) & (size > 0)).all():
+        raise ParameterError(f"{what}: the extent must be a positive size, or {dimensions}, not {size.tolist()}.")
+    size = np.broadcast_to(size, (dimensions,))
+    return Space(source % size, target % size, size)
+
+
+def _positions(given: Any, side: str, what: str) -> np.ndarray:
     positions = np.asarray(given, np.float64)
     positions = positions[:, None] if positions.ndim == 1 else positions
     if positions.ndim != 2 or not np.isfinite(positions).all():
         raise ParameterError(
-            f"distance_dependent: {side} positions must be finite numbers [{side}s] or [{side}s, dimensions]; these have the shape "
-            f"{np.shape(given)}."
+            f"{what}: {side} positions must be finite numbers [{side}s] or [{side}s, dimensions]; these have the shape {np.shape(given)}."
         )
     return positions
 

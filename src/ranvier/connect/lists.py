@@ -22,6 +22,7 @@ COLUMNS = ("pre", "post", "weight", "delay")
 class EdgeList(ConnectionRule):
     """Edges as they are given."""
 
+    fixed = "degrees"
     pre: np.ndarray
     post: np.ndarray
     weights: np.ndarray | None

@@ -16,6 +16,7 @@ from ranvier.random import Key
 class Matrix(ConnectionRule):
     """The entries that are not zero."""
 
+    fixed = "degrees"
     entries: Any
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:

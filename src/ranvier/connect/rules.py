@@ -15,6 +15,7 @@ from ranvier.random import Key
 class AllToAll(RowRule):
     """Every pair."""
 
+    fixed = "degrees"
     autapses: bool
 
     def rows(self, sources: int, targets: int, own: int | None, key: Key) -> Rows:
@@ -25,6 +26,8 @@ class AllToAll(RowRule):
 @dataclasses.dataclass(frozen=True)
 class OneToOne(ConnectionRule):
     """Equal indices."""
+
+    fixed = "degrees"
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
         if sources != targets:

@@ -14,7 +14,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from ranvier.connect.base import Edges
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import empty_history
 from ranvier.model import parameters
@@ -84,17 +83,6 @@ def build(net: Network, *, dt: float, seed: int, dtype: str, integrators: Mappin
         },
     )
     return Built(plan, constants, state, wiring.edges)
-
-
-def edges_of(net: Network, projection: str, *, seed: int = 0) -> Edges:
-    """The edges of a projection, as a run with that seed has them."""
-    name, part = net.find(projection)
-    own, before = None, 0
-    for target in part.targets:  # type: ignore[union-attr]
-        own = before if target is part.source else own  # type: ignore[union-attr]
-        before += target.n
-    key = Key(seed).child("projection").child(name).child("edges")
-    return part.rule.edges(part.source.n, before, range(before), own, key)  # type: ignore[union-attr]
 
 
 def continued(built: Built, given: SimulationState) -> SimulationState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ranvier.errors import ParameterError, unknown
 from ranvier.neurons.base import NeuronModel
 from ranvier.stimuli.base import Stimulus, as_stimulus
 from ranvier.synapses.base import SynapseModel
+
+if TYPE_CHECKING:
+    from ranvier.network.edges import ProjectionEdges
 
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_ →+-]*$")
 
@@ -79,13 +82,15 @@ class Projection:
         connect: a rule from `rv.connect`, or a matrix `[targets, sources]`
             (rows postsynaptic), dense or SciPy sparse.
         weight: a number, an array with one weight an edge (in the order of the
-            edges: by target, then source), a column `[targets, 1]` or row
-            `[1, sources]` or full matrix `[targets, sources]`, or a
-            distribution. In the unit that the synapse says: a conductance is in
-            the target's input unit per mV (mS/cm² for a membrane per area, nS
-            for pA, µS for nA).
-        delay: from the spike to its arrival (ms), a number, an array or a
-            distribution; only for synapses that spikes are delivered to.
+            list where edges are given in one, else by target, then source), a
+            column `[targets, 1]` or row `[1, sources]` or full matrix
+            `[targets, sources]`, a distribution, or a function of the source's
+            and the target's numbers, such as `lambda pre, post: 1 / (1 + abs(post - pre))`
+            or `rv.connect.by_distance(…)`. In the unit that the synapse says: a
+            conductance is in the target's input unit per mV (mS/cm² for a
+            membrane per area, nS for pA, µS for nA).
+        delay: from the spike to its arrival (ms), given likewise; only for
+            synapses that spikes are delivered to.
         initial: initial values of the synapse's variables.
         short_term_plasticity: how the amplitude of a spike depends on those before
             it, such as `rv.synapses.TsodyksMarkram()`; one state a source neuron.
@@ -281,6 +286,29 @@ class Network:
         if name not in everything:
             raise unknown("population or projection", name or repr(part), everything)
         return name, everything[name]
+
+    def edges(self, projection: Projection | str, *, seed: int = 0, dt: float | None = None) -> ProjectionEdges:
+        """Who is wired to whom, with which weights and delays: the edges of a projection, of any kind of synapse.
+
+        Args:
+            projection: itself, or its name.
+            seed: of the run whose edges they are.
+            dt: its step (ms); without one, delays are not rounded to steps.
+
+        Raises:
+            UnknownNameError: there is no such projection.
+
+        Example:
+            >>> import ranvier as rv
+            >>> cells = rv.Population(3, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+            >>> net = rv.Network(cells, rv.Projection(cells, cells, rv.synapses.Delta(), [[0, 1, 0], [0, 0, 2], [0, 0, 0]]))
+            >>> edges = net.edges("cells→cells")
+            >>> edges.pre.tolist(), edges.post.tolist(), edges.weight.tolist()
+            ([1, 2], [0, 1], [1.0, 2.0])
+        """
+        from ranvier.network.edges import edges_of
+
+        return edges_of(self, projection, seed=seed, dt=dt)
 
     def __repr__(self) -> str:
         lines = [f"<Network of {sum(p.n for p in self.populations.values())} neurons"]

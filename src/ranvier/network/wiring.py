@@ -12,7 +12,7 @@ import numpy as np
 from ranvier import units
 from ranvier.connect.assemble import EventEdges, assemble, usable_cores
 from ranvier.connect.base import Edges
-from ranvier.connect.part import Part, delay_steps, given_delay, given_weight, weights
+from ranvier.connect.part import Part, draw
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.kernels.deliver_events import sort_edges
 from ranvier.kernels.draws import poisson_table
@@ -323,9 +323,9 @@ class Wirer:
         source = self.populations[self.net.name_of(projection.source)]
         targets = sum(t.n for t in projection.targets)
         part = self._part(name, projection, key, source.first, ((targets, 0),))
-        edges = part.rule.edges(source.n, targets, range(targets), part.own, key.child("edges"))
-        weight = weights(part, given_weight(part, len(edges)), edges)
-        delay = delay_steps(part, given_delay(part, len(edges), edges.delays), len(edges))
+        everything = draw(part)
+        edges = everything.edges(range(targets))
+        weight, delay = everything.weights(edges), everything.steps(edges)
         site = _site(projection, source.n, len(edges))
         states = {"source": source.n, "edge": len(edges)}[site]
         synapse: Any = projection.synapse
