@@ -39,24 +39,39 @@ def equations_of(rng, variables, copies, either_end, tested):
     return NeuronEquations(variables, written, tuple(moving), copies, test, either_end, resets)
 
 
-def operands_of(rng, equations, n, dtype, share_of_each, refractory):
+def operands_of(rng, equations, n, dtype, share_of_each, refractory, members=1):
+    """All operands after the equations, but for the last, `ends`."""
     places = [len(form.terms) + 1 for form in equations.forms]
-    coefficients = rng.normal(scale=0.4, size=sum(places)).astype(dtype)
+    coefficients = rng.normal(scale=0.4, size=(members, sum(places))).astype(dtype)
     test_at = sum(places[: len(equations.forms) - len(equations.resets) - 1])
-    if rng.random() < 0.5:
-        coefficients[test_at + 1 : test_at + 2] = 1.0
-    each = {i: rng.normal(scale=0.4, size=n).astype(dtype) for i in range(len(coefficients)) if rng.random() < share_of_each}
+    coefficients[rng.random(members) < 0.5, test_at + 1 : test_at + 2] = 1.0
+    each = {i: rng.normal(scale=0.4, size=n).astype(dtype) for i in range(sum(places)) if rng.random() < share_of_each}
     variables = [rng.normal(size=n).astype(dtype) for _ in range(equations.variables)]
     recent = rng.integers(NOW - 2 * REFRACTORY, NOW, n).astype(np.int32)
-    waits = {"none": None, "one": np.int32(REFRACTORY), "each": rng.integers(0, 2 * REFRACTORY, n).astype(np.int32)}[refractory]
+    waits = None if refractory == "none" else rng.integers(0, 2 * REFRACTORY, n if refractory == "each" else members).astype(np.int32)
     return variables, coefficients, dtype(0.3), jnp.int64(NOW), recent, waits, each
 
 
-def by_reference(equations, variables, coefficients, interval, step, recent, refractory, each):
-    waits = np.zeros(0, np.int32) if refractory is None else np.atleast_1d(refractory)
-    places = tuple(sorted(each))
+def ends_of(rng, n, members):
+    """Of members of any size, empty ones too."""
+    return np.append(np.sort(rng.integers(0, n + 1, members - 1)), n).astype(np.int32)
+
+
+def by_reference(equations, variables, coefficients, interval, step, recent, refractory, each, ends):
+    waits = np.zeros(0, np.int32) if refractory is None else refractory
+    places, coefficients = tuple(sorted(each)), jnp.asarray(coefficients)
     *moved, recent, fires = module._reference(
-        equations, places, step, 0, interval, jnp.asarray(recent), waits, coefficients, *variables, *(each[p] for p in places)
+        equations,
+        places,
+        step,
+        0,
+        interval,
+        jnp.asarray(recent),
+        jnp.asarray(waits),
+        coefficients,
+        jnp.asarray(ends),
+        *variables,
+        *(each[p] for p in places),
     )
     return moved, recent, fires
 
@@ -69,18 +84,19 @@ def by_reference(equations, variables, coefficients, interval, step, recent, ref
     either_end=st.booleans(),
     tested=st.sampled_from(["one", "several"]),
     share_of_each=st.sampled_from([0.0, 0.3]),
-    refractory=st.sampled_from(["none", "one", "each"]),
+    refractory=st.sampled_from(["none", "member", "each"]),
+    members=st.sampled_from([1, 1, 2, 5, 30]),
     dtype=st.sampled_from([np.float32, np.float64]),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_native_and_reference_agree_within_rounding(
-    native, n, variables, copies, either_end, tested, share_of_each, refractory, dtype, seed
+    native, n, variables, copies, either_end, tested, share_of_each, refractory, members, dtype, seed
 ):
     rng = np.random.default_rng(seed)
     equations = equations_of(rng, variables, copies, either_end, tested)
-    operands = operands_of(rng, equations, n, dtype, share_of_each, refractory)
-    moved, recent, fires = jax.jit(lambda *given: integrate_and_fire(equations, *given))(*operands)
-    wanted, wanted_recent, wanted_fires = by_reference(equations, *operands)
+    operands, ends = operands_of(rng, equations, n, dtype, share_of_each, refractory, members), ends_of(rng, n, members)
+    moved, recent, fires = jax.jit(lambda *given, ends: integrate_and_fire(equations, *given, ends=ends))(*operands, ends=ends)
+    wanted, wanted_recent, wanted_fires = by_reference(equations, *operands, ends)
     # One rounding a product or a sum less: a form has at most six of each, and a test that close to its threshold may go either way.
     tolerance = 40 * np.finfo(dtype).eps
     same = np.asarray(fires) == np.asarray(wanted_fires)
@@ -88,6 +104,43 @@ def test_native_and_reference_agree_within_rounding(
     np.testing.assert_array_equal(np.asarray(recent)[same], np.asarray(wanted_recent)[same])
     for mine, theirs in zip(moved, wanted, strict=True):
         np.testing.assert_allclose(np.asarray(mine)[same], np.asarray(theirs)[same], rtol=tolerance, atol=tolerance)
+
+
+@modestly
+@given(
+    sizes=st.lists(st.sampled_from([0, 1, 7, 90, 300, 9000]), min_size=1, max_size=4),
+    share_of_each=st.sampled_from([0.0, 0.3]),
+    refractory=st.sampled_from(["none", "member", "each"]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_member_is_the_same_to_the_bit_whoever_stands_beside_it(native, sizes, share_of_each, refractory, dtype, seed):
+    """Alone, in one call with the others, and with numbers written out for each neuron because another member needs that."""
+    rng = np.random.default_rng(seed)
+    equations = equations_of(rng, 4, bool(rng.random() < 0.5), True, "one")
+    n, ends = sum(sizes), np.cumsum(sizes).astype(np.int32)
+    variables, coefficients, interval, step, recent, waits, each = operands_of(
+        rng, equations, n, dtype, share_of_each, refractory, len(sizes)
+    )
+    advance = jax.jit(lambda *given: integrate_and_fire(equations, *given))
+    together = advance(variables, coefficients, interval, step, recent, waits, each, 0, ends)
+    rows = np.repeat(np.arange(len(sizes)), sizes)
+    written_out = {i: coefficients[rows, i] for i in range(coefficients.shape[1]) if rng.random() < 0.4}
+    same = advance(variables, coefficients, interval, step, recent, waits, {**written_out, **each}, 0, ends)
+    jax.tree.map(np.testing.assert_array_equal, together, same)
+    for m, (size, end) in enumerate(zip(sizes, ends.tolist(), strict=True)):
+        part = slice(end - size, end)
+        own_wait = None if waits is None else waits[m : m + 1] if waits.shape == (len(sizes),) else waits[part]
+        own = (
+            [x[part] for x in variables],
+            coefficients[m : m + 1],
+            interval,
+            step,
+            recent[part],
+            own_wait,
+            {i: x[part] for i, x in each.items()},
+        )
+        jax.tree.map(lambda mine, all_, part=part: np.testing.assert_array_equal(mine, all_[part]), advance(*own), together)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -99,7 +152,12 @@ def test_a_variable_that_relaxes_follows_the_exact_exponential(x64, dtype, slope
     x, (moved,) = (
         dtype(0.7),
         integrate_and_fire(
-            equations, [np.full(3, 0.7, dtype), slopes], np.array([2, 0, 1, 1e9, 1], dtype), 0.3, jnp.int64(0), jnp.full(3, -100, jnp.int32)
+            equations,
+            [np.full(3, 0.7, dtype), slopes],
+            np.array([[2, 0, 1, 1e9, 1]], dtype),
+            0.3,
+            jnp.int64(0),
+            jnp.full(3, -100, jnp.int32),
         )[0],
     )
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -112,7 +170,9 @@ def test_a_step_by_hand(x64):
     """One neuron fires, one is refractory and held, one was above its threshold at the start of the step, one does nothing."""
     halves = NeuronEquations(1, 1, (Moving(0, LinearForm((0,)), held=True),), False, LinearForm((0,)), True, ((0, LinearForm()),))
     V, recent = jnp.array([24.0, 24.0, 10.0, 3.0]), jnp.array([-50, 95, -50, -50], jnp.int32)
-    (V,), recent, fires = integrate_and_fire(halves, [V], jnp.array([0.0, 0.5, 10.0, 1.0, -1.0]), 0.1, jnp.int64(100), recent, jnp.int32(5))
+    (V,), recent, fires = integrate_and_fire(
+        halves, [V], jnp.array([[0.0, 0.5, 10.0, 1.0, -1.0]]), 0.1, jnp.int64(100), recent, jnp.array([5], jnp.int32)
+    )
     assert fires.tolist() == [True, False, True, False]
     assert V.tolist() == [-1.0, 24.0, -1.0, 1.5] and recent.tolist() == [100, 95, 100, -50]
 
@@ -120,8 +180,8 @@ def test_a_step_by_hand(x64):
 def test_a_batch_is_its_elements(x64):
     rng = np.random.default_rng(3)
     equations = equations_of(rng, 3, False, True, "one")
-    shared = operands_of(rng, equations, 40, np.float64, 0.3, "one")
-    batch = [operands_of(rng, equations, 40, np.float64, 0.0, "one") for _ in range(3)]
+    shared = (*operands_of(rng, equations, 40, np.float64, 0.3, "member", 3), 0, np.array([11, 11, 40], np.int32))
+    batch = [operands_of(rng, equations, 40, np.float64, 0.0, "member") for _ in range(3)]
     variables = [np.stack([b[0][v] for b in batch]) for v in range(3)]
     recent = np.stack([b[4] for b in batch])
     step = lambda variables, recent: integrate_and_fire(equations, variables, *shared[1:4], recent, *shared[5:])
@@ -132,16 +192,23 @@ def test_a_batch_is_its_elements(x64):
     rows = np.stack([shared[1], 2 * shared[1]])  # coefficients of their own, the state shared
     swept = jax.vmap(lambda c: integrate_and_fire(equations, shared[0], c, *shared[2:]))(rows)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-14, atol=1e-14), swept, integrate_and_fire(equations, *shared))
+    cuts = np.array([[11, 11, 40], [0, 39, 40]], np.int32)
+    cut = jax.vmap(lambda ends: integrate_and_fire(equations, *shared[:-1], ends))(cuts)
+    for i in range(2):
+        alone = integrate_and_fire(equations, *shared[:-1], cuts[i])
+        jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-14, atol=1e-14), cut, alone)
 
 
 def test_derivatives_are_those_of_the_reference(x64):
     equations = NeuronEquations(
         2, 2, (Moving(0, LinearForm((1,)), LinearForm((1,))), Moving(1, LinearForm((1,)))), False, LinearForm((0,)), False, ()
     )
-    at = (np.array([0.3, 0.6]), np.array([0.2, 0.4])), np.array([0.5, 0.2, -0.3, -0.7, 0.1, 0.9, 1e9, 1.0])
+    rows = np.array([[0.5, 0.2, -0.3, -0.7, 0.1, 0.9, 1e9, 1.0], [0.1, 0.4, -0.2, -0.1, 0.3, 0.7, 1e9, 1.0]])
+    at = (np.array([0.3, 0.6, 0.7]), np.array([0.2, 0.4, -0.1])), rows
 
     def end(variables, coefficients):
-        moved, _, _ = integrate_and_fire(equations, variables, coefficients, 0.3, jnp.int64(0), jnp.full(2, -100, jnp.int32))
+        recent, ends = jnp.full(3, -100, jnp.int32), jnp.array([1, 3], jnp.int32)
+        moved, _, _ = integrate_and_fire(equations, variables, coefficients, 0.3, jnp.int64(0), recent, ends=ends)
         return moved[0].sum() + 2 * moved[1].sum()
 
     check_grads(end, at, order=1, modes=("fwd", "rev"))
@@ -149,12 +216,14 @@ def test_derivatives_are_those_of_the_reference(x64):
 
 def test_wrong_operands_are_refused(x64):
     equations = NeuronEquations(1, 1, (), False, LinearForm((0,)), False, ())
-    good = [[jnp.zeros(3)], jnp.zeros(2), 0.1, jnp.int64(0), jnp.zeros(3, jnp.int32)]
+    good = [[jnp.zeros(3)], jnp.zeros((1, 2)), 0.1, jnp.int64(0), jnp.zeros(3, jnp.int32)]
     integrate_and_fire(equations, *good)
     for i, bad, message in [
         (0, [jnp.zeros(3), jnp.zeros(3)], "1 variables"),
         (0, [jnp.zeros(2)], r"must be \[n\]"),
-        (1, jnp.zeros(3), "2 coefficients"),
+        (1, jnp.zeros((1, 3)), r"\[members, 2\] coefficients"),
+        (1, jnp.zeros(2), r"\[members, 2\] coefficients"),
+        (1, jnp.zeros((2, 2)), r"ends of 2 members must be int32 \[2\]"),
         (3, 0.5, "one integer"),
         (4, jnp.zeros(3), "int32"),
     ]:

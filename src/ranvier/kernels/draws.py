@@ -22,6 +22,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from ranvier.errors import ParameterError
 from ranvier.kernels import dispatch
+from ranvier.kernels.segments import segment_of
 from ranvier.random import Draws, Key, normal_table, threefry2x32
 from ranvier.words import MASK
 
@@ -29,9 +30,6 @@ MOST_POISSON = 10_000.0
 """The largest mean of `poisson_table`."""
 
 _ROUND_UP = 8  # thresholds are compared so many at once; also, a table's shape then changes seldom
-
-
-_COMPARED_UP_TO = 16  # segments; among more, the reference searches
 
 
 class Streams(NamedTuple):
@@ -305,8 +303,7 @@ def _draws(seed_low, seed_high, step, stream, first, end, n) -> tuple[Draws, Any
     """The draws and the index of the array's first neuron in them; with several segments both have one entry a neuron."""
     if n == 0 or stream.shape[0] == 1:
         return Draws((seed_low, seed_high), stream[0] if stream.shape[0] else jnp.uint32(0), step), first[0] if n else jnp.uint32(0)
-    method = "compare_all" if stream.shape[0] <= _COMPARED_UP_TO else "scan"
-    segment = jnp.searchsorted(end[:-1], jnp.arange(n, dtype=jnp.int32), side="right", method=method)
+    segment = segment_of(end, n)
     begin = jnp.concatenate([jnp.zeros(1, jnp.int32), end[:-1]]).astype(jnp.uint32)
     return Draws((seed_low, seed_high), stream[segment], step), (first - begin)[segment]
 

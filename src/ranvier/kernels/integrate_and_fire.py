@@ -20,6 +20,7 @@ import numpy as np
 
 from ranvier.errors import ParameterError
 from ranvier.kernels import dispatch
+from ranvier.kernels.segments import segment_of
 
 MOST_VARIABLES = 12
 MOST_TERMS = 12
@@ -101,23 +102,30 @@ def integrate_and_fire(
     refractory: jax.Array | None = None,
     each: Mapping[int, jax.Array] | None = None,
     since: jax.Array | int = 0,
+    ends: jax.Array | None = None,
 ) -> tuple[list[jax.Array], jax.Array, jax.Array]:
     """Advance neurons by one step.
 
-    Each variable moves from the state at the start of the step. A neuron is
+    The neurons are those of one member or of several that differ in their numbers,
+    one behind the other. What a neuron does is the same to the bit whoever stands
+    beside it. Each variable moves from the state at the start of the step. A neuron is
     refractory while `step <= since + recent + refractory`: what is held stays, and
     it does not fire. Another fires where the test is at least the threshold.
 
     Args:
         equations: what is done.
         variables: `[n]` each; those that change are updated in place where XLA can.
-        coefficients: for each of `equations.forms` its constant and its coefficients, all in a row, `[coefficients]`.
+        coefficients: for each of `equations.forms` its constant and its coefficients, all in a row; a row a member,
+            `[members, coefficients]`.
         interval: the length of the step, a number.
         step: this step, int64 scalar.
         recent: the step of each neuron's last spike, less `since`, int32 `[n]`.
-        refractory: for how many steps after that it is refractory, int32, a number or `[n]`; None for none.
+        refractory: for how many steps after that it is refractory, int32, one a member, `[members]`, or one a neuron, `[n]`
+            (if there are as many members as neurons: one a member); None for none.
         each: coefficients that differ among the neurons, `[n]` each, by their places in the row.
         since: what `recent` counts from, int64 scalar.
+        ends: member `m` has the neurons `ends[m - 1]` … `ends[m] - 1`, and the last one all that follow, int32 `[members]`;
+            may be left out for one member. Members may have no neurons.
 
     Returns:
         The variables that change, `recent`, and who fires, bool `[n]`.
@@ -129,8 +137,8 @@ def integrate_and_fire(
         >>> decay = NeuronEquations(1, 1, (Moving(0, LinearForm((0,)), held=True),), False, LinearForm((0,)), True, ((0, LinearForm()),))
         >>> with jax.enable_x64(True):
         ...     (V,), recent, fires = integrate_and_fire(
-        ...         decay, [jnp.array([8.0, 12.0])], jnp.array([2.0, 0.5, 10.0, 1.0, 0.0]), 0.1, jnp.int64(7),
-        ...         recent=jnp.full(2, -100, jnp.int32), refractory=jnp.int32(20),
+        ...         decay, [jnp.array([8.0, 12.0])], jnp.array([[2.0, 0.5, 10.0, 1.0, 0.0]]), 0.1, jnp.int64(7),
+        ...         recent=jnp.full(2, -100, jnp.int32), refractory=jnp.array([20], jnp.int32),
         ...     )
         >>> V.tolist(), fires.tolist(), recent.tolist()                   # 2 + V/2; fires from 10 on; falls back to 0
         ([6.0, 0.0], [False, True], [-100, 7])
@@ -139,23 +147,30 @@ def integrate_and_fire(
     coefficients, recent = jnp.asarray(coefficients), jnp.asarray(recent)
     step, since = dispatch.as_step(step, "integrate_and_fire"), dispatch.as_step(since, "integrate_and_fire: since")
     wanted = sum(1 + len(form.terms) for form in equations.forms)
-    if len(variables) != equations.variables or coefficients.shape != (wanted,) or not variables:
+    members = coefficients.shape[0] if coefficients.ndim == 2 else 0
+    if len(variables) != equations.variables or coefficients.shape != (members, wanted) or members == 0 or not variables:
         raise ParameterError(
-            f"integrate_and_fire: the equations have {equations.variables} variables and {wanted} coefficients, "
+            f"integrate_and_fire: the equations have {equations.variables} variables and [members, {wanted}] coefficients, "
             f"not {len(variables)} and {list(coefficients.shape)}."
         )
     dtype = variables[0].dtype
     places = tuple(sorted(each or {}))
     own = [jnp.asarray(each[place], dtype) for place in places] if each else []
-    steps = jnp.zeros(0, jnp.int32) if refractory is None else jnp.atleast_1d(jnp.asarray(refractory))
     n = recent.shape[0] if recent.ndim == 1 else -1
-    bad = any(x.shape != (n,) or x.dtype != dtype for x in (*variables, *own)) or not all(0 <= place < wanted for place in places)
-    if bad or coefficients.dtype != dtype or recent.dtype != jnp.int32 or steps.dtype != jnp.int32 or steps.shape not in ((0,), (1,), (n,)):
+    steps = jnp.zeros(0, jnp.int32) if refractory is None else jnp.asarray(refractory)
+    ends = jnp.full(1, n, jnp.int32) if ends is None else jnp.asarray(ends)
+    if ends.dtype != jnp.int32 or ends.shape != (members,):
         raise ParameterError(
-            "integrate_and_fire: variables and what differs among neurons must be [n] of the coefficients' type, recent and refractory "
-            f"int32 [n], not {[f'{x.dtype} {list(x.shape)}' for x in (*variables, *own, recent, steps)]}."
+            f"integrate_and_fire: the ends of {members} members must be int32 [{members}], not {ends.dtype} {list(ends.shape)}."
         )
-    operands = step, since, jnp.asarray(interval, dtype), recent, steps, coefficients, *variables, *own
+    bad = any(x.shape != (n,) or x.dtype != dtype for x in (*variables, *own)) or not all(0 <= place < wanted for place in places)
+    of_steps = ((0,), (members,), (n,))
+    if bad or coefficients.dtype != dtype or recent.dtype != jnp.int32 or steps.dtype != jnp.int32 or steps.shape not in of_steps:
+        raise ParameterError(
+            "integrate_and_fire: variables and what differs among neurons must be [n] of the coefficients' type, recent int32 [n] and "
+            f"refractory int32 [members] or [n], not {[f'{x.dtype} {list(x.shape)}' for x in (*variables, *own, recent, steps)]}."
+        )
+    operands = step, since, jnp.asarray(interval, dtype), recent, steps, coefficients, ends, *variables, *own
     *moved, recent, fires = _advance(equations, places, *operands)
     return moved, recent, fires
 
@@ -165,29 +180,31 @@ def _advance(equations, places, *operands):
     native, reference = (functools.partial(function, equations, places) for function in (_native, _reference))
     if operands[2].dtype.name not in dispatch.FLOATS or not equations.fits:
         return reference(*operands)
-    advance = dispatch.updating(functools.partial(dispatch.choose, native, reference), 3, *(6 + v for v in range(equations.variables)))
+    advance = dispatch.updating(functools.partial(dispatch.choose, native, reference), 3, *(7 + v for v in range(equations.variables)))
     return advance(*operands)
 
 
-def _native(equations, places, step, since, interval, recent, refractory, coefficients, *operands):
+def _native(equations, places, step, since, interval, recent, refractory, coefficients, ends, *operands):
     of_shape = lambda x, dtype=None: jax.ShapeDtypeStruct(x.shape, dtype or x.dtype)
     written = operands[: equations.written]
     recent, fires, *moved = dispatch.native_call(
         "integrate_and_fire_" + dispatch.FLOATS[interval.dtype.name],
         (of_shape(recent), of_shape(recent, jnp.bool_), *(of_shape(x) for x in written)),
-        *(step, since, interval, recent, refractory, coefficients, *operands),
-        aliases={3: 0, **{6 + v: 2 + v for v in range(equations.written)}},
+        *(step, since, interval, recent, refractory, coefficients, ends, *operands),
+        aliases={3: 0, **{7 + v: 2 + v for v in range(equations.written)}},
         numbers=equations.numbers(),
         each=np.array(places, np.int64),
     )
     return *moved, recent, fires
 
 
-def _reference(equations, places, step, since, interval, recent, refractory, shared, *operands):
+def _reference(equations, places, step, since, interval, recent, refractory, shared, ends, *operands):
     now = (step - since).astype(jnp.int32)
     variables, n = operands[: equations.variables], recent.shape
     own = dict(zip(places, operands[equations.variables :], strict=True))
-    coefficients = iter([own.get(i, jnp.broadcast_to(shared[i], n)) for i in range(shared.shape[0])])
+    member = segment_of(ends, *n)
+    of_member = lambda values: jnp.broadcast_to(values[0], n) if values.shape[0] == 1 else values[member]
+    coefficients = iter([own[i] if i in own else of_member(shared[:, i]) for i in range(shared.shape[1])])
 
     def evaluate(form, values):
         total = next(coefficients)
@@ -195,6 +212,8 @@ def _reference(equations, places, step, since, interval, recent, refractory, sha
             total = total + next(coefficients) * values[variable]
         return total
 
+    if refractory.shape[0] == shared.shape[0]:
+        refractory = of_member(refractory)
     waiting = now <= recent + refractory if refractory.shape[0] else jnp.zeros(n, bool)
     after = list(variables)
     for m in equations.moving:

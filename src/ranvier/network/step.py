@@ -199,11 +199,11 @@ class Stepper:
         moved, recent, spikes = integrate_and_fire(
             whole.equations,
             [before[owner][v] for owner, v in whole.variables],
-            coefficients,
+            coefficients[None],
             jnp.asarray(self.constants["dt"], self.plan.dtype),
             state.step,
             recent,
-            self._constants(group)["refractory"] if group.refractory else None,
+            jnp.atleast_1d(self._constants(group)["refractory"]) if group.refractory else None,
             {int(place): row for place, row in each.items()},
             state.since,
         )

@@ -15,13 +15,14 @@ struct Case {
   std::vector<std::vector<T>> variables;
   std::vector<std::unique_ptr<std::vector<T>>> coefficients;
   std::vector<int32_t> recent, periods;
+  int64_t members = integer(1, 3);
   ranvier::IntegrateAndFire<T> neurons;
 
   ranvier::Coefficient<T> coefficient() {
     const bool each = n > 0 && integer(0, 3) == 0;
-    coefficients.push_back(std::make_unique<std::vector<T>>(numbers<T>(each ? n : 1)));
+    coefficients.push_back(std::make_unique<std::vector<T>>(numbers<T>(each ? n : members)));
     for (T& x : *coefficients.back()) x *= T(0.3);
-    return {coefficients.back()->data(), each};
+    return {coefficients.back()->data(), each, 1};
   }
 
   ranvier::LinearForm<T> form(int64_t without = -1) {
@@ -52,14 +53,18 @@ struct Case {
     for (int64_t r = 0; r < neurons.n_resets; ++r) neurons.resets[r] = {r, form()};
     neurons.interval = T(0.2), neurons.now = 100;
     for (int64_t i = 0; i < n; ++i) recent.push_back(static_cast<int32_t>(integer(60, 99)));
-    periods.assign(integer(0, 1) && n > 0 ? n : 1, 20);
+    const bool each = integer(0, 1);
+    for (int64_t i = 0; i < (each ? n : members); ++i) periods.push_back(static_cast<int32_t>(integer(15, 25)));
     neurons.recent = recent.data();
-    if (integer(0, 3)) neurons.refractory = {periods.data(), periods.size() > 1};
+    if (integer(0, 3)) neurons.refractory = {periods.data(), each, 1};
   }
 
+  int64_t member_of(int64_t i) const { return i * members / n; }
+
   T value(const ranvier::LinearForm<T>& form, const std::vector<std::vector<T>>& of, int64_t i, bool constant = true) const {
-    T sum = constant ? form.constant.of(i) : T(0);
-    for (int64_t j = 0; j < form.n_terms; ++j) sum += form.terms[j].coefficient.of(i) * of[form.terms[j].variable][i];
+    const int64_t member = member_of(i);
+    T sum = constant ? form.constant.of(i, member) : T(0);
+    for (int64_t j = 0; j < form.n_terms; ++j) sum += form.terms[j].coefficient.of(i, member) * of[form.terms[j].variable][i];
     return sum;
   }
 };
@@ -75,12 +80,13 @@ void check(int64_t n) {
   const auto before = c.variables;
   const auto recent = c.recent;
   const std::unique_ptr<bool[]> flags(new bool[n]);
-  const int64_t half = n / 2;
-  ranvier::integrate_and_fire(c.neurons, 0, half, flags.get());
-  ranvier::integrate_and_fire(c.neurons, half, n, flags.get());
+  for (int64_t begin = 0, end = 0; begin < n; begin = end) {
+    while (end < n && c.member_of(end) == c.member_of(begin) && (begin == end || integer(0, 99))) ++end;
+    ranvier::integrate_and_fire(c.neurons, c.member_of(begin), begin, end, flags.get());
+  }
   const auto& s = c.neurons;
   for (int64_t i = 0; i < n; ++i) {
-    const bool waiting = s.refractory.at != nullptr && s.now <= recent[i] + s.refractory.of(i);
+    const bool waiting = s.refractory.at != nullptr && s.now <= recent[i] + s.refractory.of(i, c.member_of(i));
     auto after = before;
     for (int64_t m = 0; m < s.n_moving; ++m) {
       const auto& moving = s.moving[m];
@@ -93,7 +99,7 @@ void check(int64_t n) {
     }
     T highest = c.value(s.test, after, i, false);
     if (s.either_end) highest = std::max(highest, c.value(s.test, before, i, false));
-    const T threshold = s.test.constant.of(i);
+    const T threshold = s.test.constant.of(i, c.member_of(i));
     if (!close(highest, threshold)) expect(flags[i] == (highest >= threshold && !waiting), "integrate_and_fire: wrong spike");
     expect(c.recent[i] == (flags[i] ? s.now : recent[i]), "integrate_and_fire: wrong time");
     auto fresh = after;

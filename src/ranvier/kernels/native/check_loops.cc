@@ -124,12 +124,10 @@ void check_draws(int64_t n, int64_t rates, int64_t length) {
 void check_segments(int64_t n, int64_t segments, bool sorted) {
   auto ends = indices(segments, n);
   if (sorted) std::sort(ends.begin(), ends.end());
-  std::vector<uint32_t> stream(segments, 1), first(segments, 2);
-  const ranvier::Streams streams{stream.data(), first.data(), ends.data(), segments};
   for (const int64_t begin : {int64_t{0}, n / 2}) {
     int64_t next = begin;
-    ranvier::for_each_segment(streams, begin, n, [&](uint32_t, uint32_t, int64_t i, int64_t some) {
-      expect(i == next && some > 0, "for_each_segment: not one after the other");
+    ranvier::for_each_segment(ends.data(), segments, begin, n, [&](int64_t s, int64_t i, int64_t some) {
+      expect(i == next && some > 0 && s >= 0 && s < segments, "for_each_segment: not one after the other");
       next += some;
     });
     expect(segments == 0 || next == n, "for_each_segment: not all");

@@ -51,10 +51,10 @@ void for_each_stretch(ffi::ThreadPool pool, const Batch& batch, const Origin& or
   const int64_t stretches = (n + kDrawsAtOnce - 1) / kDrawsAtOnce;
   share(pool, batch.size * stretches, [&](int64_t piece) {
     const int64_t b = piece / stretches, begin = piece % stretches * kDrawsAtOnce;
-    for_each_segment(origin.streams(batch, b), begin, std::min(n, begin + kDrawsAtOnce),
-                     [&](uint32_t stream, uint32_t index, int64_t i, int64_t some) {
-                       draw(b, origin.key(batch, b, stream), index, i, some);
-                     });
+    const Streams streams = origin.streams(batch, b);
+    for_each_segment(streams.end, streams.segments, begin, std::min(n, begin + kDrawsAtOnce), [&](int64_t s, int64_t i, int64_t some) {
+      draw(b, origin.key(batch, b, streams.stream[s]), streams.index(s, i), i, some);
+    });
   });
 }
 

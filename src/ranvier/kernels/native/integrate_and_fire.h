@@ -8,12 +8,14 @@ namespace ranvier {
 
 constexpr int64_t kMostVariables = 12, kMostTerms = 12;
 
-// One number for all neurons, or one for each.
+// One number for each neuron, or one for all neurons of a member, those of two members `apart` from each other.
 template <class T>
 struct Coefficient {
   const T* at = nullptr;
   bool each = false;
-  T of(int64_t i) const { return at[each ? i : 0]; }
+  int64_t apart = 0;
+  const T* from(int64_t i, int64_t member) const { return at + (each ? i : member * apart); }
+  T of(int64_t i, int64_t member) const { return *from(i, member); }
 };
 
 // constant + Σ coefficient · variable, for each neuron.
@@ -60,8 +62,8 @@ struct IntegrateAndFire {
   Coefficient<int32_t> refractory;  // without one, no neuron waits
 };
 
-// Advances the neurons begin … end − 1, and sets their flags.
-void integrate_and_fire(const IntegrateAndFire<float>& neurons, int64_t begin, int64_t end, bool* flags);
-void integrate_and_fire(const IntegrateAndFire<double>& neurons, int64_t begin, int64_t end, bool* flags);
+// Advances the neurons begin … end − 1, all of one member, and sets their flags. A neuron's numbers do not depend on who stands beside it.
+void integrate_and_fire(const IntegrateAndFire<float>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags);
+void integrate_and_fire(const IntegrateAndFire<double>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags);
 
 }  // namespace ranvier

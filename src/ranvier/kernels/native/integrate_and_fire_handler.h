@@ -3,6 +3,7 @@
 
 #include "buffers.h"
 #include "integrate_and_fire.h"
+#include "loops.h"
 #include "threads.h"
 
 namespace ranvier::handlers {
@@ -29,27 +30,29 @@ class Description {
   bool good_ = true;
 };
 
-// step [batch…], since [batch…], interval [batch…], recent [batch…, n], refractory [batch…, n, 1 or 0], coefficients [batch…, C],
-// then the variables [batch…, n], those that are written first, then the coefficients that differ among the neurons, [batch…, n],
+// step [batch…], since [batch…], interval [batch…], recent [batch…, n], refractory [batch…, members, n or 0],
+// coefficients [batch…, members, C], ends [batch…, members], then the variables [batch…, n], those that are written first, then the coefficients that differ among the neurons, [batch…, n],
 // whose places are `each`. Results: recent and flags [batch…, n], the written variables.
 template <ffi::DataType type>
 ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> since, ffi::Buffer<type> interval,
                               ffi::Buffer<ffi::S32> recent, ffi::Buffer<ffi::S32> refractory, ffi::Buffer<type> coefficients,
-                              ffi::RemainingArgs operands,
-                              ffi::ResultBuffer<ffi::S32> new_recent, ffi::ResultBuffer<ffi::PRED> flags, ffi::RemainingRets results,
-                              ffi::Span<const int64_t> numbers, ffi::Span<const int64_t> each) {
+                              ffi::Buffer<ffi::S32> ends, ffi::RemainingArgs operands, ffi::ResultBuffer<ffi::S32> new_recent,
+                              ffi::ResultBuffer<ffi::PRED> flags, ffi::RemainingRets results, ffi::Span<const int64_t> numbers,
+                              ffi::Span<const int64_t> each) {
   using T = ffi::NativeType<type>;
   constexpr const char* kernel = "integrate_and_fire";
   const Dimensions r = recent.dimensions();
   if (r.size() < 1) return shapes(kernel);
   const Batch batch(flags->dimensions(), 1);
-  const Dimensions p = refractory.dimensions(), w = coefficients.dimensions();
+  const Dimensions p = refractory.dimensions(), w = coefficients.dimensions(), e = ends.dimensions();
   const int64_t n = r.back();
   if (!equal(r, flags->dimensions()) || !equal(r, new_recent->dimensions()) || !batch.accepts(step.dimensions(), 0) ||
       !batch.accepts(since.dimensions(), 0) || !batch.accepts(interval.dimensions(), 0) || !batch.accepts(p, 1) ||
-      !batch.accepts(w, 1) || (p.back() > 1 && p.back() != n)) {
+      !batch.accepts(w, 2) || !batch.accepts(e, 1)) {
     return shapes(kernel);
   }
+  const int64_t members = e.back();
+  if (w[w.size() - 2] != members || members < 1 || (p.back() != 0 && p.back() != members && p.back() != n)) return shapes(kernel);
   Description description(numbers);
   const int64_t written = results.size(), variables = description.next(kMostVariables + 1), shared = w.back(), own = each.size();
   if (!description.good() || static_cast<int64_t>(operands.size()) != variables + own || written > variables) return shapes(kernel);
@@ -87,9 +90,11 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
       const int64_t place = next++;
       if (place >= shared) {
         numbers_of.next(0);
-        return {nullptr, false};
+        return {};
       }
-      if (next_own == own || each[next_own] != place) return {coefficients.typed_data() + batch.block(w, b) * shared + place, false};
+      if (next_own == own || each[next_own] != place) {
+        return {coefficients.typed_data() + batch.block(w, b) * members * shared + place, false, shared};
+      }
       const int64_t at = next_own++;
       return {data[at] + batch.block(extents[at], b) * n, true};
     };
@@ -122,7 +127,7 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
                                        since.typed_data()[batch.block(since.dimensions(), b)]);
     neurons.recent = new_recent->typed_data() + b * n;
     const bool waits = p.back() != 0;
-    neurons.refractory = {waits ? refractory.typed_data() + batch.block(p, b) * p.back() : nullptr, p.back() > 1};
+    neurons.refractory = {waits ? refractory.typed_data() + batch.block(p, b) * p.back() : nullptr, p.back() != members, 1};
     return numbers_of.ended() && next == shared && next_own == own;
   };
   if (n == 0 || batch.size == 0) return ffi::Error::Success();
@@ -130,9 +135,13 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
   for (int64_t b = 0; b < batch.size; ++b) {
     if (!describe(b, neurons)) return shapes(kernel);
     bool* const fired = flags->typed_data() + b * n;
+    const int32_t* const ends_of_members = ends.typed_data() + batch.block(e, b) * members;
     const int64_t pieces = (n + kNeuronsAtOnce - 1) / kNeuronsAtOnce;
     share(pool, pieces, [&](int64_t piece) {
-      ranvier::integrate_and_fire(neurons, piece * kNeuronsAtOnce, std::min(n, (piece + 1) * kNeuronsAtOnce), fired);
+      const int64_t begin = piece * kNeuronsAtOnce;
+      for_each_segment(ends_of_members, members, begin, std::min(n, begin + kNeuronsAtOnce), [&](int64_t member, int64_t i, int64_t some) {
+        ranvier::integrate_and_fire(neurons, member, i, i + some, fired);
+      });
     });
   }
   return ffi::Error::Success();

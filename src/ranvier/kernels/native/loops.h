@@ -127,29 +127,30 @@ inline DrawKey draw_key(uint32_t seed_low, uint32_t seed_high, uint32_t stream, 
   return {seed_low ^ static_cast<uint32_t>(static_cast<uint64_t>(step) >> 32), stream ^ seed_high, static_cast<uint32_t>(step)};
 }
 
-// Segment s of an array, the neurons end[s − 1] to end[s], draws from stream[s] at the indices from first[s] on. The last segment goes on
-// to the array's end.
+// Calls visit(segment, i, n) for the parts of segments between elements `begin` and `last`, ascending: the n elements from the i-th on.
+// Segment s has the elements end[s − 1] to end[s]; the last one goes on. Each element is visited once, whatever the ends are.
+template <class Visit>
+void for_each_segment(const int32_t* end, int64_t segments, int64_t begin, int64_t last, const Visit& visit) {
+  if (segments <= 0) return;
+  int64_t s = std::upper_bound(end, end + segments - 1, begin) - end;
+  for (int64_t i = begin; i < last; ++s) {
+    const int64_t stop = s == segments - 1 ? last : std::min<int64_t>(last, end[s]);
+    if (stop <= i) continue;
+    visit(s, i, stop - i);
+    i = stop;
+  }
+}
+
+// Each segment draws from a stream of its own, at the indices from first[s] on.
 struct Streams {
   const uint32_t* stream;
   const uint32_t* first;
   const int32_t* end;
   int64_t segments;
-};
 
-// Calls visit(stream, index, i, n) for the parts of segments between neurons `begin` and `last`, ascending: the n neurons from the i-th on,
-// whose first has the index `index`.
-template <class Visit>
-void for_each_segment(const Streams& streams, int64_t begin, int64_t last, const Visit& visit) {
-  if (streams.segments <= 0) return;
-  int64_t s = std::upper_bound(streams.end, streams.end + streams.segments - 1, begin) - streams.end;
-  for (int64_t i = begin; i < last; ++s) {
-    const bool whole = s == streams.segments - 1;
-    const int64_t stop = whole ? last : std::min<int64_t>(last, streams.end[s]), before = s == 0 ? 0 : streams.end[s - 1];
-    if (stop <= i) continue;
-    visit(streams.stream[s], streams.first[s] + static_cast<uint32_t>(i - before), i, stop - i);
-    i = stop;
-  }
-}
+  // Of the i-th element, which is in segment s.
+  uint32_t index(int64_t s, int64_t i) const { return first[s] + static_cast<uint32_t>(i - (s == 0 ? 0 : end[s - 1])); }
+};
 
 // One number for each of the indices start … start + n − 1. The table of quantiles has 4097 entries.
 void uniforms(const DrawKey& key, uint32_t start, int64_t n, float* out);

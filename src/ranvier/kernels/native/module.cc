@@ -101,6 +101,7 @@ nb::capsule integrate_and_fire_capsule() {
                              .template Arg<ffi::Buffer<ffi::S32>>()
                              .template Arg<ffi::Buffer<ffi::S32>>()
                              .template Arg<ffi::Buffer<type>>()
+                             .template Arg<ffi::Buffer<ffi::S32>>()
                              .RemainingArgs()
                              .template Ret<ffi::Buffer<ffi::S32>>()
                              .template Ret<ffi::Buffer<ffi::PRED>>()

@@ -27,16 +27,17 @@ using Integer = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
 
 template <class T>
 struct Block {
-  explicit Block(const IntegrateAndFire<T>& neurons) : neurons(neurons) {}
+  Block(const IntegrateAndFire<T>& neurons, int64_t member) : neurons(neurons), member(member) {}
   const IntegrateAndFire<T>& neurons;
+  const int64_t member;
   int64_t first, n;
   T moved[kMostVariables][kBlock<T>];  // variables after the step, where they cannot be written at once
-  T slope[kBlock<T>], form[kBlock<T>], folded[kBlock<T>];
+  T slope[kBlock<T>], form[kBlock<T>], sum[kBlock<T>];
   Integer<T> fires[kBlock<T>];
   const T* after[kMostVariables];
 };
 
-// out = constant + Σ factor · x, of K factors that are the same for all neurons.
+// out = constant + Σ factor · x, added from the left, of K factors that are the same for all neurons.
 template <int K, bool row, class T>
 RANVIER_INLINE void combine(int64_t n, const T* constant, const T* factors, const T* const* x, T* out) {
   T a[K + 1];
@@ -57,47 +58,57 @@ RANVIER_INLINE void combine(int64_t n, const T* constant, bool row, const T* fac
 }
 
 template <class T>
-RANVIER_INLINE void add_product(int64_t n, const T* a, const T* b, T* out) {
-  RANVIER_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) out[i] += a[i] * b[i];
+RANVIER_INLINE void combine(int64_t n, const T* constant, bool row, int k, const T* factors, const T* const* x, T* out) {
+  switch (k) {
+    case 0: return combine<0>(n, constant, row, factors, x, out);
+    case 1: return combine<1>(n, constant, row, factors, x, out);
+    case 2: return combine<2>(n, constant, row, factors, x, out);
+    case 3: return combine<3>(n, constant, row, factors, x, out);
+    default: return combine<4>(n, constant, row, factors, x, out);
+  }
 }
 
-// A form of the block's neurons. What differs among neurons is added to the constant first.
+// out = constant + a · x
+template <class T>
+RANVIER_INLINE void add_product(int64_t n, const T* constant, bool row, const T* a, const T* x, T* out) {
+  if (row) {
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) out[i] = constant[i] + a[i] * x[i];
+  } else {
+    const T c = *constant;
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) out[i] = c + a[i] * x[i];
+  }
+}
+
+// A form of the block's neurons. The terms are added in their order, whichever of them differ among neurons, so that the sum of one
+// neuron does not depend on what the others have. `out` may be one of the variables: it is written in the last pass only.
 template <class T>
 RANVIER_INLINE void evaluate(Block<T>& block, const LinearForm<T>& form, const T* const* variables, T* out, bool without_constant = false) {
   constexpr int most = 4;
   T factors[most + 1];
   const T* x[most + 1];
   const T zero = 0;
-  const T* constant = without_constant ? &zero : form.constant.at + (form.constant.each ? block.first : 0);
+  const T* so_far = without_constant ? &zero : form.constant.from(block.first, block.member);
   bool row = !without_constant && form.constant.each;
-  int k = 0;
-  for (int64_t j = 0; j < form.n_terms; ++j) {
-    const auto& term = form.terms[j];
-    const T* of_variable = variables[term.variable];
-    if (!term.coefficient.each && k < most) {
-      factors[k] = *term.coefficient.at, x[k] = of_variable, ++k;
-      continue;
+  int64_t j = 0;
+  do {
+    int k = 0;
+    for (; k < most && j < form.n_terms && !form.terms[j].coefficient.each; ++k, ++j) {
+      factors[k] = form.terms[j].coefficient.of(block.first, block.member), x[k] = variables[form.terms[j].variable];
     }
-    if (constant != block.folded) {
-      row ? std::copy_n(constant, block.n, block.folded) : std::fill_n(block.folded, block.n, *constant);
-      constant = block.folded, row = true;
+    if (k > 0 || form.n_terms == 0) {
+      T* const to = j == form.n_terms ? out : block.sum;
+      combine(block.n, so_far, row, k, factors, x, to);
+      so_far = to, row = true;
     }
-    if (term.coefficient.each) {
-      add_product(block.n, term.coefficient.at + block.first, of_variable, block.folded);
-    } else {
-      const T factor = *term.coefficient.at;
-      RANVIER_INDEPENDENT
-      for (int64_t i = 0; i < block.n; ++i) block.folded[i] += factor * of_variable[i];
+    if (k < most && j < form.n_terms) {
+      const auto& term = form.terms[j++];
+      T* const to = j == form.n_terms ? out : block.sum;
+      add_product(block.n, so_far, row, term.coefficient.at + block.first, variables[term.variable], to);
+      so_far = to, row = true;
     }
-  }
-  switch (k) {
-    case 0: return combine<0>(block.n, constant, row, factors, x, out);
-    case 1: return combine<1>(block.n, constant, row, factors, x, out);
-    case 2: return combine<2>(block.n, constant, row, factors, x, out);
-    case 3: return combine<3>(block.n, constant, row, factors, x, out);
-    default: return combine<4>(block.n, constant, row, factors, x, out);
-  }
+  } while (j < form.n_terms);
 }
 
 // (e^z − 1) / z by its series, for |z| <= 1/2: relative error below 1e-16 and 2e-8.
@@ -115,10 +126,10 @@ RANVIER_INLINE float relaxed(float z) {
   return even + z * odd;
 }
 
-// The same for any z.
+// The same for any z, and the same numbers where both are right: a neuron does not see whether another needs this one.
 template <class T>
 RANVIER_INLINE T relaxed_anywhere(T z) {
-  const bool small = (z < 0 ? -z : z) < T(0.25);
+  const bool small = (z < 0 ? -z : z) <= T(0.5);
   const T near = small ? z : T(0), far = small ? T(1) : z;
   const T series = relaxed(near), quotient = (exponential(far) - T(1)) / far;
   return small ? series : quotient;
@@ -143,14 +154,16 @@ RANVIER_INLINE void relax(int64_t n, T h, const T* v, const T* slope, const T* f
 }
 
 template <class T>
-RANVIER_INLINE bool refractory(const IntegrateAndFire<T>& s, int64_t i) {
-  return s.now <= s.recent[i] + s.refractory.of(i);
+RANVIER_INLINE bool refractory(const Block<T>& block, int64_t i) {
+  return block.neurons.now <= block.neurons.recent[i] + block.neurons.refractory.of(i, block.member);
 }
 
 // Keeps `before` in `after` where a neuron is refractory.
 template <class T>
-RANVIER_INLINE void hold(const IntegrateAndFire<T>& s, int64_t first, int64_t n, const T* before, T* after) {
-  const int32_t *recent = s.recent + first, *period = s.refractory.at + (s.refractory.each ? first : 0), now = s.now;
+RANVIER_INLINE void hold(const Block<T>& block, const T* before, T* after) {
+  const IntegrateAndFire<T>& s = block.neurons;
+  const int64_t n = block.n;
+  const int32_t *recent = s.recent + block.first, *period = s.refractory.from(block.first, block.member), now = s.now;
   if (s.refractory.each) {
     RANVIER_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) after[i] = now <= recent[i] + period[i] ? before[i] : after[i];
@@ -189,7 +202,7 @@ template <class T>
 RANVIER_INLINE const T* tested(Block<T>& block, const T* const* variables, T* room) {
   const LinearForm<T>& test = block.neurons.test;
   const auto& only = test.terms[0];
-  if (test.n_terms == 1 && !only.coefficient.each && *only.coefficient.at == T(1)) return variables[only.variable];
+  if (test.n_terms == 1 && !only.coefficient.each && only.coefficient.of(block.first, block.member) == T(1)) return variables[only.variable];
   evaluate(block, test, variables, room, true);
   return room;
 }
@@ -200,8 +213,8 @@ RANVIER_INLINE void reset(Block<T>& block, int64_t i) {
   T fresh[kMostVariables];
   for (int64_t r = 0; r < s.n_resets; ++r) {
     const LinearForm<T>& form = s.resets[r].form;
-    fresh[r] = form.constant.of(i);
-    for (int64_t j = 0; j < form.n_terms; ++j) fresh[r] += form.terms[j].coefficient.of(i) * s.variables[form.terms[j].variable][i];
+    fresh[r] = form.constant.of(i, block.member);
+    for (int64_t j = 0; j < form.n_terms; ++j) fresh[r] += form.terms[j].coefficient.of(i, block.member) * s.variables[form.terms[j].variable][i];
   }
   for (int64_t r = 0; r < s.n_resets; ++r) s.variables[s.resets[r].variable][i] = fresh[r];
 }
@@ -219,7 +232,7 @@ RANVIER_INLINE void fire(Block<T>& block, bool any, bool* flags) {
     for (int64_t i = begin; i < end; ++i) some |= block.fires[i];
     for (int64_t i = some == 0 ? end : begin; i < end; ++i) {
       const int64_t neuron = block.first + i;
-      if (!block.fires[i] || (s.refractory.at != nullptr && refractory(s, neuron))) continue;
+      if (!block.fires[i] || (s.refractory.at != nullptr && refractory(block, neuron))) continue;
       flags[neuron] = true;
       s.recent[neuron] = s.now;
       reset(block, neuron);
@@ -246,10 +259,10 @@ RANVIER_INLINE void advance(Block<T>& block, bool* flags) {
     } else {
       evaluate(block, moving.form, before, out);
     }
-    if (moving.held && s.refractory.at != nullptr) hold(s, block.first, block.n, before[v], out);
+    if (moving.held && s.refractory.at != nullptr) hold(block, before[v], out);
     block.after[v] = out;
   }
-  const T* threshold = s.test.constant.at + (s.test.constant.each ? block.first : 0);
+  const T* threshold = s.test.constant.from(block.first, block.member);
   const T* end = tested(block, block.after, block.form);
   const T* start = s.either_end ? tested(block, before, block.slope) : end;
   const bool any = s.either_end ? reach<true>(block.n, start, end, threshold, s.test.constant.each, block.fires)
@@ -262,8 +275,8 @@ RANVIER_INLINE void advance(Block<T>& block, bool* flags) {
 }
 
 template <class T>
-RANVIER_INLINE void advance_all(const IntegrateAndFire<T>& neurons, int64_t begin, int64_t end, bool* flags) {
-  Block<T> block(neurons);
+RANVIER_INLINE void advance_all(const IntegrateAndFire<T>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
+  Block<T> block(neurons, member);
   for (int64_t first = begin; first < end; first += kBlock<T>) {
     block.first = first;
     block.n = std::min(kBlock<T>, end - first);
@@ -273,12 +286,12 @@ RANVIER_INLINE void advance_all(const IntegrateAndFire<T>& neurons, int64_t begi
 
 }  // namespace
 
-RANVIER_LEVELS void integrate_and_fire(const IntegrateAndFire<float>& neurons, int64_t begin, int64_t end, bool* flags) {
-  advance_all(neurons, begin, end, flags);
+RANVIER_LEVELS void integrate_and_fire(const IntegrateAndFire<float>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
+  advance_all(neurons, member, begin, end, flags);
 }
 
-RANVIER_LEVELS void integrate_and_fire(const IntegrateAndFire<double>& neurons, int64_t begin, int64_t end, bool* flags) {
-  advance_all(neurons, begin, end, flags);
+RANVIER_LEVELS void integrate_and_fire(const IntegrateAndFire<double>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
+  advance_all(neurons, member, begin, end, flags);
 }
 
 }  // namespace ranvier
