@@ -67,18 +67,40 @@ if TYPE_CHECKING:
     from ranvier import plot as plot
     from ranvier import testing as testing
     from ranvier import torch as torch
+    from ranvier.citing import cite as cite
     from ranvier.store.reader import open_store as open_store
     from ranvier.store.resume import resume as resume
+    from ranvier.versions import show_versions as show_versions
 
-_ON_FIRST_USE = ("analysis", "interop", "plot", "testing", "torch")  # so that importing Ranvier stays quick
+# On first use, so that importing Ranvier stays quick.
+_MODULES_ON_FIRST_USE = ("analysis", "interop", "plot", "testing", "torch")
+_FUNCTIONS_ON_FIRST_USE = {
+    "cite": "ranvier.citing",
+    "open_store": "ranvier.store.reader",
+    "resume": "ranvier.store.resume",
+    "show_versions": "ranvier.versions",
+}
+
+_MODULES = ("channels", "connect", "models", "neurons", "random", "stimuli", "synapses")
+
+# What is loaded on first use is not in it: `from ranvier import *` would load PyTorch.
+_names = [name for name, value in globals().items() if name[0] != "_" and not isinstance(value, type(importlib))]
+__all__ = [*_MODULES, *(name for name in _names if name not in ("Any", "TYPE_CHECKING"))]
 
 
-_FUNCTIONS_ON_FIRST_USE = {"open_store": "ranvier.store.reader", "resume": "ranvier.store.resume"}
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_MODULES_ON_FIRST_USE, *_FUNCTIONS_ON_FIRST_USE, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ON_FIRST_USE:
+    if name in _MODULES_ON_FIRST_USE:
         return importlib.import_module(f"ranvier.{name}")
     if name in _FUNCTIONS_ON_FIRST_USE:
         return getattr(importlib.import_module(_FUNCTIONS_ON_FIRST_USE[name]), name)
-    raise AttributeError(f"module 'ranvier' has no attribute {name!r}")
+    if name == "__version__":
+        from ranvier.versions import own_version
+
+        return own_version()
+    places = [f"rv.{place}.{name}" for place in _MODULES if name[0] != "_" and hasattr(globals()[place], name)]
+    hint = f" Did you mean {' or '.join(places)}?" if places else ""
+    raise AttributeError(f"module 'ranvier' has no attribute {name!r}.{hint}")

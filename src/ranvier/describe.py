@@ -6,22 +6,25 @@ import inspect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from html import escape
 from typing import Any
 
 import numpy as np
 
+from ranvier.equations import mathml
 from ranvier.model import Model, parameters
+from ranvier.progress import in_notebook
 
 
-def describe(model: Model | type[Model]) -> str:
-    """Prints what a model is, and returns the text.
+def describe(model: Model | type[Model]) -> None:
+    """Shows what a model is: in a notebook with its equations drawn, elsewhere as text.
 
     Args:
         model: a model, or a class of one (shown with its defaults).
 
     Example:
         >>> import ranvier as rv
-        >>> text = rv.describe(rv.channels.Leak())
+        >>> rv.describe(rv.channels.Leak())
         Leak: A conductance that is always open.
         <BLANKLINE>
         Equations
@@ -32,35 +35,88 @@ def describe(model: Model | type[Model]) -> str:
         Source
             Hodgkin & Huxley 1952, J Physiol 117:500, eq. 6
     """
-    text = "\n".join(_lines(model() if isinstance(model, type) else model))
-    print(text)
-    return text
+    shown = model() if isinstance(model, type) else model
+    if in_notebook():
+        from IPython.display import HTML, display
+
+        display(HTML(as_html(shown)))
+    else:
+        print(as_text(shown))
+
+
+def as_text(model: Model) -> str:
+    """What `describe` prints."""
+    return "\n".join(_lines(model))
 
 
 def _lines(model: Model) -> Iterator[str]:
-    summary = (inspect.getdoc(type(model)) or "").split("\n")[0]
-    yield f"{type(model).__name__}: {summary}"
+    yield f"{type(model).__name__}: {_summary(model)}"
     yield ""
     if model.equations:
         yield "Equations"
         yield from _indented(model.equations)
-    own = [(name, info, value) for name, info, value in parameters(model) if "." not in name]
+    own = _own_parameters(model)
     if own:
         yield "Parameters"
         width = max(len(name) for name, _, _ in own)
         for name, info, value in own:
             amount = f"{_number(value)} {'' if info.unit == '1' else info.unit}".strip()
-            yield f"    {name:{width}}  {amount:16} {info.text}{_bounds(info.low, info.high)}".rstrip()
-    for field in fields(model):  # type: ignore[arg-type]
-        part = getattr(model, field.name)
-        named = part.items() if isinstance(part, Mapping) else [(field.name, part)]
-        for name, inner in named:
-            if isinstance(inner, Model):
-                yield f"{name}:"
-                yield from _indented("\n".join(_lines(inner)))
+            about = f"{info.text} ({_bounds(info.low, info.high)})" if _bounds(info.low, info.high) else info.text
+            yield f"    {name:{width}}  {amount:16} {about}".rstrip()
+    for name, inner in _components(model):
+        yield f"{name}:"
+        yield from _indented(as_text(inner))
     if model.reference:
         yield "Source"
         yield from _indented(model.reference)
+
+
+def as_html(model: Model) -> str:
+    """A model as HTML: no scripts, nothing loaded; its channels folded.
+
+    Example:
+        >>> import ranvier as rv
+        >>> "<math" in as_html(rv.channels.Leak())
+        True
+    """
+    from ranvier.plot.html import STYLE
+
+    return f'{STYLE}<div class="ranvier-result">{_section(model)}</div>'
+
+
+def _section(model: Model) -> str:
+    from ranvier.plot.appearance import pretty_unit
+
+    out = f"<header><b>{type(model).__name__}</b>: {escape(_summary(model))}</header>"
+    if model.equations:
+        out += f'<div class="equations">{mathml(model.equations)}</div>'
+    rows = "".join(
+        f"<tr><td><code>{name}</code></td><td class=number>{escape(_number(value))}</td><td>{escape(pretty_unit(info.unit))}</td>"
+        f"<td>{escape(info.text)}</td><td>{_bounds(info.low, info.high)}</td></tr>"
+        for name, info, value in _own_parameters(model)
+    )
+    if rows:
+        heads = "<tr><th>parameter</th><th>value</th><th>unit</th><th>what it is</th><th>allowed</th></tr>"
+        out += f"<table>{heads}{rows}</table>"
+    for name, inner in _components(model):
+        out += f"<details><summary>{escape(name)}: {type(inner).__name__}</summary>{_section(inner)}</details>"
+    return out + (f"<footer>{escape(model.reference)}</footer>" if model.reference else "")
+
+
+def _summary(model: Model) -> str:
+    return (inspect.getdoc(type(model)) or "").split("\n")[0]
+
+
+def _own_parameters(model: Model) -> list[tuple[str, Any, Any]]:
+    return [(name, info, value) for name, info, value in parameters(model) if "." not in name]
+
+
+def _components(model: Model) -> Iterator[tuple[str, Model]]:
+    for field in fields(model):  # type: ignore[arg-type]
+        part = getattr(model, field.name)
+        for name, inner in part.items() if isinstance(part, Mapping) else [(field.name, part)]:
+            if isinstance(inner, Model):
+                yield name, inner
 
 
 def _indented(text: str) -> Iterator[str]:
@@ -79,5 +135,5 @@ def _bounds(low: float, high: float) -> str:
     if low == -math.inf and high == math.inf:
         return ""
     if high == math.inf:
-        return " (positive)" if 0 < low < 1e-6 else f" (at least {low:g})"
-    return f" ({low:g} to {high:g})"
+        return "positive" if 0 < low < 1e-6 else f"at least {low:g}"
+    return f"{low:g} to {high:g}"

@@ -19,8 +19,9 @@ import jax
 import numpy as np
 
 from ranvier import units
-from ranvier.errors import ParameterError, unknown
+from ranvier.errors import ParameterError, UnknownNameError, unknown
 from ranvier.random import Distribution, Key
+from ranvier.synonyms import instead_of
 
 PerNeuron: TypeAlias = Any
 """A parameter: a number, an array `[n]`, a distribution to draw `[n]` from, or a quantity."""
@@ -169,13 +170,17 @@ class Model:
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
+        own_constructor = "__init__" in cls.__dict__
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
         fields = dataclasses.fields(cls)  # type: ignore[arg-type]
         aliases = {f.metadata["parameter"].alias: f.name for f in fields if _is_parameter(f) and f.metadata["parameter"].alias}
-        if aliases and "__init__" in cls.__dict__:
-            made = cls.__init__
+        if not own_constructor:
+            made, known = cls.__init__, {f.name for f in fields} | set(aliases)
 
             def __init__(self: Any, *args: Any, **values: Any) -> None:
+                for name in values:
+                    if name not in known:
+                        raise _unknown_parameter(cls, name)
                 made(self, *args, **{aliases.get(name, name): value for name, value in values.items()})
 
             cls.__init__ = functools.wraps(made)(__init__)  # type: ignore[method-assign]
@@ -208,6 +213,11 @@ class Model:
         inside = ", ".join(f"{_keyword(f)}={_short(getattr(self, f.name))}" for f in dataclasses.fields(self))  # type: ignore[arg-type]
         return f"{type(self).__name__}({inside})"
 
+    def _repr_html_(self) -> str:
+        from ranvier.describe import as_html
+
+        return as_html(self)
+
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked again.
 
@@ -219,9 +229,17 @@ class Model:
         fields = {f.name: _keyword(f) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         for name in changes:
             if name not in fields and name not in fields.values():
-                raise unknown(f"parameter of {type(self).__name__}", name, fields.values())
+                raise _unknown_parameter(type(self), name)
         values = {keyword: getattr(self, name) for name, keyword in fields.items()}
         return type(self)(**{**values, **{fields.get(name, name): value for name, value in changes.items()}})
+
+
+def _unknown_parameter(cls: type, name: str) -> UnknownNameError:
+    """The error for a word that a constructor does not know, with the model's own word for what it may mean."""
+    components = {f.name: type(f.default).__name__ for f in dataclasses.fields(cls) if isinstance(f.default, Model)}
+    known = {_keyword(f): components.get(f.name, "") for f in dataclasses.fields(cls)}
+    what, hint = f"parameter of {cls.__name__}", instead_of(name, known)
+    return UnknownNameError(f"Unknown {what} {name!r}. {hint}") if hint else unknown(what, name, known)
 
 
 def _short(value: Any) -> str:

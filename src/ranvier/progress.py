@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import html
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 
@@ -40,37 +42,106 @@ class Progress:
 ProgressCallback: TypeAlias = Callable[[Progress], Any]
 
 
+SECONDS_PER_LINE = 30.0  # where there is neither a terminal nor a notebook
+SECONDS_PER_UPDATE = 0.2  # in a notebook, whose every update is stored and sent
+
+
 class ProgressBar:
-    """A live bar: simulated time, speed, time left. Silent where standard error is not a terminal."""
+    """Simulated time, speed, time left: a bar on a terminal or in a notebook, elsewhere a line now and then."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        self._shown: Any = None
+        self._next = 0.0
 
     def __call__(self, progress: Progress) -> None:
-        if not sys.stderr.isatty():
-            return
-        if self._bar is None:
+        done = progress.time >= progress.duration
+        if sys.stderr.isatty():
+            self._on_terminal(progress, done)
+        elif in_notebook():
+            if progress.elapsed >= self._next or done:
+                self._next = progress.elapsed + SECONDS_PER_UPDATE
+                self._in_notebook(progress)
+        elif progress.elapsed >= self._next + SECONDS_PER_LINE:
+            self._next = progress.elapsed
+            print(f"ranvier: {_now(progress)}, {_speed(progress)}, {progress.remaining:.0f} s left", file=sys.stderr, flush=True)
+
+    def _on_terminal(self, progress: Progress, done: bool) -> None:
+        if self._shown is None:
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as RichProgress
 
-            self._bar = RichProgress(
+            self._shown = RichProgress(
                 TextColumn("{task.fields[now]}"),
                 BarColumn(),
                 TextColumn("{task.fields[speed]}"),
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
             )
-            self._task = self._bar.add_task("", total=progress.duration, now="", speed="")
-            self._bar.start()
-        speed = f"{progress.steps_per_second / 1000:.1f} k steps/s, {progress.real_time_factor:.2g} × real time"
-        if progress.size is not None:
-            speed += f", {progress.size / 1e6:.0f} MB on disk"
-        self._bar.update(self._task, completed=progress.time, now=f"{progress.time:.0f} of {progress.duration:.0f} ms", speed=speed)
-        if progress.time >= progress.duration:
+            self._task = self._shown.add_task("", total=progress.duration, now="", speed="")
+            self._shown.start()
+        self._shown.update(self._task, completed=progress.time, now=_now(progress), speed=_speed(progress))
+        if done:
             self.close()
 
+    def _in_notebook(self, progress: Progress) -> None:
+        from IPython.display import HTML, display
+
+        left = f", {progress.remaining:.0f} s left" if progress.time < progress.duration else f" in {progress.elapsed:.1f} s"
+        bar = HTML(
+            f'<progress aria-label="simulated time" value="{progress.time:g}" max="{progress.duration:g}"></progress> '
+            f"{_now(progress)}{left}, {_speed(progress)}"
+        )
+        if self._shown is None:
+            self._shown = display(bar, display_id=True)
+        else:
+            self._shown.update(bar)
+
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        """Leaves the terminal as it was found."""
+        if hasattr(self._shown, "stop"):
+            self._shown.stop()
+        self._shown = None
+
+
+def _now(progress: Progress) -> str:
+    return f"{progress.time:.0f} of {progress.duration:.0f} ms"
+
+
+def _speed(progress: Progress) -> str:
+    """The run's speed: simulated time over wall time, so that more is faster."""
+    on_disk = "" if progress.size is None else f", {progress.size / 1e6:.0f} MB on disk"
+    return f"{progress.steps_per_second / 1000:.1f} k steps/s, {progress.real_time_factor:.2g} s simulated a second{on_disk}"
+
+
+@contextlib.contextmanager
+def stage(what: str) -> Iterator[None]:
+    """Says what takes its time while it does: a spinner on a terminal, a line in a notebook that goes when it is done.
+
+    Example:
+        >>> with stage("drawing"):
+        ...     pass
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status(what):
+            yield
+    elif in_notebook():
+        from IPython.display import HTML, display
+
+        shown = display(HTML(f"{html.escape(what)} …"), display_id=True)
+        try:
+            yield
+        finally:
+            shown.update(HTML(""))
+    else:
+        yield
+
+
+def in_notebook() -> bool:
+    """Whether what is displayed here may be HTML."""
+    try:
+        return get_ipython().has_trait("kernel")  # type: ignore[name-defined]  # IPython puts it among the builtins
+    except NameError:
+        return False

@@ -329,6 +329,9 @@ class PartResult:
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(name for name in self._records if name.isidentifier())]
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.variables
+
     def __repr__(self) -> str:
         rows = [f"  {r.variable} [{r.unit}]: {r.values.shape[0]} times × {r.values.shape[1]} {r.label}s" for r in self._records.values()]
         return "\n".join([f"<{self._name}", *rows]) + ">"
@@ -395,6 +398,13 @@ class Result:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        alone = next(iter(self.network.populations)) if len(self.network.populations) == 1 else None
+        return [*self._parts, *(self._parts[alone].variables if alone else ())]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in self._ipython_key_completions_() if name.isidentifier() and name not in self._parts)]
 
     def __getattr__(self, variable: str) -> xarray.DataArray:
         if variable.startswith("_"):

@@ -20,6 +20,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 where a run could not be done; 2 where the command was not understood.
     """
     arguments = _parser().parse_args(argv)
+    if arguments.version:
+        from ranvier.versions import own_version
+
+        print(f"ranvier {own_version()}")
+        return 0
     if not arguments.command:
         _parser().print_help()
         return 2
@@ -62,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ranvier", description="Simulates networks of biological neurons.")
+    parser.add_argument("--version", action="store_true", help="say which version this is")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("models", help="list the ready-made models")
     run = commands.add_parser(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ranvier.errors import unknown
 from ranvier.interop.formats import ENDINGS, export
+from ranvier.progress import stage
 from ranvier.store.reader import open_store
 
 
@@ -25,4 +26,6 @@ def run(arguments: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, *rest: print(f"ranvier: {message}", file=sys.stderr)
-        print(export(store, Path(arguments.out) if arguments.out else beside, to=arguments.to))
+        with stage(f"writing as {arguments.to}"):
+            written = export(store, Path(arguments.out) if arguments.out else beside, to=arguments.to)
+    print(written)

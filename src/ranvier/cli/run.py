@@ -18,6 +18,7 @@ from ranvier.cli.job import Job, job_of
 from ranvier.errors import SimulationDiverged
 from ranvier.interop.csv import write_spikes
 from ranvier.interop.source import Source, as_file_name
+from ranvier.progress import stage
 from ranvier.simulate import simulate
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
     traces = _write_data(result, folder)
     drawing = time.perf_counter()
     own = job.own
-    figures = [] if arguments.no_plots else _draw(result, folder, own)
+    with stage("drawing"):
+        figures = [] if arguments.no_plots else _draw(result, folder, own)
     drawing = time.perf_counter() - drawing
     rows = _rows(job, result, own)
     wall = time.perf_counter() - began

@@ -10,12 +10,16 @@ from ranvier.plot.appearance import pretty_unit
 if TYPE_CHECKING:
     from ranvier.result import Result
 
-_STYLE = """<style>
+STYLE = """<style>
 .ranvier-result { font-size: 0.9em; line-height: 1.5; }
 .ranvier-result header { border-bottom: 1px solid; padding-bottom: 4px; margin-bottom: 4px; }
 .ranvier-result summary { cursor: pointer; }
 .ranvier-result table { border-collapse: collapse; font-size: inherit; margin: 2px 0 8px 1.5em; }
 .ranvier-result th, .ranvier-result td { text-align: left; padding: 1px 14px 1px 0; background: none; border: 0; }
+.ranvier-result .equations { margin: 4px 0 4px 1.5em; }
+.ranvier-result .equations div { margin: 4px 0; }
+.ranvier-result details > header { margin-left: 1.5em; }
+.ranvier-result footer { opacity: 0.8; }
 .ranvier-result th { font-weight: normal; opacity: 0.65; }
 .ranvier-result td.number { text-align: right; font-variant-numeric: tabular-nums; }
 </style>"""
@@ -54,7 +58,7 @@ def result_table(result: Result) -> str:
         _section("Recorded", ["of", "variable", "unit", "size", "memory"], recorded, numbers=(4,)) if recorded else "",
         _section("Run", None, [*([r[0], r[1] + (" ms" if r[0] == "dt" else "")] for r in run), ["versions", versions]], opened=False),
     ]
-    return f'{_STYLE}<div class="ranvier-result"><header>{head}</header>{"".join(sections)}</div>'
+    return f'{STYLE}<div class="ranvier-result"><header>{head}</header>{"".join(sections)}</div>'
 
 
 def _section(title: str, heads: list[str] | None, rows: list[list[str]], numbers: tuple[int, ...] = (), opened: bool = True) -> str:

@@ -107,7 +107,28 @@ class Function(Stimulus):
     function: Any = None
 
     def __call__(self, t: Any) -> Any:
-        return jnp.asarray(self.function(t))
+        try:
+            return jnp.asarray(self.function(t))
+        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+            name = getattr(self.function, "__name__", type(self.function).__name__)
+            shown = "lambda t: …" if name == "<lambda>" else f"{name}(t)"
+            raise ParameterError(
+                f"The current {shown} cannot be compiled: it is traced once, with a t that is not a number yet. {_instead(error)}"
+            ) from error
+
+
+def _instead(error: Exception) -> str:
+    """What to write in a function of t in place of what JAX cannot compile."""
+    if isinstance(error, jax.errors.TracerBoolConversionError):
+        return "In place of `a if t > 20 else b` write jnp.where(t > 20, a, b), with `import jax.numpy as jnp`; `and` is &, `or` is |."
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return "In place of np.sin(t) write jnp.sin(t), with `import jax.numpy as jnp`; so with every function of NumPy."
+    if isinstance(error, jax.errors.TracerIntegerConversionError):
+        return "An array is looked up at a time by rv.stimuli.Sampled(values, every=dt)."
+    return (
+        "In place of math.sin(t) write jnp.sin(t), with `import jax.numpy as jnp`; in place of float(t) and int(t), t and jnp.floor(t). "
+        "An array is looked up at a time by rv.stimuli.Sampled(values, every=dt)."
+    )
 
 
 def as_stimulus(current: Any) -> Stimulus:
@@ -133,3 +154,23 @@ def as_stimulus(current: Any) -> Stimulus:
             "Say which: rv.stimuli.Sampled(values, every=dt) takes (time, neuron)."
         )
     return Constant(current)
+
+
+def refuse_time_series(current: Any, n_steps: int, what: str = "current") -> None:
+    """Asks whether a time series is meant where an array is as long as the run has steps.
+
+    Args:
+        current: what was given for a model alone, where an array is one value a neuron.
+        n_steps: how many steps the run has.
+
+    Raises:
+        ParameterError: it has one value a step.
+    """
+    if callable(current) or np.ndim(getattr(current, "magnitude", current)) != 1:
+        return
+    if n_steps > 1 and len(current) in (n_steps, n_steps + 1):
+        raise ParameterError(
+            f"{what} has {len(current)} values, as many as the run has steps: is it a time series? That is "
+            f"{what}=rv.stimuli.Sampled(values, every=dt). One value for each of {len(current)} neurons is "
+            f"rv.Population({len(current)}, model, {what}=values)."
+        )

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ranvier.describe import describe
+from ranvier.describe import as_text
 from ranvier.model import INPUT, Model, parameters
 from ranvier.random import Key
 
@@ -54,7 +54,7 @@ def check_description(model: Model, published: bool) -> None:
         require(model.equations, f"{kind.__name__} states no equations: set the class attribute `equations`.")
         require(model.reference, f"{kind.__name__} names no source: set the class attribute `reference`.")
     with contextlib.redirect_stdout(io.StringIO()):
-        require(first in describe(model), f"rv.describe({kind.__name__}) does not show its docstring.")
+        require(first in as_text(model), f"rv.describe({kind.__name__}) does not show its docstring.")
 
 
 @functools.cache
