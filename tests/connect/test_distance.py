@@ -41,6 +41,26 @@ def test_the_short_way_round(extent):
     np.testing.assert_allclose(told[0], [[2.0, np.hypot(4.0, 3.5 if np.ndim(extent) == 0 else 0.5)]])
 
 
+def test_by_distance_is_the_distance_of_the_pair():
+    places, others = np.random.default_rng(2).random((2, 5, 3)) * 10
+    distance = rv.connect.by_distance(lambda d: d, places, others)
+    pre, post = np.array([0, 4, 2]), np.array([1, 1, 4])
+    np.testing.assert_allclose(distance(pre, post), np.linalg.norm(places[pre] - others[post], axis=1))
+    ring = rv.connect.by_distance(lambda d: 2 * d, np.arange(10.0), extent=10.0)
+    assert ring(np.array([0, 0, 9]), np.array([9, 5, 1])).tolist() == [2.0, 10.0, 4.0]
+
+
+def test_a_probability_by_distance_draws_what_distance_dependent_draws():
+    places = np.random.default_rng(3).random((50, 2))
+    profile = rv.connect.gaussian(0.3)
+    given = 50, 50, range(50), 0, Key(2)
+    one = rv.connect.distance_dependent(profile, places, extent=1.0, autapses=False).edges(*given)
+    other = rv.connect.pairwise_bernoulli(rv.connect.by_distance(profile, places, extent=1.0), autapses=False).edges(*given)
+    np.testing.assert_array_equal(one.pre, other.pre)
+    np.testing.assert_array_equal(one.post, other.post)
+    assert 300 < len(one) < 1500
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -50,6 +70,8 @@ def test_the_short_way_round(extent):
         (lambda: rv.connect.distance_dependent(np.exp, [0.0], [[0.0, 1.0]]), "sources have 1 coordinates and targets 2"),
         (lambda: rv.connect.distance_dependent(np.exp, [0.0], extent=-1.0), "extent must be a positive size"),
         (lambda: rv.connect.distance_dependent(np.exp, [0.0], extent=[1.0, 2.0]), "extent must be a positive size"),
+        (lambda: rv.connect.by_distance(1.0, [0.0]), "by_distance: it takes a function of distances"),
+        (lambda: rv.connect.by_distance(np.exp, [0.0], [[0.0, 1.0]]), "by_distance: sources have 1 coordinates and targets 2"),
         (lambda: rv.connect.gaussian(0.0), "gaussian: sd must be positive, not 0"),
         (lambda: rv.connect.exponential(np.inf), "exponential: length must be positive"),
         (lambda: rv.connect.exponential(1.0, peak=1.5), "peak is a probability, within"),
@@ -62,7 +84,7 @@ def test_bad_input(make, message):
 
 def test_what_only_the_network_can_tell():
     rule = rv.connect.distance_dependent(lambda d: d - 1, [0.0, 1.0])
-    with pytest.raises(rv.ParameterError, match=r"within \[0, 1\], but one is -1"):
+    with pytest.raises(rv.ParameterError, match=r"within \[0, 1\], but it is -1 from 0 to 0"):
         rule.edges(2, 2, range(2), None, Key(1))
     with pytest.raises(rv.ParameterError, match="there are 2 source positions, but 3 sources"):
         rule.edges(3, 2, range(2), None, Key(1))

@@ -12,6 +12,8 @@ from ranvier.random import Key
 IMPROBABLE = 1e-4
 RULES = {
     "bernoulli": lambda **o: rv.connect.pairwise_bernoulli(0.3, o["autapses"]),
+    "matrix": lambda **o: rv.connect.pairwise_bernoulli(np.full((5, 5), 0.3), o["autapses"]),
+    "function": lambda **o: rv.connect.pairwise_bernoulli(lambda pre, post: 0.3, o["autapses"]),
     "in": lambda **o: rv.connect.fixed_in_degree(2, **o),
     "out": lambda **o: rv.connect.fixed_out_degree(2, **o),
     "total": lambda **o: rv.connect.fixed_total_number(9, **o),
@@ -49,7 +51,7 @@ def test_every_allowed_pair_is_as_likely_as_any_other(name, autapses, multapses)
     assert_as_likely(total[allowed])
     if not multapses:
         assert max(m.max() for m in seen) == 1
-    elif name not in ("bernoulli", "near"):
+    elif name not in ("bernoulli", "matrix", "function", "near"):
         assert max(m.max() for m in seen) > 1
 
 
@@ -129,6 +131,35 @@ def test_out_degrees_of_fixed_in_degrees_are_binomial():
 def test_rules_that_cannot_be_met(rule, sources, targets, own, message):
     with pytest.raises(rv.ParameterError, match=message):
         drawn(rule, sources, targets, 1, own)
+
+
+@pytest.mark.parametrize("given", ["matrix", "function", "row", "column"])
+def test_each_pair_has_its_own_probability(given, monkeypatch):
+    """800 draws of 3 × 4 pairs; a chi-square test of every count, blocks as small as one target."""
+    monkeypatch.setattr(rv.connect.pairs, "PAIRS_AT_ONCE", 4)
+    wanted = np.linspace(0.05, 0.9, 12).reshape(3, 4)
+    wanted = {"row": np.broadcast_to(wanted[:1], (3, 4)), "column": np.broadcast_to(wanted[:, :1], (3, 4))}.get(given, wanted)
+    made = {"matrix": wanted, "function": lambda pre, post: wanted[post, pre], "row": wanted[:1], "column": wanted[:, :1]}[given]
+    counts = np.sum([matrix(rv.connect.pairwise_bernoulli(made), 4, 3, seed) for seed in range(800)], axis=0)
+    square = ((counts - 800 * wanted) ** 2 / (800 * wanted * (1 - wanted))).sum()
+    assert scipy.stats.chi2(12).sf(square) > IMPROBABLE
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: rv.connect.pairwise_bernoulli(1.5), r"pairwise_bernoulli\(1.5\): a probability must be within"),
+        (lambda: rv.connect.pairwise_bernoulli([0.1, 0.2]), r"must be a number, a matrix \[targets, sources\], or a function"),
+        (lambda: rv.connect.pairwise_bernoulli("often"), "must be a number, a matrix"),
+        (lambda: drawn(rv.connect.pairwise_bernoulli(np.ones((3, 4))), 3, 4, 1), r"have the shape \(3, 4\).*a matrix \(4, 3\)"),
+        (lambda: drawn(rv.connect.pairwise_bernoulli([[0.1, 0.2, 1.2]]), 3, 4, 1), "it is 1.2 from 2 to 0"),
+        (lambda: drawn(rv.connect.pairwise_bernoulli(lambda pre, post: np.where(post == 3, np.nan, 0)), 3, 4, 1), "it is nan from 0 to 3"),
+        (lambda: drawn(rv.connect.pairwise_bernoulli(lambda pre, post: np.ones(5)), 3, 4, 1), r"The probability of .* \(5,\)"),
+    ],
+)
+def test_probabilities_that_cannot_be_used(made, message):
+    with pytest.raises(rv.ParameterError, match=message):
+        made()
 
 
 @pytest.mark.parametrize("made", [rv.connect.fixed_in_degree, rv.connect.fixed_out_degree, rv.connect.fixed_total_number])

@@ -8,7 +8,6 @@ second puts each edge where it belongs, and nothing else is ever as large as the
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ import numpy as np
 from ranvier.connect.base import Edges
 from ranvier.connect.capacity import Capacity, CapacityExceeded, room_for
 from ranvier.connect.part import DrawnPart, Part, draw, numbered
-from ranvier.connect.work import Work
+from ranvier.connect.work import Work, usable_cores
 from ranvier.errors import ParameterError
 from ranvier.kernels.edges import EdgeRows, count_edges, place_edges
 from ranvier.memory import aligned_empty, require_memory
@@ -190,11 +189,6 @@ def _check_sizes(parts: Sequence[Part], sources: int, targets: int, dtype: np.dt
         outside = part.pre_offset < 0 or part.pre_offset + part.sources > sources
         if outside or any(onto is not None and (onto < 0 or onto + size > targets) for size, onto in part.targets):
             raise ParameterError(f"assemble: {part.name} goes from or to neurons outside the {sources} sources and {targets} targets.")
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _one_weight(drawn: Sequence[DrawnPart], wanted: bool | None) -> float | None:

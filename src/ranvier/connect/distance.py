@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ranvier.connect.base import ConnectionRule, Edges
+from ranvier.connect.pairs import bernoulli
 from ranvier.errors import ParameterError
 from ranvier.random import Key
-
-PAIRS_AT_ONCE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,30 +99,16 @@ class DistanceDependent(ConnectionRule):
         for positions, n, one in ((self.space.source, sources, "source"), (self.space.target, targets, "target")):
             if len(positions) != n:
                 raise ParameterError(f"distance_dependent: there are {len(positions)} {one} positions, but {n} {one}s.")
-        rows = max(1, PAIRS_AT_ONCE // max(sources, 1))
-        parts = [self._some(range(first, min(first + rows, block.stop)), own, key) for first in range(block.start, block.stop, rows)]
-        nobody = np.zeros(0, np.int32)
-        return Edges(*(np.concatenate([nobody, *(part[side] for part in parts)]) for side in (0, 1)))
+        return bernoulli(self._of_block, sources, block, own, self.autapses, key, "distance_dependent")
 
-    def _some(self, block: range, own: int | None, key: Key) -> tuple[np.ndarray, np.ndarray]:
-        """Sources and targets of the edges onto a few targets."""
-        sources = len(self.space.source)
+    def _of_block(self, block: range) -> np.ndarray:
+        shape = (len(block), len(self.space.source))
         probability = np.asarray(self.probability(self.space.distances(block)), np.float64)
-        if probability.shape not in ((), (len(block), sources)):
+        if probability.shape not in ((), shape):
             raise ParameterError(
-                f"distance_dependent: of distances of the shape {(len(block), sources)} the probability has the shape {probability.shape}."
+                f"distance_dependent: of distances of the shape {shape} the probability has the shape {probability.shape}."
             )
-        if not ((probability >= 0) & (probability <= 1)).all():
-            wrong = probability[~((probability >= 0) & (probability <= 1))].flat[0]
-            raise ParameterError(f"distance_dependent: a probability must be within [0, 1], but one is {wrong:g}.")
-        drawn = key.uniform(len(block) * sources, block.start * sources).reshape(len(block), sources) < probability
-        if own is not None and not self.autapses:
-            row = np.arange(len(block))
-            itself = row + block.start - own
-            inside = (itself >= 0) & (itself < sources)
-            drawn[row[inside], itself[inside]] = False
-        post, pre = np.nonzero(drawn)
-        return pre.astype(np.int32), (post + block.start).astype(np.int32)
+        return probability
 
 
 def distance_dependent(

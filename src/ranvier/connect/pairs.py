@@ -1,4 +1,4 @@
-"""Functions of a pair: what they are given, and what may come out."""
+"""Functions of a pair: what they are given, what may come out, and edges drawn with such probabilities."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ranvier.connect.base import Edges
+from ranvier.connect.work import Work, usable_cores
 from ranvier.errors import ParameterError
+from ranvier.random import Key
+
+PAIRS_AT_ONCE = 1 << 20
 
 
 def evaluated(function: Callable[[np.ndarray, np.ndarray], Any], pre: np.ndarray, post: np.ndarray, what: str) -> np.ndarray:
@@ -42,3 +47,42 @@ def evaluated(function: Callable[[np.ndarray, np.ndarray], Any], pre: np.ndarray
             f"not {array.dtype} of the shape {array.shape}."
         )
     return np.broadcast_to(array.astype(np.float64), len(pre))
+
+
+def bernoulli(
+    probability: Callable[[range], np.ndarray], sources: int, block: range, own: int | None, autapses: bool, key: Key, what: str
+) -> Edges:
+    """Each pair on its own with its probability; every pair is looked at, a million at a time.
+
+    Args:
+        probability: of the pairs of some targets, float64 `[targets, sources]`, or what broadcasts to it.
+        sources, block, own, key: as in `ConnectionRule.edges`.
+        autapses: whether a neuron may be wired to itself.
+        what: the rule, for errors.
+
+    Raises:
+        ParameterError: a probability outside [0, 1].
+    """
+
+    def some(targets: range) -> tuple[np.ndarray, np.ndarray]:
+        given = np.broadcast_to(probability(targets), (len(targets), sources))
+        allowed = (given >= 0) & (given <= 1)
+        if not allowed.all():
+            post, pre = (int(i[0]) for i in np.nonzero(~allowed))
+            raise ParameterError(
+                f"{what}: a probability must be within [0, 1], but it is {given[post, pre]:g} from {pre} to {targets.start + post}."
+            )
+        drawn = key.uniform(len(targets) * sources, targets.start * sources).reshape(len(targets), sources) < given
+        if own is not None and not autapses:
+            row = np.arange(len(targets))
+            itself = row + targets.start - own
+            inside = (itself >= 0) & (itself < sources)
+            drawn[row[inside], itself[inside]] = False
+        post, pre = np.divmod(np.flatnonzero(drawn), max(sources, 1))
+        return pre.astype(np.int32), (post + targets.start).astype(np.int32)
+
+    rows = max(1, PAIRS_AT_ONCE // max(sources, 1))
+    stretches = [(range(first, min(first + rows, block.stop)),) for first in range(block.start, block.stop, rows)]
+    parts = Work(usable_cores() if len(stretches) > 1 else 1).map(some, stretches)
+    nobody = np.zeros(0, np.int32)
+    return Edges(*(np.concatenate([nobody, *(part[side] for part in parts)]) for side in (0, 1)))

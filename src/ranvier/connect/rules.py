@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ranvier.connect.base import Candidates, ConnectionRule, Edges, RowRule, Rows, drawn_rows, sources_of
+from ranvier.connect.pairs import bernoulli, evaluated
 from ranvier.errors import ParameterError
 from ranvier.random import Key
 
@@ -54,6 +57,29 @@ class PairwiseBernoulli(RowRule):
         return drawn_rows(degrees, candidates, False, key.child("sources"))
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairwiseProbability(ConnectionRule):
+    """Each pair with a probability of its own: a matrix, or a function of the pair."""
+
+    probability: np.ndarray | Callable[[np.ndarray, np.ndarray], Any]
+    autapses: bool
+
+    def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
+        given = self.probability
+        if isinstance(given, np.ndarray) and (given.shape[0] not in (1, targets) or given.shape[1] not in (1, sources)):
+            raise ParameterError(
+                f"pairwise_bernoulli: the probabilities have the shape {given.shape}. They must be one number, a column ({targets}, 1), "
+                f"a row (1, {sources}) or a matrix ({targets}, {sources})."
+            )
+        return bernoulli(lambda some: self._of_block(some, sources), sources, block, own, self.autapses, key, "pairwise_bernoulli")
+
+    def _of_block(self, block: range, sources: int) -> np.ndarray:
+        if isinstance(self.probability, np.ndarray):
+            return self.probability[block.start : block.stop] if len(self.probability) > 1 else self.probability
+        pre, post = np.tile(np.arange(sources), len(block)), np.repeat(np.arange(block.start, block.stop), sources)
+        return evaluated(self.probability, pre, post, "The probability of pairwise_bernoulli").reshape(len(block), sources)
+
+
 def _binomial(key: Key, candidates: Candidates, rows: int, probability: float) -> np.ndarray:
     """How many of its candidates each row has; int64 `[rows]`."""
     from scipy.special import bdtr
@@ -77,19 +103,40 @@ def one_to_one() -> ConnectionRule:
     return OneToOne()
 
 
-def pairwise_bernoulli(probability: float, autapses: bool = True) -> ConnectionRule:
-    """Each pair on its own with one probability.
+def pairwise_bernoulli(probability: Any, autapses: bool = True) -> ConnectionRule:
+    """Each pair on its own, with one probability or one that depends on the pair.
+
+    With one probability it costs what its edges cost. With several every pair is looked
+    at: 10⁸ pairs take a few seconds.
 
     Args:
-        probability: in [0, 1].
+        probability: in [0, 1]: a number, a matrix `[targets, sources]` (or a column or a row), or a function of the
+            sources' and the targets' numbers, int64 `[pairs]` each, that gives one for each pair, such as
+            `rv.connect.by_distance(lambda d: np.exp(-d / 100), places)`.
         autapses: whether a neuron may be wired to itself.
 
     Raises:
-        ParameterError: it is no probability.
+        ParameterError: it is no probability; or (when drawn) it has a wrong shape.
 
     Example:
         >>> rule = pairwise_bernoulli(0.1)
         >>> 900 < len(rule.edges(100, 100, range(100), None, Key(1))) < 1100
         True
+        >>> nearby = pairwise_bernoulli(lambda pre, post: np.where(abs(pre - post) == 1, 1.0, 0.0))
+        >>> nearby.edges(4, 4, range(4), None, Key(1)).pre.tolist()
+        [1, 0, 2, 1, 3, 2]
     """
-    return PairwiseBernoulli(probability, autapses)
+    if callable(probability):
+        return PairwiseProbability(probability, autapses)
+    try:
+        given = np.asarray(probability, np.float64)
+    except (TypeError, ValueError):
+        given = np.zeros(0)
+    if given.ndim == 0:
+        return PairwiseBernoulli(float(given), autapses)
+    if given.ndim != 2:
+        raise ParameterError(
+            "pairwise_bernoulli: the probability must be a number, a matrix [targets, sources], or a function of the source's and "
+            f"the target's numbers, not {probability!r}."
+        )
+    return PairwiseProbability(given, autapses)

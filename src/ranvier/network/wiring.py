@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier import units
-from ranvier.connect.assemble import EventEdges, assemble, usable_cores
+from ranvier.connect.assemble import EventEdges, assemble
 from ranvier.connect.base import Edges
 from ranvier.connect.part import Part, draw
+from ranvier.connect.work import usable_cores
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.kernels.deliver_events import sort_edges
 from ranvier.kernels.draws import poisson_table
