@@ -267,7 +267,65 @@ def test_connectivity_of_a_network_is_the_one_that_runs():
 def test_large_connectivity_keeps_every_connection_visible():
     matrix = scipy.sparse.coo_array(([1.0], ([4999], [0])), shape=(5000, 5000))
     image = pixels(rv.plot.connectivity(matrix, ax=axes()))
-    assert image.shape == (1200, 1200) and image.sum() == 1 and image[-1, 0]
+    assert image.shape == (600, 600) and image.sum() == 1 and image[-1, 0]
+
+
+def spiking(n=(60, 40), rule=None, **weights):
+    lif = rv.neurons.LeakyIntegrateAndFire()
+    a, b = rv.Population(n[0], lif, name="a"), rv.Population(n[1], lif, name="b")
+    rule = rule or rv.connect.pairwise_bernoulli(0.2)
+    one = rv.Projection(a, [b, a], rv.synapses.ExponentialCurrent(), rule, name="one", weight=weights.get("one", 1.0))
+    two = rv.Projection(b, a, rv.synapses.Delta(), rule, name="two", weight=weights.get("two", 1.0))
+    return rv.Network(a, b, one, two)
+
+
+def test_connectivity_of_spiking_networks_their_runs_and_stores(tmp_path):
+    net = spiking()
+    wanted = np.zeros((100, 100), bool)
+    one, two = net.edges("one", seed=3), net.edges("two", seed=3)
+    wanted[(one.post + 60) % 100, one.pre] = True  # b, then a
+    wanted[two.post, two.pre + 60] = True
+    run = rv.simulate(net, duration=1.0, seed=3, store=tmp_path / "run.zarr")
+    for ax in (
+        rv.plot.connectivity(net, seed=3),
+        rv.plot.connectivity(run),
+        run.plot.connectivity(),
+        rv.plot.connectivity(rv.open_store(tmp_path / "run.zarr")),
+    ):
+        np.testing.assert_array_equal(pixels(ax), wanted)
+        assert [t.get_text() for t in ax.texts] == ["a", "b", "a", "b"]
+    assert ax.images[0].get_array()[60, 0].tolist() != ax.images[0].get_array()[0, 60].tolist() or not (wanted[60, 0] and wanted[0, 60])
+    np.testing.assert_array_equal(pixels(rv.plot.connectivity(one)), one.to_sparse().toarray() > 0)
+
+
+def test_connectivity_by_weight_has_a_bar_with_the_unit():
+    net = spiking(one=lambda pre, post: pre - 30.0)
+    ax = rv.plot.connectivity(net.projections["one"])
+    shown = np.ma.filled(ax.images[0].get_array(), np.nan)
+    edges = net.edges("one")
+    np.testing.assert_array_equal(shown[edges.post, edges.pre], edges.weight)
+    assert np.isnan(shown).sum() == shown.size - len(edges)
+    assert ax.figure.axes[-1].get_ylabel() == "weight (pA)"
+    assert ax.images[0].get_clim() == (-30.0, 30.0)
+    with pytest.raises(ParameterError, match=r"different units \(mV, pA\)"):
+        rv.plot.connectivity(net, colour="weight")
+    with pytest.raises(ParameterError, match='colour is "source" or "weight"'):
+        rv.plot.connectivity(net, colour="delay")
+    assert not rv.plot.connectivity(net.projections["two"]).figure.axes[1:]  # one weight, every neuron its own pixel
+
+
+@pytest.mark.parametrize("most", [10**9, 3000])
+def test_large_connectivity_shows_the_share_of_pairs(monkeypatch, most):
+    """1 500 neurons on 600 pixels, all of them or a sample: blocks of probability .5, .25 and 0."""
+    monkeypatch.setattr("ranvier.plot.wiring.MOST_EDGES", most)
+    net = spiking((900, 600), rv.connect.pairwise_bernoulli(lambda pre, post: np.where(post < 600, 0.5, 0.25)))
+    ax = rv.plot.connectivity(net)
+    depth = 1 - np.asarray(ax.images[0].get_array()).min(axis=-1)
+    assert depth.shape == (600, 600) and ax.figure.axes[-1].get_ylabel() == "share of pairs connected"
+    # "one" goes to b first, 600 targets, then to a: rows 360 on with .5, the rows before with .25. "two" goes to a's first 600 with .5.
+    dense, sparse, other, less = depth[360:, :360], depth[:360, :360], depth[:240, 360:], depth[240:360, 360:]
+    assert dense.mean() > 1.2 * sparse.mean() > 0.1 and other.mean() > 1.2 * less.mean() > 0.1
+    assert not depth[360:, 360:].any()
 
 
 def test_text_in_svg_stays_text(tmp_path):

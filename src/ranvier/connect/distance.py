@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ranvier.connect.base import ConnectionRule, Edges
-from ranvier.connect.pairs import bernoulli
+from ranvier.connect.pairs import PairFunction, bernoulli
 from ranvier.errors import ParameterError
 from ranvier.random import Key
 
 
 @dataclasses.dataclass(frozen=True)
-class Gaussian:
+class Gaussian(PairFunction):
     """`peak · exp(−d² / (2 sd²))` of a distance d, in the unit of the positions."""
 
     sd: float
@@ -29,7 +29,7 @@ class Gaussian:
 
 
 @dataclasses.dataclass(frozen=True)
-class Exponential:
+class Exponential(PairFunction):
     """`peak · exp(−d / length)` of a distance d, in the unit of the positions."""
 
     length: float
@@ -43,48 +43,19 @@ class Exponential:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Space:
-    """Where the neurons of both sides are.
-
-    Attributes:
-        source, target: `[sources, dimensions]` and `[targets, dimensions]`.
-        extent: the size in each dimension in which it is periodic, `[dimensions]`; or None.
-    """
-
-    source: np.ndarray
-    target: np.ndarray
-    extent: np.ndarray | None
-
-    def distances(self, block: range) -> np.ndarray:
-        """From every source to the targets of a block, `[block, sources]`."""
-        return self._length(lambda axis: self.target[block.start : block.stop, axis, None] - self.source[None, :, axis])
-
-    def distance(self, pre: np.ndarray, post: np.ndarray) -> np.ndarray:
-        """Of each pair, `[pairs]`."""
-        return self._length(lambda axis: self.target[post, axis] - self.source[pre, axis])
-
-    def _length(self, along: Callable[[int], np.ndarray]) -> np.ndarray:
-        square: Any = 0.0
-        for axis in range(self.source.shape[1]):
-            apart = np.abs(along(axis))
-            if self.extent is not None:  # inside which all positions are
-                np.minimum(apart, self.extent[axis] - apart, out=apart)
-            square = square + np.square(apart, out=apart)
-        return np.sqrt(square)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ByDistance:
+class ByDistance(PairFunction):
     """A function of a pair that depends on its distance alone."""
 
     function: Callable[[np.ndarray], Any]
-    space: Space
+    source_positions: np.ndarray
+    target_positions: np.ndarray
+    extent: np.ndarray | None
 
     def __call__(self, pre: np.ndarray, post: np.ndarray) -> Any:
-        for ids, positions, one in ((pre, self.space.source, "source"), (post, self.space.target, "target")):
+        for ids, positions, one in ((pre, self.source_positions, "source"), (post, self.target_positions, "target")):
             if len(ids) and ids.max() >= len(positions):
                 raise ParameterError(f"by_distance: there are {len(positions)} {one} positions, but a {one} has the number {ids.max()}.")
-        return self.function(self.space.distance(pre, post))
+        return self.function(_length(lambda axis: self.target_positions[post, axis] - self.source_positions[pre, axis], self))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,23 +63,37 @@ class DistanceDependent(ConnectionRule):
     """Each pair with a probability that depends on its distance."""
 
     probability: Callable[[np.ndarray], Any]
-    space: Space
+    source_positions: np.ndarray
+    target_positions: np.ndarray
+    extent: np.ndarray | None
     autapses: bool
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
-        for positions, n, one in ((self.space.source, sources, "source"), (self.space.target, targets, "target")):
+        for positions, n, one in ((self.source_positions, sources, "source"), (self.target_positions, targets, "target")):
             if len(positions) != n:
                 raise ParameterError(f"distance_dependent: there are {len(positions)} {one} positions, but {n} {one}s.")
         return bernoulli(self._of_block, sources, block, own, self.autapses, key, "distance_dependent")
 
     def _of_block(self, block: range) -> np.ndarray:
-        shape = (len(block), len(self.space.source))
-        probability = np.asarray(self.probability(self.space.distances(block)), np.float64)
+        some, shape = slice(block.start, block.stop), (len(block), len(self.source_positions))
+        distances = _length(lambda axis: self.target_positions[some, axis, None] - self.source_positions[None, :, axis], self)
+        probability = np.asarray(self.probability(distances), np.float64)
         if probability.shape not in ((), shape):
             raise ParameterError(
                 f"distance_dependent: of distances of the shape {shape} the probability has the shape {probability.shape}."
             )
         return probability
+
+
+def _length(along: Callable[[int], np.ndarray], space: ByDistance | DistanceDependent) -> np.ndarray:
+    """Of what is so long along each axis."""
+    square: Any = 0.0
+    for axis in range(space.source_positions.shape[1]):
+        apart = np.abs(along(axis))
+        if space.extent is not None:  # inside which all positions are
+            np.minimum(apart, space.extent[axis] - apart, out=apart)
+        square = np.square(apart, out=apart) + square
+    return np.sqrt(square)
 
 
 def distance_dependent(
@@ -146,7 +131,7 @@ def distance_dependent(
         raise ParameterError(
             f"distance_dependent: the probability must be a function, such as rv.connect.gaussian(100.0), not {probability!r}."
         )
-    return DistanceDependent(probability, _space(source_positions, target_positions, extent, "distance_dependent"), autapses)
+    return DistanceDependent(probability, *_space(source_positions, target_positions, extent, "distance_dependent"), autapses)
 
 
 def by_distance(
@@ -172,7 +157,7 @@ def by_distance(
     """
     if not callable(function):
         raise ParameterError(f"by_distance: it takes a function of distances, such as lambda d: 0.5 + d / 100, not {function!r}.")
-    return ByDistance(function, _space(source_positions, target_positions, extent, "by_distance"))
+    return ByDistance(function, *_space(source_positions, target_positions, extent, "by_distance"))
 
 
 def gaussian(sd: float, peak: float = 1.0) -> Gaussian:
@@ -195,19 +180,20 @@ def exponential(length: float, peak: float = 1.0) -> Exponential:
     return Exponential(length, peak)
 
 
-def _space(source_positions: Any, target_positions: Any, extent: Any, what: str) -> Space:
+def _space(source_positions: Any, target_positions: Any, extent: Any, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Where both sides are, `[neurons, dimensions]`, inside the extent `[dimensions]` where there is one."""
     source = _positions(source_positions, "source", what)
     target = source if target_positions is None else _positions(target_positions, "target", what)
     dimensions = source.shape[1]
     if target.shape[1] != dimensions:
         raise ParameterError(f"{what}: sources have {dimensions} coordinates and targets {target.shape[1]}.")
     if extent is None:
-        return Space(source, target, None)
+        return source, target, None
     size = np.asarray(extent, np.float64)
     if size.shape not in ((), (dimensions,)) or not (np.isfinite(size) & (size > 0)).all():
         raise ParameterError(f"{what}: the extent must be a positive size, or {dimensions}, not {size.tolist()}.")
     size = np.broadcast_to(size, (dimensions,))
-    return Space(source % size, target % size, size)
+    return source % size, target % size, size
 
 
 def _positions(given: Any, side: str, what: str) -> np.ndarray:

@@ -15,6 +15,10 @@ from ranvier.random import Key
 PAIRS_AT_ONCE = 1 << 20
 
 
+class PairFunction:
+    """Base of functions of a pair, or of its distance, that are frozen dataclasses: a network's description holds their fields."""
+
+
 def evaluated(function: Callable[[np.ndarray, np.ndarray], Any], pre: np.ndarray, post: np.ndarray, what: str) -> np.ndarray:
     """A function's value for each pair.
 
@@ -68,9 +72,9 @@ def bernoulli(
         given = np.broadcast_to(probability(targets), (len(targets), sources))
         allowed = (given >= 0) & (given <= 1)
         if not allowed.all():
-            post, pre = (int(i[0]) for i in np.nonzero(~allowed))
+            bad, source = (int(i[0]) for i in np.nonzero(~allowed))
             raise ParameterError(
-                f"{what}: a probability must be within [0, 1], but it is {given[post, pre]:g} from {pre} to {targets.start + post}."
+                f"{what}: a probability must be within [0, 1], but it is {given[bad, source]:g} from {source} to {targets.start + bad}."
             )
         drawn = key.uniform(len(targets) * sources, targets.start * sources).reshape(len(targets), sources) < given
         if own is not None and not autapses:

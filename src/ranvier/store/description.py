@@ -22,6 +22,7 @@ import numpy as np
 
 from ranvier import units
 from ranvier.connect.base import ConnectionRule
+from ranvier.connect.pairs import PairFunction
 from ranvier.errors import StoreError
 from ranvier.integrators.base import Integrator
 from ranvier.model import Model
@@ -29,7 +30,7 @@ from ranvier.network.spec import Network, PoissonInput, Population, Projection
 from ranvier.random import Distribution
 from ranvier.record.record import Record
 
-BASES = (Model, ConnectionRule, Distribution, Integrator)
+BASES = (Model, ConnectionRule, PairFunction, Distribution, Integrator)
 _ATTRIBUTE = {"connect": "rule"}  # where it is not called as the constructor's argument
 
 
@@ -47,7 +48,7 @@ def described(value: Any, arrays: Arrays) -> Any:
         return int(value)
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
-    if isinstance(value, Model | ConnectionRule | Distribution | Integrator):
+    if isinstance(value, BASES):
         return {"$class": _class_name(type(value)), "fields": {n: described(v, arrays) for n, v in _fields(value)}}
     if isinstance(value, Mapping):
         return {"$mapping": {str(k): described(v, arrays) for k, v in value.items()}}

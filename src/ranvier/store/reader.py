@@ -21,6 +21,7 @@ from ranvier.store.lock import is_written
 if TYPE_CHECKING:
     import xarray
 
+    from ranvier.network.edges import ProjectionEdges
     from ranvier.network.spec import Network
     from ranvier.network.state import SimulationState
 
@@ -200,6 +201,14 @@ class StoredRun:
         from ranvier.store.resume import network_in
 
         return network_in(self.path)
+
+    def edges(self, projection: str) -> ProjectionEdges:
+        """Who was wired to whom, as of a `Result`: drawn again from the description of the network.
+
+        Raises:
+            StoreError: it holds classes or functions of the user's own.
+        """
+        return self.rebuilt_network().edges(projection, seed=self.info["seed"], dt=self.info["dt"])
 
     def to_neo(self) -> Any:
         """The run as a `neo.Block`, as of a `Result`; all of it comes into memory."""
