@@ -26,7 +26,7 @@ import xarray
 from scipy.signal import welch
 
 import ranvier as rv
-from ranvier.plot.curves import power_spectrum
+from ranvier.analysis import power_spectrum
 
 WINDOW = (100.0, 600.0)
 BANDS, WHOLE = ((15.0, 30.0), (30.0, 50.0)), (5.0, 100.0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import ranvier as rv
+from ranvier.analysis import power_spectrum
 from ranvier.errors import ParameterError, UnknownNameError
-from ranvier.plot.curves import power_spectrum
 from tests.reproduces import record_reproduction
 
 PAPER = "Brunel 2000, J Comput Neurosci 8:183, figure 8{} and mean-field theory"

@@ -10,9 +10,9 @@ import xarray
 from matplotlib.figure import Figure
 
 import ranvier as rv
+from ranvier.analysis import power_spectrum
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.plot.appearance import colours_of, pretty_unit
-from ranvier.plot.curves import power_spectrum
 
 
 def potentials(n=3, times=50):

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ranvier.analysis.spectrum import SEGMENT, power_spectrum
 from ranvier.cli.figures import Picture, connectivity_picture
 from ranvier.errors import ParameterError
 from ranvier.plot import heat_map, population_rate, raster, spectrum
 from ranvier.plot.appearance import COLORS, loose_figure, panels, style
-from ranvier.plot.curves import SEGMENT, power_spectrum
 
 if TYPE_CHECKING:
     import xarray

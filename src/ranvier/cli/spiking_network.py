@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ranvier.analysis import coefficient_of_variation, synchrony
+from ranvier.analysis.spectrum import SEGMENT
 from ranvier.cli.figures import Picture
 from ranvier.errors import ParameterError
 from ranvier.models.catalogue import ReadyMade
 from ranvier.plot import population_rate, raster, spectrum, variation
 from ranvier.plot.appearance import COLORS, colours_of, loose_figure, panels, style
-from ranvier.plot.curves import SEGMENT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
