@@ -63,7 +63,8 @@ def poisson_trains(rate: Any, *, duration: float, n: int = 1, refractory: float 
             found.append((np.full(len(fired), k), fired))
     if not found:
         return from_times([], [], n=n, duration=duration, dt=dt)
-    return _spikes(*(np.concatenate(part) for part in zip(*found, strict=True)), n, duration, dt)
+    steps_of_spikes, neurons = (np.concatenate(part) for part in zip(*found, strict=True))
+    return _spikes(steps_of_spikes, neurons, n, duration, dt)
 
 
 def gamma_trains(rate: Any, shape: float, *, duration: float, n: int = 1, seed: int = 0, dt: float = DT) -> Spikes:
