@@ -1,0 +1,255 @@
+"""Linear equations of a neighbourhood, and their exact propagators."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.network.linearity.exponential import closure, exponential
+from ranvier.network.linearity.expressions import Expressions, Level
+from ranvier.network.linearity.neighbourhood import (
+    INPUT,
+    Equations,
+    Name,
+    Neighbourhood,
+    NotAffine,
+    equations,
+    numbers_of,
+    products,
+    remembered,
+    why_not_polynomial,
+)
+from ranvier.network.linearity.polynomials import Known, Polynomial, Value
+from ranvier.network.stacked import repeated, spread
+
+CONSTANT = "(constant)"
+Column = Name | str
+"""A variable, `INPUT` (the current) or `CONSTANT`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Exact:
+    """The exact step of linear equations: what each moving variable is made of after it.
+
+    Attributes:
+        rows: for each moving variable what it is a weighted sum of.
+        sizes: how many neurons each member has.
+        entries: the matrix of the equations, `[(row, column, its coefficient)]` by places in `columns`.
+        columns: all that moves or is read, in order.
+        expressions: where the coefficients are.
+        each: of the places in the rows, laid end to end, those with one coefficient a neuron.
+    """
+
+    rows: tuple[tuple[Name, tuple[Column, ...]], ...]
+    sizes: tuple[int, ...]
+    each: tuple[int, ...]
+    columns: tuple[Column, ...] = dataclasses.field(compare=False, repr=False)
+    entries: tuple[tuple[int, int, int], ...] = dataclasses.field(compare=False, repr=False)
+    expressions: Expressions = dataclasses.field(compare=False, repr=False)
+
+    @property
+    def reads_current(self) -> bool:
+        return INPUT in self.columns
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """For each coefficient its row and column in the matrix."""
+        place = {column: i for i, column in enumerate(self.columns)}
+        return [(place[name], place[column]) for name, terms in self.rows for column in terms]
+
+    def numbers(self, parts: Any, dt: Any, dtype: Any = np.float64) -> dict[str, Any]:
+        """The coefficients of all rows, one after the other.
+
+        Traced by JAX (and so differentiable) where a parameter or `dt` is; else by NumPy, compiling nothing.
+
+        Returns:
+            `{"coefficients": [members, count], "each": {place: [n]}}`, the second for the places in `self.each`.
+        """
+        found = self.coefficients(parts, dt)
+        xp = jnp if any(isinstance(x, jax.core.Tracer) for x in found) else np
+        members = len(self.sizes)
+        row = [xp.zeros(members) if place in self.each else xp.broadcast_to(x, (members,)) for place, x in enumerate(found)]
+        return {
+            "coefficients": (xp.stack(row, axis=1) if row else xp.zeros((members, 0))).astype(dtype),
+            "each": {str(place): found[place].astype(dtype) for place in self.each},
+        }
+
+    def coefficients(self, parts: Any, dt: Any) -> list[Any]:
+        """The coefficients of all rows, in double precision: `[members]`, or `[n]` at the places in `self.each`."""
+        if not self.rows:
+            return []
+        leaves = numbers_of(parts, dt)
+        with jax.enable_x64(True):
+            values = self.expressions.evaluate([x for _, _, x in self.entries], leaves, self.sizes)
+            return self._exponential(values, leaves[-1])
+
+    def _exponential(self, values: list[Any], dt: Any) -> list[Any]:
+        xp = jnp if any(isinstance(x, jax.core.Tracer) for x in [*values, dt]) else np
+        n, members, size = sum(self.sizes), len(self.sizes), len(self.columns)
+        level = max((self.expressions.level(x) for _, _, x in self.entries), default=Level.ALL)
+        rows = {Level.ALL: 1, Level.MEMBER: members, Level.NEURON: n}[level]
+        wide = lambda x, of: (spread if xp is jnp else repeated)(x, self.sizes) if (level, of) == (Level.NEURON, Level.MEMBER) else x
+        at = np.array([(row, column) for row, column, _ in self.entries]).reshape(-1, 2)
+        columns = [xp.broadcast_to(wide(x, self.expressions.level(e)), (rows,)) for x, (_, _, e) in zip(values, self.entries, strict=True)]
+        flat = xp.stack(columns, axis=1) if columns else xp.zeros((rows, 0))
+        which = None
+        if xp is np and rows > 1:
+            first, which = distinct(flat)
+            flat = flat[first]
+        matrices: Any
+        if xp is jnp:
+            matrices = jnp.zeros((len(flat), size, size)).at[:, at[:, 0], at[:, 1]].set(flat)
+        else:
+            matrices = np.zeros((len(flat), size, size))
+            matrices[:, at[:, 0], at[:, 1]] = flat
+        mask = np.zeros((size, size), bool)
+        mask[at[:, 0], at[:, 1]] = True
+        step = exponential(matrices * dt, mask)
+        starts = np.cumsum([0, *self.sizes[:-1]])
+        result = []
+        for place, (i, j) in enumerate(self.places):
+            x = step[:, i, j]
+            x = x if which is None else x[which]
+            if level is Level.NEURON and place not in self.each:
+                x = x[starts]  # the same in all neurons of a member
+            result.append(x)
+        return result
+
+    def advance(self, numbers: dict[str, Any], variables: dict[str, dict[str, Any]], current: Any = None) -> dict[str, dict[str, Any]]:
+        """The moving variables after a step.
+
+        Args:
+            numbers: of `numbers`.
+            variables: `{group or synapses: {variable: [n]}}`.
+            current: what is injected, a number or `[n]`; None for none.
+        """
+        result: dict[str, dict[str, Any]] = {}
+        place = 0
+        for (owner, variable), columns in self.rows:
+            total = None
+            for column in columns:
+                if str(place) in numbers["each"]:
+                    coefficient = numbers["each"][str(place)]
+                elif len(self.sizes) == 1:
+                    coefficient = numbers["coefficients"][0, place]
+                else:
+                    coefficient = spread(numbers["coefficients"][:, place], self.sizes)
+                place += 1
+                if column == INPUT and current is None:
+                    continue
+                term = (
+                    coefficient if column == CONSTANT else coefficient * (current if column == INPUT else variables[column[0]][column[1]])
+                )
+                total = term if total is None else total + term
+            before = variables[owner][variable]
+            result.setdefault(owner, {})[variable] = jnp.broadcast_to(jnp.asarray(total, before.dtype), before.shape)
+        return result
+
+
+def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each different row of numbers first stands, and for each row which of those it is.
+
+    Example:
+        >>> first, which = distinct(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
+        >>> first.tolist(), which.tolist()
+        ([0, 1], [0, 1, 0])
+    """
+    rows = np.ascontiguousarray(rows, np.float64)
+    if (rows == rows[:1]).all():
+        return np.zeros(1, np.int64), np.zeros(len(rows), np.int64)
+    words = rows.view(np.uint64)
+    mixed = np.zeros(len(rows), np.uint64)
+    for column in words.T:
+        mixed = (mixed ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    _, first, which = np.unique(mixed, return_index=True, return_inverse=True)
+    if not np.array_equal(words[first[which]], words):  # two that differ met by chance
+        _, first, which = np.unique(words, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[which.reshape(-1)]
+
+
+def why_not_here(near: Neighbourhood) -> str | None:
+    """Why a group's equations are not those at its own neurons alone."""
+    for name, site in near.elsewhere:
+        return f"{name} acts on it continuously, from states at its {'sources' if site == 'source' else 'edges'}"
+    return "white noise drives its variables" if near.diffuses else None
+
+
+def _affine(found: Equations) -> dict[Name, dict[Any, int]] | NotAffine:
+    near = found.near
+    name_of = {near.called(name): name for name in near.names}
+    rows: dict[Name, dict[Any, int]] = {}
+    for name, value in found.derivatives.items():
+        reason = why_not_polynomial(near, name, value)
+        if reason is not None:
+            return NotAffine(reason)
+        terms = affine_terms(found.expressions, value)
+        if isinstance(terms, str):
+            return NotAffine(f"{near.called(name)}'s equation {terms}")
+        rows[name] = {name_of.get(column, column): x for column, x in terms.items()}
+    return rows
+
+
+def affine_terms(expressions: Expressions, value: Value) -> dict[str, int] | str:
+    """The coefficients of a linear form by its variables and `CONSTANT`; or why it is none, as the predicate of a sentence."""
+    if isinstance(value, Known):
+        return {} if expressions.is_number(value.expression, 0.0) else {CONSTANT: value.expression}
+    if not isinstance(value, Polynomial):
+        return value.reason
+    more = [monomial for monomial in value.terms if len(monomial) > 1]
+    if more:
+        return products(more)
+    return {monomial[0] if monomial else CONSTANT: x for monomial, x in value.terms.items()}
+
+
+def _exact(near: Neighbourhood, parts: Any) -> Exact | NotAffine:
+    reason = why_not_here(near)
+    if reason is not None:
+        return NotAffine(reason)
+    found = equations(near, parts)
+    affine = _affine(found)
+    if isinstance(affine, NotAffine):
+        return affine
+    read = {column for terms in affine.values() for column in terms}
+    columns: tuple[Any, ...] = (
+        *(name for name in near.names if name in affine or name in read),
+        *(column for column in (INPUT, CONSTANT) if column in read),
+    )
+    place = {column: i for i, column in enumerate(columns)}
+    entries = tuple((place[name], place[column], x) for name, terms in affine.items() for column, x in terms.items())
+    edges, by_neuron = np.zeros((2, len(columns), len(columns)), bool)
+    for i, j, x in entries:
+        edges[i, j] = True
+        by_neuron[i, j] = found.expressions.level(x) is Level.NEURON
+    reach = closure(edges)
+    differs = (reach.astype(int) @ by_neuron.astype(int) @ reach.astype(int)) > 0
+    rows, each, count = [], [], 0
+    for name in affine:
+        # A variable's own coefficient first, as its sum is taken in that order.
+        own = [column for column in columns if reach[place[name], place[column]]]
+        terms = (name, *(column for column in own if column != name))
+        each += [count + k for k, column in enumerate(terms) if differs[place[name], place[column]]]
+        rows.append((name, terms))
+        count += len(terms)
+    return Exact(tuple(rows), near.sizes, tuple(each), columns, entries, found.expressions)
+
+
+_remembered = remembered(_exact)
+
+
+def exact(near: Neighbourhood, parts: Any) -> Exact | NotAffine:
+    """The exact step of a group with the synapses at it, or why it has none.
+
+    It depends on which terms the equations have, never on their values. Quick when asked again for the same structure.
+
+    Args:
+        parts: `{"model": Stacked, "synapses": {name: model whose parameters are numbers or [n]}}`.
+    """
+    return _remembered(near, parts)

@@ -1,0 +1,236 @@
+"""A group of neurons with the synapses whose states lie at them: what is advanced as one system of equations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.network.linearity.expressions import Expressions, Level
+from ranvier.network.linearity.polynomials import Known, Polynomial, Unreadable, Value, listed, read
+from ranvier.neurons.base import Inputs
+
+Name = tuple[str, str]
+"""(group or synapses, variable)"""
+
+INPUT, TIME = "the current", "the time"
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalSynapses:
+    """Synapses whose states lie at a group's neurons, one a neuron.
+
+    Attributes:
+        variables: their names.
+        moving: those that have a derivative.
+        transmits: whether they act on the membrane without spikes.
+    """
+
+    name: str
+    variables: tuple[str, ...]
+    moving: tuple[str, ...]
+    transmits: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Neighbourhood:
+    """The structure of a group and of the synapses at it. Holds no number that may change without a new compilation.
+
+    Attributes:
+        sizes: how many neurons each member of the group has.
+        moving: the variables that have a derivative.
+        held: those that stay as they are while the neuron is refractory.
+        fires: what makes a neuron spike: `"test"` (the model's `spiked`), `"hazard"` or `"given"` times.
+        resets: whether a spike changes variables.
+        refractory: whether there may be a refractory period.
+        stimulated: whether a current may be injected.
+        diffuses: whether white noise drives a variable.
+        synapses: those whose states lie here.
+        elsewhere: those that act on the group continuously from states elsewhere, and where: `(name, "source" or "edge")`.
+    """
+
+    group: str
+    sizes: tuple[int, ...]
+    variables: tuple[str, ...]
+    moving: tuple[str, ...]
+    held: tuple[str, ...] = ()
+    fires: str = "test"
+    resets: bool = True
+    refractory: bool = False
+    stimulated: bool = True
+    diffuses: bool = False
+    synapses: tuple[LocalSynapses, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def n(self) -> int:
+        return sum(self.sizes)
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """All variables at the group's neurons."""
+        own = tuple((self.group, v) for v in self.variables)
+        return own + tuple((s.name, v) for s in self.synapses for v in s.variables)
+
+    @property
+    def moving_names(self) -> tuple[Name, ...]:
+        """Those that have a derivative."""
+        own = tuple((self.group, v) for v in self.moving)
+        return own + tuple((s.name, v) for s in self.synapses for v in s.moving)
+
+    def called(self, name: Name) -> str:
+        """A variable's name in a sentence, which no other variable here has."""
+        return name[1] if name[0] == self.group else f"{name[1]} of {name[0]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class NotAffine:
+    """Why something cannot be taken for linear: a clause that begins with what is at fault."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Equations:
+    """What is read of a neighbourhood: its derivatives, its test and its reset, as polynomials.
+
+    Attributes:
+        derivatives: of each moving variable.
+        test: what `spiked` gives, of `"before V"`, `"after V"` …; None where the model does not spike by a test.
+        resets: each variable that a spike changes; empty where it does not spike by a test.
+        untouched: whether `reset` leaves a neuron that did not spike as it is.
+    """
+
+    near: Neighbourhood
+    expressions: Expressions
+    dt: int
+    derivatives: dict[Name, Value]
+    test: Value | None
+    resets: dict[str, Value]
+    untouched: bool
+
+
+def before(variable: str) -> str:
+    return f"{variable} before"
+
+
+def after(variable: str) -> str:
+    return f"{variable} after"
+
+
+def _derivatives(near: Neighbourhood) -> Callable[[Any, dict[str, Any]], dict[str, Any]]:
+    def function(parts: Any, values: dict[str, Any]) -> dict[str, Any]:
+        t = values[TIME]
+        own = {v: values[v] for v in near.variables}
+        offset = values[INPUT] if near.stimulated else jnp.zeros(near.n)
+        conductance, conducts = jnp.zeros(near.n), False
+        result: dict[str, Any] = {}
+        for s in near.synapses:
+            synapse = parts["synapses"][s.name]
+            states = {v: values[near.called((s.name, v))] for v in s.variables}
+            if s.transmits:
+                g, i = synapse.membrane_input(synapse.transmit(states, None, t), own["V"])
+                offset = offset + i
+                if not (isinstance(g, float) and g == 0.0):
+                    conductance, conducts = conductance + g, True
+            result.update({near.called((s.name, v)): x for v, x in synapse.derivatives(states, None, t).items() if v in s.moving})
+        rates = parts["model"].tree.derivatives(own, Inputs(conductance, offset, conducts=conducts), t)
+        result.update({v: x for v, x in rates.items() if v in near.moving})
+        return result
+
+    return function
+
+
+def _levels(parts: Any) -> list[Level]:
+    model = [Level.NEURON if each else Level.MEMBER for each in parts["model"].per_neuron]
+    return model + [Level.NEURON if np.ndim(leaf) else Level.ALL for leaf in jax.tree.leaves(parts["synapses"])]
+
+
+def _shapes(parts: Any) -> Any:
+    """The parameters as the equations of one member take them."""
+    model = parts["model"]
+    shape = lambda shape: jax.ShapeDtypeStruct(shape, np.float64)
+    leaves = [shape(np.shape(leaf) if each else ()) for leaf, each in zip(jax.tree.leaves(model.tree), model.per_neuron, strict=True)]
+    model = jax.tree.unflatten(jax.tree.structure(model), leaves)
+    return {"model": model, "synapses": jax.tree.map(lambda leaf: shape(np.shape(leaf)), parts["synapses"])}
+
+
+def _read(near: Neighbourhood, parts: Any) -> Equations:
+    n, shapes = near.n, _shapes(parts)
+    expressions = Expressions([*_levels(parts), Level.ALL])  # the last is dt
+    variables = {near.called(name): (n,) for name in near.names} | {INPUT: (n,), TIME: ()}
+    found = read(_derivatives(near), shapes, variables, n, expressions)
+    derivatives = {name: found[near.called(name)] for name in near.moving_names}
+    test, resets, untouched = None, {}, True
+    if near.fires == "test" and near.resets:
+        ends = {name(v): (n,) for v in near.variables for name in (before, after)}
+        end = lambda values, name: {v: values[name(v)] for v in near.variables}
+        test = read(lambda p, x: {"": p["model"].tree.spiked(end(x, before), end(x, after))}, shapes, ends, n, expressions)[""]
+        own = dict.fromkeys(near.variables, (n,))
+        everyone = lambda p, x: p["model"].tree.reset(x, jnp.ones(n, bool))
+        nobody = lambda p, x: p["model"].tree.reset(x, jnp.zeros(n, bool))
+        resets = read(everyone, shapes, own, n, expressions)
+        kept = read(nobody, shapes, own, n, expressions)
+        one = expressions.value(1.0)
+        untouched = all(value == Polynomial({(v,): one}) for v, value in kept.items())
+    return Equations(near, expressions, expressions.leaf(len(expressions.leaves) - 1), derivatives, test, resets, untouched)
+
+
+_Result = TypeVar("_Result")
+MOST_KEPT = 256
+
+
+def remembered(function: Callable[..., _Result]) -> Callable[..., _Result]:
+    """A function of a structure and of the shapes of its parameters, with its last results kept.
+
+    The first argument is a `Neighbourhood`, the second the parts; others must be hashable.
+    """
+    kept: OrderedDict[Hashable, _Result] = OrderedDict()
+
+    def with_memory(near: Neighbourhood, parts: Any, *others: Hashable) -> _Result:
+        leaves, structure = jax.tree.flatten(parts)
+        key = (near, structure, tuple(map(np.shape, leaves)), others)
+        try:
+            found = kept.get(key)
+        except TypeError:  # a model holds something that has no hash
+            return function(near, parts, *others)
+        if found is None:
+            found = kept[key] = function(near, parts, *others)
+            if len(kept) > MOST_KEPT:
+                kept.popitem(last=False)
+        return found
+
+    return with_memory
+
+
+equations: Callable[[Neighbourhood, Any], Equations] = remembered(_read)
+"""The equations of a neighbourhood, read once for a structure."""
+
+
+def numbers_of(parts: Any, dt: Any) -> list[Any]:
+    """The leaves of the equations' expressions, in double precision: NumPy's where all are known, else JAX's."""
+    leaves = [*jax.tree.leaves(parts), dt]
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        return [jnp.asarray(leaf, np.float64) for leaf in leaves]
+    return [np.asarray(leaf, np.float64) for leaf in leaves]
+
+
+def why_not_polynomial(near: Neighbourhood, name: Name, value: Value) -> str | None:
+    """Why a variable's equation is no polynomial that stays the same in time."""
+    what = f"{near.called(name)}'s equation"
+    if isinstance(value, Known):
+        return None
+    if TIME in value.variables:
+        return f"{what} changes in time"
+    return f"{what} {value.reason}" if isinstance(value, Unreadable) else None
+
+
+def products(monomials: Any) -> str:
+    """What is multiplied, as the predicate of a sentence."""
+    first = next(iter(monomials))
+    return f"takes the square of {first[0]}" if first[0] == first[1] else f"multiplies {listed(first)}"

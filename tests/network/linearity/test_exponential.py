@@ -1,0 +1,106 @@
+"""The exponential of small matrices, against closed forms and SciPy."""
+
+import jax
+import numpy as np
+import pytest
+import scipy.linalg
+
+from ranvier.network.linearity.exponential import exponential
+
+
+def both(matrices, entries=None):
+    """By NumPy, and traced."""
+    matrices = np.asarray(matrices, np.float64)
+    entries = np.ones(matrices.shape[1:], bool) if entries is None else entries
+    with jax.enable_x64(True):
+        return exponential(matrices, entries), np.asarray(jax.jit(lambda m: exponential(m, entries))(matrices))
+
+
+TRIANGLE = np.triu(np.ones((2, 2), bool))
+
+
+def test_a_decay_towards_a_constant():
+    rate = np.array([0.0, 1e-12, 0.01, 1.0, 30.0, 1e3, 1e7])
+    gain = np.array([1.0, *(-np.expm1(-rate[1:]) / rate[1:])])
+    for found in both([[[-r, 5.0], [0.0, 0.0]] for r in rate], np.array([[1, 1], [0, 0]], bool)):
+        np.testing.assert_allclose(found[:, 0], np.stack([np.exp(-rate), 5.0 * gain], axis=1), rtol=2e-14, atol=0)
+        np.testing.assert_array_equal(found[:, 1], [[0.0, 1.0]] * len(rate))
+
+
+def test_an_alpha_function_whose_matrix_has_no_basis_of_eigenvectors():
+    x = np.array([1e-9, 0.05, 3.0, 200.0])
+    for found in both([[[-y, y], [0.0, -y]] for y in x], TRIANGLE):
+        np.testing.assert_allclose(found[:, 0], np.stack([np.exp(-x), x * np.exp(-x)], axis=1), rtol=2e-14, atol=0)
+        np.testing.assert_allclose(found[:, 1, 1], np.exp(-x), rtol=1e-15)
+
+
+def test_a_response_with_two_time_constants_in_units_of_any_size():
+    """`(e^−b − e^−a)/(a − b)`, computed to all its digits where the two are near each other."""
+    one, other = np.array([[0.1, 0.05], [1.0, 1.0 + 1e-9], [40.0, 1e-3], [1e5, 0.2]] * 3).T
+    unit = np.array([1e-9, 1.0, 1e12]).repeat(4)
+    response = np.exp(-other) * -np.expm1(other - one) / (one - other)
+    for found in both([[[-a, u], [0.0, -b]] for a, b, u in zip(one, other, unit, strict=True)], TRIANGLE):
+        np.testing.assert_allclose(found[:, 0, 1], unit * response, rtol=3e-14)
+
+
+def test_an_oscillation():
+    """Two variables that read each other, in whatever units: no variable is alone."""
+    angle = 2.5
+    for found in both([[[0.0, -angle * unit], [angle / unit, 0.0]] for unit in (1e-8, 1.0, 1e8)]):
+        for x, unit in zip(found, (1e-8, 1.0, 1e8), strict=True):
+            expected = [[np.cos(angle), -np.sin(angle) * unit], [np.sin(angle) / unit, np.cos(angle)]]
+            np.testing.assert_allclose(x, expected, rtol=1e-14)
+
+
+def in_long_double(matrix):
+    """A long series of a small part of a matrix, squared often, with 19 digits."""
+    result, term = np.eye(len(matrix), dtype=np.longdouble), np.eye(len(matrix), dtype=np.longdouble)
+    small = matrix.astype(np.longdouble) / 2**10
+    for k in range(1, 30):
+        term = term @ small / k
+        result = result + term
+    for _ in range(10):
+        result = result @ result
+    return result.astype(np.float64)
+
+
+@pytest.mark.parametrize("size", [3, 10])
+def test_matrices_of_all_kinds_against_nineteen_digits(size):
+    rng = np.random.default_rng(size)
+    mask = rng.random((size, size)) < 0.5
+    scale = np.array([1e-3, 0.1, 1.0, 5.0]).repeat(5)[:, None, None]
+    some = (rng.normal(size=(20, size, size)) - np.eye(size) * size) * scale
+    for entries in (np.ones((size, size), bool), np.triu(mask) | np.eye(size, dtype=bool), mask | np.eye(size, dtype=bool)):
+        matrices = np.where(entries, some, 0.0)
+        truth = np.stack([in_long_double(matrix) for matrix in matrices])
+        error = lambda found, truth=truth: (np.abs(found - truth).max(axis=(1, 2)) / np.abs(truth).max(axis=(1, 2))).max()
+        for found in both(matrices, entries):
+            assert error(found) < 3e-14
+
+
+def test_where_nothing_leads_is_nothing():
+    entries = np.array([[1, 0, 1], [1, 1, 0], [0, 0, 0]], bool)
+    for found in both(np.full((1, 3, 3), 0.3) * entries, entries):
+        np.testing.assert_array_equal(found[0] != 0, [[True, False, True], [True, True, True], [False, False, True]])
+
+
+def test_rows_of_very_different_rates_each_keep_their_digits():
+    rates = np.array([1e-6, 1.0, 1e4])
+    matrices = np.stack([[[-r, r], [0.0, 0.0]] for r in rates])
+    for found in both(matrices, np.array([[1, 1], [0, 0]], bool)):
+        np.testing.assert_allclose(found[:, 0, 1], -np.expm1(-rates), rtol=2e-14)
+
+
+def test_its_derivative_is_that_of_the_integral():
+    """d exp(M) · dM, by SciPy's Fréchet derivative; forwards and backwards."""
+    rng = np.random.default_rng(1)
+    matrix, towards = rng.normal(size=(2, 4, 4)) * 0.7
+    for entries in (np.ones((4, 4), bool), np.triu(np.ones((4, 4), bool))):
+        m, d = matrix * entries, towards * entries
+        expected = scipy.linalg.expm_frechet(m, d, compute_expm=False)
+        with jax.enable_x64(True):
+            compute = lambda x, e=entries: exponential(x[None], e)[0]
+            found = jax.jit(lambda m, d, c=compute: jax.jvp(c, (m,), (d,))[1])(m, d)
+            back = jax.jit(jax.grad(lambda x, c=compute: (c(x) * 1.7).sum()))(m)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+        np.testing.assert_allclose((np.asarray(back) * d).sum(), 1.7 * expected.sum(), rtol=1e-12)
