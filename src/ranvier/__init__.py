@@ -64,6 +64,7 @@ from ranvier.until import Until as Until
 if TYPE_CHECKING:
     from ranvier import analysis as analysis
     from ranvier import interop as interop
+    from ranvier import lab as lab
     from ranvier import plot as plot
     from ranvier import testing as testing
     from ranvier import torch as torch
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
     from ranvier.versions import show_versions as show_versions
 
 # On first use, so that importing Ranvier stays quick.
-_MODULES_ON_FIRST_USE = ("analysis", "interop", "plot", "testing", "torch")
+_MODULES_ON_FIRST_USE = ("analysis", "interop", "lab", "plot", "testing", "torch")
 _FUNCTIONS_ON_FIRST_USE = {
     "cite": "ranvier.citing",
     "open_store": "ranvier.store.reader",

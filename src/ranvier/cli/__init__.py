@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ranvier.cli import scene
+
 INTEGRATORS_HELP = "exact-linear, exponential-euler, rk4, euler, heun, midpoint (default: the model's own, or what fits its equations)"
 
 
@@ -39,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from ranvier.cli.store import info
 
             info(arguments)
+        elif arguments.command == "scene":
+            scene.run(arguments)
         elif arguments.command == "export":
             from ranvier.cli.export import run as export
 
@@ -117,4 +121,5 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("store", metavar="STORE", help="the folder, such as run.zarr")
     export.add_argument("--to", required=True, metavar="FORMAT", help="nwb, neo, sonata, csv or npz")
     export.add_argument("--out", metavar="PATH", help="the file or folder to write (default beside the store)")
+    scene.add_to(commands)
     return parser

@@ -10,3 +10,4 @@ from ranvier.stimuli.pulses import SquarePulse as SquarePulse
 from ranvier.stimuli.pulses import Steps as Steps
 from ranvier.stimuli.sampled import PublishedSampling as PublishedSampling
 from ranvier.stimuli.sampled import Sampled as Sampled
+from ranvier.stimuli.sine import Sine as Sine

@@ -1,0 +1,7 @@
+"""The lab: models that move under a reader's hand."""
+
+from ranvier.lab.catalogue import of_neuron as of_neuron
+from ranvier.lab.catalogue import of_plasticity as of_plasticity
+from ranvier.lab.catalogue import of_synapse as of_synapse
+from ranvier.lab.scene import Scene as Scene
+from ranvier.lab.scene import scene as scene
