@@ -71,6 +71,28 @@ def _lines(model: Model) -> Iterator[str]:
         yield from _indented(model.reference)
 
 
+def in_one_line(model: Model, input_unit: str = "") -> str:
+    """A model with its parameters and their units, in one line.
+
+    Args:
+        model: what to write out.
+        input_unit: what currents are in, where it is a stimulus.
+
+    Example:
+        >>> import ranvier as rv
+        >>> in_one_line(rv.channels.Leak())
+        'Leak (conductance 0.3 mS/cm², reversal -54.387 mV)'
+    """
+    from ranvier.plot.appearance import pretty_unit
+
+    told = [
+        f"{name} {_number(value)} {pretty_unit(input_unit if info.unit == 'input' else info.unit)}".strip()
+        for name, info, value in _own_parameters(model)
+    ]
+    told += [f"{name}: {in_one_line(inner, input_unit)}" for name, inner in _components(model)]
+    return f"{type(model).__name__} ({', '.join(told)})" if told else type(model).__name__
+
+
 def as_html(model: Model) -> str:
     """A model as HTML: no scripts, nothing loaded; its channels folded.
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import ranvier as rv
 from ranvier.analysis import power_spectrum
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.plot.appearance import colours_of, pretty_unit
+from ranvier.plot.appearance import colours_of, in_words, pretty_unit
 
 
 def potentials(n=3, times=50):
@@ -39,6 +39,7 @@ def spikes(times, neurons, populations, stop=100.0):
     return Spikes(steps, np.asarray(neurons, np.int32)[order], n=n, dt=0.1, start=0.0, stop=stop, populations=populations)
 
 
+ONE = {"all": (0, 1)}
 TWO = {"exc": (0, 8), "inh": (8, 2)}
 
 
@@ -347,9 +348,10 @@ def test_a_raster_of_some_of_the_neurons():
     run = rv.simulate(rv.Network(source, other), duration=110.0, dt=0.1)
     ax = rv.plot.raster(run.spikes, neurons=22)
     first, second = ax.lines[0], ax.lines[1]
-    np.testing.assert_array_equal(first.get_ydata(), np.arange(20))
+    np.testing.assert_array_equal(first.get_ydata(), 5 * np.arange(20))  # neurons keep their numbers
     np.testing.assert_allclose(first.get_xdata(), 1.0 + 5 * np.arange(20))
-    np.testing.assert_array_equal(second.get_ydata(), [20, 21])
+    np.testing.assert_array_equal(second.get_ydata(), [100, 105])
+    assert ax.get_ylim() == (-0.5, 109.5) and ax.get_ylabel() == "neuron (22 of 110 drawn)"
     assert len(rv.plot.raster(run.spikes, neurons=1000).lines[0].get_ydata()) == 100
     for wrong in (0, 2.5, True):
         with pytest.raises(ParameterError, match="how many are drawn at most"):
@@ -364,3 +366,50 @@ def test_variation_is_a_share_of_the_neurons():
     assert values[0] == 1.0 and values.sum() == 1.0 and edges[0] == 0.0  # clocks; the neuron with one spike has none
     with pytest.raises(ParameterError, match=r"drawn of run\.spikes"):
         rv.plot.variation([[1.0, 2.0]])
+
+
+def test_what_is_drawn_later_is_not_cut_off():
+    later = {
+        "f–I": lambda ax, scale: rv.plot.fi_curve([0.0, 1.0], [0.0, scale], ax=ax),
+        "spectrum": lambda ax, scale: rv.plot.spectrum(scale * potentials(), ax=ax),
+        "rate": lambda ax, scale: rv.plot.population_rate(spikes(np.linspace(0, 20, int(scale)), [0] * int(scale), ONE), ax=ax),
+        "weights": lambda ax, scale: rv.plot.weights(np.zeros(int(scale)), ax=ax),
+    }
+    for name, draw in later.items():
+        ax = axes()
+        for scale in (1.0, 100.0):
+            draw(ax, scale)
+        assert ax.get_ylim()[0] == 0.0 and ax.get_ylim()[1] >= ax.dataLim.y1 > 0, name
+
+
+def test_histograms_of_intervals_correlograms_and_events():
+    trains = rv.analysis.regular_trains(20.0, duration=1000.0, n=5, phase=0.0)
+    ax = rv.plot.intervals(trains, ax=axes())
+    heights, edges, _ = ax.patches[0].get_data()
+    assert edges[np.argmax(heights)] < 50.0 < edges[np.argmax(heights) + 1]
+    np.testing.assert_allclose((heights * np.diff(edges)).sum(), 1.0)
+    two = rv.analysis.from_trains([np.arange(10.0, 900.0, 50.0), np.arange(13.0, 900.0, 50.0)], duration=1000.0)
+    heights, edges, _ = rv.plot.correlogram(two, 0, 1, longest=10.0, ax=axes()).patches[0].get_data()
+    np.testing.assert_allclose(heights, np.where(np.arange(-10, 11) == 3, 1000.0, 0.0))  # one spike each time, in 1 ms
+    heights, edges, _ = rv.plot.psth(two, np.arange(100.0, 800.0, 50.0), before=10.0, after=40.0, ax=axes()).patches[0].get_data()
+    assert heights[4] == 200.0 and heights.sum() == 200.0  # both neurons 10 ms after, one of them 13 ms
+    for wrong in ([], [np.nan]):
+        with pytest.raises(ParameterError, match="nothing to draw"):
+            rv.plot.weights(wrong)
+
+
+def test_a_constant_current_is_drawn_beside_zero():
+    run = rv.simulate(rv.neurons.LeakyIntegrateAndFire(refractory=2.0), current=500.0, duration=20.0, dt=0.1)
+    low, high = run.plot.stimulus(ax=axes()).get_ylim()
+    assert low <= 0 < 500 < high
+
+
+def test_the_potential_of_a_model_that_resets_has_its_spikes():
+    run = rv.simulate(rv.neurons.LeakyIntegrateAndFire(refractory=2.0), current=500.0, duration=50.0, dt=0.1)
+    panel = run.plot("V").axes[0]
+    assert len(panel.collections[0].get_segments()) == len(run.spikes) > 0
+
+
+def test_figures_say_what_they_show():
+    text = in_words(rv.plot.fi_curve([0.0, 5.0], [0.0, 60.0], label="a").figure)
+    assert text == "firing rate (Hz) from 0 to 60 over current (µA/cm²) from 0 to 5: a."

@@ -78,7 +78,8 @@ def test_the_f_i_curve_of_a_population():
     run = rv.simulate(rv.neurons.HodgkinHuxley(), current=currents, duration=40.0, dt=0.02)
     line = run.plot.fi_curve().lines[0]
     np.testing.assert_allclose(line.get_xdata(), currents)
-    np.testing.assert_array_equal(line.get_ydata(), run.spikes.rate)
+    np.testing.assert_array_equal(line.get_ydata(), rv.analysis.steady_rate(run.spikes))
+    assert run.spikes.counts[1] == 1 and line.get_ydata()[1] == 0  # the spike that only the beginning makes
 
 
 def test_the_stimulus_that_was_not_recorded_is_the_one_that_ran():

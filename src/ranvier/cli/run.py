@@ -15,13 +15,16 @@ import numpy as np
 from ranvier.cli import netcdf, train_digits
 from ranvier.cli.folder import Folder
 from ranvier.cli.job import Job, job_of
+from ranvier.describe import in_one_line
 from ranvier.errors import SimulationDiverged
 from ranvier.interop.csv import write_spikes
 from ranvier.interop.source import Source, as_file_name
+from ranvier.plot.appearance import pretty_unit
 from ranvier.progress import stage
 from ranvier.simulate import simulate
 
 if TYPE_CHECKING:
+    from ranvier.network.spec import Projection
     from ranvier.result import PartResult, Recorded, Result
 
 DESCRIPTIONS = {
@@ -196,9 +199,12 @@ def _report(
         ("options", " ".join(f"--{option}" for option in job.options) or "none"),
         ("device", info["device"]),
         ("versions", ", ".join(f"{name} {version}" for name, version in info["versions"].items())),
-        *((f"population {name}", f"{p.n} × {p.model!r}") for name, p in populations),
-        *((f"current into {name}", repr(p.current)) for name, p in populations if p.current is not None),
-        *((f"projection {name}", f"{p.synapse!r}, weight {_short(p.weight)}") for name, p in result.network.projections.items()),
+        *((f"population {name}", f"{p.n} × {in_one_line(p.model)}") for name, p in populations),
+        *((f"current into {name}", in_one_line(p.current, p.model.input_unit)) for name, p in populations if p.current is not None),
+        *(
+            (f"projection {name}", f"{in_one_line(p.synapse)}, weight {_short(p.weight)} {_weight_unit(p)}".rstrip())
+            for name, p in result.network.projections.items()
+        ),
     ]
     path = folder.file("report.html")
     report.write(
@@ -215,6 +221,13 @@ def _report(
 
 def _short(weight: Any) -> str:
     return f"<{'×'.join(map(str, np.shape(weight)))} values>" if np.ndim(weight) else f"{weight}"
+
+
+def _weight_unit(projection: Projection) -> str:
+    """What a weight is in: a conductance is the input's unit per mV."""
+    unit = projection.targets[0].model.input_unit
+    conductance = {"pA": "nS", "nA": "µS", "uA/cm^2": "mS/cm²"}.get(unit, f"({pretty_unit(unit)})/mV")
+    return {"conductance": conductance, "potential": "mV"}.get(projection.synapse.weight, pretty_unit(unit))
 
 
 def _print(rows: list[tuple[str, str]], folder: Folder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from ranvier.cli.figures import Picture
 from ranvier.errors import ParameterError
 from ranvier.models.catalogue import ReadyMade
 from ranvier.plot import population_rate, raster, spectrum, variation
-from ranvier.plot.appearance import COLORS, colours_of, loose_figure, panels, style
+from ranvier.plot.appearance import COLORS, colours_of, from_zero, loose_figure, panels, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,14 +64,16 @@ class Own:
             ),
             Picture("rate.png", "Rates", "Of each population, in bins of 5 ms.", lambda: _each(run.spikes, _rate, wide=True)),
         ]
-        if any(np.isfinite(coefficient_of_variation(spikes[name])).any() for name in spikes.populations):
+        irregular = [name for name in spikes.populations if np.isfinite(coefficient_of_variation(spikes[name])).any()]
+        if irregular:
             caption = f"Standard deviation over mean of a neuron's interspike intervals ({span}): 0 for a clock, 1 for a Poisson process."
-            made.append(Picture("cv.png", "Irregularity", caption, lambda: _each(spikes, _variation)))
-        if spikes.stop - spikes.start >= 2 * SEGMENT:
+            made.append(Picture("cv.png", "Irregularity", caption, lambda: _each(spikes, _variation, among=irregular)))
+        active = [name for name in spikes.populations if len(spikes[name])]
+        if spikes.stop - spikes.start >= 2 * SEGMENT and active:
             caption = (
                 f"Of each population's rate in bins of {RESOLUTION:g} ms ({span}; Welch's method, resolution {1000 / SEGMENT:.0f} Hz)."
             )
-            made.append(Picture("spectrum.png", "Spectra", caption, lambda: _each(spikes, _spectrum)))
+            made.append(Picture("spectrum.png", "Spectra", caption, lambda: _each(spikes, _spectrum, among=active)))
         return made
 
     def table(self, run: Result) -> list[tuple[str, str]]:
@@ -102,8 +105,8 @@ class Own:
 def _first_paragraphs(entry: ReadyMade) -> str:
     """What the model's own description says is to be expected."""
     text = " ".join((entry.make.__doc__ or "").split())
-    begin = text.find("Expect ")
-    return text[begin : text.index(".", text.find(" ", begin + 40)) + 1] if begin >= 0 else ""
+    found = re.search(r"Expect .{30,}?[.](?= [A-Z]|$)", text)  # not the point of a number or of an abbreviation
+    return found[0] if found else ""
 
 
 def _raster(spikes: Spikes) -> Figure:
@@ -111,15 +114,16 @@ def _raster(spikes: Spikes) -> Figure:
     above, below = panels(figure, [4, 1])
     own = colours(list(spikes.populations))
     raster(spikes, ax=above, colors=own, neurons=ROWS)
-    above.invert_yaxis()  # the first population, and the uppermost layer, on top
     above.set_xlabel("")
     population_rate(spikes.population_rate(RESOLUTION), ax=below)
     return figure
 
 
-def _each(spikes: Spikes, draw: Callable[[Axes, Spikes, str, str | None], None], wide: bool = False) -> Figure:
-    """One panel for a few populations, or one for each."""
-    own = colours(list(spikes.populations))
+def _each(
+    spikes: Spikes, draw: Callable[[Axes, Spikes, str, str | None], None], wide: bool = False, among: list[str] | None = None
+) -> Figure:
+    """One panel for a few populations, or one for each; `among` those that there is something to draw of."""
+    own = {name: color for name, color in colours(list(spikes.populations)).items() if among is None or name in among}
     if len(own) <= TOGETHER:
         figure = loose_figure(8.0 if wide else 5.5, 3.2)
         ax = panels(figure, [1])[0]
@@ -150,10 +154,10 @@ def _rate(ax: Axes, spikes: Spikes, color: str, label: str | None) -> None:
     rate = spikes.population_rate()
     half = float(rate.time[1] - rate.time[0]) / 2 if len(rate) > 1 else 2.5
     edges = np.append(rate.time.values - half, rate.time.values[-1:] + half)
-    ax.stairs(rate.values, edges, color=color, linewidth=1.0, label=label)
+    bars = ax.stairs(rate.values, edges, color=color, linewidth=1.0, label=label)
     ax.set_xlabel("time (ms)")
     ax.set_ylabel("rate (Hz)")
-    ax.set_ylim(bottom=0)
+    from_zero(ax, bars)
     ax.margins(x=0)
 
 

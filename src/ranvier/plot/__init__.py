@@ -7,6 +7,10 @@ from ranvier.plot.appearance import COLORS as COLORS
 from ranvier.plot.appearance import style as style
 from ranvier.plot.curves import fi_curve as fi_curve
 from ranvier.plot.curves import spectrum as spectrum
+from ranvier.plot.histograms import correlogram as correlogram
+from ranvier.plot.histograms import intervals as intervals
+from ranvier.plot.histograms import psth as psth
+from ranvier.plot.histograms import weights as weights
 from ranvier.plot.over_time import heat_map as heat_map
 from ranvier.plot.over_time import traces as traces
 from ranvier.plot.phase import phase_plane as phase_plane

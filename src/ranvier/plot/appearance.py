@@ -77,9 +77,33 @@ def _figure_class() -> type[Figure]:
             from IPython.core.pylabtools import print_figure
             from IPython.display import Image, display
 
-            display(Image(print_figure(self, fmt="png")))
+            text = in_words(self)
+            display(Image(print_figure(self, fmt="png", metadata={"Description": text}), alt=text))
 
     return RanvierFigure
+
+
+def in_words(figure: Figure) -> str:
+    """What a figure shows, for those who cannot see it: panels, axes, curves.
+
+    Example:
+        >>> import ranvier as rv
+        >>> in_words(rv.plot.fi_curve([0.0, 5.0], [0.0, 60.0], label="rest at -65 mV").figure)
+        'firing rate (Hz) from 0 to 60 over current (µA/cm²) from 0 to 5: rest at -65 mV.'
+    """
+    panels = []
+    for ax in figure.axes:
+        if not ax.axison or ax.get_label() == "<colorbar>":
+            continue
+        up, across = (" ".join(label.split()) for label in (ax.get_ylabel(), ax.get_xlabel()))
+        (low, high), (left, right) = ax.dataLim.intervaly, ax.dataLim.intervalx
+        span = lambda a, b: f" from {a:.4g} to {b:.4g}" if abs(a) < 1e300 > abs(b) else ""
+        text = f"{ax.get_title(loc='left') or ax.get_title()}: ".removeprefix(": ")
+        text += (up or "values") + span(low, high) + (f" over {across}" + span(left, right) if across else "")
+        names = [name for name in ax.get_legend_handles_labels()[1] if not name.startswith("_")]
+        panels.append(text + (f": {', '.join(dict.fromkeys(names))}" if names else ""))
+    count = f"{len(panels)} panels. " if len(panels) > 1 else ""
+    return count + "; ".join(panels) + "."
 
 
 def new_figure(width: float = 7.0, height: float = 3.5) -> Figure:
@@ -149,6 +173,14 @@ def whole_numbers(axis: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10]))
+
+
+def from_zero(ax: Axes, *artists: Any) -> None:
+    """The y axis begins at zero, and still makes room for what is drawn into it later, as `set_ylim` would not."""
+    for artist in artists:
+        artist.sticky_edges.y.append(0.0)
+    ax.update_datalim([(0.0, 0.0)], updatex=False)
+    ax.autoscale_view(scalex=False)
 
 
 def plain_numbers(ax: Axes, least: float = 0.0) -> None:

@@ -40,7 +40,7 @@ def fi_curve(currents: Any, rates: Any, *, unit: str = "uA/cm^2", label: str | N
     ax = appearance.axes_of(ax, 4.2, 3.2)
     order = np.argsort(currents, kind="stable")
     i = len(ax.lines)
-    ax.plot(
+    lines = ax.plot(
         currents[order],
         rates[order],
         color=appearance.colour(i),
@@ -51,7 +51,7 @@ def fi_curve(currents: Any, rates: Any, *, unit: str = "uA/cm^2", label: str | N
     )
     ax.set_xlabel(appearance.labelled("current", unit))
     ax.set_ylabel("firing rate (Hz)")
-    ax.set_ylim(bottom=min(0.0, *ax.get_ylim()))
+    appearance.from_zero(ax, *lines)
     if label:
         ax.legend(fontsize=appearance.SMALL, frameon=False)
     return ax
@@ -91,7 +91,7 @@ def spectrum(
     ax = appearance.axes_of(ax, 4.2, 3.0)
     shown = density.frequency.values <= highest
     i = len(ax.lines)
-    ax.plot(
+    lines = ax.plot(
         density.frequency.values[shown],
         density.values[shown],
         color=color or appearance.colour(i),
@@ -100,7 +100,7 @@ def spectrum(
     )
     ax.set_xlabel("frequency (Hz)")
     ax.set_ylabel(appearance.labelled("power", density.attrs["units"]))
-    ax.set_ylim(bottom=0)
+    appearance.from_zero(ax, *lines)
     ax.margins(x=0)
     if label:
         ax.legend(fontsize=appearance.SMALL, frameon=False)

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranvier.analysis.intervals import steady_rate
 from ranvier.errors import ParameterError, unknown
 from ranvier.network.build import resolve
 from ranvier.neurons.base import NeuronModel
-from ranvier.plot import appearance, curves, over_time, phase, spike_times, wiring
+from ranvier.plot import appearance, curves, histograms, over_time, phase, spike_times, wiring
 from ranvier.plot.appearance import SMALL, colours_of, labelled, readable
 from ranvier.plot.series import Series, as_series
 from ranvier.plot.stimulus import current_of, distinct, draw_stimulus
+from ranvier.plot.variation import variation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ranvier.result import Result
+    from ranvier.result import Result, Spikes
 
 TRACES = 3  # of potentials, in the usual figure
 RATE_FROM = 10  # neurons, below which a population rate says nothing that the raster does not
@@ -101,7 +103,7 @@ class ResultPlots:
                 series = as_series(run[name][wanted], None, neurons, TRACES)
                 title = name if len(having) > 1 or len(run.network.populations) > 1 else ""
                 height = 1.6 if series.name == "V" else 1.2
-                draws.append((height, lambda ax, n=title, s=series: self._panel(ax, n, s)))
+                draws.append((height, lambda ax, p=name, n=title, s=series: self._panel(ax, p, n, s)))
                 shown.append(name)
         stimuli = {name: series for name, series in self._stimuli().items() if name in shown and "injected_current" not in variables}
         if stimuli:
@@ -172,7 +174,10 @@ class ResultPlots:
         return phase.phase_plane(first, second, ax=ax, **options)
 
     def fi_curve(self, *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
-        """The rate of each neuron against its mean injected current. Options as in `rv.plot.fi_curve`."""
+        """The rate of each neuron, once it has settled, against its mean injected current. Options as in `rv.plot.fi_curve`.
+
+        The rate is `rv.analysis.steady_rate`: the spike that many cells fire when a current begins is not counted.
+        """
         run = self._result
         name = self._population(part)
         stimulus = self._stimuli().get(name)
@@ -183,7 +188,26 @@ class ResultPlots:
             )
         options.setdefault("unit", stimulus.unit)
         currents = np.broadcast_to(stimulus.values.mean(axis=0), (n,))
-        return curves.fi_curve(currents, run[name].spikes.rate, ax=ax, **options)
+        return curves.fi_curve(currents, steady_rate(run[name].spikes), ax=ax, **options)
+
+    def intervals(self, *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
+        """How long the intervals between a neuron's spikes are. Options as in `rv.plot.intervals`."""
+        return histograms.intervals(self._spikes(part), ax=ax, **options)
+
+    def variation(self, *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
+        """How irregularly the neurons fire. Options as in `rv.plot.variation`."""
+        return variation(self._spikes(part), ax=ax, **options)
+
+    def correlogram(self, first: Any = None, second: Any = None, *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
+        """How often one neuron fires so long after another. Options as in `rv.plot.correlogram`."""
+        return histograms.correlogram(self._spikes(part), first, second, ax=ax, **options)
+
+    def psth(self, events: Any, *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
+        """The mean rate by the time from an event. Options as in `rv.plot.psth`."""
+        return histograms.psth(self._spikes(part), events, ax=ax, **options)
+
+    def _spikes(self, part: Any) -> Spikes:
+        return self._result.spikes if part is None else self._result[self._population(part)].spikes
 
     def connectivity(self, *, ax: Axes | None = None) -> Axes:
         """Who is wired to whom, as it was drawn for this run."""
@@ -286,21 +310,29 @@ class ResultPlots:
         several = len(run.network.populations) > 1
         one = series.columns[0]
         ax.plot(series.times, series.values[:, 0], color=self._colours[name] if several else "black", linewidth=0.9)
-        model = run.network.populations[name].model
-        threshold: Any = getattr(model, "threshold", None)
-        if type(model).reset is not NeuronModel.reset and isinstance(threshold, float):
-            ax.axhline(threshold, color=appearance.GREY, linewidth=0.7, linestyle=":")
-            spikes = run[name].spikes
-            at = spikes.times[spikes.neurons == one]
-            ax.vlines(at, threshold, threshold + DRAWN_SPIKE, color=self._colours[name] if several else "black", linewidth=0.9)
+        self._draw_spikes(ax, name, series)
         ax.set_ylabel(series.label)
         if run.spikes.n > 1:
             _note(ax, f"{name} {one}" if several else f"{series.one} {one}")
         ax.set_xlabel(series.time_label)
         ax.margins(x=0)
 
-    def _panel(self, ax: Axes, name: str, series: Series) -> None:
+    def _draw_spikes(self, ax: Axes, name: str, series: Series) -> None:
+        """The spikes of a model with a reset, whose potential has none, over its last curves; and the threshold."""
+        model = self._result.network.populations[name].model
+        threshold: Any = getattr(model, "threshold", None)
+        if type(model).reset is NeuronModel.reset or not isinstance(threshold, float):
+            return
+        ax.axhline(threshold, color=appearance.GREY, linewidth=0.7, linestyle=":", zorder=0)
+        spikes, lines = self._result[name].spikes, ax.lines[: len(series.columns)]
+        for neuron, line in zip(series.columns, lines, strict=False):
+            at = spikes.times[spikes.neurons == neuron]
+            ax.vlines(at, threshold, threshold + DRAWN_SPIKE, color=line.get_color(), linewidth=line.get_linewidth())
+
+    def _panel(self, ax: Axes, part: str, name: str, series: Series) -> None:
         over_time.overlaid(ax, series, "black" if series.values.shape[1] == 1 else None)
+        if series.name == "V" and part in self._result.network.populations:
+            self._draw_spikes(ax, part, series)
         ax.set_ylabel(labelled(readable(series.name), series.unit).replace(" (", "\n(") if len(series.label) > 14 else series.label)
         if name:
             _note(ax, name)

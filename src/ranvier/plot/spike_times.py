@@ -42,21 +42,16 @@ def _columns(spikes: Any) -> _Columns:
     return _Columns(times, neurons, len(trains), {"": (0, len(trains))}, None, None)
 
 
-def _thinned(data: _Columns, most: int) -> _Columns:
-    """Every k-th neuron, and at least one of each population, counted anew."""
+def _thinned(data: _Columns, most: int) -> tuple[_Columns, int]:
+    """Every k-th neuron of each population, and at least one, each in its own row; and how many there are."""
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise ParameterError(f"neurons is {most!r}, but it must be a whole number of at least 1: how many are drawn at most.")
     every = max(1, -(-data.n // most))
     kept = np.zeros(data.n, bool)
-    populations, before = {}, 0
-    for name, (first, n) in data.populations.items():
+    for first, n in data.populations.values():
         kept[first : first + n : every] = True
-        count = -(-n // every)
-        populations[name] = (before, count)
-        before += count
-    row = np.cumsum(kept) - 1
     drawn = kept[data.neurons]
-    return dataclasses.replace(data, times=data.times[drawn], neurons=row[data.neurons[drawn]], n=before, populations=populations)
+    return dataclasses.replace(data, times=data.times[drawn], neurons=data.neurons[drawn]), int(kept.sum())
 
 
 def raster(spikes: Any, *, colors: Any = None, labels: bool = True, neurons: int | None = None, ax: Axes | None = None) -> Axes:
@@ -79,15 +74,16 @@ def raster(spikes: Any, *, colors: Any = None, labels: bool = True, neurons: int
         ('time (ms)', 5)
     """
     data = _columns(spikes)
+    rows = data.n
     if neurons is not None:
-        data = _thinned(data, neurons)
+        data, rows = _thinned(data, neurons)
     ax = appearance.axes_of(ax)
     own = appearance.colours_of(data.populations)
     if isinstance(colors, dict):
         own.update(colors)
     elif colors is not None:
         own = dict.fromkeys(own, colors)
-    row = 72 * ax.bbox.height / ax.figure.dpi / max(data.n, 1)  # points
+    row = 72 * ax.bbox.height / ax.figure.dpi / max(rows, 1)  # points
     several = len(data.populations) > 1
     for name, (first, n) in data.populations.items():
         mine = (data.neurons >= first) & (data.neurons < first + n)
@@ -111,7 +107,7 @@ def raster(spikes: Any, *, colors: Any = None, labels: bool = True, neurons: int
     if data.start is not None and data.stop is not None:
         ax.set_xlim(data.start, data.stop if data.stop > data.start else data.start + 1)
     ax.set_xlabel("time (ms)")
-    ax.set_ylabel("neuron")
+    ax.set_ylabel("neuron" if rows == data.n else f"neuron ({rows} of {data.n} drawn)")
     return ax
 
 
@@ -159,7 +155,7 @@ def population_rate(
             continue
         half = (series.times[1] - series.times[0]) / 2 if len(series.times) > 1 else bin_width / 2
         filled = i == 1  # told apart by form as well as by colour; dashes would be lost in the steps
-        ax.stairs(
+        bars = ax.stairs(
             series.values[:, 0],
             np.append(series.times - half, series.times[-1] + half),
             color=own[name] if len(rates) > 1 or colors is not None else "black",
@@ -171,10 +167,10 @@ def population_rate(
             baseline=0.0 if filled else None,
             label=name or None,
         )
+        appearance.from_zero(ax, bars)
     if len(rates) > 1:
         ax.legend(fontsize=appearance.SMALL, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0)
     ax.set_xlabel("time (ms)")
     ax.set_ylabel("rate (Hz)")
-    ax.set_ylim(bottom=0)
     ax.margins(x=0)
     return ax

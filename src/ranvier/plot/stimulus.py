@@ -79,6 +79,9 @@ def draw_stimulus(
     ax.set_ylabel(appearance.labelled(name, series.unit))
     ax.set_xlabel(series.time_label)
     ax.margins(x=0, y=0.12)
+    if courses.size and np.ptp(courses) < 0.1 * np.abs(courses).max():
+        ax.update_datalim([(series.times[0], 0.0)], updatex=False)  # a constant is seen as one beside zero
+    ax.autoscale_view(scalex=False)
     return ax
 
 

@@ -49,11 +49,10 @@ def variation(spikes: Any, *, least: int = LEAST, colors: Any = None, ax: Axes |
         share = np.histogram(found, edges)[0] / len(found)
         color = own[name] if several or colors is not None else "black"
         line = appearance.LINES[i % len(appearance.LINES)]
-        ax.stairs(share, edges, color=color, linestyle=line, linewidth=1.2, label=f"{name}, mean {found.mean():.2f}")
+        bars = ax.stairs(share, edges, color=color, linestyle=line, linewidth=1.2, label=f"{name}, mean {found.mean():.2f}")
+        appearance.from_zero(ax, bars)
     if ax.patches:
         ax.legend(fontsize=appearance.SMALL, frameon=False)
     ax.set_xlabel("CV of interspike intervals")
     ax.set_ylabel("share of neurons")
-    ax.set_xlim(left=0)
-    ax.set_ylim(bottom=0)
     return ax
