@@ -18,6 +18,8 @@ LAYERS = {
     "Izhikevich": lambda: rt.Izhikevich(N, learn=("a", "b", "c", "d"), surrogate=rt.Gaussian()),
     "AdEx": lambda: rt.AdEx(N, refractory=0.2, learn=("leak", "adaptation"), surrogate=rt.Gaussian()),
     "LeakyReadout": lambda: rt.LeakyReadout(N, tau=5.0, learn=("tau", "leak", "rest")),
+    "CurrentReadout": lambda: rt.CurrentReadout(N, tau=5.0, learn=("tau", "leak", "rest", "synapse_tau")),
+    "Delay": lambda: rt.Delay(N, delay=torch.tensor([0.0, 1.0, 2.0, 5.0])),
     "Recurrent": lambda: rt.Recurrent(rt.AdaptiveLIF(N, tau=5.0), nn.Linear(N, N)),
     "Delays": lambda: rt.Delays(N, N, max_delay=3.0),
     "ShortTermPlasticity": lambda: rt.ShortTermPlasticity(N, learn=("use", "recovery_tau")),

@@ -94,7 +94,7 @@ def test_current_lif_is_the_exact_solution():
 
 
 def test_what_a_layer_cannot_take_from_a_neuron():
-    with pytest.raises(ParameterError, match=r"from_neuron takes an rv.neurons.LeakyIntegrateAndFire, not HodgkinHuxley"):
+    with pytest.raises(ParameterError, match=r"from_neuron: model must be an rv.neurons.LeakyIntegrateAndFire, not HodgkinHuxley"):
         rt.LIF.from_neuron(rv.neurons.HodgkinHuxley())
     with pytest.raises(ParameterError, match=r"threshold is a distribution: draw it first"):
         rt.LIF.from_neuron(rv.neurons.LeakyIntegrateAndFire(threshold=rv.normal(-50.0, 1.0)))

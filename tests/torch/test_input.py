@@ -37,13 +37,28 @@ X = torch.rand(5, 3, 4)
         (lambda: rt.Izhikevich(peak=-70.0), r"Izhikevich.peak \(-70\) must be above c \(-65\)"),
         (lambda: rt.Delays(3, 2, max_delay=0.5), r"Delays.max_delay must be a number of at least dt = 1 ms"),
         (lambda: rt.Delays(3, 2, max_delay=2.0, delay=3.0, learn="weight"), r"Delays.delay is 3, but it must be at least 0 and at most 2"),
-        (lambda: rt.Delays(0, 2, max_delay=2.0), r"Delays.inputs must be a positive whole number"),
+        (lambda: rt.Delays(0, 2, max_delay=2.0), r"Delays.inputs must be a whole number of at least 1"),
         (lambda: rt.Sequential(nn.Linear(3, 4), nn.ReLU), r"layer '1' is .*Did you mean ReLU\(\)\?"),
-        (lambda: rt.Recurrent(nn.Linear(4, 4), nn.Linear(4, 4)), r"Recurrent: layer must be a spiking layer"),
-        (lambda: rt.WithFeedback(rt.LIF(), nn.Linear(4, 4)), r"is not a mechanism"),
+        (lambda: rt.Recurrent(nn.Linear(4, 4), nn.Linear(4, 4)), r"Recurrent.layer must be a spiking layer"),
+        (lambda: rt.WithFeedback(rt.LIF(), nn.Linear(4, 4)), r"WithFeedback.mechanisms must be a mechanism"),
         (lambda: rt.WithFeedback(rt.LIF(dt=0.1), rt.AdaptationCurrent()), r"AdaptationCurrent has dt = 1 ms, its neuron 0.1 ms"),
+        (lambda: rt.LIF(learn="leak", input="impulse"), r"LIF.learn: an impulse moves the potential whatever the leak"),
+        (lambda: rt.LeakyReadout(learn="leak", input="impulse"), r"LeakyReadout.learn: an impulse moves the potential"),
+        (lambda: rt.LIF(device="nowhere"), r"LIF.device is 'nowhere', which PyTorch cannot use here"),
+        (lambda: rt.Izhikevich(dtype=torch.int32), r"Izhikevich.dtype must be torch.float32, .*not torch.int32"),
+        (lambda: rt.AdEx(surrogate=None), r"AdEx.surrogate must be a surrogate such as rt.FastSigmoid\(\), not None"),
+        (lambda: rt.AdEx(dt=50.0), r"AdEx.capacitance / AdEx.leak is 9.36667 ms, below dt = 50 ms: Euler's method is unstable"),
+        (lambda: rt.Izhikevich(a=1.5), r"Izhikevich.a is 1.5 / ms: at dt = 1 ms the step of u is unstable"),
+        (lambda: rt.AdaptationCurrent(tau=0.5, euler=True), r"AdaptationCurrent.tau is 0.5 ms, below dt = 1 ms: the Euler form"),
+        (lambda: rt.LIF(4, tau=torch.ones(3)), r"LIF.tau has the shape \[3\], but its layer's size is \[4\]"),
+        (lambda: rt.LIF(leak=float("inf")), r"LIF.leak is inf, but it must be above 0"),
+        (lambda: rt.LIF(refractory=1e18), r"LIF.refractory is 1e\+18 ms, more than 2147483647 steps"),
+        (lambda: rt.Delay(delay=1.5), r"Delay.delay must be a multiple of dt = 1 ms"),
         (lambda: rt.encode.rate(torch.tensor([255.0]), 10), r"values must be within \[0, 1\], but they reach from 255 to 255"),
-        (lambda: rt.encode.rate(torch.tensor([1]), 10), r"rate takes a floating-point tensor, not torch.int64"),
+        (
+            lambda: rt.encode.rate(torch.tensor([1]), 10),
+            r"rate: values must be a floating-point tensor, not a tensor of shape .* and torch.int64",
+        ),
         (lambda: rt.encode.latency(torch.tensor([0.5]), 0), r"steps must be a whole number of at least 1"),
     ],
 )
@@ -74,13 +89,18 @@ def test_a_parameter_out_of_range(make, message):
         (lambda: rt.Sequential(rt.LIF(4))(X, (None, None)), r"a tuple with one entry for each of the 1 layers"),
         (lambda: rt.Sequential(nn.LSTM(4, 4))(X), r"layer '0' \(LSTM\) returned a tuple"),
         (lambda: rt.Recurrent(rt.LIF(4), nn.Linear(4, 2))(X), r"connection returned the shape \[3, 2\], but x has \[3, 4\]"),
+        (lambda: rt.LIF(tau=torch.ones(3))(X), r"LIF: tau has the shape \[3\], which does not broadcast against x of a step, \[3, 4\]"),
+        (lambda: rt.LIF(firing=rt.SigmoidFiring(torch.ones(3)))(X), r"SigmoidFiring: slope has the shape \[3\]"),
+        (lambda: rt.LIF(4)(X, ["v"]), r"LIF: state must be what the layer returned before"),
+        (lambda: rt.LIF(4)(X.to_sparse()), r"LIF: x is .* in the layout torch.sparse_coo: give x.to_dense\(\)"),
+        (lambda: rt.Sequential(nn.Linear(3, 2))(X), r"layer '0' \(Linear\) cannot take the shape \[15, 4\]"),
         (lambda: rt.Delays(3, 2, max_delay=2.0)(X), r"Delays: x has the shape \[5, 3, 4\], but it must be \[T, B, …, 3\]"),
         (lambda: rt.WithFeedback(rt.LIF(4))(X, modulation=X), r"no rt.Neuromodulation\(\) among the mechanisms takes it"),
         (
             lambda: rt.WithFeedback(rt.LIF(4), rt.Neuromodulation())(X, modulation=X[:2]),
             r"modulation must be a tensor in the shape of x, \[5, 3, 4\]; not \[2, 3, 4\]",
         ),
-        (lambda: next(rt.truncated(rt.LIF(), X, every=0)), r"every must be a whole number of at least 1 step"),
+        (lambda: next(rt.truncated(rt.LIF(), X, every=0)), r"every must be a whole number of at least 1"),
     ],
 )
 def test_an_input_or_a_state_that_does_not_fit(run, message):
@@ -91,7 +111,7 @@ def test_an_input_or_a_state_that_does_not_fit(run, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: rt.LIF(learn="thresold"), r"Unknown learnable parameter of LIF 'thresold'. Did you mean 'threshold'"),
+        (lambda: rt.LIF(learn="thresold"), r"Unknown learnable parameter of LIF in LIF.learn 'thresold'. Did you mean 'threshold'"),
         (lambda: rt.LIF(reset_by="substraction"), r"Did you mean 'subtraction'"),
         (lambda: rt.LIF(backend="fuse"), r"Did you mean 'fused'"),
         (lambda: rt.Neuromodulation("gian"), r"Did you mean 'gain'"),
@@ -106,3 +126,34 @@ def test_a_slope_where_nothing_is_stochastic():
     for mechanism, options in ((rt.DynamicSlope(), {}), (rt.Neuromodulation("slope"), {"modulation": X})):
         with pytest.raises(UnsupportedError, match="spike probability"):
             rt.WithFeedback(rt.LIF(4), mechanism)(X, **options)
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("reset_by", ["value", "subtraction"])
+def test_an_infinite_input_is_a_spike_and_nan_stays_nan(backend, reset_by):
+    inf, nan = float("inf"), float("nan")
+    x = torch.tensor([[0.5, inf, -inf, nan], [0.5, 0.5, inf, 0.5]], requires_grad=True)
+    spikes, state = rt.LIF(backend=backend, reset_by=reset_by, learn=("tau", "threshold"))(x)
+    assert torch.equal(spikes[:, :2], torch.tensor([[0.0, 1.0], [0.0, float(reset_by == "subtraction")]]))
+    assert spikes[:, 2].tolist() == [0.0, 0.0 if reset_by == "subtraction" else 1.0] or spikes[0, 2] == 0
+    assert spikes[:, 3].isnan().all() and state.v[3].isnan()
+    assert torch.isfinite(state.v[:3]).all()
+    (spikes[:, :3].sum() + state.v[:3].sum()).backward()
+    assert torch.isfinite(x.grad[:, :3]).all() and (x.grad[:, 1:3] == 0).any()
+
+
+@pytest.mark.parametrize("layer", [rt.AdaptiveLIF, rt.CurrentLIF, rt.Izhikevich, rt.AdEx, rt.Bernoulli, rt.AutoregressiveBernoulli])
+def test_nan_is_not_silence(layer):
+    x = torch.full((3, 2), 0.1)
+    x[1, 0] = float("nan")
+    spikes, _ = layer()(x)
+    assert spikes[1, 0].isnan() and torch.isfinite(spikes[:, 1]).all()
+
+
+@pytest.mark.parametrize("scheme", ["published", "euler"])
+@pytest.mark.parametrize(("x", "rests_at"), [(-500.0, -172.25), (-50_000.0, -1178.08)])
+def test_strong_inhibition_makes_no_spikes(scheme, x, rests_at):
+    """The potential falls to where 0.04 v² + 4.8 v + 140 + x = 0, the lower root, as the equation does."""
+    spikes, state = rt.Izhikevich(scheme=scheme)(torch.full((1000, 1), x))
+    assert spikes.sum() == 0
+    assert state.v.item() == pytest.approx(rests_at, rel=1e-4)

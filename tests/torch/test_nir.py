@@ -1,12 +1,14 @@
 """NIR: out, in, there and back, and through other frameworks where they are installed."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import ranvier.torch as rt
-from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.errors import ParameterError, UnknownNameError, UnsupportedError
 
 nir = pytest.importorskip("nir")
 
@@ -20,8 +22,10 @@ def networks():
         rt.LIF(6, tau=torch.linspace(5, 10, 6), leak=0.5, rest=-0.1, threshold=0.7, reset=-0.3),
         nn.Linear(6, 6, bias=False),
         rt.CurrentLIF(6, tau=8.0, synapse_tau=3.0, threshold=0.4),
+        rt.Delay(6, delay=torch.tensor([0.0, 1.0, 2.0, 5.0, 1.0, 3.0])),
         nn.Linear(6, 2),
         rt.LeakyReadout(2, tau=12.0),
+        rt.CurrentReadout(2, tau=9.0, synapse_tau=torch.tensor([4.0, 9.0])),
     )
     recurrent = rt.Sequential(nn.Linear(4, 5), rt.Recurrent(rt.LIF(5, tau=4.0, input="impulse"), nn.Linear(5, 5)), rt.LeakyReadout(5))
     images = rt.Sequential(
@@ -44,7 +48,7 @@ def test_there_and_back(name, time_unit, tmp_path):
     nir.write(tmp_path / "net.nir", rt.to_nir(net, tuple(x.shape[2:]), time_unit=time_unit))
     graph = nir.read(tmp_path / "net.nir")
     assert float(graph.metadata["dt"]) == (1e-3 if time_unit == "s" else 1.0)
-    back = rt.from_nir(graph, dt=1.0, time_unit=time_unit)
+    back = rt.from_nir(graph)
     assert [type(layer) for layer in back] == [type(layer) for layer in net]
     torch.testing.assert_close(back(x)[0], net(x)[0])
     assert net(x)[0].abs().sum() > 0
@@ -103,8 +107,14 @@ def test_what_an_import_refuses():
     graph.metadata["time_unit"] = "ms"
     with pytest.raises(ParameterError, match="says that its time_unit is 'ms', not 's'"):
         rt.from_nir(graph, dt=1.0, time_unit="s")
-    with pytest.raises(ParameterError, match="time_unit must be 's' or 'ms'"):
+    with pytest.raises(UnknownNameError, match="time_unit 'us'"):
         rt.from_nir(graph, dt=1.0, time_unit="us")
+    with pytest.raises(ParameterError, match="metadata has no dt: give dt="):
+        rt.from_nir(lif_graph(), time_unit="s")
+    with pytest.raises(ParameterError, match="metadata has no time_unit: give time_unit="):
+        rt.from_nir(lif_graph(), dt=1.0)
+    with pytest.raises(ParameterError, match="'lif' has time constants from 10 ms on, below dt = 20 ms: the Euler form is unstable"):
+        rt.from_nir(lif_graph(), dt=20.0, time_unit="s", euler=True)
 
 
 @pytest.mark.filterwarnings("ignore:nirtorch:DeprecationWarning")  # how the peers call it
@@ -136,3 +146,83 @@ def test_to_norse_through_nir():
         kept.append(spikes)
     assert torch.stack(kept).sum() > 5
     assert torch.equal(ours(X)[0], torch.stack(kept))
+
+
+def chain_of(**nodes):
+    first, last = next(iter(nodes.values())), list(nodes.values())[-1]
+    nodes = {"input": nir.Input(first.input_type), **nodes, "output": nir.Output(last.output_type)}
+    names = list(nodes)
+    return nir.NIRGraph(nodes=nodes, edges=list(itertools.pairwise(names)))
+
+
+@pytest.mark.parametrize("reset_by", ["value", "subtraction"])
+def test_the_recurrent_network_of_the_nir_paper(reset_by):
+    """Pedersen et al. 2024, the Braille network: snnTorch's recurrent neurons with a synaptic current, at its dt of 0.1 ms, where w_in
+    and r are 1 over the shares that an Euler step takes. Its rule, written out: syn = α·syn + x, mem = β·mem + syn."""
+    rng, n, dt = np.random.default_rng(3), 20, 1e-4
+    alpha, beta = 0.55, 0.9
+    tau_syn, tau_mem = dt / (1 - alpha) * np.ones(n), dt / (1 - beta) * np.ones(n)
+    weights, loops, bias = rng.normal(0, 0.4, (n, 12)), rng.normal(0, 0.3, (n, n)), rng.normal(0, 0.1, n)
+    zero = np.zeros(n)
+    nodes = {
+        "input": nir.Input(np.array([12])),
+        "fc": nir.Affine(weights, bias),
+        "lif.lif": nir.CubaLIF(
+            tau_syn=tau_syn, tau_mem=tau_mem, r=tau_mem / dt, v_leak=zero, v_threshold=zero + 1, v_reset=zero, w_in=tau_syn / dt
+        ),
+        "lif.w_rec": nir.Affine(loops, zero),
+        "output": nir.Output(np.array([n])),
+    }
+    edges = [("input", "fc"), ("fc", "lif.lif"), ("lif.lif", "lif.w_rec"), ("lif.w_rec", "lif.lif"), ("lif.lif", "output")]
+    net = rt.from_nir(nir.NIRGraph(nodes=nodes, edges=edges), dt=0.1, time_unit="s", euler=True, reset_by=reset_by, dtype=torch.float64)
+    x = (rng.random((256, 12)) < 0.2).astype(float)
+    synapse, potential, spikes, wanted = zero.copy(), zero.copy(), zero.copy(), []
+    for row in x:
+        synapse = alpha * synapse + weights @ row + bias + loops @ spikes
+        potential = beta * potential + synapse
+        spikes = (potential > 1).astype(float)
+        potential = potential - spikes if reset_by == "subtraction" else potential * (1 - spikes)
+        wanted.append(spikes)
+    got = net(torch.from_numpy(x)[:, None])[0][:, 0].detach().numpy()
+    assert got.sum() > 500
+    np.testing.assert_array_equal(got, np.array(wanted))
+
+
+def test_the_convolutional_network_of_the_nir_paper():
+    """Its neurons are IF with r = 1 whose time counts steps: v = v + x, a spike from the threshold on, v = 0."""
+    rng = np.random.default_rng(0)
+    net = rt.from_nir(
+        chain_of(
+            conv=nir.Conv2d((6, 6), rng.normal(0, 0.3, (4, 2, 3, 3)), 1, 1, 1, 1, np.zeros(4)),
+            fires=nir.IF(r=np.ones((4, 6, 6)), v_threshold=np.ones((4, 6, 6))),
+            pool=nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        ),
+        dt=1.0,
+        time_unit="ms",
+        dtype=torch.float64,
+    )
+    x = torch.from_numpy((rng.random((30, 1, 2, 6, 6)) < 0.3).astype(float))
+    currents, v, kept = net[0](x[:, 0]), torch.zeros(4, 6, 6, dtype=torch.float64), []
+    for current in currents:
+        v = v + current
+        kept.append((v >= 1).double())
+        v = v * (1 - kept[-1])
+    spikes = torch.stack(kept)
+    assert spikes.sum() > 100
+    torch.testing.assert_close(net(x)[0][:, 0], nn.functional.avg_pool2d(spikes, 2, divisor_override=1))
+
+
+def test_a_weight_of_the_input_other_than_the_time_constant():
+    """The current jumps by w_in / tau_syn: the same neuron with that factor in its weights."""
+    one = {"tau_syn": np.array([5e-3]), "tau_mem": np.array([2e-2]), "v_leak": np.zeros(1)}
+    both = [
+        chain_of(weights=nir.Linear(np.array([[weight]])), readout=nir.CubaLI(r=np.ones(1), w_in=np.array([w_in]), **one))
+        for weight, w_in in ((3.0, 5e-3), (1.0, 15e-3))
+    ]
+    got, wanted = (rt.from_nir(graph, dt=1.0, time_unit="s")(torch.ones(20, 1, 1))[0] for graph in both)
+    torch.testing.assert_close(got, wanted)
+
+
+def test_a_delay_comes_later():
+    net = rt.from_nir(chain_of(delay=nir.Delay(np.array([0.0, 2e-3]))), dt=1.0, time_unit="s")
+    assert net(torch.eye(4)[:, :1].expand(4, 2))[0].T.tolist() == [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]

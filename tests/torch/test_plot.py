@@ -119,7 +119,7 @@ def test_what_is_refused(ten):
         r"threshold has 7 values": lambda: rt.plot.membrane(states.v[:, 0], spikes[:, 0], torch.ones(7)),
         r"spikes has the shape \[60\], but it must be \[T, N\]": lambda: rt.plot.raster(spikes[:, 0]),
         r"inputs has the shape \[3\]": lambda: rt.plot.membranes(states.v, spikes, inputs[:3]),
-        r"at least two points": lambda: rt.plot.scaling([10, 100], [1.0, 0.0], label="time"),
+        r"needs two points": lambda: rt.plot.scaling([10, 100], [1.0, 0.0], label="time"),
     }
     for message, call in refused.items():
         with pytest.raises(ParameterError, match=message):

@@ -17,6 +17,9 @@ from ranvier.torch.convert import from_norse as from_norse
 from ranvier.torch.convert import from_snntorch as from_snntorch
 from ranvier.torch.current_lif import CurrentLIF as CurrentLIF
 from ranvier.torch.current_lif import CurrentLIFState as CurrentLIFState
+from ranvier.torch.current_readout import CurrentReadout as CurrentReadout
+from ranvier.torch.current_readout import CurrentReadoutState as CurrentReadoutState
+from ranvier.torch.delay import Delay as Delay
 from ranvier.torch.delays import Delays as Delays
 from ranvier.torch.engine import EngineNetwork as EngineNetwork
 from ranvier.torch.engine import TensorCurrent as TensorCurrent

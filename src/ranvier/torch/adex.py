@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ranvier.errors import ParameterError
 from ranvier.neurons import AdaptiveExponentialIntegrateAndFire
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
 from ranvier.torch.engine_parameters import one_refractory, parameters_of
-from ranvier.torch.functional import DEFAULT_SURROGATE
-from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
-from ranvier.torch.lif import above_reset, checked_dt, filled, in_steps
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
+from ranvier.torch.functional import DEFAULT_SURROGATE, within_range
+from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.lif import LAYER, SURROGATE, above_reset, filled
+from ranvier.torch.ranged import Ranged, of_dtype
 from ranvier.torch.surrogate import Surrogate
+
+STEEPEST = 50.0
+"""The largest exponent of the upstroke: beyond any peak in one step, and a number in single precision."""
+PARAMETERS = (
+    "capacitance", "leak", "rest", "threshold", "slope", "adaptation", "adaptation_tau", "adaptation_jump", "reset", "peak",
+)  # fmt: skip
 
 
 class AdExState(NamedTuple):
@@ -63,8 +71,18 @@ class AdEx(SpikingLayer):
     """
 
     learnable = ("leak", "adaptation", "adaptation_tau", "adaptation_jump")
+    capacitance: Ranged
+    leak: Ranged
     rest: Ranged
+    dt: float
 
+    @checked(
+        **LAYER,
+        **dict.fromkeys(PARAMETERS, arguments.value),
+        refractory=arguments.number(0.0),
+        surrogate=SURROGATE,
+        detach_reset=arguments.flag,
+    )
     def __init__(
         self,
         size: int | tuple[int, ...] | None = None,
@@ -88,23 +106,23 @@ class AdEx(SpikingLayer):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        self.size = as_size(size)
-        self.dt = checked_dt(self._name, dt)
-        learnt = checked_names(self._name, learn, self.learnable)
+        self._begin(size=size, dt=dt, learn=learn, device=device, dtype=dtype)
         above_reset(self._name, peak, reset, "peak")
-        self.refractory = in_steps("AdEx.refractory", refractory, self.dt)
-        values = {
-            "capacitance": capacitance, "leak": leak, "rest": rest, "threshold": threshold, "slope": slope, "reset": reset, "peak": peak,
-            "adaptation": adaptation, "adaptation_tau": adaptation_tau, "adaptation_jump": adaptation_jump,
-        }  # fmt: skip
-        for name, value in values.items():
-            low = 0.0 if name in ("capacitance", "leak", "slope") else -math.inf
-            low = shortest(self.dt, name in learnt) if name == "adaptation_tau" else low
-            made = Ranged(f"AdEx.{name}", value, low=low, learn=name in learnt, shape=self.size, device=device, dtype=dtype)
+        self.refractory = arguments.in_steps("AdEx.refractory", refractory, dt)
+        values = (capacitance, leak, rest, threshold, slope, adaptation, adaptation_tau, adaptation_jump, reset, peak)
+        for name, value in zip(PARAMETERS, values, strict=True):
+            bounds = {"low": 0.0 if name in ("capacitance", "leak", "slope") else -math.inf, "largest": 1e9}
+            made = self._time_constant(name, value, euler=True) if name == "adaptation_tau" else self._ranged(name, value, **bounds)
             self.add_module(name, made)
+        membrane = float((torch.as_tensor(self.capacitance.value) / torch.as_tensor(self.leak.value)).detach().min())
+        if membrane < dt:
+            raise ParameterError(
+                f"AdEx.capacitance / AdEx.leak is {membrane:g} ms, below dt = {dt:g} ms: Euler's method is unstable; use a smaller dt."
+            )
         self.surrogate, self.detach_reset = surrogate, detach_reset
 
     @classmethod
+    @checked(model=arguments.anything, dt=arguments.time_step)
     def from_neuron(cls, model: AdaptiveExponentialIntegrateAndFire, *, dt: float = 0.1, **others: Any) -> AdEx:
         """The engine's neuron as a layer: the same spikes as `rv.simulate` with `rv.Euler()`.
 
@@ -127,10 +145,10 @@ class AdEx(SpikingLayer):
     def step(self, x: Tensor, state: AdExState) -> tuple[Tensor, AdExState]:
         v, w, held = state
         p = {name: of_dtype(made.value, v.dtype) for name, made in self.named_children() if isinstance(made, Ranged)}
-        upstroke = p["leak"] * p["slope"] * torch.exp((v - p["threshold"]) / p["slope"])
+        upstroke = p["leak"] * p["slope"] * torch.exp(torch.clamp((v - p["threshold"]) / p["slope"], max=STEEPEST))
         dv = (-p["leak"] * (v - p["rest"]) + upstroke - w + x.to(v.dtype)) / p["capacitance"]
         dw = (p["adaptation"] * (v - p["rest"]) - w) / p["adaptation_tau"]
-        after_v, after_w = v + self.dt * dv, w + self.dt * dw
+        after_v, after_w = within_range(v + self.dt * dv), w + self.dt * dw
         if held is not None:
             after_v = torch.where(held > 0, v, after_v)
         spikes = self.surrogate((after_v - p["peak"]) / (p["peak"] - p["reset"]))

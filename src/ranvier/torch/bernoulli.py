@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ranvier.torch.functional import stochastic_spike
-from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
-from ranvier.torch.lif import checked_dt, decayed, filled
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.functional import fired
+from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.lif import LAYER, decayed, filled
+from ranvier.torch.ranged import of_dtype
 
 
 class Bernoulli(SpikingLayer):
@@ -32,6 +34,9 @@ class Bernoulli(SpikingLayer):
         0.5
     """
 
+    learnable = ("slope",)
+
+    @checked(**{name: kind for name, kind in LAYER.items() if name != "dt"}, slope=arguments.value, generator=arguments.generator)
     def __init__(
         self,
         size: int | tuple[int, ...] | None = None,
@@ -43,9 +48,8 @@ class Bernoulli(SpikingLayer):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        self.size = as_size(size)
-        learnt = checked_names(self._name, learn, ("slope",))
-        self.slope = Ranged("Bernoulli.slope", slope, low=0.0, learn=bool(learnt), shape=self.size, device=device, dtype=dtype)
+        self._begin(size=size, learn=learn, device=device, dtype=dtype)
+        self.slope = self._ranged("slope", slope, low=0.0)
         self.generator = generator
 
     def initial_state(self, x: Tensor) -> None:
@@ -55,7 +59,7 @@ class Bernoulli(SpikingLayer):
         dtype = computing_dtype(x)
         if uniform is None:
             uniform = torch.rand(x.shape, dtype=dtype, device=x.device, generator=self.generator)
-        return stochastic_spike(of_dtype(self.slope.value, dtype) * x.to(dtype), uniform).to(x.dtype), None
+        return fired(of_dtype(self.slope.value, dtype) * x.to(dtype), uniform).to(x.dtype), None
 
     def sequence(self, x: Tensor, state: None) -> tuple[Tensor, None]:
         return self.step(x, state)
@@ -103,6 +107,17 @@ class AutoregressiveBernoulli(SpikingLayer):
         True
     """
 
+    learnable = ("tau", "feedback")
+    dt: float
+
+    @checked(
+        **LAYER,
+        tau=arguments.value,
+        feedback=arguments.value,
+        reset=arguments.number(),
+        euler=arguments.flag,
+        generator=arguments.generator,
+    )
     def __init__(
         self,
         size: int | tuple[int, ...] | None = None,
@@ -118,13 +133,10 @@ class AutoregressiveBernoulli(SpikingLayer):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        self.size = as_size(size)
-        self.dt = checked_dt(self._name, dt)
-        learnt = checked_names(self._name, learn, ("tau", "feedback"))
-        given = {"shape": self.size, "device": device, "dtype": dtype}
-        self.tau = Ranged("AutoregressiveBernoulli.tau", tau, low=shortest(self.dt, "tau" in learnt), learn="tau" in learnt, **given)
-        self.feedback = Ranged("AutoregressiveBernoulli.feedback", feedback, learn="feedback" in learnt, **given)
-        self.reset, self.euler, self.generator = float(reset), euler, generator
+        self._begin(size=size, dt=dt, learn=learn, device=device, dtype=dtype)
+        self.tau = self._time_constant("tau", tau, euler=euler)
+        self.feedback = self._ranged("feedback", feedback)
+        self.reset, self.euler, self.generator = reset, euler, generator
 
     def initial_state(self, x: Tensor) -> AutoregressiveState:
         dtype = computing_dtype(x)
@@ -136,6 +148,6 @@ class AutoregressiveBernoulli(SpikingLayer):
         v = (decay * state.v + moved * x.to(dtype)) + of_dtype(self.feedback.value, dtype) * state.spikes
         if uniform is None:
             uniform = torch.rand(v.shape, dtype=dtype, device=v.device, generator=self.generator)
-        spikes = stochastic_spike(v, uniform)
+        spikes = fired(v, uniform)
         v = (1 - spikes) * v + spikes * self.reset
         return spikes.to(x.dtype), AutoregressiveState(v, spikes)

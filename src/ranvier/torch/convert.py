@@ -8,10 +8,13 @@ from typing import Any
 import torch
 
 from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
 from ranvier.torch.current_lif import CurrentLIF, charge
-from ranvier.torch.lif import LIF, checked_dt
+from ranvier.torch.lif import LIF
 
 
+@checked(leaky=arguments.anything, dt=arguments.time_step)
 def from_snntorch(leaky: Any, *, dt: float) -> LIF:
     """snnTorch's `Leaky` as an `rt.LIF`: `mem = beta·mem + x`, a spike where `mem > threshold`.
 
@@ -28,7 +31,8 @@ def from_snntorch(leaky: Any, *, dt: float) -> LIF:
         leaky: an `snntorch.Leaky`.
         dt: the time step that its beta is for (ms).
     """
-    dt = checked_dt("from_snntorch", dt)
+    if not all(hasattr(leaky, name) for name in ("beta", "threshold", "reset_mechanism", "inhibition", "state_quant")):
+        raise ParameterError(f"from_snntorch: leaky must be an snntorch.Leaky, not {arguments.shown(leaky)}.")
     refused = {
         "reset_delay=True": getattr(leaky, "reset_delay", False),
         "reset_mechanism='none'": leaky.reset_mechanism == "none",
@@ -48,6 +52,7 @@ def from_snntorch(leaky: Any, *, dt: float) -> LIF:
     )
 
 
+@checked(cell=arguments.anything)
 def from_norse(cell: Any) -> CurrentLIF:
     """Norse's `LIFCell` as an `rt.CurrentLIF`.
 
@@ -61,6 +66,8 @@ def from_norse(cell: Any) -> CurrentLIF:
     Args:
         cell: a `norse.torch.LIFCell`, or another module with its parameters `p` and step `dt`.
     """
+    if not hasattr(cell, "dt") or not hasattr(getattr(cell, "p", None), "tau_mem_inv"):
+        raise ParameterError(f"from_norse: cell must be a norse.torch.LIFCell, not {arguments.shown(cell)}.")
     p, dt = cell.p, 1e3 * float(cell.dt)
     gone = {name: 1e-3 * dt * torch.as_tensor(getattr(p, name)).detach().double() for name in ("tau_mem_inv", "tau_syn_inv")}
     for name, value in gone.items():

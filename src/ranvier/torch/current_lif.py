@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from ranvier.errors import ParameterError
-from ranvier.torch.functional import LIFState, lif_step
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.functional import LIFState, step
 from ranvier.torch.layer import computing_dtype
 from ranvier.torch.lif import LIF, decayed, filled
-from ranvier.torch.ranged import expm1, exponential, of_dtype, shortest
+from ranvier.torch.ranged import expm1, exponential, of_dtype
 
 
 class CurrentLIFState(NamedTuple):
@@ -53,12 +55,13 @@ class CurrentLIF(LIF):
 
     learnable = (*LIF.learnable, "synapse_tau")
 
+    @checked(size=arguments.size, synapse_tau=arguments.value)
     def __init__(self, size: int | tuple[int, ...] | None = None, *, synapse_tau: Any = 5.0, **others: Any):
         for name in ("input", "euler"):
             if name in others:
                 raise ParameterError(f"CurrentLIF takes no {name}: its input charges a current, and its step is exact.")
         super().__init__(size, **others)
-        self.synapse_tau = self._ranged("synapse_tau", synapse_tau, low=shortest(self.dt, "synapse_tau" in self._learnt))
+        self.synapse_tau = self._time_constant("synapse_tau", synapse_tau)
 
     def initial_state(self, x: Tensor) -> CurrentLIFState:  # type: ignore[override]
         return CurrentLIFState(super().initial_state(x), filled(x, 0.0, computing_dtype(x)))
@@ -79,7 +82,7 @@ class CurrentLIF(LIF):
     def _advance(self, x: Tensor, state: CurrentLIFState, coefficients: dict[str, Any]) -> tuple[Tensor, CurrentLIFState]:
         kept = coefficients.pop("current_decay")
         current = state.current + x.to(state.current.dtype)
-        spikes, lif = lif_step(current, state.lif, **coefficients)
+        spikes, lif = step(current, state.lif, **coefficients)
         return spikes.to(x.dtype), CurrentLIFState(lif, kept * current)
 
     def _coupled(self, dtype: torch.dtype) -> dict[str, Any]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ranvier.errors import unknown
+from ranvier.errors import ParameterError
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
 
 
+@checked(spikes=arguments.tensor)
 def count(spikes: Tensor) -> Tensor:
     """How many spikes each neuron fired. Gradients flow through it.
 
@@ -15,9 +18,11 @@ def count(spikes: Tensor) -> Tensor:
         >>> count(torch.tensor([[1.0, 0.0], [1.0, 1.0]])).tolist()
         [2.0, 1.0]
     """
+    _time_first("count", "spikes", spikes)
     return spikes.sum(0)
 
 
+@checked(spikes=arguments.tensor)
 def first_spike(spikes: Tensor) -> Tensor:
     """The step of each neuron's first spike; T where there is none.
 
@@ -27,10 +32,12 @@ def first_spike(spikes: Tensor) -> Tensor:
         >>> first_spike(torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]])).tolist()
         [1.0, 3.0]
     """
+    _time_first("first_spike", "spikes", spikes)
     silent = torch.cumprod(1 - spikes, 0)  # 1 up to the step before the first spike
     return silent.sum(0)
 
 
+@checked(v=arguments.tensor, over_time=arguments.word("last", "mean", "max"))
 def membrane(v: Tensor, over_time: str = "last") -> Tensor:
     """A readout's potential as one number a neuron.
 
@@ -42,10 +49,14 @@ def membrane(v: Tensor, over_time: str = "last") -> Tensor:
         >>> membrane(torch.tensor([[1.0], [3.0], [2.0]]), "max").tolist()
         [3.0]
     """
+    _time_first("membrane", "v", v)
     if over_time == "last":
         return v[-1]
     if over_time == "mean":
         return v.mean(0)
-    if over_time == "max":
-        return v.amax(0)
-    raise unknown("way over time", over_time, ("last", "mean", "max"))
+    return v.amax(0)
+
+
+def _time_first(function: str, name: str, values: Tensor) -> None:
+    if values.ndim == 0 or len(values) == 0:
+        raise ParameterError(f"{function}: {name} must have at least one step, [T, …], not the shape {list(values.shape)}.")

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ranvier.errors import ParameterError
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer, computing_dtype
-from ranvier.torch.lif import checked_dt
-from ranvier.torch.ranged import Ranged, checked_names
+from ranvier.torch.ranged import Ranged
 
 
 class Delays(SpikingLayer):
@@ -45,6 +46,20 @@ class Delays(SpikingLayer):
         [0.0, 0.0, 0.0, 1.0, 0.0, 0.0]
     """
 
+    learnable = ("weight", "delay")
+    dt: float
+
+    @checked(
+        inputs=arguments.whole(1),
+        outputs=arguments.whole(1),
+        max_delay=arguments.number(0.0, unit=" (ms)"),
+        dt=arguments.time_step,
+        delay=arguments.optional(arguments.value),
+        width=arguments.number(1e-3, 1e9),
+        learn=arguments.words,
+        device=arguments.device,
+        dtype=arguments.dtype,
+    )
     def __init__(
         self,
         inputs: int,
@@ -59,25 +74,23 @@ class Delays(SpikingLayer):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        for name, count in (("inputs", inputs), ("outputs", outputs)):
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise ParameterError(f"Delays.{name} must be a positive whole number, not {count!r}.")
-        self.inputs, self.outputs, self.size = inputs, outputs, (inputs,)
-        self.dt, self.width = checked_dt("Delays", dt), width
-        self.steps = longest(max_delay, self.dt)
-        learnt = checked_names("Delays", learn, ("weight", "delay"))
+        self._begin(size=(inputs,), dt=dt, learn=learn, device=device, dtype=dtype)
+        self.inputs, self.outputs, self.width = inputs, outputs, width
+        if max_delay < dt:
+            raise ParameterError(f"Delays.max_delay must be a number of at least dt = {dt:g} ms, not {max_delay!r}.")
+        self.steps = arguments.in_steps("Delays.max_delay", max_delay, dt, least=1)
         shape = (outputs, inputs)
         weight = torch.empty(shape, device=device, dtype=dtype).uniform_(-1, 1) / math.sqrt(inputs)
-        self.weight = nn.Parameter(weight, requires_grad="weight" in learnt)
+        self.weight = nn.Parameter(weight, requires_grad="weight" in self._learnt)
         if delay is None:
             delay = torch.rand(shape, device=device, dtype=dtype).clamp(1e-3, 1 - 1e-3) * max_delay
         self.delay = Ranged(
             "Delays.delay",
             delay,
             low=0.0,
-            high=float(max_delay),
+            high=max_delay,
             closed=True,
-            learn="delay" in learnt,
+            learn="delay" in self._learnt,
             shape=shape,
             device=device,
             dtype=dtype,
@@ -89,6 +102,9 @@ class Delays(SpikingLayer):
         ago = torch.arange(self.steps + 1, dtype=dtype, device=self.weight.device)
         bump = torch.clamp(1 - (ago - delay[..., None]).abs() / self.width, min=0)
         return self.weight.to(dtype)[..., None] * (bump / bump.sum(-1, keepdim=True))
+
+    def _fit(self, shape: torch.Size) -> None:
+        """Nothing: its delays are one a connection."""
 
     def initial_state(self, x: Tensor) -> Tensor:
         return torch.zeros(self.steps, *x.shape, dtype=computing_dtype(x), device=x.device)
@@ -103,13 +119,3 @@ class Delays(SpikingLayer):
         flat = recent.reshape(len(recent), -1, self.inputs).permute(1, 2, 0)
         y = F.conv1d(flat, self.kernel(state.dtype).flip(-1)).permute(2, 0, 1)
         return y.reshape(*x.shape[:-1], self.outputs).to(x.dtype), recent[len(recent) - self.steps :]
-
-
-def longest(max_delay: Any, dt: float) -> int:
-    """The longest delay in steps."""
-    if isinstance(max_delay, bool) or not isinstance(max_delay, int | float) or not (max_delay >= dt and math.isfinite(max_delay)):
-        raise ParameterError(f"Delays.max_delay must be a number of at least dt = {dt:g} ms, not {max_delay!r}.")
-    steps = round(max_delay / dt)
-    if not math.isclose(steps * dt, max_delay, rel_tol=1e-6):
-        raise ParameterError(f"Delays.max_delay is {max_delay:g} ms, not a multiple of dt = {dt:g} ms: give {steps * dt:g}.")
-    return steps

@@ -8,8 +8,13 @@ import torch
 from torch import Tensor
 
 from ranvier.errors import ParameterError
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+
+STEPS = arguments.whole(1)
 
 
+@checked(values=arguments.concrete, steps=STEPS, generator=arguments.generator)
 def rate(values: Tensor, steps: int, *, generator: torch.Generator | None = None) -> Tensor:
     """Spikes at random, each step with the value as its probability.
 
@@ -27,10 +32,16 @@ def rate(values: Tensor, steps: int, *, generator: torch.Generator | None = None
         [0.0, 0.24, 1.0]
     """
     _within_01("rate", values)
-    draws = torch.rand((_steps(steps), *values.shape), dtype=values.dtype, device=values.device, generator=generator)
+    draws = torch.rand((steps, *values.shape), dtype=values.dtype, device=values.device, generator=generator)
     return (draws < values).to(values.dtype)
 
 
+@checked(
+    values=arguments.concrete,
+    steps=STEPS,
+    tau=arguments.optional(arguments.number(1e-9, 1e9)),
+    threshold=arguments.number(0.0, 1 - 1e-9),
+)
 def latency(values: Tensor, steps: int, *, tau: float | None = None, threshold: float = 0.0) -> Tensor:
     """One spike for each value, the earlier the larger it is; none for one that is not above `threshold`.
 
@@ -47,11 +58,9 @@ def latency(values: Tensor, steps: int, *, tau: float | None = None, threshold: 
         ([0, 2, 0], 0.0)
     """
     _within_01("latency", values)
-    if not 0 <= threshold < 1 or (tau is not None and (threshold == 0 or not tau > 0)):
-        raise ParameterError(
-            f"latency: threshold is {threshold:g} and tau is {tau}; it needs 0 ≤ threshold < 1, with a tau above 0 a threshold above 0."
-        )
-    last = _steps(steps) - 1
+    if tau is not None and threshold == 0:
+        raise ParameterError(f"latency: threshold is 0 and tau is {tau:g}: with a membrane the threshold must be above 0.")
+    last = steps - 1
     fires = values > threshold
     if tau is None:
         when = torch.round(last * (1 - values) / (1 - threshold))
@@ -62,6 +71,7 @@ def latency(values: Tensor, steps: int, *, tau: float | None = None, threshold: 
     return ((at == when) & fires).to(values.dtype)
 
 
+@checked(signal=arguments.tensor, threshold=arguments.number(arguments.SMALLEST))
 def delta(signal: Tensor, threshold: float = 0.1) -> Tensor:
     """Changes as spikes: +1 where the signal rose by at least the threshold since the step before, −1 where it fell.
 
@@ -76,13 +86,19 @@ def delta(signal: Tensor, threshold: float = 0.1) -> Tensor:
         >>> delta(torch.tensor([0.0, 0.5, 0.45, 0.1]), 0.2).tolist()
         [0.0, 1.0, 0.0, -1.0]
     """
-    _floating("delta", signal)
-    if not threshold > 0:
-        raise ParameterError(f"delta: threshold must be above 0, not {threshold!r}.")
+    if signal.ndim == 0:
+        raise ParameterError("delta: signal must have the time first, [T, …], not the shape [].")
     change = torch.diff(signal, dim=0, prepend=signal[:1])
     return (change >= threshold).to(signal.dtype) - (change <= -threshold).to(signal.dtype)
 
 
+@checked(
+    values=arguments.concrete,
+    neurons=arguments.whole(2),
+    low=arguments.number(),
+    high=arguments.number(),
+    width=arguments.number(1e-9, 1e9),
+)
 def population(values: Tensor, neurons: int, *, low: float = 0.0, high: float = 1.0, width: float = 1.0) -> Tensor:
     """The activity of neurons with Gaussian tuning curves, their centres evenly from `low` to `high`.
 
@@ -101,30 +117,16 @@ def population(values: Tensor, neurons: int, *, low: float = 0.0, high: float = 
         >>> population(torch.tensor([0.5]), 3).round(decimals=2).tolist()
         [[0.61..., 1.0, 0.61...]]
     """
-    _floating("population", values)
-    if not isinstance(neurons, int) or neurons < 2 or not high > low or not width > 0:
-        raise ParameterError(f"population needs neurons ≥ 2, low < high and width > 0; not {neurons!r}, {low:g}, {high:g}, {width:g}.")
+    if not high > low:
+        raise ParameterError(f"population: high must be above low, but it is {high:g}, and low is {low:g}.")
     centres = torch.linspace(low, high, neurons, dtype=values.dtype, device=values.device)
     distance = (values[..., None] - centres) * ((neurons - 1) / ((high - low) * width))
     return torch.exp(-0.5 * distance**2)
 
 
-def _floating(name: str, values: Tensor) -> None:
-    if not isinstance(values, Tensor) or not values.is_floating_point():
-        what = f"{values.dtype}, shape {list(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
-        raise ParameterError(f"{name} takes a floating-point tensor, not {what}: give values.float().")
-
-
 def _within_01(name: str, values: Tensor) -> None:
-    _floating(name, values)
     low, high = (float(values.min()), float(values.max())) if values.numel() else (0.0, 1.0)
     if not (low >= 0 and high <= 1) or math.isnan(low + high):
         raise ParameterError(
             f"{name}: values must be within [0, 1], but they reach from {low:g} to {high:g}: scale them first (an image: image / 255)."
         )
-
-
-def _steps(steps: int) -> int:
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ParameterError(f"steps must be a whole number of at least 1, not {steps!r}.")
-    return steps

@@ -19,6 +19,8 @@ from ranvier.network.spec import Network
 from ranvier.network.step import Stepper
 from ranvier.simulate import prepared
 from ranvier.stimuli.base import Stimulus
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer
 
 
@@ -71,6 +73,14 @@ class EngineNetwork(SpikingLayer):
         0.0571
     """
 
+    @checked(
+        network=arguments.instance(Network, "an rv.Network"),
+        output=arguments.text,
+        variable=arguments.text,
+        dt=arguments.time_step,
+        integrator=arguments.optional(arguments.instance(Integrator, "an integrator such as rv.RungeKutta4()")),
+        seed=arguments.index,
+    )
     def __init__(
         self,
         network: Network,
@@ -88,7 +98,7 @@ class EngineNetwork(SpikingLayer):
                 f"EngineNetwork: {len(driven)} populations of the network have current=rt.TensorCurrent(), but it must be exactly one."
             )
         if output not in network.populations:
-            raise unknown("population", output, network.populations)
+            raise unknown("population for EngineNetwork.output", output, network.populations)
         self.dt, self.size, self.output, self.variable = dt, (driven[0].n,), output, variable
         with jax.enable_x64(True):
             self._built, self._integrator = prepared(network, by_population(network, integrator), dt, seed, "double")

@@ -10,6 +10,7 @@ from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.model import parameters
 from ranvier.neurons.base import NeuronModel
 from ranvier.random import Distribution
+from ranvier.torch.arguments import shown
 
 
 def parameters_of(model: Any, kind: type[NeuronModel]) -> dict[str, Any]:
@@ -19,8 +20,8 @@ def parameters_of(model: Any, kind: type[NeuronModel]) -> dict[str, Any]:
         ParameterError: another class, or a parameter that is still a distribution.
     """
     if type(model) is not kind:
-        given = type(model).__name__ if isinstance(model, NeuronModel) else repr(model)
-        raise ParameterError(f"from_neuron takes an rv.neurons.{kind.__name__}, not {given}.")
+        given = type(model).__name__ if isinstance(model, NeuronModel) else shown(model)
+        raise ParameterError(f"from_neuron: model must be an rv.neurons.{kind.__name__}, not {given}.")
     values = {name: value for name, _, value in parameters(model)}
     for name, value in values.items():
         if isinstance(value, Distribution):

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.torch.layer import SpikingLayer, State, checked_input, computing_dtype
-from ranvier.torch.lif import LIF, checked_dt, decayed, filled, one_of
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.layer import SpikingLayer, State, checked_input, computing_dtype, fit_parameters
+from ranvier.torch.lif import LIF, decayed, filled
+from ranvier.torch.ranged import Parametrised, of_dtype
 
 
 class Drive(NamedTuple):
@@ -28,7 +30,7 @@ class Drive(NamedTuple):
     modulation: Tensor | None
 
 
-class Mechanism(nn.Module):
+class Mechanism(Parametrised):
     """Base of what changes a neuron's input. A subclass gives some of the three functions; all are pure."""
 
     def initial_state(self, x: Tensor) -> Tensor | None:
@@ -61,12 +63,16 @@ class AdaptationCurrent(Mechanism):
     Reference: Benda & Herz 2003, Neural Comput 15:2523.
     """
 
+    learnable = ("tau", "jump")
+    dt: float
+
+    @checked(tau=arguments.value, jump=arguments.value, dt=arguments.time_step, euler=arguments.flag, learn=arguments.words)
     def __init__(self, tau: Any = 100.0, jump: Any = 0.1, *, dt: float = 1.0, euler: bool = False, learn: Any = ()):
         super().__init__()
-        self.dt, self.euler = checked_dt("AdaptationCurrent", dt), euler
-        learnt = checked_names("AdaptationCurrent", learn, ("tau", "jump"))
-        self.tau = Ranged("AdaptationCurrent.tau", tau, low=shortest(self.dt, "tau" in learnt), learn="tau" in learnt)
-        self.jump = Ranged("AdaptationCurrent.jump", jump, learn="jump" in learnt)
+        self._begin(dt=dt, learn=learn)
+        self.tau = self._time_constant("tau", tau, euler=euler)
+        self.jump = self._ranged("jump", jump)
+        self.euler = euler
 
     def initial_state(self, x: Tensor) -> Tensor:
         return filled(x, 0.0, computing_dtype(x))
@@ -95,12 +101,16 @@ class SynapticEfficiency(Mechanism):
         learn: which of `use`, `tau` are learnt.
     """
 
+    learnable = ("use", "tau")
+    dt: float
+
+    @checked(use=arguments.value, tau=arguments.value, dt=arguments.time_step, euler=arguments.flag, learn=arguments.words)
     def __init__(self, use: Any = 0.1, tau: Any = 20.0, *, dt: float = 1.0, euler: bool = False, learn: Any = ()):
         super().__init__()
-        self.dt, self.euler = checked_dt("SynapticEfficiency", dt), euler
-        learnt = checked_names("SynapticEfficiency", learn, ("use", "tau"))
-        self.use = Ranged("SynapticEfficiency.use", use, low=0.0, high=1.0, closed=True, learn="use" in learnt)
-        self.tau = Ranged("SynapticEfficiency.tau", tau, low=shortest(self.dt, "tau" in learnt), learn="tau" in learnt)
+        self._begin(dt=dt, learn=learn)
+        self.use = self._ranged("use", use, low=0.0, high=1.0, closed=True)
+        self.tau = self._time_constant("tau", tau, euler=euler)
+        self.euler = euler
 
     def initial_state(self, x: Tensor) -> Tensor:
         return filled(x, 1.0, computing_dtype(x))
@@ -125,10 +135,13 @@ class DynamicSlope(Mechanism):
         dt: the time step (ms).
     """
 
+    dt: float
+
+    @checked(tau=arguments.value, dt=arguments.time_step)
     def __init__(self, tau: Any = 20.0, *, dt: float = 1.0):
         super().__init__()
-        self.dt = checked_dt("DynamicSlope", dt)
-        self.tau = Ranged("DynamicSlope.tau", tau, low=0.0)
+        self._begin(dt=dt)
+        self.tau = self._time_constant("tau", tau)
 
     def initial_state(self, x: Tensor) -> Tensor:
         return filled(x, 0.0, computing_dtype(x))
@@ -154,10 +167,12 @@ class Neuromodulation(Mechanism):
         transform: what makes m of the signal; `torch.sigmoid` by default, None takes it as it is.
     """
 
+    @checked(mode=arguments.word("shift", "gain", "slope"), strength=arguments.value, transform=arguments.optional(arguments.function))
     def __init__(self, mode: str = "shift", *, strength: Any = 1.0, transform: Callable[[Tensor], Tensor] | None = torch.sigmoid):
         super().__init__()
-        self.mode, self.transform = one_of("mode", mode, ("shift", "gain", "slope")), transform
-        self.strength = Ranged("Neuromodulation.strength", strength)
+        self._begin()
+        self.mode, self.transform = mode, transform
+        self.strength = self._ranged("strength", strength)
 
     def apply_to(self, drive: Drive, state: Any) -> Drive:
         if drive.modulation is None:
@@ -203,14 +218,14 @@ class WithFeedback(SpikingLayer):
         >>> spikes, state = layer.cell(torch.full((1,), 4.0), state)
     """
 
+    @checked(
+        neuron=arguments.instance(LIF, "an rt.LIF or one of its kin"),
+        mechanisms=arguments.instance(Mechanism, "a mechanism such as rt.AdaptationCurrent()"),
+    )
     def __init__(self, neuron: LIF, *mechanisms: Mechanism):
         super().__init__()
-        if not isinstance(neuron, LIF):
-            raise ParameterError(f"WithFeedback: neuron must be an rt.LIF or one of its kin, not {neuron!r}.")
         for mechanism in mechanisms:
-            if not isinstance(mechanism, Mechanism):
-                raise ParameterError(f"WithFeedback: {mechanism!r} is not a mechanism such as rt.AdaptationCurrent().")
-            if getattr(mechanism, "dt", neuron.dt) != neuron.dt:
+            if mechanism.dt not in (None, neuron.dt):
                 raise ParameterError(f"WithFeedback: {type(mechanism).__name__} has dt = {mechanism.dt:g} ms, its neuron {neuron.dt:g} ms.")
         self.neuron, self.mechanisms, self.size = neuron, nn.ModuleList(mechanisms), neuron.size
 
@@ -225,17 +240,25 @@ class WithFeedback(SpikingLayer):
         """One step; `modulation` is the signal of this step, `[B, …]`."""
         self._check_modulation(x, modulation)
         checked_input(self._name, x, self._dimensions("B, …"), len(self.size), self.size)
+        self._fit(x.shape)
         return self.step(x, self._state(x, state), modulation)
 
     def forward(self, x: Tensor, state: State = None, modulation: Tensor | None = None) -> tuple[Tensor, State]:
         """A whole sequence; `modulation` is the signal of each step, `[T, B, …]`."""
         self._check_modulation(x, modulation)
         checked_input(self._name, x, self._dimensions("T, B, …"), 1 + len(self.size), self.size)
+        if len(x) == 0:
+            raise ParameterError(f"{self._name}: x has the shape {list(x.shape)}: a sequence must have at least one step.")
+        self._fit(x.shape[1:])
         state, outputs = self._state(x[0], state), []
         for t in range(len(x)):
             spikes, state = self.step(x[t], state, None if modulation is None else modulation[t])
             outputs.append(spikes)
         return torch.stack(outputs), state
+
+    def _fit(self, shape: torch.Size) -> None:
+        for part in (self.neuron, *self._mechanisms):
+            fit_parameters(part, shape)
 
     def _check_modulation(self, x: Tensor, modulation: Any) -> None:
         if modulation is None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.ranged import Parametrised
 
-from ranvier.torch.ranged import Ranged
 
-
-class SigmoidFiring(nn.Module):
+class SigmoidFiring(Parametrised):
     """A spike in a step has the probability `sigmoid(slope · (v − threshold))`: escape noise.
 
     The gradient of a spike is that of its probability.
@@ -28,6 +28,10 @@ class SigmoidFiring(nn.Module):
         0.007
     """
 
+    learnable = ("slope",)
+
+    @checked(slope=arguments.value, learn=arguments.flag)
     def __init__(self, slope: Any = 5.0, *, learn: bool = False):
         super().__init__()
-        self.slope = Ranged("SigmoidFiring.slope", slope, low=0.0, learn=learn)
+        self._begin(learn=("slope",) if learn else ())
+        self.slope = self._ranged("slope", slope, low=0.0)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ranvier.errors import ParameterError
 from ranvier.neurons import Izhikevich2003
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
 from ranvier.torch.engine_parameters import parameters_of
-from ranvier.torch.functional import DEFAULT_SURROGATE
-from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
-from ranvier.torch.lif import above_reset, checked_dt, filled, one_of
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype
+from ranvier.torch.functional import DEFAULT_SURROGATE, within_range
+from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.lif import LAYER, SURROGATE, above_reset, filled
+from ranvier.torch.ranged import of_dtype
 from ranvier.torch.surrogate import Surrogate
+
+LARGEST = 1e6
+"""Far beyond what a parameter can mean; what comes of it can still be squared in single precision."""
 
 
 class IzhikevichState(NamedTuple):
@@ -37,7 +44,9 @@ class Izhikevich(SpikingLayer):
     v ≥ peak: a spike, v = c, u = u + d
     ```
 
-    The surrogate gradient takes the distance to the peak in units of `peak − c`.
+    The surrogate gradient takes the distance to the peak in units of `peak − c`. Far below rest, where the explicit step of v is
+    unstable (1 + h·(0.08 v + 5) < −1 with h the step, or half of it: below −112.5 mV by default), it is divided by
+    1 − h·(0.08 v + 5): strong inhibition makes no spikes.
 
     Args:
         size: the last dimensions of the input, or None for any.
@@ -59,6 +68,16 @@ class Izhikevich(SpikingLayer):
         10
     """
 
+    learnable = ("a", "b", "c", "d")
+    dt: float
+
+    @checked(
+        **LAYER,
+        **dict.fromkeys(("a", "b", "c", "d", "peak", "initial_potential"), arguments.value),
+        scheme=arguments.word("published", "euler"),
+        surrogate=SURROGATE,
+        detach_reset=arguments.flag,
+    )
     def __init__(
         self,
         size: int | tuple[int, ...] | None = None,
@@ -78,21 +97,22 @@ class Izhikevich(SpikingLayer):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        self.size = as_size(size)
-        self.dt = checked_dt(self._name, dt)
-        learnt = checked_names(self._name, learn, ("a", "b", "c", "d"))
-        given = {"shape": self.size, "device": device, "dtype": dtype}
+        self._begin(size=size, dt=dt, learn=learn, device=device, dtype=dtype)
         above_reset(self._name, peak, c, "peak", "c")
-        self.a = Ranged("Izhikevich.a", a, low=0.0, learn="a" in learnt, **given)
-        self.b = Ranged("Izhikevich.b", b, learn="b" in learnt, **given)
-        self.c = Ranged("Izhikevich.c", c, learn="c" in learnt, **given)
-        self.d = Ranged("Izhikevich.d", d, learn="d" in learnt, **given)
-        self.peak = Ranged("Izhikevich.peak", peak, **given)
-        self.initial_potential = Ranged("Izhikevich.initial_potential", initial_potential, **given)
-        self.scheme = one_of("scheme", scheme, ("published", "euler"))
-        self.surrogate, self.detach_reset = surrogate, detach_reset
+        self.a = self._ranged("a", a, low=0.0, high=1 / dt if "a" in self._learnt else math.inf)
+        self.b, self.c, self.d = (
+            self._ranged("b", b, largest=LARGEST),
+            self._ranged("c", c, largest=LARGEST),
+            self._ranged("d", d, largest=LARGEST),
+        )
+        self.peak = self._ranged("peak", peak, largest=LARGEST)
+        self.initial_potential = self._ranged("initial_potential", initial_potential, largest=LARGEST)
+        if self.a.most() * dt > 1:
+            raise ParameterError(f"Izhikevich.a is {self.a.most():g} / ms: at dt = {dt:g} ms the step of u is unstable; use a smaller dt.")
+        self.scheme, self.surrogate, self.detach_reset = scheme, surrogate, detach_reset
 
     @classmethod
+    @checked(model=arguments.anything, dt=arguments.time_step)
     def from_neuron(cls, model: Izhikevich2003, *, dt: float = 1.0, **others: Any) -> Izhikevich:
         """The engine's neuron as a layer: the same spikes as `rv.simulate` with `rv.SplitEuler()`, or `rv.Euler()` for `scheme="euler"`.
 
@@ -113,15 +133,16 @@ class Izhikevich(SpikingLayer):
         a, b, c, d, peak = (of_dtype(p.value, v.dtype) for p in (self.a, self.b, self.c, self.d, self.peak))
         current = x.to(v.dtype)
 
-        def slope(at: Tensor) -> Tensor:
-            return 0.04 * at**2 + 5 * at + 140 - u + current
+        def moved(at: Tensor, h: float) -> Tensor:
+            step = h * (0.04 * at**2 + 5 * at + 140 - u + current)
+            tilt = h * (0.08 * at + 5)
+            return within_range(at + torch.where(tilt < -2, step / (1 - tilt), step))
 
         if self.scheme == "published":
-            half = v + (0.5 * self.dt) * slope(v)
-            after_v = half + (0.5 * self.dt) * slope(half)
+            after_v = moved(moved(v, 0.5 * self.dt), 0.5 * self.dt)
             after_u = u + self.dt * (a * (b * after_v - u))
         else:
-            after_v = v + self.dt * slope(v)
+            after_v = moved(v, self.dt)
             after_u = u + self.dt * (a * (b * v - u))
         spikes = self.surrogate((after_v - peak) / (peak - c))
         acting = spikes.detach() if self.detach_reset else spikes

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, RanvierError
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.ranged import Parametrised, Ranged
 
 State = Any
 """What a layer carries from step to step: a tensor, or a (named) tuple of states; None where there is nothing."""
 
 
+@checked(function=arguments.function, state=arguments.anything)
 def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
     """The state with a function applied to each of its tensors.
 
@@ -25,6 +29,8 @@ def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
         return None
     if isinstance(state, Tensor):
         return function(state)
+    if not isinstance(state, tuple | list):
+        raise ParameterError(f"map_state: state must be what a layer returned, not {arguments.shown(state)}.")
     parts = [map_state(function, part) for part in state]
     return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
 
@@ -50,6 +56,8 @@ def checked_input(layer: str, x: Any, dimensions: str, least: int, size: tuple[i
         raise ParameterError(f"{layer}: x must be a tensor of shape {dimensions}, not {type(x).__name__}.")
     if not x.is_floating_point():
         raise ParameterError(f"{layer}: x of shape {list(x.shape)} is {x.dtype}, but currents are floating-point numbers: give x.float().")
+    if x.layout is not torch.strided:
+        raise ParameterError(f"{layer}: x is {arguments.shown(x)} in the layout {x.layout}: give x.to_dense().")
     fits = x.ndim >= least and all(wanted in (1, got) for wanted, got in zip(size[::-1], tuple(x.shape)[::-1], strict=False))
     if not fits:
         raise ParameterError(f"{layer}: x has the shape {list(x.shape)}, but it must be {dimensions}.")
@@ -58,7 +66,7 @@ def checked_input(layer: str, x: Any, dimensions: str, least: int, size: tuple[i
 def checked_state(layer: str, state: State, expected: State) -> None:
     """Raises where a state is not shaped, or does not lie, as the one that the input asks for."""
     wanted = leaves(expected)
-    given = leaves(state) if isinstance(state, Tensor | tuple | list) else None
+    given = leaves(state) if _is_state(state) else None
     if given is None or [name for name, _ in given] != [name for name, _ in wanted]:
         names = ", ".join(name.removeprefix("state").lstrip(".") or "a tensor" for name, _ in wanted) or "nothing"
         raise ParameterError(
@@ -73,15 +81,48 @@ def checked_state(layer: str, state: State, expected: State) -> None:
             raise ParameterError(f"{layer}: {name} is {have.dtype}, but for this input it must be {want.dtype}.")
 
 
+def _is_state(given: Any) -> bool:
+    """Whether it is tensors in tuples, or None among them."""
+    return isinstance(given, Tensor | None) or (isinstance(given, tuple | list) and all(map(_is_state, given)))
+
+
 def _short(state: Any) -> str:
-    return (
-        f"{type(state).__name__}({', '.join(name for name, _ in leaves(state))})"
-        if isinstance(state, tuple)
-        else repr(type(state).__name__)
-    )
+    if isinstance(state, tuple) and _is_state(state):
+        return f"{type(state).__name__}({', '.join(name for name, _ in leaves(state))})"
+    return repr(type(state).__name__)
 
 
-class SpikingLayer(nn.Module):
+def fit_parameters(of: Parametrised, shape: torch.Size) -> None:
+    """Raises where a parameter of a module, or of what is inside it, does not broadcast against the input of a step."""
+    for name, made in of._modules.items():
+        if isinstance(made, Ranged):
+            if made.number is None and not arguments.broadcasts(made.shape, shape):
+                raise ParameterError(
+                    f"{type(of).__name__}: {name} has the shape {list(made.shape)}, "
+                    f"which does not broadcast against x of a step, {list(shape)}."
+                )
+        elif isinstance(made, SpikingLayer):
+            made._fit(shape)
+        elif isinstance(made, Parametrised):
+            fit_parameters(made, shape)
+
+
+def called(owner: str, what: str, module: Any, x: Tensor) -> Any:
+    """What a module makes of a tensor; where it cannot take it, the error says which module and which shape."""
+    if torch.compiler.is_compiling():
+        return module(x)
+    try:
+        return module(x)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, RanvierError):
+            raise
+        reason = str(error).splitlines()[0]
+        raise ParameterError(
+            f"{owner}: {what} ({type(module).__name__}) cannot take the shape {list(x.shape)} as {x.dtype}: {reason}"
+        ) from error
+
+
+class SpikingLayer(Parametrised):
     """Base of the layers. State goes in and comes out; the module itself keeps none.
 
     A subclass gives `initial_state(x)` and `step(x, state)`, both for one step's input.
@@ -114,6 +155,7 @@ class SpikingLayer(nn.Module):
             ParameterError: the input or the state has another shape, dtype or device.
         """
         checked_input(self._name, x, self._dimensions("B, …"), len(self.size), self.size)
+        self._fit(x.shape)
         return self.step(x, self._state(x, state))
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -132,6 +174,7 @@ class SpikingLayer(nn.Module):
         checked_input(self._name, x, self._dimensions("T, B, …"), 1 + len(self.size), self.size)
         if len(x) == 0:
             raise ParameterError(f"{self._name}: x has the shape {list(x.shape)}: a sequence must have at least one step.")
+        self._fit(x.shape[1:])
         return self.sequence(x, self._state(x[0], state))
 
     def sequence(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -149,24 +192,11 @@ class SpikingLayer(nn.Module):
         checked_state(self._name, state, start)
         return state
 
-    @property
-    def _name(self) -> str:
-        return type(self).__name__
+    def _fit(self, shape: torch.Size) -> None:
+        """Raises where a parameter does not broadcast against the input of a step."""
+        fit_parameters(self, shape)
 
     def _dimensions(self, leading: str) -> str:
         if not self.size:
             return f"[{leading}]"
         return f"[{leading}, {', '.join('any' if n == 1 else str(n) for n in self.size)}]"
-
-
-def as_size(size: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    """The `size` argument of a layer as a tuple.
-
-    Example:
-        >>> as_size(50), as_size((8, 1, 1)), as_size(None)
-        ((50,), (8, 1, 1), ())
-    """
-    sizes = () if size is None else (size,) if isinstance(size, int) else tuple(size)
-    if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
-        raise ParameterError(f"size must be a positive whole number, a tuple of them, or None for any; not {size!r}.")
-    return sizes

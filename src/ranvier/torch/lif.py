@@ -9,18 +9,27 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ranvier.errors import ParameterError, unknown
+from ranvier.errors import ParameterError
 from ranvier.neurons import AdaptiveThresholdIntegrateAndFire, LeakyIntegrateAndFire
-from ranvier.torch import functional, fused
+from ranvier.torch import arguments, functional, fused
+from ranvier.torch.arguments import checked
 from ranvier.torch.engine_parameters import membrane, parameters_of
 from ranvier.torch.firing import SigmoidFiring
 from ranvier.torch.functional import LIFState
-from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
-from ranvier.torch.ranged import Ranged, checked_names, expm1, exponential, of_dtype, shortest
+from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.ranged import expm1, exponential, of_dtype
 from ranvier.torch.surrogate import Surrogate
 
-RESETS = ("value", "subtraction")
-INPUTS = ("current", "impulse")
+INPUT = arguments.word("current", "impulse")
+SURROGATE = arguments.instance(Surrogate, "a surrogate such as rt.FastSigmoid()")
+LAYER = {
+    "size": arguments.size,
+    "dt": arguments.time_step,
+    "learn": arguments.words,
+    "device": arguments.device,
+    "dtype": arguments.dtype,
+}
+"""The arguments that layers have in common."""
 
 
 class LIF(SpikingLayer):
@@ -75,7 +84,21 @@ class LIF(SpikingLayer):
     """
 
     learnable: ClassVar[tuple[str, ...]] = ("tau", "leak", "rest", "threshold", "noise")
+    dt: float
 
+    @checked(
+        **LAYER,
+        **dict.fromkeys(("tau", "leak", "rest", "threshold", "reset", "noise"), arguments.value),
+        reset_by=arguments.word("value", "subtraction"),
+        refractory=arguments.number(0.0),
+        input=INPUT,
+        firing=arguments.optional(arguments.instance(SigmoidFiring, "rt.SigmoidFiring(…) or None")),
+        surrogate=SURROGATE,
+        detach_reset=arguments.flag,
+        euler=arguments.flag,
+        generator=arguments.generator,
+        backend=arguments.word("auto", "fused", "reference"),
+    )
     def __init__(
         self,
         size: int | tuple[int, ...] | None = None,
@@ -101,32 +124,24 @@ class LIF(SpikingLayer):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        self.size = as_size(size)
-        self.dt = checked_dt(self._name, dt)
-        self._learnt = checked_names(self._name, learn, self.learnable)
-        self._place = {"device": device, "dtype": dtype}
-        self.tau = self._ranged("tau", tau, low=shortest(self.dt, "tau" in self._learnt))
+        self._begin(size=size, dt=dt, learn=learn, device=device, dtype=dtype)
+        self.tau = self._time_constant("tau", tau, euler=euler)
         self.leak = self._ranged("leak", leak, low=0.0)
         self.rest = self._ranged("rest", rest)
         self.reset = self._ranged("reset", reset)
-        self.threshold = self._ranged("threshold", threshold, low=highest(reset) if "threshold" in self._learnt else -math.inf)
+        self.threshold = self._ranged("threshold", threshold, low=self.reset.most() if "threshold" in self._learnt else -math.inf)
         above_reset(self._name, threshold, reset)
         self.noise = self._ranged("noise", noise, low=0.0, closed=True)
-        self.refractory = in_steps(f"{self._name}.refractory", refractory, self.dt)
-        self.reset_by = one_of("reset_by", reset_by, RESETS)
-        self.input = one_of("input", input, INPUTS)
-        self.backend = one_of("backend", backend, ("auto", "fused", "reference"))
-        if not isinstance(surrogate, Surrogate):
-            raise ParameterError(f"{self._name}.surrogate must be a surrogate such as rt.FastSigmoid(), not {surrogate!r}.")
-        if firing is not None and not isinstance(firing, SigmoidFiring):
-            raise ParameterError(f"{self._name}.firing must be rt.SigmoidFiring(…) or None, not {firing!r}.")
-        self.firing, self.surrogate, self.detach_reset, self.euler, self.generator = firing, surrogate, detach_reset, euler, generator
-        if euler and lowest(tau) < self.dt:
+        self.refractory = arguments.in_steps(f"{self._name}.refractory", refractory, dt)
+        self.reset_by, self.input, self.backend = reset_by, input, backend
+        if input == "impulse" and "leak" in self._learnt:
             raise ParameterError(
-                f"{self._name}.tau is {lowest(tau):g} ms, below dt = {self.dt:g} ms: the Euler form is unstable; use euler=False."
+                f"{self._name}.learn: an impulse moves the potential whatever the leak; learn tau, or use input='current'."
             )
+        self.firing, self.surrogate, self.detach_reset, self.euler, self.generator = firing, surrogate, detach_reset, euler, generator
 
     @classmethod
+    @checked(model=arguments.anything, dt=arguments.time_step)
     def from_neuron(cls, model: LeakyIntegrateAndFire, *, dt: float = 0.1, **others: Any) -> LIF:
         """The engine's neuron as a layer, in its units (ms, mV, pA).
 
@@ -145,9 +160,6 @@ class LIF(SpikingLayer):
         """
         values = parameters_of(model, LeakyIntegrateAndFire)
         return cls(dt=dt, **{**membrane(values), **values, **others})
-
-    def _ranged(self, name: str, value: Any, **bounds: Any) -> Ranged:
-        return Ranged(f"{self._name}.{name}", value, learn=name in self._learnt, shape=self.size, **bounds, **self._place)
 
     def initial_state(self, x: Tensor) -> LIFState:
         dtype = computing_dtype(x)
@@ -187,7 +199,7 @@ class LIF(SpikingLayer):
 
     def step(self, x: Tensor, state: LIFState, **changes: Any) -> tuple[Tensor, LIFState]:
         dtype = computing_dtype(x)
-        spikes, state = functional.lif_step(x.to(dtype), state, **{**self.coefficients(dtype), **self.draws(x), **changes})
+        spikes, state = functional.step(x.to(dtype), state, **{**self.coefficients(dtype), **self.draws(x), **changes})
         return spikes.to(x.dtype), state
 
     def sequence(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
@@ -198,7 +210,7 @@ class LIF(SpikingLayer):
     def _run(self, x: Tensor, state: LIFState, arguments: dict[str, Any]) -> tuple[Tensor, LIFState]:
         if self.backend == "fused" or (self.backend == "auto" and fused.unsupported(x, state, **arguments) is None):
             return fused.lif_sequence(x, state, **arguments)
-        return functional.lif_sequence(x, state, **arguments)
+        return functional.sequence(x, state, **arguments)
 
 
 class AdaptiveLIF(LIF):
@@ -227,6 +239,13 @@ class AdaptiveLIF(LIF):
 
     learnable = (*LIF.learnable, "threshold_tau", "threshold_jump")
 
+    @checked(
+        size=arguments.size,
+        threshold_tau=arguments.value,
+        threshold_jump=arguments.value,
+        threshold_min=arguments.bound,
+        threshold_max=arguments.bound,
+    )
     def __init__(
         self,
         size: int | tuple[int, ...] | None = None,
@@ -238,14 +257,13 @@ class AdaptiveLIF(LIF):
         **others: Any,
     ):
         super().__init__(size, **others)
-        self.threshold_tau = self._ranged("threshold_tau", threshold_tau, low=shortest(self.dt, "threshold_tau" in self._learnt))
+        self.threshold_tau = self._time_constant("threshold_tau", threshold_tau, euler=self.euler)
         self.threshold_jump = self._ranged("threshold_jump", threshold_jump)
         if not threshold_min <= threshold_max:
             raise ParameterError(f"{self._name}.threshold_min is {threshold_min:g}, above threshold_max = {threshold_max:g}.")
-        reset = others.get("reset", 0.0)
         if math.isfinite(threshold_min):
-            above_reset(self._name, threshold_min, reset, "threshold_min")
-        self.threshold_min, self.threshold_max = float(threshold_min), float(threshold_max)
+            above_reset(self._name, threshold_min, self.reset.value, "threshold_min")
+        self.threshold_min, self.threshold_max = threshold_min, threshold_max
         given = self.threshold.value
         if lowest(given) < threshold_min or highest(given) > threshold_max:
             raise ParameterError(
@@ -254,6 +272,7 @@ class AdaptiveLIF(LIF):
             )
 
     @classmethod
+    @checked(model=arguments.anything, dt=arguments.time_step)
     def from_neuron(cls, model: AdaptiveThresholdIntegrateAndFire, *, dt: float = 0.1, **others: Any) -> AdaptiveLIF:  # type: ignore[override]
         """The engine's neuron with an adaptive threshold as a layer; as of `LIF.from_neuron`.
 
@@ -289,30 +308,6 @@ def decayed(dt: float, tau: Any, euler: bool = False) -> tuple[Any, Any]:
     """What is left after a step, and what is gone: `exp(−dt/τ)` and `1 − exp(−dt/τ)`, or their Euler forms."""
     z = dt / tau
     return (1 - z, z) if euler else (exponential(-z), -expm1(-z))
-
-
-def checked_dt(layer: str, dt: Any) -> float:
-    """The time step as a positive number."""
-    if isinstance(dt, bool) or not isinstance(dt, int | float) or not (dt > 0 and math.isfinite(dt)):
-        raise ParameterError(f"{layer}.dt must be a positive number (ms), not {dt!r}.")
-    return float(dt)
-
-
-def in_steps(name: str, duration: Any, dt: float) -> int:
-    """A duration as a whole number of steps; one that is none raises."""
-    if isinstance(duration, bool) or not isinstance(duration, int | float) or not (duration >= 0 and math.isfinite(duration)):
-        raise ParameterError(f"{name} must be a number of at least 0 (ms), not {duration!r}.")
-    steps = round(duration / dt)
-    if not math.isclose(steps * dt, duration, rel_tol=1e-6, abs_tol=1e-9 * dt):
-        raise ParameterError(f"{name} is {duration:g} ms, not a multiple of dt = {dt:g} ms: give {steps * dt:g}.")
-    return steps
-
-
-def one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
-    """A word among the known ones."""
-    if value not in known:
-        raise unknown(name, value, known)
-    return value
 
 
 def lowest(value: Any) -> float:

@@ -9,22 +9,28 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.torch.current_lif import CurrentLIF
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.current_lif import CurrentLIF, charge
+from ranvier.torch.current_readout import CurrentReadout
+from ranvier.torch.delay import Delay
 from ranvier.torch.layer import SpikingLayer
-from ranvier.torch.lif import LIF, checked_dt
+from ranvier.torch.lif import LIF
 from ranvier.torch.readout import LeakyReadout
 from ranvier.torch.recurrent import Recurrent
 from ranvier.torch.sequential import Sequential, ordinary
 
 PER_SECOND = {"s": 1e-3, "ms": 1.0}
 """One millisecond in a file's unit of time."""
+FOR_EVER = 1e18
+"""A time constant (ms) of a membrane that keeps all."""
 
 
 def library() -> Any:
@@ -35,27 +41,35 @@ def library() -> Any:
         raise ImportError("NIR files need the nir package: pip install 'ranvier[nir]'") from error
 
 
-def unit_of_time(time_unit: str) -> float:
-    if time_unit not in PER_SECOND:
-        raise ParameterError(f"time_unit must be 's' or 'ms', not {time_unit!r}.")
-    return PER_SECOND[time_unit]
+UNIT = arguments.word(*PER_SECOND)
+
+
+def a_graph(name: str, value: Any) -> Any:
+    return arguments.instance(library().NIRGraph, "an nir.NIRGraph, such as nir.read(path)")(name, value)
+
+
+def a_shape(name: str, value: Any) -> tuple[int, ...]:
+    if value is None or not isinstance(value, tuple | list | int):
+        raise ParameterError(f"{name} must be a tuple of whole numbers, such as (100,), not {arguments.shown(value)}.")
+    return arguments.size(name, value)
 
 
 # Out
 
 
+@checked(net=arguments.instance(SpikingLayer, "an rt.Sequential or one layer of it"), shape=a_shape, time_unit=UNIT)
 def to_nir(net: SpikingLayer, shape: tuple[int, ...], *, time_unit: str = "s") -> Any:
     """A network as a NIR graph.
 
     Args:
         net: an `rt.Sequential`, or one layer. It may hold `rt.LIF` (reset to a value, without refractory period, noise or
-            stochastic firing), `rt.CurrentLIF` (the same), `rt.LeakyReadout`, `rt.Recurrent` of these with an `nn.Linear`,
-            and `nn.Linear`, `nn.Conv1d`, `nn.Conv2d`, `nn.AvgPool2d`, `nn.Flatten`.
+            stochastic firing), `rt.CurrentLIF` (the same), `rt.LeakyReadout`, `rt.CurrentReadout`, `rt.Delay`, `rt.Recurrent` of
+            these with an `nn.Linear`, and `nn.Linear`, `nn.Conv1d`, `nn.Conv2d`, `nn.AvgPool2d`, `nn.Flatten`.
         shape: of one sample in one step, without time and batch: `(100,)` or `(1, 28, 28)`.
         time_unit: of the time constants in the graph, `"s"` (as most readers expect) or `"ms"`.
 
     An `rt.LIF` takes its input as a current, `r = 1/leak`; with `input="impulse"` an input of 1 is a Dirac pulse of area 1, so
-    `r = tau` in the unit of time. Of `rt.CurrentLIF` the input is a Dirac pulse too: `w_in = tau_syn`.
+    `r = tau` in the unit of time. Of `rt.CurrentLIF` and `rt.CurrentReadout` the input is a Dirac pulse too: `w_in = tau_syn`.
 
     Returns:
         An `nir.NIRGraph`, which `nir.write(path, graph)` saves. Its metadata has `dt` and `time_unit`.
@@ -69,7 +83,7 @@ def to_nir(net: SpikingLayer, shape: tuple[int, ...], *, time_unit: str = "s") -
         >>> sorted(graph.nodes), graph.nodes["1"].tau
         (['0', '1', 'input', 'output'], array([0.01, 0.01]))
     """
-    nir, unit = library(), unit_of_time(time_unit)
+    nir, unit = library(), PER_SECOND[time_unit]
     layers = dict(net.named_children()) if isinstance(net, Sequential) else {"0": net}
     nodes: dict[str, Any] = {"input": nir.Input(input_type={"input": np.array(shape)})}
     edges: list[tuple[str, str]] = []
@@ -151,6 +165,21 @@ def write_current_lif(name: str, layer: CurrentLIF, shape: tuple[int, ...], unit
     )
 
 
+def write_current_readout(name: str, layer: CurrentReadout, shape: tuple[int, ...], unit: float) -> Any:
+    synapse = full(layer.synapse_tau.value, shape, unit)
+    return library().CubaLI(
+        tau_syn=synapse,
+        tau_mem=full(layer.tau.value, shape, unit),
+        r=1 / full(layer.leak.value, shape),
+        v_leak=full(layer.rest.value, shape),
+        w_in=synapse.copy(),
+    )
+
+
+def write_delay(name: str, layer: Delay, shape: tuple[int, ...], unit: float) -> Any:
+    return library().Delay(delay=full(layer.delay.value, shape, unit))
+
+
 def write_readout(name: str, layer: LeakyReadout, shape: tuple[int, ...], unit: float) -> Any:
     tau = full(layer.tau.value, shape, unit)
     r = tau.copy() if layer.input == "impulse" else 1 / full(layer.leak.value, shape)
@@ -198,6 +227,8 @@ WRITERS: dict[type, Callable[[str, Any, tuple[int, ...], float], Any]] = {
     LIF: write_lif,
     CurrentLIF: write_current_lif,
     LeakyReadout: write_readout,
+    CurrentReadout: write_current_readout,
+    Delay: write_delay,
     nn.Linear: write_linear,
     nn.Conv1d: write_convolution,
     nn.Conv2d: write_convolution,
@@ -209,49 +240,91 @@ WRITERS: dict[type, Callable[[str, Any, tuple[int, ...], float], Any]] = {
 # In
 
 
-def from_nir(graph: Any, *, dt: float, time_unit: str, euler: bool = False, dtype: torch.dtype | None = None) -> Sequential:
+class Reading(NamedTuple):
+    """What every node is read with.
+
+    Attributes:
+        dt: the time step (ms).
+        unit: one millisecond in the graph's unit of time.
+        euler: whether the neurons take Euler steps.
+        reset_by: as of `rt.LIF`.
+        dtype: of the parameters.
+    """
+
+    dt: float
+    unit: float
+    euler: bool
+    reset_by: str
+    dtype: torch.dtype | None
+
+
+@checked(
+    graph=a_graph,
+    dt=arguments.optional(arguments.time_step),
+    time_unit=arguments.optional(UNIT),
+    euler=arguments.flag,
+    reset_by=arguments.word("value", "subtraction"),
+    dtype=arguments.dtype,
+)
+def from_nir(
+    graph: Any,
+    *,
+    dt: float | None = None,
+    time_unit: str | None = None,
+    euler: bool = False,
+    reset_by: str = "value",
+    dtype: torch.dtype | None = None,
+) -> Sequential:
     """A NIR graph as an `rt.Sequential`.
 
     Args:
         graph: an `nir.NIRGraph` (`nir.read(path)`): a chain of nodes, whose neurons may have a loop through one `Linear` or `Affine`.
-        dt: the time step of the layers (ms).
-        time_unit: of the time constants in the graph, `"s"` or `"ms"`. NIR itself does not say.
-        euler: every `rt.LIF` takes Euler steps (`1 − dt/tau` is left after one), for graphs of libraries that do, such as
-            snnTorch and Norse.
+        dt: the time step of the layers (ms); None takes the one in the graph's metadata, where `rt.to_nir` writes it.
+        time_unit: of the time constants in the graph, `"s"` or `"ms"`; NIR itself does not say. None takes that of the metadata.
+        euler: the neurons take Euler steps (`1 − dt/tau` is left after one), for graphs of libraries that do, such as snnTorch
+            and Norse. A `CubaLIF` or `CubaLI` is then what snnTorch makes of it: a step's input moves the current by
+            `w_in·dt/tau_syn`, and the new current the potential by `r·dt/tau_mem`.
+        reset_by: as of `rt.LIF`, for graphs whose neurons were trained with `"subtraction"`, which NIR has no field for.
         dtype: of the parameters.
 
-    A neuron's input is a current that holds over a step, unless the node's metadata says that it is an impulse.
+    A neuron's input is a current that holds over a step, unless the node's metadata says that it is an impulse. That of a
+    `CubaLIF` or `CubaLI` moves the current by `w_in / tau_syn` at once. An `IF` becomes an `rt.LIF` whose leak is beyond what
+    numbers hold: an input moves its potential by `r·dt`, dt in the graph's unit of time. Graphs whose IF nodes count steps are
+    read with `dt=1.0, time_unit="ms"`.
 
     Returns:
         The layers, named as the nodes.
 
     Raises:
         UnsupportedError: a node, or a wiring, that there is no layer for, by name.
-        ParameterError: a unit of time that the graph's own metadata contradicts.
+        ParameterError: a unit of time that the graph's own metadata contradicts; a dt that is given nowhere.
+
+    Example:
+        >>> import torch, ranvier.torch as rt
+        >>> net = rt.Sequential(nn.Linear(3, 2), rt.LIF(2, tau=10.0, dt=0.5))
+        >>> back = rt.from_nir(rt.to_nir(net, (3,)))           # its own files say dt and the unit of time
+        >>> back[1].dt, round(back[1].tau.value, 6)
+        (0.5, 10.0)
     """
-    nir, unit = library(), unit_of_time(time_unit)
-    dt = checked_dt("from_nir", dt)
+    nir = library()
     said = graph.metadata.get("time_unit")
-    if said is not None and str(said) != time_unit:
-        raise ParameterError(f"The graph's metadata says that its time_unit is {str(said)!r}, not {time_unit!r}.")
+    if time_unit is None and said is None:
+        raise ParameterError("from_nir: the graph's metadata has no time_unit: give time_unit='s' or 'ms'.")
+    if None not in (said, time_unit) and str(said) != time_unit:
+        raise ParameterError(f"from_nir: the graph's metadata says that its time_unit is {str(said)!r}, not {time_unit!r}.")
+    unit = PER_SECOND[UNIT("from_nir: time_unit in the graph's metadata", str(said)) if time_unit is None else time_unit]
+    if dt is None:
+        if "dt" not in graph.metadata:
+            raise ParameterError("from_nir: the graph's metadata has no dt: give dt= in ms.")
+        dt = arguments.time_step("from_nir: dt in the graph's metadata", float(graph.metadata["dt"]) / unit)
+    given = Reading(dt, unit, euler, reset_by, dtype)
     layers: dict[str, nn.Module] = {}
     for name, loop in chain(nir, graph):
-        layer = read(nir, name, graph.nodes[name], dt, unit, dtype)
+        layer = read(name, graph.nodes[name], given)
         if loop is not None:
-            layer = Recurrent(layer, read(nir, loop, graph.nodes[loop], dt, unit, dtype))  # type: ignore[arg-type]
-        if euler:
-            take_euler_steps(name, layer)
+            layer = Recurrent(layer, read(loop, graph.nodes[loop], given))
         layers[name.replace(".", "_")] = layer
     return Sequential(layers)
-
-
-def take_euler_steps(name: str, layer: nn.Module) -> None:
-    """Makes a neuron take Euler steps."""
-    neuron = layer.layer if isinstance(layer, Recurrent) else layer
-    if type(neuron) is LIF:
-        neuron.euler = True
-    elif isinstance(neuron, SpikingLayer):
-        raise UnsupportedError(f"{type(neuron).__name__} (NIR node {name!r}) takes exact steps alone: give euler=False.")
 
 
 def chain(nir: Any, graph: Any) -> list[tuple[str, str | None]]:
@@ -293,74 +366,112 @@ def alike(array: Any, dtype: torch.dtype | None) -> Any:
     return float(values.flat[0]) if values.size and (values == values.flat[0]).all() else tensor(values, dtype)
 
 
-def read(nir: Any, name: str, node: Any, dt: float, unit: float, dtype: torch.dtype | None) -> nn.Module:
+def read(name: str, node: Any, given: Reading) -> Any:
     """A NIR node as a layer."""
     reader = READERS.get(type(node).__name__)
     if reader is None:
         raise UnsupportedError(f"There is no layer for the NIR node {type(node).__name__} ({name!r}). There are for {', '.join(READERS)}.")
-    return reader(name, node, dt, unit, dtype)
+    return reader(name, node, given)
 
 
-def time_constant(name: str, tau: Any, dt: float, unit: float, dtype: torch.dtype | None) -> Any:
-    """A node's time constant in ms."""
-    in_ms = np.asarray(tau, dtype=np.float64) / unit
-    if (in_ms < dt).any() or (in_ms > 1e4 * dt).any():
-        warnings.warn(
-            f"NIR node {name!r} has time constants of {in_ms.min():g} to {in_ms.max():g} ms at a time step of {dt:g} ms: "
-            "is time_unit right?",
-            stacklevel=5,
+def in_ms(name: str, tau: Any, given: Reading) -> np.ndarray:
+    """A node's time constants in ms."""
+    taus = np.asarray(tau, dtype=np.float64) / given.unit
+    if given.euler and (taus < given.dt).any():
+        raise ParameterError(
+            f"from_nir: NIR node {name!r} has time constants from {taus.min():g} ms on, below dt = {given.dt:g} ms: the Euler form is "
+            "unstable; use euler=False or a smaller dt."
         )
-    return alike(in_ms, dtype)
+    if (taus < given.dt).any() or (taus > 1e4 * given.dt).any():
+        warnings.warn(
+            f"NIR node {name!r} has time constants of {taus.min():g} to {taus.max():g} ms at a time step of {given.dt:g} ms: "
+            "is time_unit right?",
+            stacklevel=6,
+        )
+    return taus
 
 
 def shape_of(array: Any) -> tuple[int, ...] | None:
     return tuple(np.shape(array)) or None
 
 
-def gain(node: Any, dtype: torch.dtype | None) -> dict[str, Any]:
+def gain(node: Any, given: Reading) -> dict[str, Any]:
     """What a node's resistance, and what its metadata says of the input, come to."""
     if node.metadata.get("input") == "impulse":
         if not np.allclose(node.r, node.tau, rtol=1e-9):
             raise UnsupportedError("An impulse must move the potential by 1: r must be equal to tau.")
         return {"input": "impulse"}
-    return {"leak": alike(1 / np.asarray(node.r, dtype=np.float64), dtype)}
+    return {"leak": alike(1 / np.asarray(node.r, dtype=np.float64), given.dtype)}
 
 
-def read_lif(name: str, node: Any, dt: float, unit: float, dtype: torch.dtype | None) -> nn.Module:
-    return LIF(
+def firing(node: Any, given: Reading) -> dict[str, Any]:
+    """When a neuron fires, and what it does then."""
+    return {
+        "threshold": alike(node.v_threshold, given.dtype),
+        "reset": alike(node.v_reset, given.dtype),
+        "reset_by": given.reset_by,
+        "dt": given.dt,
+        "dtype": given.dtype,
+    }
+
+
+def read_lif(name: str, node: Any, given: Reading) -> nn.Module:
+    tau, rest = alike(in_ms(name, node.tau, given), given.dtype), alike(node.v_leak, given.dtype)
+    return LIF(shape_of(node.tau), tau=tau, rest=rest, euler=given.euler, **firing(node, given), **gain(node, given))
+
+
+def read_if(name: str, node: Any, given: Reading) -> nn.Module:
+    """Nothing leaks in 1e18 ms: what is left after a step is 1 in double precision, and what an input moves is r·dt."""
+    moved = np.asarray(node.r, dtype=np.float64) * given.unit
+    return LIF(shape_of(node.r), tau=FOR_EVER, leak=alike(1 / (FOR_EVER * moved), given.dtype), **firing(node, given))
+
+
+def membrane(name: str, node: Any, given: Reading) -> dict[str, Any]:
+    """The time constants and the leak of a neuron with a synaptic current."""
+    membrane, synapse = in_ms(name, node.tau_mem, given), in_ms(name, node.tau_syn, given)
+    moved = np.asarray(node.r, dtype=np.float64) * np.asarray(node.w_in, dtype=np.float64)
+    leak = np.asarray(node.tau_syn, dtype=np.float64) / moved
+    if given.euler:
+        kept = [1 - given.dt / tau for tau in (membrane, synapse)]
+        if any((left <= 0).any() for left in kept):
+            raise UnsupportedError(f"NIR node {name!r}: a time constant of dt itself leaves nothing after an Euler step.")
+        share = (given.dt / membrane) * (given.dt / synapse) * moved
+        membrane, synapse = (-given.dt / np.log(left) for left in kept)
+        exact = charge(given.dt, *(torch.as_tensor(tau, dtype=torch.float64) for tau in (membrane, synapse)))
+        leak = exact.numpy() / share
+    return {
+        "tau": alike(membrane, given.dtype),
+        "synapse_tau": alike(synapse, given.dtype),
+        "leak": alike(leak, given.dtype),
+        "rest": alike(node.v_leak, given.dtype),
+    }
+
+
+def read_current_lif(name: str, node: Any, given: Reading) -> nn.Module:
+    return CurrentLIF(shape_of(node.tau_mem), **membrane(name, node, given), **firing(node, given))
+
+
+def read_current_readout(name: str, node: Any, given: Reading) -> nn.Module:
+    return CurrentReadout(shape_of(node.tau_mem), **membrane(name, node, given), dt=given.dt, dtype=given.dtype)
+
+
+def read_readout(name: str, node: Any, given: Reading) -> nn.Module:
+    tau = in_ms(name, node.tau, given)
+    if given.euler:
+        raise UnsupportedError(f"LeakyReadout (NIR node {name!r}) takes exact steps alone: give euler=False.")
+    return LeakyReadout(
         shape_of(node.tau),
-        tau=time_constant(name, node.tau, dt, unit, dtype),
-        dt=dt,
-        rest=alike(node.v_leak, dtype),
-        threshold=alike(node.v_threshold, dtype),
-        reset=alike(node.v_reset, dtype),
-        dtype=dtype,
-        **gain(node, dtype),
+        tau=alike(tau, given.dtype),
+        dt=given.dt,
+        rest=alike(node.v_leak, given.dtype),
+        dtype=given.dtype,
+        **gain(node, given),
     )
 
 
-def read_current_lif(name: str, node: Any, dt: float, unit: float, dtype: torch.dtype | None) -> nn.Module:
-    if not np.allclose(node.w_in, node.tau_syn, rtol=1e-6):
-        raise UnsupportedError(
-            f"NIR node {name!r}: an input of 1 must move the current by 1, w_in = tau_syn; put the factor "
-            "w_in / tau_syn into the weights before it."
-        )
-    return CurrentLIF(
-        shape_of(node.tau_mem),
-        tau=time_constant(name, node.tau_mem, dt, unit, dtype),
-        synapse_tau=time_constant(name, node.tau_syn, dt, unit, dtype),
-        dt=dt,
-        leak=alike(1 / np.asarray(node.r, dtype=np.float64), dtype),
-        rest=alike(node.v_leak, dtype),
-        threshold=alike(node.v_threshold, dtype),
-        reset=alike(node.v_reset, dtype),
-        dtype=dtype,
-    )
-
-
-def read_readout(name: str, node: Any, dt: float, unit: float, dtype: torch.dtype | None) -> nn.Module:
-    tau = time_constant(name, node.tau, dt, unit, dtype)
-    return LeakyReadout(shape_of(node.tau), tau=tau, dt=dt, rest=alike(node.v_leak, dtype), dtype=dtype, **gain(node, dtype))
+def read_delay(name: str, node: Any, given: Reading) -> nn.Module:
+    delay = alike(np.asarray(node.delay, dtype=np.float64) / given.unit, torch.float64)
+    return Delay(shape_of(node.delay), delay=delay, dt=given.dt)
 
 
 def filled_with(layer: Any, node: Any, dtype: torch.dtype | None) -> nn.Module:
@@ -370,12 +481,12 @@ def filled_with(layer: Any, node: Any, dtype: torch.dtype | None) -> nn.Module:
     return layer
 
 
-def read_linear(name: str, node: Any, dt: float, unit: float, dtype: torch.dtype | None) -> nn.Module:
+def read_linear(name: str, node: Any, given: Reading) -> nn.Module:
     outputs, inputs = np.shape(node.weight)
-    return filled_with(nn.Linear(inputs, outputs, bias=hasattr(node, "bias"), dtype=dtype), node, dtype)
+    return filled_with(nn.Linear(inputs, outputs, bias=hasattr(node, "bias"), dtype=given.dtype), node, given.dtype)
 
 
-def read_convolution(name: str, node: Any, dt: float, unit: float, dtype: torch.dtype | None) -> nn.Module:
+def read_convolution(name: str, node: Any, given: Reading) -> nn.Module:
     weight = np.asarray(node.weight)
     make: Any = nn.Conv1d if weight.ndim == 3 else nn.Conv2d
     plain = lambda value: value if isinstance(value, str | int) else tuple(int(v) for v in np.atleast_1d(value))
@@ -387,9 +498,9 @@ def read_convolution(name: str, node: Any, dt: float, unit: float, dtype: torch.
         padding=plain(node.padding),
         dilation=plain(node.dilation),
         groups=node.groups,
-        dtype=dtype,
+        dtype=given.dtype,
     )
-    return filled_with(layer, node, dtype)
+    return filled_with(layer, node, given.dtype)
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -397,23 +508,26 @@ def pair(value: Any) -> tuple[int, int]:
     return first, second
 
 
-def read_average(name: str, node: Any, dt: float, unit: float, dtype: torch.dtype | None) -> nn.Module:
+def read_average(name: str, node: Any, given: Reading) -> nn.Module:
     return nn.AvgPool2d(pair(node.kernel_size), pair(node.stride), pair(node.padding))
 
 
-def read_sum(name: str, node: Any, dt: float, unit: float, dtype: torch.dtype | None) -> nn.Module:
+def read_sum(name: str, node: Any, given: Reading) -> nn.Module:
     return nn.AvgPool2d(pair(node.kernel_size), pair(node.stride), pair(node.padding), divisor_override=1)
 
 
-def read_flatten(name: str, node: Any, dt: float, unit: float, dtype: torch.dtype | None) -> nn.Module:
+def read_flatten(name: str, node: Any, given: Reading) -> nn.Module:
     end = int(node.end_dim)
     return nn.Flatten(int(node.start_dim) + 1, end if end < 0 else end + 1)
 
 
-READERS: dict[str, Callable[[str, Any, float, float, torch.dtype | None], nn.Module]] = {
+READERS: dict[str, Callable[[str, Any, Reading], nn.Module]] = {
     "LIF": read_lif,
     "CubaLIF": read_current_lif,
+    "IF": read_if,
     "LI": read_readout,
+    "CubaLI": read_current_readout,
+    "Delay": read_delay,
     "Affine": read_linear,
     "Linear": read_linear,
     "Conv1d": read_convolution,

@@ -14,6 +14,8 @@ from ranvier.errors import ParameterError
 from ranvier.plot import appearance
 from ranvier.plot.over_time import traces
 from ranvier.plot.spike_times import raster as spike_raster
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 INPUT_COLOUR, MEMBRANE_COLOUR, THRESHOLD_COLOUR = appearance.COLORS[4], appearance.COLORS[0], appearance.COLORS[1]
 
 
+@checked(v=arguments.values, spikes=arguments.values, threshold=arguments.values, dt=arguments.time_step, ax=arguments.axes)
 def membrane(v: Tensor, spikes: Tensor, threshold: Any = 1.0, *, dt: float = 1.0, ax: Axes | None = None) -> Axes:
     """Draws the potential of one neuron with its threshold, dashed, over its spikes.
 
@@ -50,6 +53,14 @@ def membrane(v: Tensor, spikes: Tensor, threshold: Any = 1.0, *, dt: float = 1.0
     return ax
 
 
+@checked(
+    rectified=arguments.values,
+    v=arguments.values,
+    spikes=arguments.values,
+    threshold=arguments.values,
+    dt=arguments.time_step,
+    ax=arguments.axes,
+)
 def relu_membrane(rectified: Tensor, v: Tensor, spikes: Tensor, threshold: Any = 1.0, *, dt: float = 1.0, ax: Axes | None = None) -> Axes:
     """Draws what a ReLU gave one neuron, its potential with the threshold, and its spikes, one above the other.
 
@@ -82,6 +93,13 @@ def relu_membrane(rectified: Tensor, v: Tensor, spikes: Tensor, threshold: Any =
     return ax
 
 
+@checked(
+    v=arguments.values,
+    spikes=arguments.values,
+    inputs=arguments.optional(arguments.values),
+    dt=arguments.time_step,
+    ax=arguments.axes,
+)
 def membranes(v: Tensor, spikes: Tensor, inputs: Any = None, *, dt: float = 1.0, ax: Axes | None = None) -> Axes:
     """Draws the potentials of some neurons one above the other, over their raster.
 
@@ -111,7 +129,7 @@ def membranes(v: Tensor, spikes: Tensor, inputs: Any = None, *, dt: float = 1.0,
     ax = appearance.axes_of(ax, height=min(8.0, 2.5 + 0.35 * n))
     traces(potentials, time=np.arange(1, steps + 1) * dt, neurons=np.arange(n), color=MEMBRANE_COLOUR, ax=ax)
     if inputs is not None:
-        values = _numbers(inputs)
+        values = np.asarray(inputs)
         if values.shape != (n,):
             raise ParameterError(f"inputs has the shape {list(values.shape)}, but it must have one value for each of the {n} neurons.")
         ax.set_yticks(ax.get_yticks(), [f"{values[int(label.get_text())]:.3g}" for label in ax.get_yticklabels()])
@@ -120,6 +138,7 @@ def membranes(v: Tensor, spikes: Tensor, inputs: Any = None, *, dt: float = 1.0,
     return ax
 
 
+@checked(spikes=arguments.values, dt=arguments.time_step, ax=arguments.axes)
 def raster(spikes: Tensor, *, dt: float = 1.0, ax: Axes | None = None) -> Axes:
     """Draws the spikes of a layer: time across, neuron up.
 
@@ -140,6 +159,14 @@ def raster(spikes: Tensor, *, dt: float = 1.0, ax: Axes | None = None) -> Axes:
     return _raster(_layer("spikes", spikes), dt, ax)
 
 
+@checked(
+    sizes=arguments.values,
+    values=arguments.values,
+    label=arguments.text,
+    fit_from=arguments.number(0.0),
+    color=arguments.colour,
+    ax=arguments.axes,
+)
 def scaling(sizes: Any, values: Any, *, label: str, fit_from: float = 0.0, color: Any = None, ax: Axes | None = None) -> Axes:
     """Draws a cost against the number of neurons on logarithmic axes, with the fitted slope in the legend.
 
@@ -175,6 +202,7 @@ def scaling(sizes: Any, values: Any, *, label: str, fit_from: float = 0.0, color
     return ax
 
 
+@checked(sizes=arguments.values, values=arguments.values, fit_from=arguments.number(0.0))
 def slope(sizes: Any, values: Any, fit_from: float = 0.0) -> float:
     """The power of the size that a cost grows with: the slope of a straight line through the logarithms.
 
@@ -189,15 +217,21 @@ def slope(sizes: Any, values: Any, fit_from: float = 0.0) -> float:
         2.0
     """
     n, cost = np.asarray(sizes, float), np.asarray(values, float)
-    used = (cost > 0) & (n >= fit_from)
+    if n.ndim != 1 or n.shape != cost.shape:
+        raise ParameterError(
+            f"values has the shape {list(cost.shape)} and sizes {list(n.shape)}, but they must be lists of the same length."
+        )
+    used = (cost > 0) & (n >= fit_from) & (n > 0)
     if used.sum() < 2:
-        raise ParameterError(f"A slope needs at least two points above 0 from n = {fit_from:g}; there are {int(used.sum())}.")
+        raise ParameterError(
+            f"A slope needs two points above 0 from n = {fit_from:g} (fit_from) on; sizes and values have {int(used.sum())}."
+        )
     return float(np.polyfit(np.log(n[used]), np.log(cost[used]), 1)[0])
 
 
 def _membrane(ax: Axes, potential: np.ndarray, threshold: Any, dt: float) -> None:
     times = np.arange(1, len(potential) + 1) * dt
-    level = _numbers(threshold).reshape(-1)
+    level = np.asarray(threshold).reshape(-1)
     if len(level) not in (1, len(potential)):
         raise ParameterError(f"threshold has {len(level)} values, but it must be a number or [{len(potential)}].")
     ax.plot(times, potential, color=MEMBRANE_COLOUR)
@@ -218,13 +252,9 @@ def _spikes(ax: Axes, fired: np.ndarray, dt: float) -> None:
     ax.set_ylabel("spikes")
 
 
-def _numbers(values: Any) -> np.ndarray:
-    return np.asarray(values.detach().cpu().double() if isinstance(values, Tensor) else values, float)
-
-
 def _layer(name: str, values: Any) -> np.ndarray:
     """Values `[T, N]` of the neurons of a layer."""
-    array = _numbers(values)
+    array = np.asarray(values)
     if array.ndim != 2:
         raise ParameterError(f"{name} has the shape {list(array.shape)}, but it must be [T, N]; {name}[:, 0] takes one sample of a batch.")
     return array
@@ -234,7 +264,7 @@ def _one_neuron(**values: Any) -> list[np.ndarray]:
     """Values `[T]` of one neuron; further dimensions of length 1 are dropped."""
     arrays = {}
     for name, value in values.items():
-        array = _numbers(value)
+        array = np.asarray(value)
         if array.ndim == 0 or array.size != len(array):
             raise ParameterError(f"{name} has the shape {list(array.shape)}, but it must be [T]; {name}[:, 0] takes the first of several.")
         arrays[name] = array.reshape(-1)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ranvier.errors import ParameterError, unknown
+from ranvier.errors import ParameterError
+from ranvier.torch.arguments import LARGEST, SMALLEST, learnt_names
+from ranvier.torch.arguments import value as number_or_tensor
 
 
 class Ranged(nn.Module):
@@ -27,6 +29,7 @@ class Ranged(nn.Module):
         closed: whether a value that is not learnt may be equal to a bound.
         learn: whether it is learnt.
         shape: the shape of what is learnt, where `value` is a number.
+        largest: how large it may be.
 
     Example:
         >>> tau = Ranged("LIF.tau", 20.0, low=0.0, learn=True)
@@ -47,31 +50,42 @@ class Ranged(nn.Module):
         closed: bool = False,
         learn: bool = False,
         shape: tuple[int, ...] = (),
+        largest: float = LARGEST,
         device: Any = None,
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
         self.low, self.high = low, high
-        self._check(name, value, closed and not learn)
+        value = number_or_tensor(name, value)
+        self._check(name, value, closed and not learn, largest)
+        self._check_shape(name, value, shape)
         dtype = dtype or torch.get_default_dtype()
         self.number: float | None = None
         if learn:
             given = torch.as_tensor(value, dtype=dtype, device=device)
-            self.raw = nn.Parameter(self._inverse(given.expand(shape) if given.ndim == 0 else given).clone())
-        elif np.ndim(value) == 0:
+            self.raw = nn.Parameter(self._inverse(given.expand(shape) if given.ndim == 0 else given).detach().clone())
+        elif not isinstance(value, Tensor) or (value.ndim == 0 and not value.requires_grad):
             self.number = float(value)
         else:
             self.register_buffer("fixed", torch.as_tensor(value, dtype=dtype, device=device))
 
-    def _check(self, name: str, value: Any, closed: bool) -> None:
-        if isinstance(value, bool | str) or value is None:
-            raise ParameterError(f"{name} must be a number or a tensor, not {value!r}.")
-        numbers = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value, dtype=np.float64)
+    def _check(self, name: str, value: Any, closed: bool, largest: float) -> None:
+        numbers = np.asarray(value.detach().cpu().double() if isinstance(value, Tensor) else value, dtype=np.float64)
         inside = ((numbers >= self.low) & (numbers <= self.high)) if closed else ((numbers > self.low) & (numbers < self.high))
         bad = ~inside | ~np.isfinite(numbers)
         if bad.any():
             where = "" if numbers.ndim == 0 else f" at {tuple(int(i[0]) for i in np.nonzero(bad))} (its shape is {list(numbers.shape)})"
             raise ParameterError(f"{name} is {numbers[bad].flat[0]:g}{where}, but it must be {self._range(closed)}.")
+        size = np.abs(numbers)
+        if ((size > largest) | ((size < SMALLEST) & (size > 0))).any():
+            raise ParameterError(
+                f"{name} must be 0 or of a size within {SMALLEST:g} and {largest:g}, so that single precision can hold it."
+            )
+
+    def _check_shape(self, name: str, value: Any, shape: tuple[int, ...]) -> None:
+        given = tuple(value.shape) if isinstance(value, Tensor) else ()
+        if any(1 not in (have, want) and have != want for have, want in zip(given[::-1], shape[::-1], strict=False)):
+            raise ParameterError(f"{name} has the shape {list(given)}, but its layer's size is {list(shape)}.")
 
     def _range(self, closed: bool) -> str:
         above, below = ("at least", "at most") if closed else ("above", "below")
@@ -103,6 +117,20 @@ class Ranged(nn.Module):
             return self.high - self._exp_raw()
         return self.low + (self.high - self.low) * torch.sigmoid(self.raw)
 
+    @property
+    def shape(self) -> torch.Size:
+        """That of the value."""
+        kept = [*self._parameters.values(), *self._buffers.values()]
+        return kept[0].shape if kept and kept[0] is not None else torch.Size()
+
+    def least(self) -> float:
+        """The smallest of its values."""
+        return float(torch.as_tensor(self.value).detach().min())
+
+    def most(self) -> float:
+        """The largest of its values."""
+        return float(torch.as_tensor(self.value).detach().max())
+
     def _exp_raw(self) -> Tensor:
         return torch.exp(self.raw.clamp(-50, 50))  # neither 0 nor infinite, whatever the optimiser does
 
@@ -114,18 +142,49 @@ class Ranged(nn.Module):
         )
 
 
-def checked_names(kind: str, learn: str | Iterable[str], known: Iterable[str]) -> frozenset[str]:
-    """The names of what is learnt; an unknown one raises, with the nearest."""
-    names, known = {learn} if isinstance(learn, str) else set(learn), tuple(known)
-    for name in sorted(names):
-        if name not in known:
-            raise unknown(f"learnable parameter of {kind}", name, known)
-    return frozenset(names)
+class Parametrised(nn.Module):
+    """A module with parameters that stay in their ranges.
 
+    Attributes:
+        size: the shape of what is learnt, where it is given as a number.
+        dt: the time step (ms), where there is one.
+    """
 
-def shortest(dt: float, learn: bool) -> float:
-    """The lower bound of a time constant: 0, but dt/50 where it is learnt: below, nothing is left after a step, and gradients overflow."""
-    return dt / 50 if learn else 0.0
+    learnable: ClassVar[tuple[str, ...]] = ()
+    size: tuple[int, ...] = ()
+    dt: float | None = None
+
+    def _begin(
+        self,
+        *,
+        size: Any = None,
+        dt: float | None = None,
+        learn: str | Iterable[str] = (),
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        """What the parameters have in common; before any of them."""
+        self.size, self.dt = size or (), dt
+        self._learnt = learnt_names(self._name, (learn,) if isinstance(learn, str) else learn, self.learnable)
+        self._place = {"device": device, "dtype": dtype}
+
+    def _ranged(self, name: str, value: Any, **bounds: Any) -> Ranged:
+        return Ranged(f"{self._name}.{name}", value, learn=name in self._learnt, shape=self.size, **bounds, **self._place)
+
+    def _time_constant(self, name: str, value: Any, *, euler: bool = False) -> Ranged:
+        """A time constant. By Euler's method it is at least dt. Learnt, it is at least dt/50: below, nothing is left after a step."""
+        assert self.dt is not None
+        learnt = name in self._learnt
+        made = self._ranged(name, value, low=(self.dt if euler else self.dt / 50) if learnt else 0.0)
+        if euler and (least := made.least()) < self.dt:
+            raise ParameterError(
+                f"{self._name}.{name} is {least:g} ms, below dt = {self.dt:g} ms: the Euler form is unstable; use euler=False."
+            )
+        return made
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
 
 
 def exponential(x: Any) -> Any:

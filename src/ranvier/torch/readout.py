@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
-from ranvier.torch.lif import INPUTS, checked_dt, decayed, filled, one_of
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
+from ranvier.errors import ParameterError
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.lif import INPUT, LAYER, decayed, filled
+from ranvier.torch.ranged import of_dtype
 
 
 class LeakyReadout(SpikingLayer):
@@ -29,6 +32,10 @@ class LeakyReadout(SpikingLayer):
         (torch.Size([100, 8, 10]), 0.9933)
     """
 
+    learnable: ClassVar[tuple[str, ...]] = ("tau", "leak", "rest")
+    dt: float
+
+    @checked(**LAYER, **dict.fromkeys(("tau", "leak", "rest"), arguments.value), input=INPUT)
     def __init__(
         self,
         size: int | tuple[int, ...] | None = None,
@@ -43,14 +50,13 @@ class LeakyReadout(SpikingLayer):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        self.size = as_size(size)
-        self.dt = checked_dt(self._name, dt)
-        self.input = one_of("input", input, INPUTS)
-        learnt = checked_names(self._name, learn, ("tau", "leak", "rest"))
-        given = {"shape": self.size, "device": device, "dtype": dtype}
-        self.tau = Ranged("LeakyReadout.tau", tau, low=shortest(self.dt, "tau" in learnt), learn="tau" in learnt, **given)
-        self.leak = Ranged("LeakyReadout.leak", leak, low=0.0, learn="leak" in learnt, **given)
-        self.rest = Ranged("LeakyReadout.rest", rest, learn="rest" in learnt, **given)
+        self._begin(size=size, dt=dt, learn=learn, device=device, dtype=dtype)
+        self.input = input
+        self.tau = self._time_constant("tau", tau)
+        self.leak = self._ranged("leak", leak, low=0.0)
+        self.rest = self._ranged("rest", rest)
+        if input == "impulse" and "leak" in self._learnt:
+            raise ParameterError("LeakyReadout.learn: an impulse moves the potential whatever the leak; learn tau, or use input='current'.")
 
     def initial_state(self, x: Tensor) -> Tensor:
         return filled(x, self.rest.value, computing_dtype(x))

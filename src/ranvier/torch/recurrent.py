@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ranvier.errors import ParameterError
-from ranvier.torch.layer import SpikingLayer, State, computing_dtype
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.layer import SpikingLayer, State, called, computing_dtype
 
 
 class RecurrentState(NamedTuple):
@@ -38,17 +40,16 @@ class Recurrent(SpikingLayer):
         (torch.Size([100, 8, 50]), torch.Size([8, 50]))
     """
 
+    @checked(layer=arguments.instance(SpikingLayer, "a spiking layer such as rt.LIF(50)"), connection=arguments.module)
     def __init__(self, layer: SpikingLayer, connection: nn.Module):
         super().__init__()
-        if not isinstance(layer, SpikingLayer):
-            raise ParameterError(f"Recurrent: layer must be a spiking layer such as rt.LIF(50), not {layer!r}.")
         self.layer, self.connection, self.size = layer, connection, layer.size
 
     def initial_state(self, x: Tensor) -> RecurrentState:
         return RecurrentState(self.layer.initial_state(x), torch.zeros(x.shape, dtype=computing_dtype(x), device=x.device))
 
     def step(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        back = self.connection(state.output)
+        back = called("Recurrent", "connection", self.connection, state.output)
         if back.shape != x.shape:
             raise ParameterError(f"Recurrent: connection returned the shape {list(back.shape)}, but x has {list(x.shape)}.")
         output, inner = self.layer.step(x + back.to(x.dtype), state.layer)

@@ -9,7 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ranvier.errors import ParameterError
-from ranvier.torch.layer import SpikingLayer, State, checked_input
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.layer import SpikingLayer, State, called, checked_input
 
 
 class Sequential(SpikingLayer):
@@ -32,13 +34,16 @@ class Sequential(SpikingLayer):
         >>> y, state = net(torch.randn(20, 2, 1, 8, 8), state)         # goes on where it was
     """
 
+    @checked(layers=arguments.anything)
     def __init__(self, *layers: Any):
         super().__init__()
         named = layers[0].items() if len(layers) == 1 and isinstance(layers[0], dict) else ((str(i), m) for i, m in enumerate(layers))
         for name, layer in OrderedDict(named).items():
+            if not isinstance(name, str) or not name or "." in name or hasattr(self, name):
+                raise ParameterError(f"Sequential: layers must have names that are texts without a point, not {arguments.shown(name)}.")
             if not isinstance(layer, nn.Module):
                 hint = f" Did you mean {layer.__name__}()?" if isinstance(layer, type) else ""
-                raise ParameterError(f"Sequential takes modules; layer {name!r} is {layer!r}.{hint}")
+                raise ParameterError(f"Sequential takes modules; of its layers, layer {name!r} is {arguments.shown(layer)}.{hint}")
             self.add_module(name, layer)
 
     def __len__(self) -> int:
@@ -80,7 +85,7 @@ class Sequential(SpikingLayer):
 def ordinary(name: str, layer: Any, x: Tensor, one_step: bool) -> Tensor:
     """An ordinary layer's output for every step."""
     flat = x if one_step or x.ndim < 3 else x.flatten(0, 1)
-    y = layer(flat)
+    y = called("Sequential", f"layer {name!r}", layer, flat)
     if not isinstance(y, Tensor):
         raise ParameterError(
             f"Sequential: layer {name!r} ({type(layer).__name__}) returned a {type(y).__name__}, but an ordinary layer must "

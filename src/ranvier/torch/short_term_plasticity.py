@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ranvier.torch.layer import SpikingLayer, as_size, computing_dtype
-from ranvier.torch.lif import checked_dt, decayed, filled
-from ranvier.torch.ranged import Ranged, checked_names, of_dtype, shortest
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.lif import LAYER, decayed, filled
+from ranvier.torch.ranged import of_dtype
 
 
 class ShortTermPlasticityState(NamedTuple):
@@ -52,6 +54,10 @@ class ShortTermPlasticity(SpikingLayer):
         [0.75, 0.188, 0.048]
     """
 
+    learnable = ("use", "facilitation_tau", "recovery_tau")
+    dt: float
+
+    @checked(**LAYER, **dict.fromkeys(("use", "facilitation_tau", "recovery_tau"), arguments.value))
     def __init__(
         self,
         size: int | tuple[int, ...] | None = None,
@@ -65,25 +71,10 @@ class ShortTermPlasticity(SpikingLayer):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        self.size = as_size(size)
-        self.dt = checked_dt(self._name, dt)
-        learnt = checked_names(self._name, learn, ("use", "facilitation_tau", "recovery_tau"))
-        given = {"shape": self.size, "device": device, "dtype": dtype}
-        self.use = Ranged(f"{self._name}.use", use, low=0.0, high=1.0, closed=True, learn="use" in learnt, **given)
-        self.facilitation_tau = Ranged(
-            f"{self._name}.facilitation_tau",
-            facilitation_tau,
-            low=shortest(self.dt, "facilitation_tau" in learnt),
-            learn="facilitation_tau" in learnt,
-            **given,
-        )
-        self.recovery_tau = Ranged(
-            f"{self._name}.recovery_tau",
-            recovery_tau,
-            low=shortest(self.dt, "recovery_tau" in learnt),
-            learn="recovery_tau" in learnt,
-            **given,
-        )
+        self._begin(size=size, dt=dt, learn=learn, device=device, dtype=dtype)
+        self.use = self._ranged("use", use, low=0.0, high=1.0, closed=True)
+        self.facilitation_tau = self._time_constant("facilitation_tau", facilitation_tau)
+        self.recovery_tau = self._time_constant("recovery_tau", recovery_tau)
 
     def initial_state(self, x: Tensor) -> ShortTermPlasticityState:
         dtype = computing_dtype(x)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ranvier.errors import ParameterError
+from ranvier.torch import arguments
 
 
 class Surrogate:
@@ -39,9 +39,8 @@ class Surrogate:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                raise ParameterError(f"{type(self).__name__}.{field.name} must be a positive number, not {value!r}.")
+            value = arguments.number(arguments.SMALLEST)(f"{type(self).__name__}.{field.name}", getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
 
     def derivative(self, d: Tensor) -> Tensor:
         """What the backward pass uses for the derivative of the spike, in the shape of `d`."""
@@ -52,7 +51,9 @@ class Surrogate:
         raise NotImplementedError
 
     def __call__(self, d: Tensor) -> Tensor:
-        """Spikes: 1 where the distance to the threshold `d` is at least 0, else 0; in the dtype of `d`."""
+        """Spikes: 1 where the distance to the threshold `d` is at least 0, else 0; NaN where it is NaN. In the dtype of `d`."""
+        if not torch.compiler.is_compiling():
+            arguments.tensor(f"{type(self).__name__}: d", d)
         return (_Spike if torch.compiler.is_compiling() else _DualSpike).apply(d, self)
 
 
@@ -63,7 +64,7 @@ class _Spike(torch.autograd.Function):
 
     @staticmethod
     def forward(d: Tensor, surrogate: Surrogate) -> Tensor:
-        return (d >= 0).to(d.dtype)
+        return torch.where(d.isnan(), d, (d >= 0).to(d.dtype))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:

@@ -8,10 +8,18 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ranvier.errors import ParameterError
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer, State, map_state
 
+SEQUENCE = {
+    "layer": arguments.instance(SpikingLayer, "a spiking layer or an rt.Sequential"),
+    "x": arguments.sequence,
+    "state": arguments.anything,
+}
 
+
+@checked(**SEQUENCE)
 def trace(layer: SpikingLayer, x: Tensor, state: State = None) -> tuple[Tensor, State]:
     """The output and the state after every step, to plot or to put a loss on.
 
@@ -47,6 +55,7 @@ def _stacked(states: list[State]) -> State:
     return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
 
 
+@checked(**SEQUENCE, every=arguments.whole(1))
 def truncated(layer: SpikingLayer, x: Tensor, state: State = None, *, every: int) -> Iterator[tuple[Tensor, State]]:
     """A sequence in pieces of `every` steps, between which no gradient flows: truncated back-propagation through time.
 
@@ -65,12 +74,17 @@ def truncated(layer: SpikingLayer, x: Tensor, state: State = None, *, every: int
         >>> for spikes, state in rt.truncated(net, torch.rand(100, 8, 3), every=20):
         ...     spikes.mean().backward()
     """
-    for piece in _pieces(x, every):
+    return _truncated(layer, x, state, every)
+
+
+def _truncated(layer: SpikingLayer, x: Tensor, state: State, every: int) -> Iterator[tuple[Tensor, State]]:
+    for piece in x.split(every):
         output, state = layer(piece, state)
         yield output, state
         state = map_state(torch.Tensor.detach, state)
 
 
+@checked(**SEQUENCE, every=arguments.whole(1))
 def checkpointed(layer: SpikingLayer, x: Tensor, state: State = None, *, every: int) -> tuple[Tensor, State]:
     """The same output, state and gradients with less memory: what is inside a piece is computed again in the backward pass.
 
@@ -85,13 +99,7 @@ def checkpointed(layer: SpikingLayer, x: Tensor, state: State = None, *, every: 
         torch.Size([100, 4, 3])
     """
     outputs = []
-    for piece in _pieces(x, every):
+    for piece in x.split(every):
         output, state = checkpoint(layer, piece, state, use_reentrant=False)
         outputs.append(output)
     return torch.cat(outputs), state
-
-
-def _pieces(x: Tensor, every: int) -> tuple[Tensor, ...]:
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise ParameterError(f"every must be a whole number of at least 1 step, not {every!r}.")
-    return x.split(every)

@@ -88,7 +88,7 @@ def _operands(problem: LIFProblem) -> tuple[tuple[Any, ...], tuple[Tensor, ...]]
     parameters = problem.parameters.contiguous()
     refractory = x if problem.refractory is None else problem.refractory
     # Not as numbers: Triton takes those in single precision.
-    numbers = x.new_tensor([problem.threshold_min, problem.threshold_max, *problem.shape, math.pi])
+    numbers = x.new_tensor([problem.threshold_min, problem.threshold_max, *problem.shape, math.pi, torch.finfo(x.dtype).max])
     stride = 0 if len(x) < len(problem.x) else x.shape[1]
     return (x, stride, noise, uniform, parameters, refractory, parameters.shape[1], numbers), (x, noise, uniform, parameters, numbers)
 

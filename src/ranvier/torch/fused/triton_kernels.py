@@ -55,10 +55,13 @@ def _derivative(d, numbers, SURROGATE: tl.constexpr):
 
 
 @triton.jit
-def _membrane(v, left, decay, gain, rest, x, noise, NOISY: tl.constexpr, WAITING: tl.constexpr):
+def _membrane(v, left, decay, gain, rest, x, noise, numbers, NOISY: tl.constexpr, WAITING: tl.constexpr):
     u = (rest + decay * (v - rest)) + gain * x
     if NOISY:
         u = u + noise
+    largest = tl.load(numbers + 6)
+    u = tl.where(u > largest, largest, u)
+    u = tl.where(u < -largest, -largest, u)
     if WAITING:
         u = tl.where(left > 0, v, u)
     return u
@@ -100,6 +103,7 @@ def forward_kernel(
     mask = index < elements
     decay, gain, rest, given, reset, keeps, jump, slope = _columns(parameters, index, period, mask)
     v = tl.load(v_state + index, mask=mask, other=0.0)
+    zero = tl.zeros((BLOCK,), v.dtype)
     left = tl.zeros((BLOCK,), tl.int32)
     held = left
     threshold = given
@@ -121,15 +125,18 @@ def forward_kernel(
             now = tl.load(x_at, mask=mask, other=0.0)
             jolt = tl.load(noise + at_step, mask=mask, other=0.0) if NOISY else now
             draw = tl.load(uniform + at_step, mask=mask, other=0.0) if STOCHASTIC else now
-            u = _membrane(v, left, decay, gain, rest, now, jolt, NOISY, WAITING)
+            u = _membrane(v, left, decay, gain, rest, now, jolt, numbers, NOISY, WAITING)
             at = given + keeps * (threshold - given) if ADAPTIVE else given
             spike = _fires(u - at, left, draw, slope, STOCHASTIC, WAITING)
-            tl.store(spikes + at_step, spike.to(v.dtype), mask=mask)
+            d = u - at
+            unknown = tl.where(d == d, zero, d) if not WAITING else tl.where((d == d) | (left > 0), zero, d)  # NaN stays NaN
+            one = tl.where(spike, 1, unknown).to(v.dtype)
+            tl.store(spikes + at_step, one, mask=mask)
             v = tl.where(spike, _after(u, at, reset, SUBTRACT, ADAPTIVE), u)
             if WAITING:
                 left = tl.where(spike, held, tl.maximum(left - 1, 0))
             if ADAPTIVE:
-                threshold = _clamped(at + jump * spike.to(v.dtype), numbers)
+                threshold = _clamped(at + jump * one, numbers)
             x_at += x_stride
             at_step += elements
     tl.store(v_state + index, v, mask=mask)
@@ -174,7 +181,7 @@ def backward_kernel(
             now = tl.load(x_at, mask=mask, other=0.0)
             jolt = tl.load(noise + at_step, mask=mask, other=0.0) if NOISY else now
             draw = tl.load(uniform + at_step, mask=mask, other=0.0) if STOCHASTIC else now
-            u = _membrane(v, left, decay, gain, rest, now, jolt, NOISY, WAITING)
+            u = _membrane(v, left, decay, gain, rest, now, jolt, numbers, NOISY, WAITING)
             at = given + keeps * (threshold - given) if ADAPTIVE else given
             spike = _fires(u - at, left, draw, slope, STOCHASTIC, WAITING)
             tl.store(room, u, mask=mask)
@@ -228,7 +235,7 @@ def backward_kernel(
                 of_d = of_spike * _derivative(u - at, numbers, SURROGATE) * free
             of_u += of_d
             of_at -= of_d
-            driven = of_u * free
+            driven = tl.where(tl.abs(u) < tl.load(numbers + 6), of_u * free, zero)
             if ADAPTIVE:
                 of_threshold = of_at * keeps
                 d_keeps += of_at * (before - given)

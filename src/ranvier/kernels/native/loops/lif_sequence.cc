@@ -1,6 +1,7 @@
 #include "lif_sequence.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -233,6 +234,7 @@ struct Step {
 template <int features, bool again, class T>
 RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const Step<T>& of) {
   constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive;
+  constexpr T largest = std::numeric_limits<T>::max();
   const T through = s.by_subtraction ? T(1) : T(0), low = s.threshold_min, high = s.threshold_max;
   const auto decays = columns.template column<features>(kDecay, place), gains = columns.template column<features>(kGain, place),
              rests = columns.template column<features>(kRest, place), thresholds = columns.template column<features>(kThreshold, place),
@@ -246,6 +248,8 @@ RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, con
     const T v = of.v[i], reset = resets[i], rest = rests[i], given = thresholds[i];
     T u = (rest + decays[i] * (v - rest)) + gains[i] * of.x[i];
     if constexpr ((features & kPlain) == 0) u = u + of.noise[i];
+    u = u > largest ? largest : u;
+    u = u < -largest ? -largest : u;
     Integer<T> left = 0;
     if constexpr (waiting) {
       left = of.left[i];
@@ -258,7 +262,9 @@ RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, con
     if constexpr ((features & kStochastic) != 0) spike = of.uniform[i] < sigmoid(slopes[i] * d);
     if constexpr (waiting) spike = spike & (left <= 0);
     const T after = adaptive ? through * u - (through * at - reset) : through * u + reset;
-    const T one = spike ? T(1) : T(0);
+    T one = d == d ? T(0) : d;  // NaN stays NaN
+    if constexpr (waiting) one = left > 0 ? T(0) : one;
+    one = spike ? T(1) : one;
     of.result[i] = again ? u : one;
     of.next_v[i] = spike ? after : u;
     if constexpr (waiting) {
@@ -435,6 +441,7 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
                               const StepBack<T>& of, Between<T>& between) {
   constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive, stochastic = features & kStochastic;
   const T through = s.by_subtraction ? T(1) : T(0), acts = s.detach_reset ? T(0) : T(1), lost = acts * (T(1) - through);
+  constexpr T largest = std::numeric_limits<T>::max();
   const T low = s.threshold_min, high = s.threshold_max;
   const auto decays = columns.template column<features>(kDecay, place), gains = columns.template column<features>(kGain, place),
              thresholds = columns.template column<features>(kThreshold, place), resets = columns.template column<features>(kReset, place);
@@ -477,6 +484,8 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
     of_u += of_d;
     of_at -= of_d;
     if constexpr (waiting) drives = left > 0 ? T(0) : drives;
+    const T size = u < 0 ? -u : u;
+    drives = size < largest ? drives : T(0);
     const T driven = drives * of_u, decayed = driven * decays[i];
     if constexpr (learns) {
       between.spikes.value[i] = spike;

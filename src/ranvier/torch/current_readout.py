@@ -1,0 +1,75 @@
+"""Membranes that do not spike, behind a synaptic current."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ranvier.errors import ParameterError
+from ranvier.torch import arguments
+from ranvier.torch.arguments import checked
+from ranvier.torch.current_lif import charge
+from ranvier.torch.layer import computing_dtype
+from ranvier.torch.lif import decayed, filled
+from ranvier.torch.ranged import of_dtype
+from ranvier.torch.readout import LeakyReadout
+
+
+class CurrentReadoutState(NamedTuple):
+    """The state of a `CurrentReadout`, each `[B, …]`.
+
+    Attributes:
+        v: membrane potential.
+        current: the synaptic current.
+    """
+
+    v: Tensor
+    current: Tensor
+
+
+class CurrentReadout(LeakyReadout):
+    """Leaky integrators whose input charges a synaptic current that decays exponentially; the output is the membrane potential.
+
+    ```
+    synapse_tau · di/dt = −i,     i = i + x at the start of a step
+    tau · dv/dt = −(v − rest) + i / leak
+    ```
+
+    Both are solved exactly over a step.
+
+    Args:
+        synapse_tau: time constant of the current (ms).
+        others: as of `LeakyReadout`, but for `input`; `synapse_tau` can be learnt too.
+
+    Reference: Rotter & Diesmann 1999, Biol Cybern 81:381.
+
+    Example:
+        >>> import torch, ranvier.torch as rt
+        >>> x = torch.zeros(50, 1)
+        >>> x[0] = 1.0
+        >>> v, state = rt.CurrentReadout(tau=10.0, synapse_tau=5.0)(x)
+        >>> int(v.argmax()) + 1                                # the peak is at 10·ln 2 = 6.9 ms
+        7
+    """
+
+    learnable = (*LeakyReadout.learnable, "synapse_tau")
+
+    @checked(size=arguments.size, synapse_tau=arguments.value)
+    def __init__(self, size: int | tuple[int, ...] | None = None, *, synapse_tau: Any = 5.0, **others: Any):
+        if "input" in others:
+            raise ParameterError("CurrentReadout takes no input: its input charges a current.")
+        super().__init__(size, **others)
+        self.synapse_tau = self._time_constant("synapse_tau", synapse_tau)
+
+    def initial_state(self, x: Tensor) -> CurrentReadoutState:  # type: ignore[override]
+        dtype = computing_dtype(x)
+        return CurrentReadoutState(filled(x, self.rest.value, dtype), filled(x, 0.0, dtype))
+
+    def step(self, x: Tensor, state: CurrentReadoutState) -> tuple[Tensor, CurrentReadoutState]:  # type: ignore[override]
+        dtype = state.v.dtype
+        tau, synapse, rest = (of_dtype(p.value, dtype) for p in (self.tau, self.synapse_tau, self.rest))
+        gain = charge(self.dt, tau, synapse) / of_dtype(self.leak.value, dtype)
+        current = state.current + x.to(dtype)
+        v = (rest + decayed(self.dt, tau)[0] * (state.v - rest)) + gain * current
+        return v.to(x.dtype), CurrentReadoutState(v, decayed(self.dt, synapse)[0] * current)
