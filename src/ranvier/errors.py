@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ranvier.result import Result
+
+
+_NOT_THE_USERS = (str(Path(__file__).parent), *(str(Path(p) / "jax") for p in sys.path if p.endswith("site-packages")))
 
 
 class RanvierError(Exception):
@@ -52,6 +58,14 @@ class StoreError(RanvierError, OSError):
 
     def __str__(self) -> str:  # OSError would print its number
         return str(self.args[0])
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning that points at the user's line: the nearest one that is neither in this package nor in JAX."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
