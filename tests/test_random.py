@@ -112,7 +112,7 @@ def test_distributions():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"), [(lambda: uniform(1, 0), "low end is above"), (lambda: normal(0, -1), "standard deviation is negative")]
+    ("make", "message"), [(lambda: uniform(1, 0), "low is above"), (lambda: normal(0, -1), "a standard deviation must be at least 0")]
 )
 def test_bad_distributions(make, message):
     with pytest.raises(ValueError, match=message):

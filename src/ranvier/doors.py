@@ -110,7 +110,9 @@ def _plain(value: Any, what: str, unit: str, wanted: str) -> float:
         return value
     given, value = value, units.magnitude(value, unit, what)
     if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer) and value.shape == ():
-        value = value.mask if np.ma.is_masked(value) else value[()]
+        if np.ma.is_masked(value):
+            raise refusal(what, given, wanted)
+        value = value[()]
     if isinstance(value, jax.core.Tracer):
         raise refusal(what, given, wanted)
     if isinstance(value, jax.Array) and value.dtype.kind in "iuf":
@@ -288,7 +290,7 @@ def instance(value: Any, what: str, kind: type[Kind] | tuple[type[Any], ...], ex
         ranvier.errors.ParameterError: HodgkinHuxley.leak is the class Leak, but it must be an IonChannel such as rv.channels.Leak(). Did you mean Leak()?
     """  # noqa: E501
     if isinstance(value, kind):
-        return value  # type: ignore[return-value]
+        return value
     every = kind if isinstance(kind, tuple) else (kind,)
     called = " or ".join(k.__name__ for k in every)
     hint = f"Did you mean {value.__name__}()?" if isinstance(value, type) and issubclass(value, every) else ""

@@ -8,17 +8,20 @@ other field is part of the structure.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
+import inspect
 import math
-import numbers
+import sys
+import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self, TypeAlias, dataclass_transform
 
 import jax
 import numpy as np
 
-from ranvier import units
+from ranvier import doors, units
 from ranvier.errors import ParameterError, UnknownNameError, unknown
 from ranvier.random import Distribution, Key
 from ranvier.synonyms import instead_of
@@ -79,11 +82,84 @@ def parameter(
     return dataclasses.field(default=default, metadata={"parameter": ParameterInfo(unit, low, high, text, alias, per, double)})
 
 
-def component(default: Any = dataclasses.MISSING) -> Any:
-    """Declares a field that holds another model, or a mapping of names to models."""
+def component(default: Any = dataclasses.MISSING, kind: type[Any] | None = None) -> Any:
+    """Declares a field that holds another model, or a mapping of names to models.
+
+    Args:
+        default: the model where none is given.
+        kind: the class that a model given here must be of; by default the one in the field's annotation
+            (`sodium: rv.IonChannel`, `channels: Mapping[str, rv.IonChannel]`).
+    """
+    metadata = {"component": True, "kind": kind}
     if isinstance(default, Mapping):
-        return dataclasses.field(default_factory=lambda: dict(default), metadata={"component": True})
-    return dataclasses.field(default=default, metadata={"component": True})
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class _Declared(typing.NamedTuple):
+    """What a field may hold: an object of a kind, or a mapping of names to such objects."""
+
+    kind: type[Any]
+    mapping: bool
+
+
+@functools.cache
+def _declared(cls: Any, name: str) -> _Declared:
+    """What a field of a model may hold: as its annotation says, else what its default is."""
+    field = cls.__dataclass_fields__[name]
+    kind = _annotation(cls, name)
+    mapping = typing.get_origin(kind) is not None or (isinstance(kind, type) and issubclass(kind, Mapping))
+    if mapping:
+        kind = next(iter(typing.get_args(kind)[1:]), None)
+    default = None if field.default is dataclasses.MISSING else field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default, mapping = next(iter(field.default_factory().values()), None), True
+    if field.metadata.get("kind") is not None:
+        kind = field.metadata["kind"]
+    if not isinstance(kind, type):  # an annotation that only its writer's function could read
+        kind = next((base for base in type(default).__mro__ if Model in base.__bases__), Model)
+    return _Declared(kind, mapping)
+
+
+@functools.cache
+def _annotation(cls: Any, name: str) -> Any:
+    """The annotation of a field, or None where it cannot be read."""
+    for base in cls.__mro__:
+        annotation = inspect.get_annotations(base).get(name)
+        if annotation is None:
+            continue
+        try:
+            scope = vars(sys.modules[base.__module__])
+            return eval(annotation, dict(scope)) if isinstance(annotation, str) else annotation
+        except Exception:  # a name of the function that the class is made in
+            return None
+    return None
+
+
+def _checked_component(value: Any, cls: Any, name: str) -> Any:
+    """What is given for a component.
+
+    Raises:
+        ParameterError: it is of another kind.
+    """
+    declared, what = _declared(cls, name), f"{cls.__name__}.{name}"
+    field = cls.__dataclass_fields__[name]
+    example = f"{type(field.default).__name__}()" if isinstance(field.default, declared.kind) else _EXAMPLES.get(declared.kind.__name__, "")
+    if not declared.mapping:
+        return doors.instance(value, what, declared.kind, example or "one of its subclasses")
+    example = f"{{'name': {_EXAMPLES.get(declared.kind.__name__, f'{declared.kind.__name__}()')}}}"
+    given = doors.mapping(value, what, example)
+    return {str(key): doors.instance(part, f"{what}[{key!r}]", declared.kind, example) for key, part in given.items()}
+
+
+_EXAMPLES = {
+    "IonChannel": "rv.channels.Leak()",
+    "IonPool": "rv.channels.CalciumPool()",
+    "Stimulus": "rv.stimuli.Constant(1.0)",
+    "NeuronModel": "rv.neurons.HodgkinHuxley()",
+    "SynapseModel": "rv.synapses.ExponentialCurrent()",
+    "ShortTermPlasticity": "rv.synapses.TsodyksMarkram()",
+}
 
 
 def _is_parameter(field: dataclasses.Field) -> bool:
@@ -100,20 +176,40 @@ def _keyword(field: dataclasses.Field) -> str:
 
 
 def _clean(value: Any, info: ParameterInfo, what: str) -> Any:
-    """A parameter's value as a float or a float64 array, checked."""
+    """A parameter's value as a float, an array of its own or a distribution, checked."""
+    if type(value) is float and info.low <= value <= info.high:
+        return value
+    if isinstance(value, jax.core.Tracer):
+        return value  # it cannot be looked at
     if info.unit == INPUT and units.is_quantity(value):
-        return value  # converted where it is attached
-    value = units.magnitude(value, info.unit, what)
-    if isinstance(value, Distribution | jax.Array):
-        return value  # drawn later; or a traced or device value, that cannot be looked at
-    if isinstance(value, bool) or not isinstance(value, numbers.Real | np.ndarray | list | tuple):
-        raise ParameterError(
-            f"{what} must be a number, an array with one value a neuron, or a distribution such as "
-            f"rv.normal(mean, sd); {type(value).__name__} was given."
-        )
-    array = np.asarray(value, dtype=np.float64)
-    check_bounds(array, info, what)
-    return float(array) if array.ndim == 0 else array
+        return copy.deepcopy(value)  # converted where it is attached
+    if info.per == "sample":
+        if isinstance(value, Distribution):
+            raise doors.refusal(what, value, "numbers: it is not drawn")
+        value = doors.values(value, what, rank=(0, 1, 2), infinite=True, unit=info.unit, one="sample")
+    else:
+        value = doors.values(value, what, infinite=True, unit=info.unit)
+    if not isinstance(value, Distribution):
+        check_bounds(np.asarray(value), info, what)
+    return value
+
+
+def in_input_unit(model: Any, unit: str, what: str) -> Any:
+    """A stimulus whose quantities are numbers in the unit of the neurons that it goes to; itself where it has none.
+
+    Raises:
+        UnitError: a quantity is of another dimension.
+    """
+    if not isinstance(model, Model):
+        return model
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(model):  # type: ignore[arg-type]
+        value = getattr(model, field.name)
+        if _is_parameter(field) and field.metadata["parameter"].unit == INPUT and units.is_quantity(value):
+            changed[field.name] = _clean(value, dataclasses.replace(field.metadata["parameter"], unit=unit), f"{what}.{_keyword(field)}")
+        elif "component" in field.metadata and (part := in_input_unit(value, unit, f"{what}.{field.name}")) is not value:
+            changed[field.name] = part
+    return model.replace(**changed) if changed else model
 
 
 def in_precision(model: Any, dtype: str) -> Any:
@@ -122,15 +218,15 @@ def in_precision(model: Any, dtype: str) -> Any:
         return {name: in_precision(part, dtype) for name, part in model.items()}
     if not isinstance(model, Model):
         return model
-    copy = object.__new__(type(model))
+    other = object.__new__(type(model))
     for field in dataclasses.fields(model):  # type: ignore[arg-type]
         value = getattr(model, field.name)
         if _is_parameter(field):
             value = np.asarray(value, np.float64 if model.always_double or field.metadata["parameter"].double else dtype)
         elif "component" in field.metadata:
             value = in_precision(value, dtype)
-        object.__setattr__(copy, field.name, value)
-    return copy
+        object.__setattr__(other, field.name, value)
+    return other
 
 
 def check_bounds(array: np.ndarray, info: ParameterInfo, what: str) -> None:
@@ -204,10 +300,40 @@ class Model:
         jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        cls: Any = type(self)
+        for field in dataclasses.fields(cls):
             if _is_parameter(field):
                 what = f"{type(self).__name__}.{field.name}"
                 object.__setattr__(self, field.name, _clean(getattr(self, field.name), field.metadata["parameter"], what))
+            elif "component" in field.metadata:
+                object.__setattr__(self, field.name, _checked_component(getattr(self, field.name), cls, field.name))
+            elif _annotation(cls, field.name) is bool:
+                object.__setattr__(self, field.name, doors.flag(getattr(self, field.name), f"{type(self).__name__}.{field.name}"))
+        if _all_known(self):
+            self.check_parameters()
+
+    def check_parameters(self) -> None:
+        """Checks what must hold between parameters. Called where all of them are numbers or arrays, and again when drawn ones are known.
+
+        Raises:
+            ParameterError: it does not hold.
+        """
+
+    def check_step(self, dt: float, what: str) -> None:
+        """Warns of what a step of `dt` ms is too long for. The network's build calls it for each model and stimulus, when all is drawn.
+
+        As it stands, every component is asked. A model that has something to say itself overrides it
+        and calls `super().check_step(dt, what)`.
+
+        Args:
+            dt: the step (ms).
+            what: what the model is called in the network, for the warning.
+        """
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            for name, part in value.items() if isinstance(value, Mapping) else ((field.name, value),):
+                if isinstance(part, Model):
+                    part.check_step(dt, f"{what}.{name}")
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{_keyword(f)}={_short(getattr(self, f.name))}" for f in dataclasses.fields(self))  # type: ignore[arg-type]
@@ -240,6 +366,13 @@ def _unknown_parameter(cls: type, name: str) -> UnknownNameError:
     known = {_keyword(f): components.get(f.name, "") for f in dataclasses.fields(cls)}
     what, hint = f"parameter of {cls.__name__}", instead_of(name, known)
     return UnknownNameError(f"Unknown {what} {name!r}. {hint}") if hint else unknown(what, name, known)
+
+
+def _all_known(model: Model) -> bool:
+    """Whether every parameter of a model itself is a number or an array of them, not to be drawn, converted or traced."""
+    parameters_of_it = [f for f in dataclasses.fields(model) if _is_parameter(f)]  # type: ignore[arg-type]
+    values = [getattr(model, f.name) for f in parameters_of_it]
+    return not any(isinstance(value, Distribution | jax.Array) or units.is_quantity(value) for value in values)
 
 
 def _short(value: Any) -> str:
@@ -275,7 +408,7 @@ def drawn(model: Any, key: Key, what: str, sizes: Mapping[str, tuple[int, str]],
         return {name: drawn(part, key.child(name), f"{what}.{name}", sizes, input_unit) for name, part in model.items()}
     if not isinstance(model, Model):
         return model
-    copy = object.__new__(type(model))
+    other = object.__new__(type(model))
     for field in dataclasses.fields(model):  # type: ignore[arg-type]
         value = getattr(model, field.name)
         label = f"{what}.{_keyword(field)}"
@@ -294,5 +427,7 @@ def drawn(model: Any, key: Key, what: str, sizes: Mapping[str, tuple[int, str]],
                     )
         elif "component" in field.metadata:
             value = drawn(value, key.child(field.name), label, sizes, input_unit)
-        object.__setattr__(copy, field.name, value)
-    return copy
+        object.__setattr__(other, field.name, value)
+    if _all_known(other):
+        other.check_parameters()
+    return other

@@ -19,10 +19,11 @@ import itertools
 import statistics
 import zlib
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ranvier import doors, units
 from ranvier.errors import ParameterError
 from ranvier.words import MASK, NativeWords, words_for
 
@@ -253,21 +254,52 @@ class Draws:
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-    """A distribution that stands where a number could: one draw a neuron or edge."""
+    """A distribution that stands where a number could: one draw a neuron or edge.
+
+    Class attributes:
+        measured: the fields that are in the unit of what is drawn.
+    """
+
+    measured: ClassVar[tuple[str, ...]] = ()
 
     def draw(self, key: Key, n: int, start: int = 0) -> np.ndarray:
         """`n` draws, for the global indices `start` … `start + n − 1`; float64 `[n]`."""
         raise NotImplementedError
+
+    @property
+    def has_units(self) -> bool:
+        """Whether it was given in quantities, which become numbers where the unit wanted is known."""
+        return any(units.is_quantity(getattr(self, name)) for name in self.measured)
+
+    def in_unit(self, unit: str, what: str) -> Self:
+        """The same distribution in plain numbers.
+
+        Raises:
+            UnitError: its quantities are of another dimension.
+        """
+        return dataclasses.replace(self, **{name: units.magnitude(getattr(self, name), unit, what) for name in self.measured})
+
+    def _clean(self, called: str, **infinite: bool) -> None:
+        """Makes a float of each field, or leaves all to `in_unit` where some are quantities."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "bool":
+                value = doors.flag(value, f"{called}: {field.name}")
+            elif not (field.name in self.measured and units.is_quantity(value)):
+                value = doors.number(value, f"{called}: {field.name}", infinite=infinite.get(field.name, False))
+            object.__setattr__(self, field.name, value)
 
 
 @dataclasses.dataclass(frozen=True)
 class Uniform(Distribution):
     low: float
     high: float
+    measured = ("low", "high")
 
     def __post_init__(self) -> None:
-        if not self.low <= self.high:
-            raise ParameterError(f"uniform({self.low}, {self.high}): the low end is above the high end.")
+        self._clean("uniform")
+        if not self.has_units and not self.low <= self.high:
+            raise ParameterError(f"uniform({self.low:g}, {self.high:g}): low is above high.")
 
     def draw(self, key: Key, n: int, start: int = 0) -> np.ndarray:
         return self.low + (self.high - self.low) * key.uniform(n, start)
@@ -280,12 +312,16 @@ class Normal(Distribution):
     low: float
     high: float
     redraw: bool = False
+    measured = ("mean", "sd", "low", "high")
 
     def __post_init__(self) -> None:
+        self._clean("normal", low=True, high=True)
+        if self.has_units:
+            return
         if not self.sd >= 0:
-            raise ParameterError(f"normal({self.mean}, {self.sd}): the standard deviation is negative.")
+            raise ParameterError(f"normal: sd is {self.sd:g}, but a standard deviation must be at least 0.")
         if not self.low <= self.high:
-            raise ParameterError(f"normal(low={self.low}, high={self.high}): the low end is above the high end.")
+            raise ParameterError(f"normal(low={self.low:g}, high={self.high:g}): low is above high.")
         if self.redraw and not self._share_inside() >= _LEAST_SHARE:
             raise ParameterError(
                 f"normal({self.mean}, {self.sd}, low={self.low}, high={self.high}, redraw=True): hardly any draw is within these ends."
@@ -317,6 +353,12 @@ class Normal(Distribution):
 class LogNormal(Distribution):
     median: float
     sigma: float
+    measured = ("median",)
+
+    def __post_init__(self) -> None:
+        self._clean("lognormal")
+        if self.sigma < 0:
+            raise ParameterError(f"lognormal: sigma is {self.sigma:g}, but a standard deviation must be at least 0.")
 
     def draw(self, key: Key, n: int, start: int = 0) -> np.ndarray:
         return self.median * np.exp(self.sigma * key.normal(n, start))
@@ -324,6 +366,12 @@ class LogNormal(Distribution):
 
 def uniform(low: float, high: float) -> Uniform:
     """Uniform between `low` and `high`.
+
+    Args:
+        low, high: the ends: numbers, or quantities.
+
+    Raises:
+        ParameterError: they are no finite numbers, or in the wrong order.
 
     Example:
         >>> uniform(-60, -50).draw(Key(1), 1000).mean().round()
@@ -336,13 +384,14 @@ def normal(mean: float, sd: float, low: float = -np.inf, high: float = np.inf, r
     """Normal with `mean` and standard deviation `sd`, kept within `[low, high]`.
 
     Args:
-        mean, sd: of the normal distribution before anything is cut off.
+        mean, sd: of the normal distribution before anything is cut off: numbers, or quantities.
         low, high: the ends.
         redraw: what is outside is drawn again until it is inside (a truncated normal
             distribution), and not moved to the nearer end.
 
     Raises:
-        ParameterError: a negative standard deviation, ends in the wrong order, or hardly anything between them to draw.
+        ParameterError: something that is no number, a negative standard deviation, ends in the wrong
+            order, or hardly anything between them to draw.
 
     Example:
         >>> normal(-65, 5).draw(Key(1), 10000).std().round()
@@ -355,6 +404,9 @@ def normal(mean: float, sd: float, low: float = -np.inf, high: float = np.inf, r
 
 def lognormal(median: float, sigma: float) -> LogNormal:
     """Log-normal: `median · exp(sigma · N(0, 1))`.
+
+    Raises:
+        ParameterError: something that is no finite number, or a negative sigma.
 
     Example:
         >>> bool((lognormal(1.0, 0.5).draw(Key(1), 100) > 0).all())

@@ -44,8 +44,21 @@ _UNITS: dict[str, tuple[float, dict[str, int]]] = {
     "L": (1e-3, {"m": 3}),
     "M": (1e3, {"mol": 1, "m": -3}),
 }
-_PREFIXES = {"": 1.0, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "c": 1e-2, "d": 1e-1, "k": 1e3, "M": 1e6, "G": 1e9}  # fmt: skip
-_TOKEN = re.compile(r"\s*(\*\*|\^|[*/()]|[A-Za-zµμ]+|[-+]?\d+(?:\.\d+)?)")
+_PREFIXES = {
+    "": 1.0,
+    "f": 1e-15,
+    "p": 1e-12,
+    "n": 1e-9,
+    "u": 1e-6,
+    "µ": 1e-6,
+    "m": 1e-3,
+    "c": 1e-2,
+    "d": 1e-1,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+}
+_TOKEN = re.compile(r"\s*(\*\*|\^|[*/()]|[A-Za-zµ]+|[-+]?\d+(?:\.\d+)?)")
 _PLAIN = frozenset({float, int, bool, complex, str, bytes, type(None)})
 
 
@@ -67,6 +80,7 @@ def parsed(unit: str) -> Unit:
         >>> parsed("mS/cm^2") == parsed("1/(100*mohm*m**2)")
         True
     """
+    unit = unit.replace("\u03bc", "\u00b5")  # two signs for micro
     tokens = _TOKEN.findall(unit)
     if "".join(tokens) != re.sub(r"\s", "", unit):
         raise ValueError(unit)
@@ -198,7 +212,8 @@ def magnitude(value: Any, unit: str, what: str) -> Any:
         ) from None
     if converted is None:
         raise UnitError(
-            f"{what} was given as a {type(value).__module__.partition('.')[0]} {type(value).__name__} with a unit, which Ranvier cannot read. "
+            f"{what} was given as a {type(value).__module__.partition('.')[0]} {type(value).__name__} with a unit, "
+            "which Ranvier cannot read. "
             f"Give a plain number in {unit}, or a quantity of pint, quantities, astropy, Brian2 or unyt."
         )
     return float(f"{float(converted):.15g}") if np.ndim(converted) == 0 else np.array(converted)

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from ranvier import units
-from ranvier.errors import ParameterError
+from ranvier import doors
 from ranvier.network.state import SimulationState
+from ranvier.steps import in_steps
+
+EVERY = 10.0  # ms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Until:
 
     Args:
         condition: called with a `Moment`; the run ends when it returns True.
-        every: the time between questions (ms).
+        every: the time between questions (ms); 10 ms, or a step where steps are longer.
 
     Example:
         >>> import ranvier as rv
@@ -43,10 +43,17 @@ class Until:
         5.0
     """
 
-    def __init__(self, condition: Callable[[Moment], Any], *, every: Any = 10.0):
-        if not callable(condition):
-            raise ParameterError(f"until takes a function of the moment, such as lambda now: now.rates['exc'] > 50, not {condition!r}.")
-        self.condition = condition
-        self.every = float(units.magnitude(every, "ms", "every"))
-        if not (np.isfinite(self.every) and self.every > 0):
-            raise ParameterError(f"every = {self.every:g} ms: the time between two questions must be positive.")
+    def __init__(self, condition: Callable[[Moment], Any], *, every: Any = None):
+        self.condition = doors.function(condition, "Until.condition", "lambda now: now.rates['exc'] > 50")
+        self.every = EVERY if every is None else doors.interval(every, "Until.every", "It is the time between two questions.")
+        self._default = every is None
+
+    def steps(self, dt: float) -> int:
+        """The time between two questions in steps of `dt` (ms); at least one.
+
+        Raises:
+            ParameterError: `every` was given, and is shorter than a step.
+        """
+        if self._default:
+            return max(1, round(self.every / dt))
+        return int(in_steps(self.every, dt, "Until.every", least=1))

@@ -34,7 +34,7 @@ def test_an_unknown_population():
     ("population", "message"),
     [
         (lambda: cells(initial={"V": [1.0, 2.0]}), r"The initial V of cells has the shape \(2,\), but there are 3 neurons"),
-        (lambda: cells(initial={"V": np.nan}), "The initial V of cells is NaN"),
+        (lambda: cells(initial={"V": np.nan}), r"Population 'cells'.initial\['V'\] is nan"),
         (lambda: cells(initial={"W": 0.0}), r"Unknown variable of cells 'W'"),
         (lambda: cells(current=[1.0, 2.0]), r"current of cells.amplitude has shape \(2,\), but there are 3 neurons"),
         (lambda: cells(current=rv.stimuli.Sampled(np.zeros((10, 4)), every=0.1)), r"The current of cells has the shape \(4,\)"),
@@ -63,7 +63,7 @@ def test_a_current_and_parameters_of_different_lengths():
         (lambda: rv.channels.Leak(conductance=-1.0), r"Leak.conductance is -1, but it must be within \[0, inf\] mS/cm\^2"),
         (lambda: rv.channels.Leak(conductance=np.nan), "Leak.conductance is nan"),
         (lambda: rv.channels.Leak(conductance=[0.1, -0.3]), "Leak.conductance is -0.3 at index 1"),
-        (lambda: rv.channels.Leak(conductance="big"), "Leak.conductance must be a number"),
+        (lambda: rv.channels.Leak(conductance="big"), "Leak.conductance is 'big', but it must be a number"),
         (lambda: rv.channels.Leak(conductance=3 * ureg.mV), r"Leak.conductance is in mS/cm\^2, but the quantity given is in millivolt"),
         (lambda: rv.channels.Leak().replace(conductence=1.0), "Did you mean 'conductance'"),
         (lambda: HH(capacitance=0.0), "HodgkinHuxley.capacitance is 0"),
@@ -124,15 +124,15 @@ def projection(**options):
     ("options", "message"),
     [
         ({"weight": -1.0}, "a conductance cannot be negative"),
-        ({"weight": np.inf}, "not finite"),
+        ({"weight": np.inf}, r"Projection 'wire'.weight is inf, but it must be a finite number"),
         ({"weight": [1.0, 2.0]}, r"The weight of wire has the shape \(2,\). It must be one number, one an edge \(6\)"),
         ({"connect": np.ones((3, 2))}, "It looks transposed: rows are postsynaptic"),
         ({"connect": np.ones((4, 4))}, "there are 2 targets"),
         ({"connect": rv.connect.one_to_one()}, "as many sources as targets"),
         ({"delay": 1.0}, "delayed continuous coupling is not supported"),
-        ({"delay": -1.0}, "finite and not negative"),
+        ({"delay": -1.0}, r"Projection 'wire'.delay is -1 ms, but it must be at least 0 ms"),
         ({"initial": {"opne": 1.0}}, "Did you mean 'open'"),
-        ({"weight": 1 * ureg.mV}, "The weight of wire is in"),
+        ({"weight": 1 * ureg.mV}, "Projection 'wire'.weight is in"),
     ],
 )
 def test_projections_that_cannot_be(options, message):

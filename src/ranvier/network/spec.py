@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranvier import doors, units
 from ranvier.connect.base import ConnectionRule
 from ranvier.connect.matrix import matrix
 from ranvier.errors import ParameterError, unknown
+from ranvier.model import in_input_unit
 from ranvier.neurons.base import NeuronModel
+from ranvier.random import Distribution
 from ranvier.stimuli.base import Stimulus, as_stimulus
 from ranvier.synapses.base import SynapseModel
+from ranvier.synapses.short_term_plasticity import ShortTermPlasticity
 
 if TYPE_CHECKING:
     from ranvier.network.edges import ProjectionEdges
 
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_ →+-]*$")
+
+def _checked_initial(given: Any, what: str, unit_of: Callable[[str], str]) -> dict[str, Any]:
+    """Initial values by name, in plain numbers and arrays of their own."""
+    if given is None:
+        return {}
+    result = {}
+    for key, value in doors.mapping(given, what, "{'V': -65.0}").items():
+        unit = unit_of(key)
+        unit = unit_of(f"component.{key}") if unit == "1" else unit  # a name given in short
+        result[key] = doors.values(value, f"{what}[{key!r}]", infinite=True, unit=unit)
+    return result
 
 
-def _checked_name(name: str | None, kind: str) -> str | None:
-    if name is not None and (not isinstance(name, str) or not _NAME.match(name)):
-        raise ParameterError(f"{name!r} cannot name a {kind}: use letters, digits, spaces and underscores, a letter first.")
-    return name
+def _checked_values(value: Any, what: str, unit: Callable[[], str], low: float = -math.inf) -> Any:
+    """A weight or a delay: numbers, a distribution, or a function of the pair."""
+    if callable(value) and not isinstance(value, Distribution | type) and not units.is_quantity(value):
+        return value
+    known = unit() if units.is_quantity(value) or low == 0 else "1"
+    return doors.values(value, what, rank=(0, 1, 2), low=low, unit=known, one="edge")
+
+
+def _weight_unit(synapse: SynapseModel, targets: tuple[Population, ...], what: str) -> str:
+    """The unit of a weight.
+
+    Raises:
+        ParameterError: there are several.
+    """
+    input_units = {t.model.input_unit for t in targets}
+    if len(input_units) > 1:
+        raise ParameterError(
+            f"{what} goes to populations whose inputs are in different units ({', '.join(sorted(input_units))}). Make one for each."
+        )
+    unit = input_units.pop()
+    return {"conductance": f"({unit})/mV", "potential": "mV"}.get(synapse.weight, unit)
 
 
 class Population:
@@ -56,16 +89,14 @@ class Population:
         current: Any = None,
         name: str | None = None,
     ):
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
-            raise ParameterError(f"The number of neurons must be a whole number of at least 0, not {n!r}.")
-        if not isinstance(model, NeuronModel):
-            hint = f" Did you mean {model.__name__}()?" if isinstance(model, type) and issubclass(model, NeuronModel) else ""
-            raise ParameterError(f"A population needs a neuron model such as rv.neurons.HodgkinHuxley(), not {model!r}.{hint}")
-        self.n = int(n)
-        self.model = model
-        self.initial = dict(initial or {})
-        self.current: Stimulus | None = None if current is None else as_stimulus(current)
-        self.name = _checked_name(name, "population")
+        self.name = doors.name(name, "Population.name", "population")
+        of = "Population" if name is None else f"Population {name!r}"
+        self.n = doors.count(n, f"{of}.n")
+        self.model: NeuronModel = doors.instance(model, f"{of}.model", NeuronModel, "rv.neurons.HodgkinHuxley()")
+        self.initial = _checked_initial(initial, f"{of}.initial", self.model.unit_of)
+        self.current: Stimulus | None = None
+        if current is not None:
+            self.current = in_input_unit(as_stimulus(current, f"{of}.current"), self.model.input_unit, f"{of}.current")
 
     def __repr__(self) -> str:
         return f"<Population {self.name or '(unnamed)'!r}: {self.n} {type(self.model).__name__}>"
@@ -115,32 +146,32 @@ class Projection:
         site: str | None = None,
         name: str | None = None,
     ):
-        if not isinstance(source, Population):
-            raise ParameterError(f"A projection goes between populations, but {source!r} is not one.")
-        targets = _checked_targets(target, "projection")
-        _check_synapse(synapse, "projection")
-        if site not in (None, "source", "target", "edge"):
-            raise unknown("site", site, ("source", "target", "edge"))
+        self.name = doors.name(name, "Projection.name", "projection")
+        of = "Projection" if name is None else f"Projection {name!r}"
+        self.source = doors.instance(source, f"{of}.source", Population, "rv.Population(100, model)")
+        self.targets = _checked_targets(target, f"{of}.target")
+        self.synapse: SynapseModel = doors.instance(synapse, f"{of}.synapse", SynapseModel, "rv.synapses.GradedGABA()")
+        if site is not None:
+            doors.choice(site, f"{of}.site", ("source", "target", "edge"))
         if site not in (None, synapse.site, "edge"):
             raise ParameterError(
                 f"{type(synapse).__name__} keeps its state at the site {synapse.site!r}; it can be moved to 'edge' only, not to {site!r}."
             )
-        if short_term_plasticity is not None and not (synapse.event_driven and site != "edge" and synapse.site == "target"):
-            raise ParameterError(
-                f"Short-term plasticity scales the spikes that are delivered to a state of the target; {type(synapse).__name__} "
-                f"{'acts continuously' if not synapse.event_driven else 'has its state elsewhere here'}. "
-                "Use a synapse such as rv.synapses.ExponentialCurrent()."
-            )
-        self.source = source
-        self.targets = targets
-        self.synapse = synapse
+        if short_term_plasticity is not None:
+            doors.instance(short_term_plasticity, f"{of}.short_term_plasticity", ShortTermPlasticity, "rv.synapses.TsodyksMarkram()")
+            if not (synapse.event_driven and site != "edge" and synapse.site == "target"):
+                raise ParameterError(
+                    f"Projection.short_term_plasticity scales the spikes that are delivered to a state of the target; "
+                    f"{type(synapse).__name__} {'acts continuously' if not synapse.event_driven else 'has its state elsewhere here'}. "
+                    "Use a synapse such as rv.synapses.ExponentialCurrent()."
+                )
         self.short_term_plasticity = short_term_plasticity
-        self.rule: ConnectionRule = connect if isinstance(connect, ConnectionRule) else matrix(connect)
-        self.weight = weight
-        self.delay = delay
-        self.initial = dict(initial or {})
+        self.rule: ConnectionRule = connect if isinstance(connect, ConnectionRule) else _as_rule(connect)
+        weight_unit = functools.partial(_weight_unit, synapse, self.targets, f"{of}.weight")
+        self.weight = _checked_values(weight, f"{of}.weight", weight_unit)
+        self.delay = _checked_values(delay, f"{of}.delay", lambda: "ms", 0.0)
+        self.initial = _checked_initial(initial, f"{of}.initial", lambda v: synapse.variable_units.get(v, "1"))
         self.site = site or synapse.site
-        self.name = _checked_name(name, "projection")
 
     def __repr__(self) -> str:
         targets = ", ".join(map(repr, self.targets))
@@ -179,41 +210,41 @@ class PoissonInput:
         weight: Any = 1.0,
         name: str | None = None,
     ):
-        self.targets = _checked_targets(target, "Poisson input")
-        _check_synapse(synapse, "Poisson input")
+        self.name = doors.name(name, "PoissonInput.name", "Poisson input")
+        of = "PoissonInput" if name is None else f"PoissonInput {name!r}"
+        self.targets = _checked_targets(target, f"{of}.target")
+        self.synapse: SynapseModel = doors.instance(synapse, f"{of}.synapse", SynapseModel, "rv.synapses.Delta()")
         if not synapse.event_driven or synapse.site != "target":
             raise ParameterError(
                 f"Poisson spikes are delivered to a state of the target; {type(synapse).__name__} has none that takes them. "
                 "Use a synapse such as rv.synapses.ExponentialCurrent() or rv.synapses.Delta()."
             )
-        self.synapse = synapse
-        self.rate = rate
-        self.sources = sources
-        self.weight = weight
-        self.name = _checked_name(name, "Poisson input")
+        self.rate = doors.values(rate, f"{of}.rate", low=0.0, unit="Hz")
+        self.sources = doors.values(sources, f"{of}.sources", low=0.0)
+        weight_unit = _weight_unit(synapse, self.targets, f"{of}.weight") if units.is_quantity(weight) else "1"
+        self.weight = doors.number(weight, f"{of}.weight", unit=weight_unit, hint="One spike weighs as much as another.")
 
     def __repr__(self) -> str:
         return f"<PoissonInput {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} → {', '.join(map(repr, self.targets))}>"
 
 
-def _checked_targets(target: Any, kind: str) -> tuple[Population, ...]:
-    targets = tuple(target) if isinstance(target, list | tuple) else (target,)
+def _as_rule(connect: Any) -> ConnectionRule:
+    """What was given in place of a rule, as one."""
+    if isinstance(connect, str) or callable(connect) or connect is None or (np.ndim(connect) == 0 and not hasattr(connect, "tocsr")):
+        raise doors.refusal("Projection.connect", connect, "a rule such as rv.connect.all_to_all(), or a matrix [targets, sources]")
+    return matrix(connect)
+
+
+def _checked_targets(target: Any, what: str) -> tuple[Population, ...]:
+    targets = tuple(doors.instances(target, what, Population, "rv.Population(100, model)"))
     for population in targets:
-        if not isinstance(population, Population):
-            raise ParameterError(f"A {kind} goes to populations, but {population!r} is not one.")
         if not population.model.takes_input:
-            raise ParameterError(f"A {kind} cannot go to {population!r}: {type(population.model).__name__} takes no input.")
+            raise ParameterError(f"{what} cannot be {population!r}: {type(population.model).__name__} takes no input.")
     if not targets:
-        raise ParameterError(f"A {kind} needs at least one population to go to.")
+        raise ParameterError(f"{what} is empty: it must be at least one population.")
     if len(set(map(id, targets))) != len(targets):
-        raise ParameterError(f"A {kind} names one population twice among its targets.")
+        raise ParameterError(f"{what} names one population twice.")
     return targets
-
-
-def _check_synapse(synapse: Any, kind: str) -> None:
-    if not isinstance(synapse, SynapseModel):
-        hint = f" Did you mean {synapse.__name__}()?" if isinstance(synapse, type) and issubclass(synapse, SynapseModel) else ""
-        raise ParameterError(f"A {kind} needs a synapse model such as rv.synapses.GradedGABA(), not {synapse!r}.{hint}")
 
 
 class Network:
@@ -238,9 +269,8 @@ class Network:
     def __init__(self, *parts: Population | Projection | PoissonInput, stands_for: Mapping[Population, Population] | None = None):
         for part in parts:
             if not isinstance(part, Population | Projection | PoissonInput):
-                raise ParameterError(
-                    f"A network is made of populations and projections; {part!r} is neither. Give the parts themselves, not a list of them."
-                )
+                hint = "Give the parts themselves, not a list of them."
+                raise doors.refusal("One of a Network's parts", part, "a population, a projection or a Poisson input", hint)
         populations = [p for p in parts if isinstance(p, Population)]
         projections = [p for p in parts if isinstance(p, Projection)]
         poisson = [p for p in parts if isinstance(p, PoissonInput)]
@@ -268,7 +298,7 @@ class Network:
         if shared:
             raise ParameterError(f"Two parts of the network are both named {sorted(shared)[0]!r}.")
         self._names.update({id(p): name for name, p in (*self.projections.items(), *self.poisson.items())})
-        self._stands_for = dict(stands_for or {})
+        self._stands_for = _checked_stand_ins(stands_for, populations)
         self._names.update({id(other): self._names[id(own)] for own, other in self._stands_for.items()})
 
     def name_of(self, part: Population | Projection | PoissonInput) -> str:
@@ -316,6 +346,17 @@ class Network:
         lines += [f"  {name}: {type(p.synapse).__name__}" for name, p in self.projections.items()]
         lines += [f"  {name}: {type(p.synapse).__name__}, Poisson" for name, p in self.poisson.items()]
         return "\n".join(lines) + ">"
+
+
+def _checked_stand_ins(stands_for: Any, populations: list[Population]) -> dict[Population, Population]:
+    if stands_for is None:
+        return {}
+    if not isinstance(stands_for, Mapping):
+        raise doors.refusal("Network.stands_for", stands_for, "a dict from populations of the network to others")
+    for own, other in stands_for.items():
+        if not any(own is p for p in populations) or not isinstance(other, Population):
+            raise doors.refusal("Network.stands_for", {own: other}, "a dict from populations of the network to others")
+    return dict(stands_for)
 
 
 def _snake_case(name: str) -> str:

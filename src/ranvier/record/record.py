@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ranvier import units
+from ranvier import doors
 from ranvier.errors import ParameterError
 from ranvier.record.reduce import Reduction, reduction
+
+_FROM_THE_BEGINNING, _TO_THE_END = 0.0, np.inf
 
 
 class Record:
@@ -54,34 +56,39 @@ class Record:
         every: Any = None,
         every_steps: int | None = None,
         neurons: Any = None,
-        start: float = 0.0,
-        stop: float = np.inf,
+        start: Any = _FROM_THE_BEGINNING,
+        stop: Any = _TO_THE_END,
         windows: Sequence[tuple[float, float]] | None = None,
         reduce: Any = None,
         keep: Any = None,
         name: str | None = None,
         unit: str = "1",
     ):
+        if part is not None and (isinstance(part, bool | float | int | type | list | tuple | dict | np.ndarray) or callable(part)):
+            raise doors.refusal("Record.part", part, "a population or a projection, or the name of one, or None for the whole state")
         self.part = part
-        self.function = variables if callable(variables) else None
-        self.variables = [] if callable(variables) else [variables] if isinstance(variables, str) else list(variables)
-        if self.function is None and (not self.variables or not all(isinstance(v, str) for v in self.variables)):
-            raise ParameterError(f"A record needs the names of variables, or a function of them, not {variables!r}.")
+        self.function = None
+        self.variables: list[str] = []
+        if callable(variables):
+            self.function = doors.function(variables, "Record.variables", "lambda state: state['V'].max()")
+        elif isinstance(variables, str):
+            self.variables = [variables]
+        elif isinstance(variables, list | tuple) and variables and all(isinstance(v, str) for v in variables):
+            self.variables = list(variables)
+        else:
+            raise doors.refusal("Record.variables", variables, "the names of variables, or a function of them")
         if part is None and self.function is None:
             raise ParameterError(f"Record(None, …) is for a function of the whole state; {self.variables} belong to a population: name it.")
-        self.every = None if every is None else _positive(every, "every", "the time between samples")
-        self.every_steps = every_steps
-        if every_steps is not None and (isinstance(every_steps, bool) or not isinstance(every_steps, int | np.integer) or every_steps < 1):
-            raise ParameterError(f"every_steps is {every_steps!r}, but it must be a whole number of at least 1.")
+        self.every = None if every is None else doors.interval(every, "Record.every", "It is the time between samples.")
+        self.every_steps = None if every_steps is None else doors.count(every_steps, "Record.every_steps", low=1)
         if every is not None and every_steps is not None:
             raise ParameterError("every and every_steps both say how often; give one of them.")
-        self.neurons = None if neurons is None else np.asarray(neurons)
-        if self.neurons is not None and (self.neurons.ndim != 1 or (self.neurons.size and self.neurons.dtype.kind not in "ui")):
-            raise ParameterError(f"neurons must be a list of indices, not {neurons!r}.")
+        self.neurons = None if neurons is None else doors.indices(neurons, "Record.neurons")
         self.windows = _windows(start, stop, windows)
         self.reduce: Reduction | None = None if reduce is None else reduction(reduce, name)
-        self.keep = None if keep is None else _positive(keep, "keep", "the stretch of time to keep")
-        self.name, self.unit = name, unit
+        self.keep = None if keep is None else doors.interval(keep, "Record.keep", "It is the stretch of time to keep.")
+        self.name = None if name is None else doors.text(name, "Record.name")
+        self.unit = doors.text(unit, "Record.unit")
         if self.function is not None:
             self._check_function()
         elif name is not None and self.reduce is None:
@@ -94,6 +101,19 @@ class Record:
             raise ParameterError(f"The record of a function needs a name: rv.Record(…, {given or 'function'}, name='highest').")
         if self.reduce is not None or self.neurons is not None:
             raise ParameterError(f"reduce and neurons are for variables; the function {self.name!r} can do both itself.")
+
+    def check_within(self, begin: float, end: float) -> None:
+        """Refuses a record of which nothing is within a run from `begin` to `end` (ms).
+
+        Raises:
+            ParameterError: it begins after the end, or is over at the beginning.
+        """
+        for start, stop in self.windows:
+            if start > end * (1 + 1e-12) or stop < begin * (1 - 1e-12):
+                raise ParameterError(
+                    f"{self!r} records from {start:g} to {stop:g} ms, but the run goes from {begin:g} to {end:g} ms: nothing would be "
+                    "recorded. Change its start, stop or windows, or the duration."
+                )
 
     @property
     def names(self) -> list[str]:
@@ -108,24 +128,34 @@ class Record:
         return f"Record({name!r}, {self.names!r}{more})"
 
 
-def _positive(value: Any, what: str, meaning: str) -> float:
-    number = float(units.magnitude(value, "ms", what))
-    if not (np.isfinite(number) and number > 0):
-        raise ParameterError(f"{what} = {number} ms: {meaning} must be positive.")
-    return number
-
-
-def _windows(start: Any, stop: Any, windows: Sequence[tuple[float, float]] | None) -> tuple[tuple[float, float], ...]:
-    pairs = [(start, stop)] if windows is None else list(windows)
-    if windows is not None and (start != 0.0 or stop != np.inf):
-        raise ParameterError("start and stop are one window, windows are several; give one or the other.")
-    if not pairs or not all(np.shape(pair) == (2,) for pair in pairs):
-        raise ParameterError(f"windows must be pairs (start, stop) in ms, such as [(0, 100), (500, 600)], not {windows!r}.")
-    cleaned = [(float(units.magnitude(a, "ms", "start")), float(units.magnitude(b, "ms", "stop"))) for a, b in pairs]
+def _windows(start: Any, stop: Any, windows: Any) -> tuple[tuple[float, float], ...]:
+    if windows is None:
+        pairs: Sequence[Any] = [(start, stop)]
+        names = [("Record.start", "Record.stop")]
+    else:
+        if isinstance(windows, np.ndarray) and windows.ndim == 2:
+            windows = list(windows)
+        pairs_wanted = "pairs (start, stop) in ms, such as [(0, 100), (500, 600)]"
+        if not isinstance(windows, list | tuple) or not windows:
+            raise doors.refusal("Record.windows", windows, pairs_wanted)
+        for pair in windows:
+            if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
+                raise doors.refusal("Record.windows", windows, pairs_wanted)
+        pairs, names = windows, [(f"Record.windows[{i}][0]", f"Record.windows[{i}][1]") for i in range(len(windows))]
+        if _given(start, _FROM_THE_BEGINNING) or _given(stop, _TO_THE_END):
+            raise ParameterError("Record.start and Record.stop are one window, Record.windows are several; give one or the other.")
+    cleaned = [
+        (doors.time(begin, first, infinite=True), doors.time(end, last, infinite=True))
+        for (begin, end), (first, last) in zip(pairs, names, strict=True)
+    ]
     for begin, end in cleaned:
         if not begin < end:
             raise ParameterError(f"The record would start at {begin} ms and stop at {end} ms: start must come first.")
     for (_, before), (after, _) in itertools.pairwise(cleaned):
         if not before < after:
-            raise ParameterError(f"The windows must follow each other, but one ends at {before} ms and the next begins at {after} ms.")
+            raise ParameterError(f"Record.windows must follow each other, but one ends at {before} ms and the next begins at {after} ms.")
     return tuple(cleaned)
+
+
+def _given(value: Any, default: float) -> bool:
+    return not (isinstance(value, float | int) and value == default)

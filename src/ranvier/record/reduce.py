@@ -9,6 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from ranvier import doors
 from ranvier.errors import ParameterError, unknown
 
 _BY_NAME: dict[str, Callable[[Any], Any]] = {"mean": jnp.mean, "std": jnp.std, "min": jnp.min, "max": jnp.max, "sum": jnp.sum}
@@ -42,16 +43,11 @@ def reduction(how: Any, name: str | None = None) -> Reduction:
         if how not in _BY_NAME:
             raise unknown("reduction", how, [*_BY_NAME, "percentile"])
         return Reduction(how, _BY_NAME[how], how)
-    if isinstance(how, tuple | list) and len(how) == 2 and how[0] == "percentile":
-        try:
-            q = float(how[1])
-        except (TypeError, ValueError):
-            q = -1.0
-        if not 0 <= q <= 100:
-            raise ParameterError(f"A percentile is between 0 and 100, not {how[1]!r}.")
+    if isinstance(how, tuple | list) and len(how) == 2 and isinstance(how[0], str) and how[0] == "percentile":
+        q = doors.number(how[1], "Record.reduce: a percentile", low=0.0, high=100.0)
         return Reduction(f"percentile_{q:g}", _percentile(q), ("percentile", q))
-    if not callable(how):
-        raise ParameterError(f"reduce takes 'mean', ('percentile', 90) or a function of the values, not {how!r}.")
+    if not callable(how) or isinstance(how, type):
+        raise doors.refusal("Record.reduce", how, "'mean', ('percentile', 90) or a function of the values")
     called = str(name or getattr(how, "__name__", ""))
     if not called.replace("_", "").isalnum():
         raise ParameterError("A reduction by a function without a name needs one: rv.Record(…, reduce=lambda V: …, name='spread').")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranvier import doors, units
 from ranvier.errors import ParameterError
 from ranvier.model import INPUT, Model, PerNeuron, component, parameter
 
@@ -106,6 +108,10 @@ class Function(Stimulus):
 
     function: Any = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        doors.function(self.function, "Function.function", "lambda t: 5.0 * jnp.sin(t)")
+
     def __call__(self, t: Any) -> Any:
         try:
             return jnp.asarray(self.function(t))
@@ -131,7 +137,7 @@ def _instead(error: Exception) -> str:
     )
 
 
-def as_stimulus(current: Any) -> Stimulus:
+def as_stimulus(current: Any, what: str = "current") -> Stimulus:
     """What the user gave as a current, as a stimulus.
 
     A number or an array `[n]` is constant in time; a function is called with
@@ -142,17 +148,18 @@ def as_stimulus(current: Any) -> Stimulus:
     """
     if isinstance(current, Stimulus):
         return current
-    if isinstance(current, str | bytes | dict):
-        raise ParameterError(
-            f"A current must be a number, an array, a function of t or an rv.stimuli object, not {type(current).__name__}."
-        )
-    if callable(current) and not isinstance(current, jax.Array):
+    if isinstance(current, str | bytes | Mapping | type | Model) or current is None:
+        hint = f"Did you mean {current.__name__}()?" if isinstance(current, type) and issubclass(current, Stimulus) else ""
+        raise doors.refusal(what, current, "a number, an array, a function of t or an rv.stimuli object", hint)
+    if callable(current) and not isinstance(current, jax.Array) and not units.is_quantity(current):
         return Function(current)
     if np.ndim(getattr(current, "magnitude", current)) > 1:
         raise ParameterError(
-            f"A current of shape {np.shape(current)} could be (time, neuron) or (neuron, time). "
+            f"{what} of shape {np.shape(current)} could be (time, neuron) or (neuron, time). "
             "Say which: rv.stimuli.Sampled(values, every=dt) takes (time, neuron)."
         )
+    if not units.is_quantity(current):
+        current = doors.values(current, what, infinite=True)
     return Constant(current)
 
 
