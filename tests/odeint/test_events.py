@@ -45,15 +45,15 @@ def test_the_time_of_an_event_is_the_start_of_its_step(library):
 
 
 def test_a_reset_without_crossing_and_with_it(library):
-    def solve(crossing):
-        event = Event(lambda y, t: y["x"] - 1.0, lambda y, t, e: {"x": y["x"], "n": library.xp.where(e, y["n"] + 1, y["n"])}, crossing)
+    def solve(**level):
+        event = Event(lambda y, t: y["x"] - 1.0, lambda y, t, e: {"x": y["x"], "n": library.xp.where(e, y["n"] + 1, y["n"])}, **level)
         y0 = {"x": library.array([0.0, 2.0]), "n": library.array([0.0, 0.0])}
         f = lambda y, t: {"x": 0 * y["x"] + 1.0, "n": 0 * y["n"]}
         return library.numpy(odeint(f, y0, np.linspace(0, 2, 9), Euler(), events=event)["n"])[-1]
 
     # x reaches 1 at the fourth of eight steps and stays above
-    assert solve(crossing=False).tolist() == [5, 8]
-    assert solve(crossing=True).tolist() == [1, 0]
+    assert solve(level=True).tolist() == [5, 8]
+    assert solve().tolist() == [1, 0]
 
 
 def test_events_follow_in_order_and_a_kick_counts_in_the_next_step(library):
@@ -65,6 +65,7 @@ def test_events_follow_in_order_and_a_kick_counts_in_the_next_step(library):
             "V": xp.where(e, 0 * y["V"], y["V"]) + library.array([0.0, 1.0]) * xp.where(e[0], 1.0 + 0 * y["V"][0], 0 * y["V"][0]),
             "n": xp.where(e, y["n"] + 1, y["n"]),
         },
+        level=True,
     )
     y0 = {"V": library.array([5.0, 0.0]), "n": library.array([0.0, 0.0])}
     y = odeint(lambda y, t: {"V": -y["V"], "n": 0 * y["n"]}, y0, [0.0, 0.5, 1.0, 1.5], Euler(), events=[event])

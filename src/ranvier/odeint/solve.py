@@ -273,7 +273,7 @@ def _supported(problem: Problem, driver: Any) -> None:
             "Pass JAX arrays (jnp.asarray(y0)), or use a method such as rv.RungeKutta4()."
         )
     if integrator.startup_steps:
-        if any(not event.crossing for event in problem.events):
+        if problem.events:
             raise UnsupportedError(
                 f"{name} remembers slopes from before a reset. Use a one-step method with events, such as rv.RungeKutta4()."
             )
