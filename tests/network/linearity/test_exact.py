@@ -138,7 +138,7 @@ def handed_over(monkeypatch):
 
     module = importlib.import_module("ranvier.network.linearity.exact")
     own = module.exponential
-    monkeypatch.setattr(module, "exponential", lambda matrices, entries: (counts.append(len(matrices)), own(matrices, entries))[1])
+    monkeypatch.setattr(module, "exponential", lambda matrices, entries: (counts.append(matrices.shape[2]), own(matrices, entries))[1])
     return counts
 
 
@@ -244,6 +244,15 @@ def test_advance_is_the_solution():
         new = found.advance(found.numbers(parts, dt), {"cells": {"V": jnp.asarray(V)}, "s0": {"i": jnp.asarray(i)}}, jnp.asarray(current))
     np.testing.assert_allclose(new["cells"]["V"], expected, rtol=1e-14)
     np.testing.assert_allclose(new["s0"]["i"], i * np.exp(-dt / tau), rtol=1e-15)
+
+
+def test_members_may_have_no_neurons():
+    models = [rv.neurons.LeakyIntegrateAndFire(capacitance=c) for c in (np.zeros(0) + 1, np.array([100.0, 200.0]), 50.0)]
+    near, parts = of(models, (0, 2, 0))
+    numbers = exact(near, parts).numbers(parts, 0.1)
+    np.testing.assert_allclose(numbers["each"]["0"], np.exp(-0.1 * 10.0 / np.array([100.0, 200.0])), rtol=1e-15)
+    near, parts = of(models[:1], (0,))
+    assert exact(near, parts).numbers(parts, 0.1)["each"]["0"].shape == (0,)
 
 
 def test_no_current_is_no_term():

@@ -9,11 +9,14 @@ from ranvier.network.linearity.exponential import exponential
 
 
 def both(matrices, entries=None):
-    """By NumPy, and traced."""
+    """By NumPy, traced, and by NumPy among many."""
     matrices = np.asarray(matrices, np.float64)
     entries = np.ones(matrices.shape[1:], bool) if entries is None else entries
     with jax.enable_x64(True):
-        return exponential(matrices, entries), np.asarray(jax.jit(lambda m: exponential(m, entries))(matrices))
+        one, other = (compute(lambda m: exponential(m, entries)) for compute in (lambda f: f, jax.jit))
+        last = np.moveaxis(matrices, 0, -1)
+        many = np.tile(last, 40)  # another way to multiply
+        return [np.moveaxis(np.asarray(x), -1, 0) for x in (one(last), other(last), one(many)[..., : len(matrices)])]
 
 
 TRIANGLE = np.triu(np.ones((2, 2), bool))
@@ -99,7 +102,7 @@ def test_its_derivative_is_that_of_the_integral():
         m, d = matrix * entries, towards * entries
         expected = scipy.linalg.expm_frechet(m, d, compute_expm=False)
         with jax.enable_x64(True):
-            compute = lambda x, e=entries: exponential(x[None], e)[0]
+            compute = lambda x, e=entries: exponential(x[..., None], e)[..., 0]
             found = jax.jit(lambda m, d, c=compute: jax.jvp(c, (m,), (d,))[1])(m, d)
             back = jax.jit(jax.grad(lambda x, c=compute: (c(x) * 1.7).sum()))(m)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())

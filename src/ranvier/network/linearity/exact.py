@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -80,44 +81,53 @@ class Exact:
 
     def coefficients(self, parts: Any, dt: Any) -> list[Any]:
         """The coefficients of all rows, in double precision: `[members]`, or `[n]` at the places in `self.each`."""
-        if not self.rows:
-            return []
-        leaves = numbers_of(parts, dt)
+        n, members = sum(self.sizes), len(self.sizes)
+        if not n or not self.rows:
+            return [np.zeros(0 if place in self.each else members) for place, _ in enumerate(self.places)]
+        leaves, wanted = numbers_of(parts, dt), [x for _, _, x in self.entries]
+        level = max((self.expressions.level(x) for x in wanted), default=Level.ALL)
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        at = which = None
+        if level is Level.NEURON and not traced:
+            # Neurons that are alike are computed once.
+            member = np.repeat(np.arange(members), self.sizes)
+            at, which = distinct([member.astype(np.float64), *self.expressions.by_neuron(wanted, leaves)])
         with jax.enable_x64(True):
-            values = self.expressions.evaluate([x for _, _, x in self.entries], leaves, self.sizes)
-            return self._exponential(values, leaves[-1])
-
-    def _exponential(self, values: list[Any], dt: Any) -> list[Any]:
-        xp = jnp if any(isinstance(x, jax.core.Tracer) for x in [*values, dt]) else np
-        n, members, size = sum(self.sizes), len(self.sizes), len(self.columns)
-        level = max((self.expressions.level(x) for _, _, x in self.entries), default=Level.ALL)
-        rows = {Level.ALL: 1, Level.MEMBER: members, Level.NEURON: n}[level]
-        wide = lambda x, of: (spread if xp is jnp else repeated)(x, self.sizes) if (level, of) == (Level.NEURON, Level.MEMBER) else x
-        at = np.array([(row, column) for row, column, _ in self.entries]).reshape(-1, 2)
-        columns = [xp.broadcast_to(wide(x, self.expressions.level(e)), (rows,)) for x, (_, _, e) in zip(values, self.entries, strict=True)]
-        flat = xp.stack(columns, axis=1) if columns else xp.zeros((rows, 0))
-        which = None
-        if xp is np and rows > 1:
-            first, which = distinct(flat)
-            flat = flat[first]
-        matrices: Any
-        if xp is jnp:
-            matrices = jnp.zeros((len(flat), size, size)).at[:, at[:, 0], at[:, 1]].set(flat)
-        else:
-            matrices = np.zeros((len(flat), size, size))
-            matrices[:, at[:, 0], at[:, 1]] = flat
-        mask = np.zeros((size, size), bool)
-        mask[at[:, 0], at[:, 1]] = True
-        step = exponential(matrices * dt, mask)
-        starts = np.cumsum([0, *self.sizes[:-1]])
+            values = self.expressions.evaluate(wanted, leaves, self.sizes, at)
+            if level is Level.NEURON:
+                wide = (lambda x: repeated(x, self.sizes)[at]) if not traced else (lambda x: spread(x, self.sizes))
+                values = [wide(x) if self.expressions.level(e) is Level.MEMBER else x for x, e in zip(values, wanted, strict=True)]
+            elif level is Level.MEMBER and not traced and members > 1:
+                rows = [np.broadcast_to(x, (members,)) for x in values]
+                at, which = distinct(rows)
+                values = [x[at] for x in rows]
+            step = self._exponential(values, leaves[-1])
+        starts = np.minimum(np.cumsum([0, *self.sizes[:-1]]), n - 1)  # of a member without neurons, any
         result = []
         for place, (i, j) in enumerate(self.places):
-            x = step[:, i, j]
-            x = x if which is None else x[which]
+            x = step[i, j]
             if level is Level.NEURON and place not in self.each:
-                x = x[starts]  # the same in all neurons of a member
+                x = x[starts if which is None else which[starts]]  # the same in all neurons of a member
+            else:
+                x = x if which is None else x[which]
             result.append(x)
         return result
+
+    def _exponential(self, values: list[Any], dt: Any) -> Any:
+        """Of the matrices with some values at their entries: `[columns, columns, matrices]`."""
+        size = len(self.columns)
+        places = np.array([(row, column) for row, column, _ in self.entries]).reshape(-1, 2).T
+        entries = np.zeros((size, size), bool)
+        entries[places[0], places[1]] = True
+        count = max((x.shape[0] for x in values if np.ndim(x)), default=1)
+        xp = jnp if any(isinstance(x, jax.core.Tracer) for x in [*values, dt]) else np
+        flat = xp.stack([xp.broadcast_to(x, (count,)) for x in values]) if values else np.zeros((0, count))
+        if xp is np:
+            matrices: Any = np.zeros((size, size, count))
+            matrices[places[0], places[1]] = flat * dt
+        else:
+            matrices = jnp.zeros((size, size, count)).at[places[0], places[1]].set(flat * dt)
+        return exponential(matrices, entries)
 
     def advance(self, numbers: dict[str, Any], variables: dict[str, dict[str, Any]], current: Any = None) -> dict[str, dict[str, Any]]:
         """The moving variables after a step.
@@ -150,25 +160,30 @@ class Exact:
         return result
 
 
-def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def distinct(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Where each different row of numbers first stands, and for each row which of those it is.
 
+    Args:
+        columns: float64 `[rows]` each.
+
     Example:
-        >>> first, which = distinct(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
+        >>> first, which = distinct([np.array([1.0, 3.0, 1.0]), np.array([2.0, 4.0, 2.0])])
         >>> first.tolist(), which.tolist()
         ([0, 1], [0, 1, 0])
     """
-    rows = np.ascontiguousarray(rows, np.float64)
-    if (rows == rows[:1]).all():
-        return np.zeros(1, np.int64), np.zeros(len(rows), np.int64)
-    words = rows.view(np.uint64)
-    mixed = np.zeros(len(rows), np.uint64)
-    for column in words.T:
-        mixed = (mixed ^ column) * np.uint64(0x9E3779B97F4A7C15)
+    words = [np.ascontiguousarray(column, np.float64).view(np.uint64) for column in columns]
+    mixed = np.zeros(len(words[0]), np.uint64)
+    for word in words:
+        if word[0] == word[-1] and (word == word[0]).all():
+            continue
+        mixed = (mixed ^ word) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
-    _, first, which = np.unique(mixed, return_index=True, return_inverse=True)
-    if not np.array_equal(words[first[which]], words):  # two that differ met by chance
-        _, first, which = np.unique(words, axis=0, return_index=True, return_inverse=True)
+    if (mixed == mixed[0]).all():
+        first, which = np.zeros(1, np.int64), np.zeros(len(mixed), np.int64)
+    else:
+        _, first, which = np.unique(mixed, return_index=True, return_inverse=True)
+    if not all(np.array_equal(word[first][which], word) for word in words):  # two that differ met by chance
+        _, first, which = np.unique(np.stack(words, axis=1), axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))

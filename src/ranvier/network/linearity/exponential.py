@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,13 +13,15 @@ from jax import lax
 
 TERMS = 14  # of the series, for what is at most 1/2: the first left out is 3e-18 of the whole
 MOST_SQUARINGS = 44  # when traced: up to rates of 1e13 / dt
+FEW = 32  # matrices, up to which NumPy's product is quicker than one entry after the other
+AT_ONCE = 4096  # matrices whose entries stay in a core's cache
 
 
 def closure(edges: np.ndarray) -> np.ndarray:
     """Which of some things can be reached from which, in any number of steps: bool `[m, m]`, the diagonal True."""
     reach = edges | np.eye(len(edges), dtype=bool)
     for _ in range(max(1, len(edges)).bit_length()):
-        reach = (reach.astype(int) @ reach.astype(int)) > 0
+        reach = reach @ reach
     return reach
 
 
@@ -32,57 +36,85 @@ def exponential(matrices: Any, entries: np.ndarray) -> Any:
     order of their rows.)
 
     Args:
-        matrices: float64 `[rows, m, m]`.
+        matrices: float64 `[m, m, matrices]`.
         entries: bool `[m, m]`, which may be other than 0, whatever their values.
 
     Returns:
-        `[rows, m, m]`, and exactly 0 where no path of entries leads.
+        `[m, m, matrices]`, and exactly 0 where no path of entries leads.
 
     Example:
-        >>> exponential(np.array([[[-1.0, 2.0], [0.0, 0.0]]]), np.array([[True, True], [False, False]])).round(6).tolist()
-        [[[0.367879, 1.264241], [0.0, 1.0]]]
+        >>> exponential(np.array([[[-1.0], [2.0]], [[0.0], [0.0]]]), np.array([[True, True], [False, False]]))[..., 0].round(6).tolist()
+        [[0.367879, 1.264241], [0.0, 1.0]]
     """
+    count = matrices.shape[2]
+    if isinstance(matrices, jax.core.Tracer) or count <= AT_ONCE:
+        return _exponential(matrices, entries)
+    result = np.empty(matrices.shape)
+    for first in range(0, count, AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        result[..., part] = _exponential(np.ascontiguousarray(matrices[..., part]), entries)
+    return result
+
+
+def _exponential(matrices: Any, entries: np.ndarray) -> Any:
     xp = jnp if isinstance(matrices, jax.core.Tracer) else np
+    m, _, count = matrices.shape
     reach = closure(entries)
     together = reach & reach.T
-    alone = together.sum(0) == 1
-    size = _size(lax.stop_gradient(matrices) if xp is jnp else matrices, together, alone, xp)
+    alone = np.eye(m, dtype=bool) & (together.sum(0) == 1)
+    size = _size(lax.stop_gradient(matrices) if xp is jnp else matrices, together, xp)
     squarings = xp.clip(xp.ceil(xp.log2(xp.maximum(size, 1e-300) / 0.5)), 0, MOST_SQUARINGS)
-    diagonal = xp.where(alone[None], xp.diagonal(matrices, axis1=1, axis2=2), 0.0)
-    eye = np.eye(len(entries), dtype=bool)
-    exact = lambda x, factor: xp.where((eye & alone)[None], xp.exp(diagonal * factor[:, None])[:, None, :], x)
+    diagonal = xp.where(alone[..., None], matrices, 0.0)
+    exact = lambda x, factor: xp.where(alone[..., None], xp.exp(diagonal * factor), x)
+    identity = xp.broadcast_to(np.eye(m)[..., None], matrices.shape)
+    scaled = matrices * 2.0**-squarings
     steps = TERMS + _longest(reach, together)
-    scaled = matrices * (2.0**-squarings)[:, None, None]
-    identity = xp.broadcast_to(np.eye(len(entries)), matrices.shape)
+    times: Callable[..., Any]
+    if xp is jnp:
+        times = lambda a, b, within: jnp.einsum("ikr,kjr->ijr", a, b)
+        result = lax.scan(lambda p, k: (identity + times(scaled, p, entries) / k, None), identity, jnp.arange(steps, 0, -1.0))[0]
+        square = lambda p, k: jnp.where(k < squarings, exact(times(p, p, reach), 2.0**-k), p)
+        body = lambda p, k: (lax.cond(jnp.any(k < squarings), square, lambda p, k: p, p, k), None)
+        return lax.scan(body, exact(result, 2.0**-squarings), jnp.arange(MOST_SQUARINGS - 1, -1, -1.0))[0]
+    times = _all_at_once if count <= FEW else functools.partial(_entry_by_entry, reach=reach)
     with np.errstate(under="ignore", over="ignore", invalid="ignore"):
-        if xp is jnp:
-            result = lax.scan(lambda p, k: (identity + scaled @ p / k, None), identity, jnp.arange(steps, 0, -1.0))[0]
-            square = lambda p, k: jnp.where((k < squarings)[:, None, None], exact(p @ p, jnp.full(len(p), 2.0**-k)), p)
-            body = lambda p, k: (lax.cond(jnp.any(k < squarings), square, lambda p, k: p, p, k), None)
-            result = lax.scan(body, exact(result, 2.0**-squarings), jnp.arange(MOST_SQUARINGS - 1, -1, -1.0))[0]
-        else:
-            result = identity
-            for k in range(steps, 0, -1):
-                result = identity + scaled @ result / k
-            result = exact(result, 2.0**-squarings)
-            for k in range(int(squarings.max(initial=0)) - 1, -1, -1):
-                result = np.where((k < squarings)[:, None, None], exact(result @ result, np.full(len(matrices), 2.0**-k)), result)
-    return xp.where(reach[None], result, 0.0)
+        result = identity
+        for k in range(steps, 0, -1):
+            result = identity + times(scaled, result, entries) / k
+        result = exact(result, 2.0**-squarings)
+        for k in range(int(squarings.max(initial=0)) - 1, -1, -1):
+            result = np.where(k < squarings, exact(times(result, result, reach), 2.0**-k), result)
+    return np.where(reach[..., None], result, 0.0)
 
 
-def _size(matrices: Any, together: np.ndarray, alone: np.ndarray, xp: Any) -> Any:
-    """For each matrix about the largest rate in it, no smaller: `[rows]`. What only leads from one variable to another does not count."""
-    absolute = xp.abs(xp.where(together[None], matrices, 0.0))
-    largest = xp.max(xp.where(np.eye(len(alone), dtype=bool)[None], absolute, 0.0), axis=(1, 2), initial=0.0)
-    if alone.all():
+def _all_at_once(a: np.ndarray, b: np.ndarray, within: np.ndarray) -> np.ndarray:
+    return (a.transpose(2, 0, 1) @ b.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+
+def _entry_by_entry(a: np.ndarray, b: np.ndarray, within: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """`a · b`, of which the first has entries `within` and the second those that can be reached."""
+    result = np.zeros(a.shape)
+    for i, k in zip(*np.nonzero(within), strict=True):
+        for j in np.flatnonzero(reach[k]):
+            result[i, j] += a[i, k] * b[k, j]
+    return result
+
+
+def _size(matrices: Any, together: np.ndarray, xp: Any) -> Any:
+    """About the largest rate in each matrix, no less, `[1, 1, matrices]`; what only leads from one variable to another does not count."""
+    m = len(together)
+    absolute = xp.abs(xp.where(together[..., None], matrices, 0.0))
+    largest = xp.max(xp.where(np.eye(m, dtype=bool)[..., None], absolute, 0.0), axis=(0, 1), initial=0.0, keepdims=True)
+    if together.sum() == m:
         return largest
     # The root of the norm of the 32nd power is the spectral radius and a little more, in whatever units the variables are.
-    logarithm = xp.zeros(len(matrices))
+    logarithm = xp.zeros((1, 1, matrices.shape[2]))
     for power in range(6):
-        absolute, logarithm = (absolute @ absolute, 2 * logarithm) if power else (absolute, logarithm)
-        norm = xp.maximum(xp.max(absolute, axis=(1, 2)), 1e-300)
-        absolute, logarithm = absolute / norm[:, None, None], logarithm + xp.log(norm)
-    return xp.maximum(largest, xp.exp((logarithm + xp.log(float(len(alone)))) / 32))
+        if power:
+            absolute, logarithm = xp.einsum("ikr,kjr->ijr", absolute, absolute), 2 * logarithm
+        norm = xp.maximum(xp.max(absolute, axis=(0, 1), keepdims=True), 1e-300)
+        absolute, logarithm = absolute / norm, logarithm + xp.log(norm)
+    return xp.maximum(largest, xp.exp((logarithm + np.log(m)) / 32))
 
 
 def _longest(reach: np.ndarray, together: np.ndarray) -> int:
@@ -90,5 +122,5 @@ def _longest(reach: np.ndarray, together: np.ndarray) -> int:
     above = reach & ~together
     depth, step = 0, above
     while step.any():
-        depth, step = depth + 1, (step.astype(int) @ above.astype(int)) > 0
+        depth, step = depth + 1, step @ above
     return depth

@@ -201,36 +201,41 @@ class Expressions:
         """An operation on values, by NumPy or by `jax.numpy`."""
         return (_JAX if xp is jnp else _NUMPY)[name]
 
-    def evaluate(self, wanted: Iterable[int], leaves: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
+    def evaluate(self, wanted: Iterable[int], leaves: Sequence[Any], sizes: Sequence[int], at: np.ndarray | None = None) -> list[Any]:
         """The values of some expressions: numbers, `[members]` or `[n]`, by their level.
 
         Args:
             leaves: float64, of the shapes of their levels; traced by JAX if any is a tracer.
             sizes: how many neurons each member has.
+            at: the neurons for which they are wanted, instead of all `n`; only of known leaves.
         """
         wanted = list(wanted)
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-        functions, wider = (_JAX, spread) if traced else (_NUMPY, repeated)
+        functions, widened = (_JAX, spread) if traced else (_NUMPY, repeated)
+        picked = lambda x: x if at is None else x[at]
         values: dict[int, Any] = {}
         for number in sorted(self._needed(wanted)):
             node = self.nodes[number]
-            if node.leaf is not None:
-                values[number] = leaves[node.leaf]
-            elif node.value is not None:
-                values[number] = node.value
-            else:
-                operands = [self._at(node.level, operand, values[operand], sizes, wider) for operand in node.operands]
-                if traced:
-                    shape = np.broadcast_shapes(*(np.shape(x) for x in operands))
-                    operands = [jnp.broadcast_to(x, shape) for x in operands]
-                    values[number] = functions[node.operation](*operands, **dict(node.parameters))
-                else:
-                    with np.errstate(all="ignore"):
-                        values[number] = functions[node.operation](*operands, **dict(node.parameters))
+            if not node.operation:
+                value = leaves[node.leaf] if node.leaf is not None else node.value
+                values[number] = picked(value) if node.level is Level.NEURON else value
+                continue
+            operands = [values[operand] for operand in node.operands]
+            if node.level is Level.NEURON:
+                narrow = [self.nodes[operand].level is Level.MEMBER for operand in node.operands]
+                operands = [picked(widened(x, sizes)) if member else x for x, member in zip(operands, narrow, strict=True)]
+            if traced:
+                shape = np.broadcast_shapes(*(np.shape(x) for x in operands))
+                operands = [jnp.broadcast_to(x, shape) for x in operands]
+            with np.errstate(all="ignore"):
+                values[number] = functions[node.operation](*operands, **dict(node.parameters))
         return [values[number] for number in wanted]
 
-    def _at(self, level: Level, number: int, value: Any, sizes: Sequence[int], wider: Callable[..., Any]) -> Any:
-        return wider(value, sizes) if level is Level.NEURON and self.nodes[number].level is Level.MEMBER else value
+    def by_neuron(self, wanted: Iterable[int], leaves: Sequence[Any]) -> list[Any]:
+        """What makes some expressions differ among the neurons of one member: the leaves and values `[n]` that they are made of."""
+        nodes = [self.nodes[number] for number in sorted(self._needed(wanted))]
+        own = [node for node in nodes if node.level is Level.NEURON and not node.operation]
+        return [leaves[node.leaf] if node.leaf is not None else node.value for node in own]
 
     def _needed(self, wanted: Iterable[int]) -> set[int]:
         needed: set[int] = set()

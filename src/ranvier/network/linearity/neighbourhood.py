@@ -161,24 +161,32 @@ def _shapes(parts: Any) -> Any:
 
 
 def _read(near: Neighbourhood, parts: Any) -> Equations:
-    n, shapes = near.n, _shapes(parts)
+    n, rates, tested = near.n, _derivatives(near), near.fires == "test" and near.resets
+
+    def everything(parts: Any, values: dict[str, Any]) -> dict[str, Any]:
+        """All that is read, in one trace."""
+        result = {f"rate {name}": x for name, x in rates(parts, values).items()}
+        if tested:
+            model, own = parts["model"].tree, {v: values[v] for v in near.variables}
+            result["test"] = model.spiked(*({v: values[end(v)] for v in near.variables} for end in (before, after)))
+            result |= {f"reset {v}": x for v, x in model.reset(dict(own), jnp.ones(n, bool)).items()}
+            result |= {f"kept {v}": x for v, x in model.reset(dict(own), jnp.zeros(n, bool)).items()}
+        return result
+
     expressions = Expressions([*_levels(parts), Level.ALL])  # the last is dt
-    variables = {near.called(name): (n,) for name in near.names} | {INPUT: (n,), TIME: ()}
-    found = read(_derivatives(near), shapes, variables, n, expressions)
-    derivatives = {name: found[near.called(name)] for name in near.moving_names}
-    test, resets, untouched = None, {}, True
-    if near.fires == "test" and near.resets:
-        ends = {name(v): (n,) for v in near.variables for name in (before, after)}
-        end = lambda values, name: {v: values[name(v)] for v in near.variables}
-        test = read(lambda p, x: {"": p["model"].tree.spiked(end(x, before), end(x, after))}, shapes, ends, n, expressions)[""]
-        own = dict.fromkeys(near.variables, (n,))
-        everyone = lambda p, x: p["model"].tree.reset(x, jnp.ones(n, bool))
-        nobody = lambda p, x: p["model"].tree.reset(x, jnp.zeros(n, bool))
-        resets = read(everyone, shapes, own, n, expressions)
-        kept = read(nobody, shapes, own, n, expressions)
-        one = expressions.value(1.0)
-        untouched = all(value == Polynomial({(v,): one}) for v, value in kept.items())
-    return Equations(near, expressions, expressions.leaf(len(expressions.leaves) - 1), derivatives, test, resets, untouched)
+    ends = [end(v) for v in near.variables for end in (before, after)] if tested else []
+    variables = dict.fromkeys([*map(near.called, near.names), *ends, INPUT], (n,)) | {TIME: ()}
+    found = read(everything, _shapes(parts), variables, n, expressions)
+    one = expressions.value(1.0)
+    return Equations(
+        near,
+        expressions,
+        expressions.leaf(len(expressions.leaves) - 1),
+        derivatives={name: found[f"rate {near.called(name)}"] for name in near.moving_names},
+        test=found.get("test"),
+        resets={v: found[f"reset {v}"] for v in near.variables if f"reset {v}" in found},
+        untouched=all(found.get(f"kept {v}", Polynomial({(v,): one})) == Polynomial({(v,): one}) for v in near.variables),
+    )
 
 
 _Result = TypeVar("_Result")
