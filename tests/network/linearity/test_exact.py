@@ -247,11 +247,11 @@ def test_advance_is_the_solution():
 
 
 def test_members_may_have_no_neurons():
-    models = [rv.neurons.LeakyIntegrateAndFire(capacitance=c) for c in (np.zeros(0) + 1, np.array([100.0, 200.0]), 50.0)]
+    models = [rv.neurons.LeakyIntegrateAndFire(capacitance=c) for c in (70.0, np.array([100.0, 200.0]), 50.0)]
     near, parts = of(models, (0, 2, 0))
     numbers = exact(near, parts).numbers(parts, 0.1)
     np.testing.assert_allclose(numbers["each"]["0"], np.exp(-0.1 * 10.0 / np.array([100.0, 200.0])), rtol=1e-15)
-    near, parts = of(models[:1], (0,))
+    near, parts = of(rv.neurons.LeakyIntegrateAndFire(capacitance=np.zeros(0)), (0,))
     assert exact(near, parts).numbers(parts, 0.1)["each"]["0"].shape == (0,)
 
 
