@@ -10,13 +10,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := pyproject.toml CMakeLists.txt $(shell find src -type f -name '*.py' -o -type f -name '*.cc' -o -type f -name '*.h')
 OUT ?= results/locust
 
-.PHONY: demo test lint types docs sanitize clean
+.PHONY: demo test browser lint types docs sanitize clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ranvier.cli run locust --out "$(OUT)"
 
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST)
+
+# Scenes in a real browser; needs Chromium (Debian: apt-get install chromium), and skips without it.
+browser: $(VENV)/.tested
+	$(PIP) install --constraint constraints.txt --group browser
+	$(BIN)/python -m pytest tests/lab/test_browser.py
 
 lint: $(VENV)/.tested
 	$(BIN)/python -m ruff check .

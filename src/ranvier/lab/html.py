@@ -17,8 +17,11 @@ FRAME_HEIGHT = 900
 
 
 def source(name: str) -> str:
-    """A file of the page."""
-    return files("ranvier.lab").joinpath("page", name).read_text(encoding="utf-8")
+    """A file of the page; of a program without its comments and its indentation."""
+    text = files("ranvier.lab").joinpath("page", name).read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    comments = ("// ", "/**", "* ", "*/") if name.endswith(".js") else ("/*",)
+    return "\n".join(line for line in lines if line and not line.startswith(comments)) + "\n"
 
 
 def model_script(facts: Mapping[str, Any], code: Mapping[str, str]) -> str:

@@ -56,6 +56,7 @@ class _Writer:
 
     def __init__(self, model: Any):
         self.model = model
+        self.parameters = parameters(model)
         self.program = Program(model)
         self.variables = _variables(model, Key(0))
         self.place = {name: i for i, name in enumerate(self.variables)}
@@ -92,7 +93,7 @@ class _Writer:
             "summary": (inspect.getdoc(type(self.model)) or "").split("\n")[0],
             "variables": self.variables,
             "moving": [self.place[name] for name in self.moving],
-            "parameters": parameters(self.model),
+            "parameters": self.parameters,
             **more,
         }
 
@@ -255,7 +256,7 @@ def cell(model: NeuronModel, *, conducts: bool = False) -> Part:
         return _as_list(found, observed)
 
     program.function("observables", "s,g,I,t,d", observables, *with_inputs, into="d")
-    names = [entry["name"] for entry in parameters(model)]
+    names = [entry["name"] for entry in writer.parameters]
     facts = writer.facts(
         kind="cell",
         inputUnit=model.input_unit,

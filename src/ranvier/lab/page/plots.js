@@ -80,7 +80,7 @@ function range(low, high) {
   return [low - air, high + air];
 }
 
-const MARGIN = { left: 62, right: 12, top: 8 };
+const MARGIN = { left: 62, right: 18, top: 8 };
 
 /**
  * One set of axes with its series.
@@ -98,10 +98,10 @@ function drawAxes(g, box, plot, colors) {
   const across = ticks(x0, x1, box.w / 80), up = ticks(y0, y1, Math.max(2, box.h / 45));
   g.beginPath();
   for (const v of across) { g.moveTo(X(v), box.y); g.lineTo(X(v), box.y + box.h); }
-  for (const v of up) { g.moveTo(box.x, Y(v)); g.lineTo(box.x + box.w, Y(v)); }
+  if (!plot.bare) for (const v of up) { g.moveTo(box.x, Y(v)); g.lineTo(box.x + box.w, Y(v)); }
   g.stroke();
   g.textAlign = "right";
-  for (const v of up) if (Y(v) > box.y + 3 || box.h < 30) g.fillText(short(v), box.x - 6, Y(v) + 4);
+  if (!plot.bare) for (const v of up) if (Y(v) > box.y + 3 || box.h < 30) g.fillText(short(v), box.x - 6, Y(v) + 4);
   g.textAlign = "center";
   if (plot.xLabel !== undefined) {
     for (const v of across) g.fillText(short(v), X(v), box.y + box.h + 16);
@@ -124,7 +124,7 @@ function drawAxes(g, box, plot, colors) {
       g.lineWidth = segment.width || 2;
       g.setLineDash(segment.dash || []);
       g.beginPath();
-      for (const [ax, ay, bx, by] of segment.list) { g.moveTo(X(ax), Y(ay)); g.lineTo(X(bx), Y(by)); }
+      for (const line of segment.list) line.forEach(([x, y], i) => (i ? g.lineTo(X(x), Y(y)) : g.moveTo(X(x), Y(y))));
       g.stroke();
     }
     if (plot.spikes) {
@@ -190,7 +190,7 @@ function drawSeries(g, series, X, Y, box, [x0, x1]) {
   g.stroke();
 }
 
-/** Where a quantity on a grid is zero: segments [x, y, x, y] (marching squares). */
+/** Where a quantity on a grid is zero: lines of points [x, y] (marching squares, the pieces joined). */
 function zeroLines(values, n, low, high) {
   const found = [];
   const x = c => low[0] + ((high[0] - low[0]) * c) / (n - 1), y = r => low[1] + ((high[1] - low[1]) * r) / (n - 1);
@@ -203,8 +203,32 @@ function zeroLines(values, n, low, high) {
       if (d < 0 !== e < 0) cuts.push([x(c + between(d, e)), y(r + 1)]);
       if (a < 0 !== d < 0) cuts.push([x(c), y(r + between(a, d))]);
       if (b < 0 !== e < 0) cuts.push([x(c + 1), y(r + between(b, e))]);
-      for (let i = 0; i + 1 < cuts.length; i += 2) found.push([...cuts[i], ...cuts[i + 1]]);
+      for (let i = 0; i + 1 < cuts.length; i += 2) found.push([cuts[i], cuts[i + 1]]);
     }
   }
-  return found;
+  return joined(found);
+}
+
+/** Pieces of two points that share their ends, as long lines. */
+function joined(pieces) {
+  const ends = new Map(), key = p => `${p[0]},${p[1]}`, used = new Set();
+  for (const piece of pieces) for (const p of piece) ends.set(key(p), [...(ends.get(key(p)) || []), piece]);
+  const lines = [];
+  for (const piece of pieces) {
+    if (used.has(piece)) continue;
+    used.add(piece);
+    const line = [...piece];
+    for (const forward of [true, false]) {
+      for (;;) {
+        const end = forward ? line[line.length - 1] : line[0];
+        const next = ends.get(key(end)).find(other => !used.has(other));
+        if (!next) break;
+        used.add(next);
+        const other = key(next[0]) === key(end) ? next[1] : next[0];
+        if (forward) line.push(other); else line.unshift(other);
+      }
+    }
+    lines.push(line);
+  }
+  return lines;
 }

@@ -167,6 +167,9 @@ function panelsShown() {
     if (!panel) panels.push((panel = { group, columns: [], unit: column.unit, order: stimulus ? 3 : potential && !PAIR ? 0 : 1, part: column.part }));
     panel.columns.push(column);
   }
+  SCENE.cells.forEach((key, i) => {
+    if (!SCENE.parts[key].variables.includes("V")) panels.push({ group: `spikes ${key}`, columns: [], unit: "1", order: 1, part: key, raster: i });
+  });
   const place = p => (p.order === 3 ? 99 : PAIR ? { [SCENE.cells[0]]: 0, synapse: 2, plasticity: 1, [SCENE.cells[1]]: 3 }[p.part] : p.order);
   return panels.sort((a, b) => place(a) - place(b));
 }
@@ -174,7 +177,7 @@ function panelsShown() {
 function colors() {
   const dark = palette.matches;
   return {
-    text: dark ? "#e6e6e6" : "#1b1b1b", grid: dark ? "#3a3f45" : "#dfe3e8", background: dark ? "#14181c" : "#ffffff",
+    text: dark ? "#e6e6e6" : "#1b1b1b", grid: dark ? "#3a3f45" : "#dfe3e8", flow: dark ? "#6b747e" : "#a3acb6", background: dark ? "#14181c" : "#ffffff",
     lines: dark ? ["#56b4e9", "#e69f00", "#00c292", "#e69ac4", "#f0e442", "#ff8a50"] : ["#0072b2", "#d55e00", "#007a5a", "#b0548c", "#8a6d00", "#3a6ea5"],
   };
 }
@@ -198,7 +201,7 @@ function paint() {
   if (study === "plane") drawPlane();
   return height;
 }
-const panelHeight = panel => (panel.columns.some(c => c.name === "V") ? 190 : panel.group === "stimulus" ? 70 : 110);
+const panelHeight = panel => (panel.raster !== undefined ? 24 : panel.columns.some(c => c.name === "V") ? 190 : panel.group === "stimulus" ? 70 : 110);
 const tracesHeight = panels => panels.reduce((sum, p) => sum + panelHeight(p) + MARGIN.top + 6, 46);
 
 function timeRange() {
@@ -232,13 +235,14 @@ function drawTraces(g, width, panels) {
         spikes.push({ times: result.spikes[at].map(k => k * result.dt), color: c.text, row: 0 });
       }
     });
+    if (panel.raster !== undefined && result) spikes.push({ times: result.spikes[panel.raster].map(k => k * result.dt), color: c.text, row: 0.5 });
     if (cursor !== null) lines.push({ x: cursor, dash: [2, 2] });
-    const [from, to] = range(low, high);
+    const [from, to] = panel.raster !== undefined ? [0.1, 0.9] : range(low, high);
     const unit = unitText(panel.unit);
-    const name = panel.columns.length === 1 ? niceName(panel.columns[0].name) : panel.columns.some(x => x.name === "V") ? "V" : PAIR ? panel.part : unit ? "" : "gates";
+    const name = panel.raster !== undefined ? panel.part : panel.columns.length === 1 ? niceName(panel.columns[0].name) : panel.columns.some(x => x.name === "V") ? "V" : PAIR ? panel.part : unit ? "" : "gates";
     drawAxes(g, box, {
       x: timeRange(), y: spikes.length ? [from, to + 0.08 * (to - from)] : [from, to], series, lines, spikes,
-      xLabel: i === panels.length - 1 ? "time (ms)" : undefined, yLabel: [name, unit && `(${unit})`].filter(Boolean).join(" "),
+      bare: panel.raster !== undefined, xLabel: i === panels.length - 1 ? "time (ms)" : undefined, yLabel: [name, unit && `(${unit})`].filter(Boolean).join(" "),
     }, c);
     y += box.h + MARGIN.top + 6;
   });
@@ -454,7 +458,7 @@ function driveSize() {
 let plane = null;
 function makePlane() {
   const element = studyCanvas(380), text = after();
-  const second = moving.find(n => n !== "V" && /(^|\.)(n|w|u|h|W)$/.test(n)) || moving.find(n => n !== "V");
+  const second = ["n", "w", "u", "W", "h"].flatMap(last => moving.filter(n => n.split(".").pop() === last))[0] || moving.find(n => n !== "V");
   let x = "V", y = second, hold = "steady";
   const options = moving.map(n => [n, n]);
   const row = h("div", { class: "row" },
@@ -493,7 +497,7 @@ function makePlane() {
         const u = dx[r * n + q] / (high[0] - low[0]), v = dy[r * n + q] / (high[1] - low[1]), length = Math.hypot(u, v);
         if (!(length > 0)) continue;
         const px = low[0] + ((high[0] - low[0]) * q) / (n - 1), pyy = low[1] + ((high[1] - low[1]) * r) / (n - 1);
-        arrows.push([px, pyy, px + (u / length) * size[0], pyy + (v / length) * size[1]]);
+        arrows.push([[px, pyy], [px + (u / length) * size[0], pyy + (v / length) * size[1]]]);
       }
     }
     const X = column(plane.xName), Y = column(plane.yName);
@@ -501,7 +505,7 @@ function makePlane() {
     drawAxes(g, box, {
       x: [low[0], high[0]], y: [low[1], high[1]], xLabel: `${plane.xName} ${unitLabel(plane.xName)}`, yLabel: `${plane.yName} ${unitLabel(plane.yName)}`,
       segments: [
-        { list: arrows, color: c.grid, width: 1 },
+        { list: arrows, color: c.flow, width: 1 },
         { list: zeroLines(dx, n, low, high), color: c.lines[1], dash: [7, 3] },
         { list: zeroLines(dy, n, low, high), color: c.lines[2], dash: [2, 3] },
       ],
