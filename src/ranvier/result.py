@@ -13,6 +13,8 @@ from ranvier.errors import ParameterError, unknown
 from ranvier.network.build import resolve
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas
     import xarray
 
@@ -383,6 +385,39 @@ class Result:
         from ranvier.plot.result import ResultPlots
 
         return ResultPlots(self)
+
+    def save(self, path: Any, *, to: str | None = None) -> Path:
+        """Writes the run to a file or folder that other programs read.
+
+        Args:
+            path: of the file; its ending says the format: `.nwb`, `.nix`, `.npz`, `.nc`, `.zarr`, or of a folder `-csv`, `-sonata`.
+            to: the format by name, as for `rv.interop.export`, whatever the ending.
+
+        Returns:
+            The path.
+
+        Raises:
+            UnknownNameError: there is no such format.
+            ParameterError: the path exists already, or cannot be written.
+
+        Example:
+            >>> import tempfile, ranvier as rv, xarray
+            >>> run = rv.simulate(rv.neurons.HodgkinHuxley(), current=10.0, duration=20.0)
+            >>> with tempfile.TemporaryDirectory() as folder, xarray.open_dataset(run.save(folder + "/run.nc")) as read:
+            ...     read.hodgkin_huxley_V.shape, read.hodgkin_huxley_spike_time.values.round(2)
+            ((2001, 1), array([ 1.9 , 16.82]))
+        """
+        from ranvier.interop.formats import export, format_of
+
+        return export(self, path, to=to or format_of(path))
+
+    def to_netcdf(self, path: Any) -> Path:
+        """Writes the run as NetCDF, which xarray, MATLAB and R read: `ranvier.interop.layout` says the names in it."""
+        return self.save(path, to="netcdf")
+
+    def to_zarr(self, path: Any) -> Path:
+        """Writes the run as Zarr arrays with the names of `to_netcdf`. (A store to go on from: `rv.simulate(…, store=…)`.)"""
+        return self.save(path, to="zarr")
 
     def to_neo(self) -> Any:
         """The run as a `neo.Block`, which Elephant takes: see `ranvier.interop.neo.to_neo`. Needs `ranvier[neo]`."""

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import xarray
 
-from ranvier.cli import main, netcdf
+from ranvier.cli import main
 from ranvier.cli.folder import MADE, Folder
 from ranvier.cli.job import integrator_named
 from ranvier.errors import ParameterError, UnknownNameError
+from ranvier.interop import netcdf
 from ranvier.models.catalogue import CATALOGUE, find
 from ranvier.network.spec import Network
 from ranvier.record import Record
@@ -153,7 +154,7 @@ def test_traces_are_read_back_as_they_were_recorded(tmp_path, dtype):
         for name in "ab"
     ]
     records[0].values[2, 1] = -np.inf
-    netcdf.write(tmp_path / "traces.nc", records, "title")
+    netcdf.write_records(tmp_path / "traces.nc", records, "title")
     with xarray.open_dataset(tmp_path / "traces.nc", engine="scipy") as read:
         assert read.attrs == {"title": "title", "part": "exc→inh"} and read["calcium.a"].attrs["units"] == "µA/cm^2"
         for record in records:

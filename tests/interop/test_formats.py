@@ -277,10 +277,10 @@ def long_run(steps):
     return types.SimpleNamespace(spikes=spikes, records=[regular], info={"populations": {"cells": {"model": "ranvier.X()"}}}, provenance={})
 
 
-NEEDS = {"nwb": ["pynwb"], "neo": ["neo", "nixio"], "sonata": ["h5py"], "csv": [], "npz": []}
+NEEDS = {"nwb": ["pynwb"], "neo": ["neo", "nixio"], "sonata": ["h5py"], "csv": [], "npz": [], "netcdf": [], "zarr": []}
 
 
-@pytest.mark.parametrize("to", ENDINGS)
+@pytest.mark.parametrize("to", [to for to in ENDINGS if to != "netcdf"])  # whose writer wants whole arrays
 def test_memory_does_not_grow_with_the_run(to, tmp_path, monkeypatch):
     for library in NEEDS[to]:
         pytest.importorskip(library)
@@ -385,3 +385,54 @@ def test_what_a_sonata_report_cannot_hold(tmp_path):
     run.records = [dataclasses.replace(run.records[0], label="value")]
     with pytest.warns(UserWarning, match="computed from all nodes"):
         export(run, tmp_path / "mean", to="sonata")
+
+
+# -- NetCDF and Zarr, for xarray ------------------------------------------------------------------------
+
+
+def test_arrays_for_xarray(run, tmp_path):
+    import xarray
+
+    opened = [
+        xarray.open_dataset(run.to_netcdf(tmp_path / "run.nc"), engine="scipy"),
+        xarray.open_zarr(run.save(tmp_path / "run.zarr"), consolidated=False),
+    ]
+    for read in opened:
+        with read:
+            assert "Simulation by Ranvier" in read.attrs["title"] and "the start of the step" in read.attrs["spike_times"]
+            for name in ("exc", "inh"):
+                np.testing.assert_array_equal(read[f"{name}_spike_time"], run.spikes[name].times)
+                np.testing.assert_array_equal(read[f"{name}_spike_neuron"], run.spikes[name].neurons)
+            for part, variable in (("exc", "V"), ("inh", "V"), ("inh", "injected_current"), ("fast", "g")):
+                own, theirs = run[part][variable], read[f"{part}_{variable}"]
+                np.testing.assert_array_equal(theirs, own)
+                assert theirs.attrs["units"] == own.attrs["units"] and theirs.dims[0] == f"{part}_time"
+                np.testing.assert_array_equal(read[theirs.dims[0]], own.time)
+            np.testing.assert_array_equal(read.inh_neuron, [2, 0])
+
+
+def test_a_silent_run_and_a_second_schedule_in_netcdf(tmp_path):
+    import xarray
+
+    cell = rv.Population(2, rv.neurons.Passive(), name="a cell")
+    records = [rv.Record(cell, "V", every=1.0), rv.Record(cell, "injected_current", every=2.0)]
+    run = rv.simulate(rv.Network(cell), duration=10.0, dt=0.1, record=records)
+    with xarray.open_dataset(run.to_netcdf(tmp_path / "run.nc"), engine="scipy") as read:
+        assert dict(read.sizes) == {"a_cell_time": 11, "a_cell_neuron": 2, "a_cell_time_2": 6}
+
+
+def test_saving_goes_by_the_ending(run, tmp_path):
+    assert run.save(tmp_path / "a-csv").is_dir() and run.save(tmp_path / "a.npz").is_file()
+    with pytest.raises(rv.UnknownNameError, match=r"ending, in the name 'a.hdf'"):
+        run.save(tmp_path / "a.hdf")
+    with pytest.raises(rv.ParameterError, match="exists already"):
+        run.save(tmp_path / "a.npz")
+
+
+def test_what_a_nix_file_of_many_neurons_costs_is_said(tmp_path, monkeypatch):
+    from ranvier.interop import neo
+
+    monkeypatch.setattr(neo, "MANY", 2)
+    run = rv.simulate(rv.Population(3, rv.neurons.Passive(), name="p"), duration=1.0, dt=0.1, record=[])
+    with pytest.warns(UserWarning, match=r"some 0 minutes and 0 MB\. NWB takes seconds"):
+        run.save(tmp_path / "run.nix")

@@ -115,11 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser(
         "export",
         help="write a store in another program's format",
-        description="Writes the run in a store as NWB, as a NIX file for Neo, as SONATA, as CSV or as NumPy arrays. "
+        description="Writes the run in a store as NWB, as a NIX file for Neo, as SONATA, as CSV, as NumPy arrays, "
+        "as NetCDF or as Zarr arrays for xarray. "
         "Nothing is overwritten.",
     )
     export.add_argument("store", metavar="STORE", help="the folder, such as run.zarr")
-    export.add_argument("--to", required=True, metavar="FORMAT", help="nwb, neo, sonata, csv or npz")
+    export.add_argument("--to", required=True, metavar="FORMAT", help="nwb, neo, sonata, csv, npz, netcdf or zarr")
     export.add_argument("--out", metavar="PATH", help="the file or folder to write (default beside the store)")
     scene.add_to(commands)
     return parser

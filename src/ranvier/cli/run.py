@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ranvier.cli import netcdf, train_digits
+from ranvier.cli import train_digits
 from ranvier.cli.folder import Folder
 from ranvier.cli.job import Job, job_of
 from ranvier.describe import in_one_line
 from ranvier.errors import SimulationDiverged
+from ranvier.interop import netcdf
 from ranvier.interop.csv import write_spikes
 from ranvier.interop.source import Source, as_file_name
 from ranvier.plot.appearance import pretty_unit
@@ -140,7 +141,7 @@ def _write_data(result: Result, folder: Folder) -> list[tuple[str, str]]:
     for part in result:
         for i, records in enumerate(_by_schedule(result[part])):
             file = f"traces-{as_file_name(part)}{f'-{i + 1}' if i else ''}.nc"
-            netcdf.write(folder.file(file), records, f"{part}, recorded by Ranvier")
+            netcdf.write_records(folder.file(file), records, f"{part}, recorded by Ranvier")
             names = ", ".join(record.variable for record in records)
             written.append((file, f"{names} of {part}: NetCDF, for xarray, MATLAB, R and others"))
     return written

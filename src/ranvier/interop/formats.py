@@ -9,8 +9,27 @@ from typing import Any
 from ranvier.errors import unknown
 from ranvier.interop.source import Source, new
 
-ENDINGS = {"nwb": ".nwb", "neo": ".nix", "sonata": "-sonata", "csv": "-csv", "npz": ".npz"}
+ENDINGS = {"nwb": ".nwb", "neo": ".nix", "sonata": "-sonata", "csv": "-csv", "npz": ".npz", "netcdf": ".nc", "zarr": ".zarr"}
 """The formats, and how the names of their files (or folders, where there is no dot) end."""
+
+
+MODULES = {"zarr": "zarr_arrays"}
+
+
+def format_of(path: str | Path) -> str:
+    """The format that a name's ending says.
+
+    Raises:
+        UnknownNameError: it says none.
+
+    Example:
+        >>> format_of("run.nc")
+        'netcdf'
+    """
+    for to, ending in ENDINGS.items():
+        if Path(path).name.endswith(ending):
+            return to
+    raise unknown("ending, in the name", Path(path).name, ENDINGS.values())
 
 
 def export(run: Any, path: str | Path, *, to: str) -> Path:
@@ -20,7 +39,8 @@ def export(run: Any, path: str | Path, *, to: str) -> Path:
         run: a `Result`, or a store opened with `rv.open_store`.
         path: of the file (`"nwb"`, `"neo"`, `"npz"`) or folder (`"sonata"`, `"csv"`).
         to: `"nwb"` (Neurodata Without Borders 2), `"neo"` (a NIX file, which
-            `neo.io.NixIO` reads), `"sonata"`, `"csv"` or `"npz"`.
+            `neo.io.NixIO` reads), `"sonata"`, `"csv"`, `"npz"`, `"netcdf"` or `"zarr"` (plain arrays for xarray; a store
+            that can be gone on from is made by `rv.simulate(…, store=…)`).
 
     Returns:
         The path.
@@ -40,7 +60,7 @@ def export(run: Any, path: str | Path, *, to: str) -> Path:
     if to not in ENDINGS:
         raise unknown("format", to, ENDINGS)
     path = Path(path)
-    write = importlib.import_module(f"ranvier.interop.{to}").write
+    write = importlib.import_module(f"ranvier.interop.{MODULES.get(to, to)}").write
     with new(path) as place:
         write(Source(run), place)
     return path

@@ -7,6 +7,7 @@ is first asked for, which takes some 0.4 ms a neuron; `spiketrains.multiplexed` 
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from ranvier.interop.source import Signal, Source
 
 QUANTITIES = {"uA/cm^2": "uA/cm**2", "mS/cm^2": "mS/cm**2", "uF/cm^2": "uF/cm**2", "1": "dimensionless", "mM": "mmol/L"}
 """Where `quantities` writes a unit otherwise than Ranvier."""
+
+
+MANY = 1000  # neurons, from which writing a NIX file is slow enough to be told
+SECONDS_A_NEURON, BYTES_A_NEURON = 0.03, 43e3
 
 
 def to_neo(run: Any) -> Any:
@@ -118,6 +123,12 @@ def write(source: Source, path: Path) -> None:
         from neo.io import NixIO
     except ImportError:
         raise UnsupportedError("NIX files need neo and nixio. Install them with: pip install 'ranvier[neo]'") from None
+    if source.n > MANY:
+        warnings.warn(
+            f"A NIX file holds an object a neuron: {source.n} will take some {source.n * SECONDS_A_NEURON / 60:.0f} minutes and "
+            f"{source.n * BYTES_A_NEURON / 1e6:.0f} MB. NWB takes seconds: to='nwb'.",
+            stacklevel=2,
+        )
     none = np.zeros(0, np.int64)
     block = _block(source, none, none, lambda s: 0)
     io = NixIO(str(path), mode="ow")
