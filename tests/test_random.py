@@ -117,3 +117,32 @@ def test_distributions():
 def test_bad_distributions(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        normal(1.5, 0.75, low=0.1, redraw=True),
+        normal(0.0, 1.0, low=3.0, redraw=True),  # of 700, most need more attempts than one call makes
+        normal(1.0, 2.0),
+        normal(1.0, 2.0, low=0.0, high=2.0),
+        lognormal(2.0, 0.5),
+        uniform(-1.0, 3.0),
+    ],
+)
+def test_draws_are_the_same_natively_and_between_their_ends(distribution, monkeypatch):
+    start = 2**32 - 2000  # across the end of a word
+    native = distribution.draw(Key(3), 5000, start)
+    monkeypatch.setattr("ranvier.random._native_for", lambda n, least=0: None)
+    np.testing.assert_array_equal(native, distribution.draw(Key(3), 5000, start))
+    low, high = distribution.ends()
+    assert low <= native.min() < native.max() <= high and np.isfinite([low, high]).all()
+    index = np.array([0, 7, 2**40, 2**33 + 1])
+    np.testing.assert_array_equal(Key(5).uniform_at(index)[:2], Key(5).uniform(8)[[0, 7]])
+
+
+def test_uniform_numbers_of_any_indices():
+    index = np.random.default_rng(0).integers(0, 2**62, 2000)
+    by_one = Key(5).uniform_at(index)
+    np.testing.assert_array_equal(by_one[:10], [Key(5).uniform(1, int(i))[0] for i in index[:10]])
+    assert by_one.min() > 0 and by_one.max() < 1 and abs(by_one.mean() - 0.5) < 0.03

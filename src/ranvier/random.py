@@ -40,6 +40,7 @@ _PARITY = 0x1BD11BDA
 _SEGMENTS = 128
 _UNIT = 2.0**-28
 _NATIVE_FROM = 1000  # draws
+_NATIVE_ATTEMPTS = 8  # of a number outside its bounds
 _LEAST_SHARE = 1e-3  # of draws that must be usable where others are drawn again
 
 
@@ -90,6 +91,11 @@ def normal_table() -> np.ndarray:
     table = np.array([round(-quantile(q) / _UNIT) for q in [*tails, 0.5]], dtype=np.uint32)
     table.flags.writeable = False
     return table
+
+
+def _widest() -> float:
+    """No normal number is larger."""
+    return float(normal_table()[0]) * _UNIT
 
 
 def _normal(w: NativeWords, bits: Any, like: Any) -> Any:
@@ -166,6 +172,15 @@ class Key:
             native.uniform_numbers(*self.words, start, out)
             return out
         return _uniform(words_for(), self._bits_from(n, start), np.empty(0))
+
+    def uniform_at(self, index: np.ndarray) -> np.ndarray:
+        """The uniform numbers of any indices, int64 `[n]`; float64 `[n]`."""
+        native = _native_for(len(index), least=1)
+        if native is not None:
+            out = np.empty(len(index))
+            native.uniform_numbers_at(*self.words, index, out)
+            return out
+        return _uniform(words_for(), self.bits((index & MASK).astype(np.uint32), (index >> 32).astype(np.uint32)), np.empty(0))
 
     def normal(self, n: int, start: int = 0) -> np.ndarray:
         """`n` standard normal numbers; float64 `[n]`."""
@@ -266,6 +281,10 @@ class Distribution:
         """`n` draws, for the global indices `start` … `start + n − 1`; float64 `[n]`."""
         raise NotImplementedError
 
+    def ends(self) -> tuple[float, float]:
+        """Between what every draw is; it need not be narrow."""
+        return -np.inf, np.inf
+
     @property
     def has_units(self) -> bool:
         """Whether it was given in quantities, which become numbers where the unit wanted is known."""
@@ -304,6 +323,16 @@ class Uniform(Distribution):
     def draw(self, key: Key, n: int, start: int = 0) -> np.ndarray:
         return self.low + (self.high - self.low) * key.uniform(n, start)
 
+    def ends(self) -> tuple[float, float]:
+        return self.low, self.high
+
+
+@functools.lru_cache(256)
+def _attempt_keys(key: Key, attempts: int) -> np.ndarray:
+    """The words of a key and of the keys that what is outside is drawn again with."""
+    keys = [key, *(key.child(f"attempt {attempt}") for attempt in range(1, attempts + 1))]
+    return np.array([key.words for key in keys], np.uint32).ravel()
+
 
 @dataclasses.dataclass(frozen=True)
 class Normal(Distribution):
@@ -333,14 +362,22 @@ class Normal(Distribution):
         below = statistics.NormalDist(self.mean, self.sd).cdf
         return below(self.high) - below(self.low)
 
+    def ends(self) -> tuple[float, float]:
+        return max(self.low, self.mean - _widest() * self.sd), min(self.high, self.mean + _widest() * self.sd)
+
     def draw(self, key: Key, n: int, start: int = 0) -> np.ndarray:
-        drawn = key.normal(n, start)
-        drawn *= self.sd
-        drawn += self.mean
+        drawn, left, attempts = np.empty(n), n, 0
+        native = _native_for(n)
+        if native is None:
+            np.add(key.normal(n, start) * self.sd, self.mean, out=drawn)
+        else:
+            attempts = _NATIVE_ATTEMPTS if self.redraw else 0
+            ends = (self.low, self.high) if self.redraw else (-np.inf, np.inf)
+            left = native.normal_numbers_within(_attempt_keys(key, attempts), start, normal_table(), self.mean, self.sd, *ends, drawn)
         if not self.redraw:
             return np.clip(drawn, self.low, self.high, out=drawn)
-        outside = np.flatnonzero((drawn < self.low) | (drawn > self.high))
-        for attempt in itertools.count(1):
+        outside = np.flatnonzero((drawn < self.low) | (drawn > self.high)) if left else np.zeros(0, np.int64)
+        for attempt in itertools.count(attempts + 1):
             if not len(outside):
                 break
             again = self.mean + self.sd * key.child(f"attempt {attempt}").normal_at(start + outside)
@@ -362,6 +399,10 @@ class LogNormal(Distribution):
 
     def draw(self, key: Key, n: int, start: int = 0) -> np.ndarray:
         return self.median * np.exp(self.sigma * key.normal(n, start))
+
+    def ends(self) -> tuple[float, float]:
+        one, other = (self.median * float(np.exp(sign * self.sigma * _widest())) for sign in (-1, 1))
+        return min(one, other), max(one, other)
 
 
 def uniform(low: float, high: float) -> Uniform:

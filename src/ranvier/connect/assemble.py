@@ -24,6 +24,7 @@ from ranvier.random import Distribution
 
 CHUNK = 1 << 17  # edges that a thread draws at once
 LONGEST = 1 << 24  # delay, in steps
+FEW_DELAYS = 256  # different ones, that are counted without being looked for first
 MOST_IN_INT32 = np.iinfo(np.int32).max
 TAKES_LESS = 'Fewer edges take less, or fewer different delays, or precision="single".'
 BYTES_OF_DRAWING = 64  # an edge of a chunk, while it is drawn
@@ -123,27 +124,28 @@ def assemble(
     require_memory(4.0 * total, f"The network, with {total:.3g} edges,", TAKES_LESS)
     if total < CHUNK:
         work.threads = 1
-    work.total = 2 * total + sum(len(d) for d in drawn if d.given_steps is None)
-
-    delays = _distinct_delays(drawn, work)
-    longest = int(delays.max(initial=0))
-    room = room_for(total, parts, len(delays), longest) if capacity is True else capacity or Capacity(total, len(delays), longest)
-    one = _one_weight(drawn, one_weight)
-    _check_room(room, total, len(delays), longest)
+    delays = _possible_delays(drawn, work, total, sources)
     bounds = np.arange(blocks + 1, dtype=np.int64) * targets // blocks
     layout = _Layout(drawn, targets, delays)
-    counter = np.dtype(np.int32 if room.edges <= MOST_IN_INT32 else np.int64)
+    one = _one_weight(drawn, one_weight)
+    size = capacity.edges if isinstance(capacity, Capacity) else room_for(total, parts, 0, 0).edges if capacity else total
+    counter = np.dtype(np.int32 if size <= MOST_IN_INT32 else np.int64)
     cells = sources * len(delays)
     each = max(1, min(-(-work.threads // blocks), total // max(1, blocks * cells)))  # so that counters take no more than targets
     units = _units(bounds, layout.ends, each)
     place = np.dtype(np.int32 if everything <= MOST_IN_INT32 else np.int64)
-    needed = room.edges * (4 + (dtype.itemsize if one is None else 0) + (place.itemsize if order else 0))
-    needed += counter.itemsize * ((1 + order) * len(units) * cells + blocks * (cells + sources * (1 + room.delays)))
+    needed = size * (4 + (dtype.itemsize if one is None else 0) + (place.itemsize if order else 0))
+    needed += counter.itemsize * ((1 + order) * len(units) * cells + 2 * blocks * (cells + sources))
     needed += work.threads * CHUNK * BYTES_OF_DRAWING
     require_memory(needed, f"The network, with {total:.3g} edges and {len(delays)} different delays,", TAKES_LESS)
 
     counts = np.zeros((len(units), cells), counter)
     work.map(_count, [(layout, unit, counts[i], work) for i, unit in enumerate(units)])
+    counts = layout.leave_out_unused_delays(counts)
+    delays = layout.delays
+    longest = int(delays.max(initial=0))
+    room = room_for(total, parts, len(delays), longest) if capacity is True else capacity or Capacity(total, len(delays), longest)
+    _check_room(room, total, len(delays), longest)
     segments = _segments(counts, units, blocks, sources, len(delays), room.delays)
     placed = _Placed(
         _with_end(total, room.edges, np.int32),
@@ -200,11 +202,22 @@ def _one_weight(drawn: Sequence[DrawnPart], wanted: bool | None) -> float | None
     return found.pop() if same and wanted is not False else None
 
 
-def _distinct_delays(drawn: Sequence[DrawnPart], work: Work) -> np.ndarray:
-    """All delays that there are, in steps, ascending; int64 `[delays]`."""
+def _possible_delays(drawn: Sequence[DrawnPart], work: Work, total: int, sources: int) -> np.ndarray:
+    """All delays that there may be, in steps, ascending; int64 `[delays]`.
+
+    Where a distribution's ends leave few possible, those are they. Else what is drawn is drawn once more, to be seen.
+    """
     found = [np.unique(d.given_steps) for d in drawn if len(d) and d.given_steps is not None]
-    stretches = [(d, block, work) for d in drawn if d.given_steps is None for block in d.blocks(CHUNK)]
-    found += work.map(_delays_of_stretch, stretches)
+    unknown = [d for d in drawn if len(d) and d.given_steps is None]
+    ranges = [(d, d.steps_between()) for d in unknown]
+    few = [(low, high) for _, (low, high) in ranges if 0 <= high - low < FEW_DELAYS and high < LONGEST]
+    widest = max((high for _, high in few), default=-1) + 1 + sum(map(len, found))
+    if sources * widest > total:  # counters would take more than edges
+        few = []
+    found += [np.arange(low, high + 1) for low, high in set(few)]
+    unknown = [d for d, ends in ranges if ends not in few]
+    work.total = 2 * total + sum(map(len, unknown))
+    found += work.map(_delays_of_stretch, [(d, block, work) for d in unknown for block in d.blocks(CHUNK)])
     delays = np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
     if len(delays) and delays[-1] >= LONGEST:
         raise ParameterError(f"assemble: a delay of {delays[-1]} steps is too long; less than {LONGEST} can be.")
@@ -224,8 +237,8 @@ class _Layout:
     Attributes:
         pieces: of all parts, in their order.
         ends: how many edges the targets up to each one have, int64 `[targets]`.
+        delays: in steps, ascending, int64 `[delays]`.
         number: of each delay in steps, its number; int32.
-        delays: how many there are.
     """
 
     def __init__(self, drawn: Sequence[DrawnPart], targets: int, delays: np.ndarray):
@@ -241,9 +254,25 @@ class _Layout:
         self.ends = np.cumsum(edges)
         firsts = np.cumsum([0, *map(len, drawn)])
         self.first_edge = {id(d): int(first) for d, first in zip(drawn, firsts[:-1], strict=True)}
-        self.delays = len(delays)
+        self._number(delays)
+
+    def _number(self, delays: np.ndarray) -> None:
+        self.delays = delays
         self.number = np.zeros(int(delays.max(initial=-1)) + 1, np.int32)
         self.number[delays] = np.arange(len(delays))
+
+    def leave_out_unused_delays(self, counts: np.ndarray) -> np.ndarray:
+        """Forgets the delays that no edge has. Takes and returns the counts of each unit's edges, `[units, sources · delays]`."""
+        if not counts.size:
+            return counts
+        cells = counts.reshape(len(counts), -1, len(self.delays))
+        used = np.zeros(len(self.delays), bool)
+        for unit in cells:
+            used |= unit.any(axis=0)
+        if used.all():
+            return counts
+        self._number(self.delays[used])
+        return np.ascontiguousarray(cells[:, :, used]).reshape(len(counts), -1)
 
     def chunks(self, unit: _Unit) -> Iterator[tuple[int, int]]:
         """Stretches of the unit's targets with about `CHUNK` edges each."""
@@ -268,7 +297,7 @@ class _Layout:
     def ends_of(self, stretches: list[_Stretch]) -> tuple[np.ndarray, np.ndarray]:
         """Sources among all of the set, and numbers of delays (none where there is one delay): int32 `[edges]`."""
         pre = np.concatenate([s.edges.pre + np.int32(s.drawn.part.pre_offset) for s in stretches])
-        if self.delays == 1:
+        if len(self.delays) == 1:
             return pre, np.empty(0, np.int32)
         return pre, np.concatenate([self.number[s.drawn.steps(s.edges, s.start)] for s in stretches])
 
@@ -312,7 +341,7 @@ def _count(layout: _Layout, unit: _Unit, count: np.ndarray, work: Work) -> None:
         stretches = layout.stretches(begin, end)
         if stretches:
             pre, delay = layout.ends_of(stretches)
-            count_edges(pre, delay, layout.delays, count)
+            count_edges(pre, delay, len(layout.delays), count)
             work.did(len(pre))
 
 
@@ -355,8 +384,8 @@ def _place(layout: _Layout, unit: _Unit, cursors: list[np.ndarray], placed: _Pla
                 # The kernel moves real numbers; these are moved bit by bit.
                 real = np.dtype(f"f{placed.order.itemsize}")
                 order = layout.order_of(stretches, placed.order.dtype)
-                place_edges(rows, pre, delay, layout.delays, order.view(real), cursors[1], placed.target, placed.order.view(real))
-            place_edges(rows, pre, delay, layout.delays, _weights(stretches, placed.weight), cursors[0], placed.target, placed.weight)
+                place_edges(rows, pre, delay, len(layout.delays), order.view(real), cursors[1], placed.target, placed.order.view(real))
+            place_edges(rows, pre, delay, len(layout.delays), _weights(stretches, placed.weight), cursors[0], placed.target, placed.weight)
             work.did(len(pre))
 
 

@@ -175,6 +175,13 @@ class DrawnPart:
             return whole[start : start + len(edges)] if whole.ndim else np.broadcast_to(whole, len(edges))
         return self._rounded(self.delays(edges, start))
 
+    def steps_between(self) -> tuple[int, int]:
+        """Between what all delays are, in steps, as far as their distribution tells; (0, −1) where it does not."""
+        if not isinstance(self.delay, Distribution) or not np.isfinite(self.delay.ends()).all():
+            return 0, -1
+        low, high = (float(end) / self.part.dt for end in self.delay.ends())
+        return max(0, int(np.floor(low)) - 1), max(0, int(np.ceil(high)) + 1)
+
     @functools.cached_property
     def given_steps(self) -> np.ndarray | None:
         """All delays in steps, `[]` or `[edges]`, where given as numbers or where the rule adds some; else None."""

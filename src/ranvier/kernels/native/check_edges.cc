@@ -24,6 +24,14 @@ void check_numbers(int64_t n) {
   std::vector<int64_t> index(n);
   for (int64_t& i : index) i = integer(0, std::numeric_limits<int64_t>::max());
   ranvier::normal_numbers_at(key, index.data(), n, quantiles.data(), out.data());
+  const std::vector<DrawKey> keys(static_cast<size_t>(integer(1, 4)), key);
+  const ranvier::Within within{0.0, 1.0, 0.2, 0.1};  // nothing is
+  expect(ranvier::normal_numbers_within(keys.data(), static_cast<int64_t>(keys.size()), start, n, quantiles.data(), within, out.data()) == n,
+         "normal_numbers_within: nothing can be inside");
+  expect(ranvier::normal_numbers_within(keys.data(), 0, start, n, quantiles.data(), within, out.data()) == n,
+         "normal_numbers_within: drawn without a key");
+  ranvier::uniform_numbers_at(key, index.data(), n, out.data());
+  expect(std::all_of(out.begin(), out.end(), [](double x) { return x > 0 && x < 1; }), "uniform_numbers_at: not inside (0, 1)");
   ranvier::uniform_numbers(key, start, n, out.data());
   expect(std::all_of(out.begin(), out.end(), [](double x) { return x > 0 && x < 1; }), "uniform_numbers: not inside (0, 1)");
 }

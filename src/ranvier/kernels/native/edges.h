@@ -11,8 +11,19 @@ namespace ranvier {
 void uniform_numbers(const DrawKey& key, uint64_t start, int64_t n, double* out);
 void normal_numbers(const DrawKey& key, uint64_t start, int64_t n, const uint32_t* quantiles, double* out);
 
-// Those of `Key.normal` for any indices.
+// Those of `Key.uniform` and `Key.normal` for any indices.
+void uniform_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, double* out);
 void normal_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, const uint32_t* quantiles, double* out);
+
+// What a normal distribution is kept within.
+struct Within {
+  double mean, sd, low, high;
+};
+
+// mean + sd · x for the indices start, start + 1, …. One that is outside is drawn anew from the next of the keys until it is inside, and
+// is left as it is when there is no other key. Returns how many are left outside.
+int64_t normal_numbers_within(const DrawKey* keys, int64_t n_keys, uint64_t start, int64_t n, const uint32_t* quantiles, const Within& within,
+                              double* out);
 
 // Who may be drawn: `n` candidates, of which row `r` leaves out number r + shift where `exclude` is set and there is such a number.
 struct Candidates {

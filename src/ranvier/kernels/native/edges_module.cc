@@ -5,6 +5,7 @@
 #include <nanobind/ndarray.h>
 
 #include <stdexcept>
+#include <vector>
 
 #include "edges.h"
 
@@ -87,6 +88,24 @@ void add_edges(nb::module_& m) {
         ranvier::normal_numbers_at({low, high, 0}, index.data(), static_cast<int64_t>(index.size()), table.data(), out.data());
       },
       "low"_a, "high"_a, "index"_a.noconvert(), "table"_a.noconvert(), "out"_a.noconvert(), Release());
+  m.def(
+      "uniform_numbers_at",
+      [](uint32_t low, uint32_t high, Given<int64_t> index, Array<double> out) {
+        require(out.size() == index.size(), "uniform_numbers_at: one number an index");
+        ranvier::uniform_numbers_at({low, high, 0}, index.data(), static_cast<int64_t>(index.size()), out.data());
+      },
+      "low"_a, "high"_a, "index"_a.noconvert(), "out"_a.noconvert(), Release());
+  m.def(
+      "normal_numbers_within",
+      [](Given<uint32_t> keys, uint64_t start, Given<uint32_t> table, double mean, double sd, double low, double high, Array<double> out) {
+        require(table.size() == 4097, "normal_numbers_within: the table has 4097 entries");
+        require(keys.size() > 0 && keys.size() % 2 == 0, "normal_numbers_within: keys of two words each");
+        std::vector<ranvier::DrawKey> each;
+        for (size_t k = 0; k < keys.size(); k += 2) each.push_back({keys.data()[k], keys.data()[k + 1], 0});
+        return ranvier::normal_numbers_within(each.data(), static_cast<int64_t>(each.size()), start, static_cast<int64_t>(out.size()),
+                                              table.data(), {mean, sd, low, high}, out.data());
+      },
+      "keys"_a.noconvert(), "start"_a, "table"_a.noconvert(), "mean"_a, "sd"_a, "low"_a, "high"_a, "out"_a.noconvert(), Release());
   m.def(
       "draw_rows",
       [](uint32_t low, uint32_t high, Given<int64_t> degree, int64_t first, int64_t candidates, int64_t shift, bool exclude,

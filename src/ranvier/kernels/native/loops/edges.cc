@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint32_t kAgain = 1u << 16, kExclusion = 1u << 31;  // added to a counter's high word
 constexpr int64_t kAhead = 32;                                // edges
+constexpr int64_t kNumbers = 1024;                            // that are looked at while they are near
 constexpr int64_t kSparse = 64;                               // a row with fewer than one candidate in so many is sorted; others are read off a table
 
 inline void prefetch_to_write(const void* address) {
@@ -227,6 +228,42 @@ void normal_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, cons
     const uint64_t own = static_cast<uint64_t>(index[i]);
     normals(at(key, static_cast<uint32_t>(own >> 32)), static_cast<uint32_t>(own), 1, quantiles, out + i);
   }
+}
+
+void uniform_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, double* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    const uint64_t own = static_cast<uint64_t>(index[i]);
+    uniforms(at(key, static_cast<uint32_t>(own >> 32)), static_cast<uint32_t>(own), 1, out + i);
+  }
+}
+
+int64_t normal_numbers_within(const DrawKey* keys, int64_t n_keys, uint64_t start, int64_t n, const uint32_t* quantiles, const Within& within,
+                              double* out) {
+  int64_t left = 0;
+  if (n_keys < 1) return n;
+  const auto inside = [&](double x) { return x >= within.low && x <= within.high; };
+  for_each_stretch(keys[0], start, n, [&](const DrawKey& own, uint32_t first, int64_t begin, int64_t some) {
+    for (int64_t done = 0; done < some; done += kNumbers) {
+      const int64_t end = std::min(some, done + kNumbers);
+      double* const x = out + begin;
+      normals(own, first + static_cast<uint32_t>(done), end - done, quantiles, x + done);
+      int64_t outside = 0;
+      for (int64_t i = done; i < end; ++i) {
+        x[i] = x[i] * within.sd + within.mean;
+        outside += !inside(x[i]);
+      }
+      for (int64_t i = done; outside > 0; ++i) {
+        if (inside(x[i])) continue;
+        --outside;
+        for (int64_t k = 1; k < n_keys && !inside(x[i]); ++k) {
+          normals(at(keys[k], own.step), first + static_cast<uint32_t>(i), 1, quantiles, x + i);
+          x[i] = x[i] * within.sd + within.mean;
+        }
+        left += !inside(x[i]);
+      }
+    }
+  });
+  return left;
 }
 
 bool draw_rows(const DrawKey& key, const int64_t* degree, int64_t rows, int64_t first, const Candidates& from, bool repeated, int32_t* out,
