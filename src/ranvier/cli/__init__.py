@@ -43,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             info(arguments)
         elif arguments.command == "scene":
             scene.run(arguments)
+        elif arguments.command == "check":
+            from ranvier.cli.store import check
+
+            return check(arguments)
         elif arguments.command == "export":
             from ranvier.cli.export import run as export
 
@@ -52,10 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from ranvier.cli.cache import turn_on
 
                 turn_on()
-            if arguments.command == "resume":
-                from ranvier.cli.store import resume
+            if arguments.command in ("resume", "repair"):
+                from ranvier.cli.store import repair, resume
 
-                resume(arguments, lambda file: _parser().parse_args(["run", file]))
+                (resume if arguments.command == "resume" else repair)(arguments, lambda file: _parser().parse_args(["run", file]))
             else:
                 from ranvier.cli.run import run
 
@@ -112,6 +116,20 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--checkpoint-every", type=float, metavar="MS", help="as for `ranvier run` (default: as before)")
     info = commands.add_parser("info", help="say what a store holds", description="Says what a store holds, also while it is written.")
     info.add_argument("store", metavar="STORE")
+    check = commands.add_parser(
+        "check",
+        help="read all of a store and say what is damaged",
+        description="Reads every file of a store and says what is not as it was written, and which time is lost. It returns 0 where "
+        "all is whole, else 1.",
+    )
+    check.add_argument("store", metavar="STORE")
+    repair = commands.add_parser(
+        "repair",
+        help="compute again what a store has lost",
+        description="Computes again what a damaged store has lost, from the newest place to go on from before it, bit for bit.",
+    )
+    repair.add_argument("store", metavar="STORE")
+    repair.add_argument("--file", metavar="FILE.py", help="the file that defines `network`, where that holds classes or functions of yours")
     export = commands.add_parser(
         "export",
         help="write a store in another program's format",

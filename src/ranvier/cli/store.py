@@ -1,4 +1,4 @@
-"""`ranvier run --store`, `ranvier resume` and `ranvier info`."""
+"""`ranvier run --store`, `ranvier resume`, `ranvier info`, `ranvier check` and `ranvier repair`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from ranvier.cli.job import Job, job_of
 from ranvier.errors import StoreError
 from ranvier.result import Result
 from ranvier.simulate import as_network
+from ranvier.store.checkpoint import OlderFormError
 from ranvier.store.description import unverified
 from ranvier.store.reader import StoredRun, open_store
+from ranvier.store.repair import check as check_store
+from ranvier.store.repair import repair as repair_store
 from ranvier.store.resume import resume as resume_run
 
 
@@ -34,12 +37,7 @@ def resume(arguments: argparse.Namespace, run_arguments: Callable[[str], argpars
     Raises:
         RanvierError: it cannot go on.
     """
-    given: dict[str, Any] = {}
-    if arguments.file:
-        job = job_of(run_arguments(arguments.file))
-        given["network"], _ = as_network(job.network, job.current, job.initial)
-        if unverified(open_store(arguments.store).provenance["records"]):
-            given["record"] = job.record
+    given = _given(arguments, run_arguments)
     with _said():
         result = resume_run(
             arguments.store, duration=arguments.duration, checkpoint_every=arguments.checkpoint_every, progress=True, **given
@@ -50,6 +48,53 @@ def resume(arguments: argparse.Namespace, run_arguments: Callable[[str], argpars
     begun = store.provenance["sessions"][-1]["from_step"] * store.info["dt"]
     went_on = [("went on from", f"t = {begun:g} ms")] if result.info["steps"] else []
     _print([*_rows(store), *went_on, _wall(result)])
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Reads all of a store.
+
+    Returns:
+        0 where it is whole, 1 where it is not.
+    """
+    found = check_store(arguments.store)
+    for damage in found:
+        _line(damage.words)
+    if found:
+        _line(f"To compute again what is lost: ranvier repair {arguments.store}")
+    else:
+        _line(f"{arguments.store} is whole.")
+    return int(bool(found))
+
+
+def repair(arguments: argparse.Namespace, run_arguments: Callable[[str], argparse.Namespace]) -> None:
+    """Computes again what a store has lost.
+
+    Args:
+        run_arguments: what `ranvier run FILE` would be given.
+
+    Raises:
+        RanvierError: it cannot be.
+    """
+    given = _given(arguments, run_arguments)
+    with _said():
+        found = repair_store(arguments.store, progress=True, **given)
+    for damage in found:
+        _line(damage.words)
+    left = check_store(arguments.store)
+    if left:
+        raise StoreError(f"{arguments.store} is not whole yet: " + " ".join(damage.words for damage in left))
+    _line(f"{arguments.store} is whole{' again' if found else ''}.")
+
+
+def _given(arguments: argparse.Namespace, run_arguments: Callable[[str], argparse.Namespace]) -> dict[str, Any]:
+    """The network, and the records where they are asked for, of the file that `--file` names."""
+    given: dict[str, Any] = {}
+    if arguments.file:
+        job = job_of(run_arguments(arguments.file))
+        given["network"], _ = as_network(job.network, job.current, job.initial)
+        if unverified(open_store(arguments.store).provenance["records"]):
+            given["record"] = job.record
+    return given
 
 
 def info(arguments: argparse.Namespace) -> None:
@@ -71,7 +116,11 @@ def _rows(store: StoredRun) -> list[tuple[str, str]]:
     info, spikes = store.info, store.spikes
     target = info["target_step"] * info["dt"]
     rows = [("store", f"{store.path}, {store.status}"), ("simulated", f"{spikes.stop:g} of {target:g} ms of {spikes.n} neurons")]
-    counts, seconds = spikes.counts, (spikes.stop - spikes.start) / 1000
+    seconds = (spikes.stop - spikes.start) / 1000
+    try:
+        counts = spikes.counts
+    except StoreError as error:
+        return [*rows, ("damaged", str(error)), ("size", _bytes(store.size))]
     for name, (first, n) in spikes.populations.items():
         count = int(counts[first : first + n].sum())
         rate = count / n / seconds if n and seconds > 0 else 0.0
@@ -80,7 +129,7 @@ def _rows(store: StoredRun) -> list[tuple[str, str]]:
 
 
 def _details(store: StoredRun) -> Iterator[tuple[str, str]]:
-    info, provenance = store.info, store.provenance
+    info = store.info
     for record in store.records:
         rows, width = record.values.shape
         yield f"{record.variable} of {record.part}", f"{rows} times × {width} {record.label}s, {_bytes(record.values.nbytes)} uncompressed"
@@ -90,12 +139,19 @@ def _details(store: StoredRun) -> Iterator[tuple[str, str]]:
         try:
             checkpoint.load()
             state = "whole"
+        except OlderFormError:
+            state = "of an older form"
         except StoreError:
             state = "damaged"
         size = _bytes(checkpoint.path.stat().st_size)
         yield "checkpoint", f"t = {checkpoint.step * info['dt']:g} ms, {size}, {state}"
     yield "versions", ", ".join(f"{name} {version}" for name, version in info["versions"].items())
-    for session in provenance["sessions"]:
+    try:
+        sessions = store.provenance["sessions"]
+    except StoreError as error:
+        yield "damaged", str(error)
+        return
+    for session in sessions:
         begun = f"from t = {session['from_step'] * info['dt']:g} ms, {session['started']}"
         ended = f" to t = {session['to_step'] * info['dt']:g} ms, {session['status']}" if "to_step" in session else ", not ended"
         yield "session", f"{begun}{ended}"
@@ -121,4 +177,9 @@ def _bytes(count: float) -> str:
 def _print(rows: list[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:{width}}  {value}")
+        _line(f"{name:{width}}  {value}")
+
+
+def _line(text: str) -> None:
+    """Prints what may come out of a stranger's file: nothing in it moves the terminal's cursor."""
+    print("".join(letter if letter.isprintable() else "\ufffd" for letter in text))

@@ -24,7 +24,16 @@ def this_build() -> dict[str, Any]:
         "device": jax.devices()[0].device_kind,
         "machine": platform.machine(),
         "instructions": _instructions(),
+        "flags": _flags(),
     }
+
+
+def _flags() -> str:
+    """What XLA was told that may change numbers."""
+    harmless = ("--xla_dump", "--xla_force_host_platform_device_count", "--xla_hlo_")
+    said = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(harmless)]
+    precision = getattr(jax.config, "jax_default_matmul_precision", None)
+    return " ".join([*sorted(said), *([f"matmul precision {precision}"] if precision else [])])
 
 
 def _kernels() -> str:
@@ -54,6 +63,8 @@ def changed_since(stored: dict[str, Any]) -> list[str]:
         if before != version:
             found.append(f"{name} is {version} (it was {before})")
     words = {"kernels": "the kernels", "device": "the device", "machine": "the machine", "instructions": "the processor's instruction set"}
+    if stored.get("flags", "") != now["flags"]:
+        found.append(f"XLA's flags are others ({stored.get('flags') or 'none'} before, {now['flags'] or 'none'} now)")
     for key, word in words.items():
         if stored.get(key) != now[key]:
             detail = "" if key == "instructions" else f" ({stored.get(key)} before, {now[key]} now)"

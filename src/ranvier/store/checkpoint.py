@@ -21,7 +21,9 @@ import numpy as np
 
 from ranvier.errors import StoreError
 from ranvier.random import STREAMS_VERSION
-from ranvier.store.files import write_whole
+from ranvier.store.files import why, write_whole
+from ranvier.store.names import class_named, name_of
+from ranvier.store.npy import arrays_in
 
 if TYPE_CHECKING:
     from ranvier.network.state import SimulationState
@@ -61,28 +63,30 @@ def _write_array(member: IO[bytes], array: np.ndarray) -> None:
         member.write(content[first : first + PIECE])
 
 
-def load_tree(path: Path) -> tuple[Any, dict[str, Any]]:
+def load_tree(path: Path, *, follow: bool = False) -> tuple[Any, dict[str, Any]]:
     """The tree and the facts of a file.
 
+    Args:
+        path: the file.
+        follow: whether it may be a link.
+
     Raises:
-        StoreError: it is damaged, no such file, or of a newer version.
+        StoreError: it is damaged, no such file, or of another version.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # before anything in it is believed
-        if damaged is not None:
-            raise StoreError(f"{path} is damaged: the checksum of {damaged} is wrong.")
-        with np.load(path, allow_pickle=False) as archive:
-            document = json.loads(archive[DESCRIPTION].tobytes())
-            if document.get("format") != "ranvier-tree":
-                raise StoreError(f"{path} was not written by Ranvier.")
-            if document["version"] > VERSION:
-                raise StoreError(f"{path} was written by a newer version of Ranvier. Install that to read it.")
-            tree = _tree(document["tree"], archive, path)
+        arrays = dict(arrays_in(path, follow=follow))  # all of them, before anything in one is believed
+        document = json.loads(arrays[DESCRIPTION].tobytes())
+        if document.get("format") != "ranvier-tree":
+            raise StoreError(f"{path} was not written by Ranvier.")
+        if document["version"] > VERSION:
+            raise StoreError(f"{path} was written by a newer version of Ranvier. Install that to read it.")
+        tree = _tree(document["tree"], arrays, path)
     except StoreError:
         raise
     except FileNotFoundError:
         raise StoreError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {why(error)}.") from None
     except Exception as error:
         raise StoreError(f"{path} is damaged, or no file of Ranvier's: {type(error).__name__}: {error}") from error
     facts = {key: value for key, value in document.items() if key not in ("tree", "format", "version")}
@@ -100,7 +104,7 @@ def load_state(path: Path, any_streams: bool = False) -> SimulationState:
     """
     from ranvier.network.state import SimulationState
 
-    state, facts = load_tree(path)
+    state, facts = load_tree(path, follow=True)
     if not isinstance(state, SimulationState):
         raise StoreError(f"{path} holds no state of a simulation.")
     if facts["streams_version"] != STREAMS_VERSION and not any_streams:
@@ -122,7 +126,7 @@ def _structure(node: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         return None
     if isinstance(node, Mapping):
         return {"dict": {key: _structure(value, below(key), arrays) for key, value in node.items()}}
-    kind = f"{type(node).__module__}:{type(node).__qualname__}"
+    kind = name_of(type(node))
     if isinstance(node, tuple) and hasattr(node, "_fields"):
         return {"class": kind, "fields": {f: _structure(getattr(node, f), below(f), arrays) for f in node._fields}}
     if isinstance(node, tuple | list):
@@ -152,24 +156,29 @@ def _tree(structure: Any, arrays: Mapping[str, np.ndarray], path: Path) -> Any:
         if kind.__name__ in structure:
             return kind(_tree(value, arrays, path) for value in structure[kind.__name__])
     values = {name: _tree(value, arrays, path) for name, value in structure["fields"].items()}
+    name = structure["class"]
+    cls = class_named(name.replace(":", "."), _plain_classes())
+    fields = {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set(getattr(cls, "_fields", ()))
     try:
-        return _class_named(structure["class"])(**values)
-    except (KeyError, AttributeError, TypeError):
-        raise StoreError(
-            f"{path} holds a {structure['class']}, which this version of Ranvier does not have, or not in this form."
-        ) from None
+        assert cls is not None and set(values) <= fields
+        return cls(**values)
+    except (AssertionError, TypeError):
+        other = f"not in this form: it has {', '.join(sorted(values))}" if cls else "which this version of Ranvier does not have"
+        raise OlderFormError(f"{path} holds a {name}, {other}. Read it with the version that wrote it.") from None
 
 
-def _class_named(name: str) -> Any:
-    """A class of Ranvier's that is loaded already and is nothing but data: a name in a file imports and calls nothing."""
-    module, _, qualified = name.partition(":")
-    if not module.startswith("ranvier."):
-        raise KeyError(name)
-    found = getattr(sys.modules[module], qualified)
-    plain = isinstance(found, type) and (dataclasses.is_dataclass(found) or (issubclass(found, tuple) and hasattr(found, "_fields")))
-    if not plain or hasattr(found, "__post_init__"):
-        raise KeyError(name)
-    return found
+class OlderFormError(StoreError):
+    """A file that is whole, of a form that this version has no more."""
+
+
+def _plain_classes() -> Iterator[type]:
+    """The classes of Ranvier's that are loaded already and nothing but data: a name in a file imports and calls nothing."""
+    for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "ranvier"]:
+        for found in vars(module).values():
+            if isinstance(found, type) and found.__module__ == module.__name__:
+                plain = dataclasses.is_dataclass(found) or (issubclass(found, tuple) and hasattr(found, "_fields"))
+                if plain and not hasattr(found, "__post_init__"):
+                    yield found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,8 +200,8 @@ class Checkpoint:
             StoreError: it is damaged.
         """
         tree, facts = load_tree(self.path)
-        if facts.get("step") != self.step:
-            raise StoreError(f"{self.path} is damaged: it says that it is of step {facts.get('step')}.")
+        if facts.get("step") != self.step or not isinstance(tree, dict) or not {"state", "counts", "kept"} <= set(tree):
+            raise StoreError(f"{self.path} is damaged: it is no checkpoint, or of step {facts.get('step')}.")
         return tree, facts
 
 

@@ -29,6 +29,7 @@ from ranvier.model import Model
 from ranvier.network.spec import Network, PoissonInput, Population, Projection
 from ranvier.random import Distribution
 from ranvier.record.record import Record
+from ranvier.store.names import class_named, name_of
 
 BASES = (Model, ConnectionRule, PairFunction, Distribution, Integrator)
 _ATTRIBUTE = {"connect": "rule"}  # where it is not called as the constructor's argument
@@ -49,7 +50,7 @@ def described(value: Any, arrays: Arrays) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
     if isinstance(value, BASES):
-        return {"$class": _class_name(type(value)), "fields": {n: described(v, arrays) for n, v in _fields(value)}}
+        return {"$class": name_of(type(value)), "fields": {n: described(v, arrays) for n, v in _fields(value)}}
     if isinstance(value, Mapping):
         return {"$mapping": {str(k): described(v, arrays) for k, v in value.items()}}
     if isinstance(value, list | tuple):
@@ -68,13 +69,14 @@ def described(value: Any, arrays: Arrays) -> Any:
     if array.dtype.kind not in "biuf":
         return {"$unknown": f"{type(value).__module__}.{type(value).__qualname__}"}
     array = np.array(array, array.dtype.newbyteorder("<"), order="C")
-    checksum = hashlib.sha256(array.dtype.str.encode() + repr(array.shape).encode() + array.tobytes()).hexdigest()[:32]
+    checksum = checksum_of_array(array)
     arrays[checksum] = array
     return {"$array": checksum, "shape": list(array.shape)}
 
 
-def _class_name(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
+def checksum_of_array(array: np.ndarray) -> str:
+    """The name of an array in a description: a checksum of all that it is."""
+    return hashlib.sha256(array.dtype.str.encode() + repr(array.shape).encode() + array.tobytes()).hexdigest()[:32]
 
 
 def _fields(value: Any) -> Iterator[tuple[str, Any]]:
@@ -210,13 +212,20 @@ def in_words(description: Any) -> str:
 @functools.cache
 def _known(name: str) -> Any:
     """A class of Ranvier's by its name, among those that are there: a name imports nothing and calls nothing else."""
+    cls = class_named(name, _models()) if name.startswith("ranvier.") else None
+    if cls is None:
+        raise StoreError(f"{name} is not part of this version of Ranvier.")
+    return cls
+
+
+def _models() -> Iterator[type]:
+    """Ranvier's classes of everything that a description is made of."""
     pending = list(BASES)
     while pending:
         cls = pending.pop()
-        if _class_name(cls) == name and name.startswith("ranvier."):
-            return cls
+        if cls.__module__.partition(".")[0] == "ranvier":
+            yield cls
         pending += cls.__subclasses__()
-    raise StoreError(f"{name} is not part of this version of Ranvier.")
 
 
 def rebuilt(description: Any, arrays: Arrays) -> Any:

@@ -13,28 +13,48 @@ from ranvier.store.files import free_space
 
 EXPECTED_RATE = 20.0  # Hz, of every neuron: nobody knows before
 BYTES_PER_SPIKE = 12
-CHECKPOINTS_AT_ONCE = 3  # two are kept while the next is written
+CHECKPOINTS_AT_ONCE = 5  # the first, the last two, the one that the disk was made to hold, and the one that is written
 
 
-def needed(run: Run) -> tuple[int, int]:
-    """Bytes without compression, with every neuron at 20 Hz: of all, and of the records alone."""
-    records = sum(t.rows * (len(t.neurons) * c.dtype.itemsize + 8) for t in run.plan.tracks if t.keep is None for c in t.columns)
-    seconds = (run.k1 - run.first) * run.dt / 1000
+def needed(run: Run, checkpoints: int = 0) -> tuple[int, int]:
+    """Bytes without compression, with every neuron at 20 Hz, of what is still to come: of all, and of the records alone.
+
+    Args:
+        run: it goes on from step `k0`.
+        checkpoints: how many there are already.
+    """
+    records = sum(
+        (t.rows - t.rows_before(run.k0)) * (len(t.neurons) * c.dtype.itemsize + 8)
+        for t in run.plan.tracks
+        if t.keep is None
+        for c in t.columns
+    )
+    seconds = (run.k1 - run.k0) * run.dt / 1000
     spikes = run.built.plan.n * seconds * EXPECTED_RATE * BYTES_PER_SPIKE
     state = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(run.state))
-    return int(records + spikes + CHECKPOINTS_AT_ONCE * state), records
+    return int(records + spikes + max(1, CHECKPOINTS_AT_ONCE - checkpoints) * state), records
 
 
-def check_disk(run: Run, path: Path) -> None:
+def check_disk(run: Run, path: Path, checkpoints: int = 0) -> None:
     """Refuses a run whose store will hardly fit.
+
+    Args:
+        run: it goes on from step `k0`.
+        path: the store's folder.
+        checkpoints: how many there are already.
 
     Raises:
         StoreError: it says how much is needed and how much there is.
     """
-    (wanted, records), free = needed(run), free_space(path)
+    (wanted, records), free = needed(run, checkpoints), free_space(path)
     if wanted > free:
         raise StoreError(
-            f"The store may take {wanted / 2**30:.1f} GiB, {records / 2**30:.1f} GiB of them for the records, before compression, "
-            f"and {free / 2**30:.1f} GiB are free at {path.parent}. Record less often (every=…), fewer neurons (neurons=…), "
-            "choose another place, or say check_disk=False to start anyway: a run whose disk fills up can be resumed."
+            f"The store may take {_amount(wanted)}{' more' if checkpoints else ''}, {_amount(records)} of them for the records, before "
+            f"compression, and {_amount(free)} are free at {path.parent}. Record less often (every=…), fewer neurons (neurons=…), "
+            "choose another place, or say check_disk=False to start anyway: a run whose disk fills up can be resumed. "
+            "(A store that is replaced is kept until the new one stands.)"
         )
+
+
+def _amount(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**29 else f"{size / 2**20:.1f} MiB"

@@ -4,7 +4,7 @@ Three kinds of files are written, always in this order, each of them whole:
 
 1. chunks, beyond the size that the arrays have so far;
 2. the sizes, in each array's `zarr.json`;
-3. all sizes together, in the `zarr.json` of the root (as consolidated metadata).
+3. all sizes together, in the `zarr.json` of the root (as consolidated metadata), under a checksum of all that it says.
 
 So no reader finds an element that is not written. One that reads the
 consolidated metadata, as zarr and xarray do, finds all arrays as they were at
@@ -13,24 +13,23 @@ one moment, whenever the process ends.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import zarr
 from numcodecs import Blosc
-from zarr.codecs import BloscCodec
-from zarr.storage import LocalStore
 
+from ranvier.errors import StoreError
+from ranvier.store import documents
+from ranvier.store.chunks import LEVEL, Chunks, description_of, encoded, form_of, library
 from ranvier.store.files import size_of_file, sync, write_whole
 
 METADATA = "zarr.json"
-LEVEL = 1  # of compression
 MOST_UNSYNCED = 2**10  # files: what is remembered of them does not grow with the run
 
 
@@ -53,33 +52,28 @@ class Column:
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-class AtomicStore(LocalStore):
+class Files:
     """Writes every file whole, and remembers which, so that the disk can be made to have them before a checkpoint counts on them."""
 
-    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
-        super().__init__(root, read_only=read_only)
+    def __init__(self, root: Path):
+        self.root = root
         self.bytes = 0  # by which the files have grown
         self._written: set[str] = set()
 
-    async def set(self, key: str, value: Any) -> None:
-        self.set_sync(key, value)
-
-    def set_sync(self, key: str, value: Any) -> None:
-        self.write(key, value.to_bytes())
-
-    def write(self, key: str, content: bytes) -> None:
-        path = Path(self.root) / key
+    def write(self, key: str, *content: bytes) -> None:
+        """Writes a file, in one piece or several."""
+        path = self.root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         before = size_of_file(path)
         write_whole(path, content)
-        self.bytes += len(content) - before
+        self.bytes += sum(map(len, content)) - before
         self._written.add(key)
         if len(self._written) >= MOST_UNSYNCED:
             self.sync()
 
     def sync(self) -> None:
         """Waits until the disk has what was written since the last time."""
-        paths = [Path(self.root) / key for key in self._written]
+        paths = [self.root / key for key in self._written]
         sync([*paths, *{path.parent for path in paths}])
         self._written.clear()
 
@@ -97,22 +91,28 @@ class Series:
         self.path, self.columns, self.rows = path, dict(columns), rows
         self.length = 0
         self._tails = {name: np.zeros((rows, *c.rest), c.dtype) for name, c in columns.items()}
-        self._compressors = {name: Blosc(_library(c.dtype), LEVEL, Blosc.SHUFFLE) for name, c in columns.items()}
+        self._compressors = {name: Blosc(library(c.dtype), LEVEL, Blosc.SHUFFLE) for name, c in columns.items()}
         self._fast = dict.fromkeys(columns, Blosc("lz4", LEVEL, Blosc.SHUFFLE))  # each chunk says what it was compressed with
         self._dirty = False
-        self._write: Callable[[str, bytes], Any] = lambda key, content: None
+        self._write: Callable[..., Any] = lambda key, *content: None
 
     @property
     def _in_tail(self) -> int:
         return self.length % self.rows
 
-    def connect(self, arrays: Mapping[str, Any], length: int, write: Callable[[str, bytes], Any]) -> None:
+    def connect(self, arrays: Mapping[str, Any], length: int, write: Callable[..., Any]) -> None:
         """Goes on behind the first rows of these arrays.
 
         Args:
-            write: takes a file's place in the store and its content.
+            write: takes a file's place in the store and its content, in pieces.
+
+        Raises:
+            StoreError: the chunks that it goes on in are damaged.
         """
         self.length, self._write = length, write
+        for array in arrays.values():
+            if len(array) < length:
+                raise StoreError(f"{array.root / array.key} holds {len(array)} rows and should have {length}: it is damaged.")
         for name, tail in self._tails.items():
             tail[: self._in_tail] = arrays[name][length - self._in_tail : length]
 
@@ -133,7 +133,6 @@ class Series:
                     tail[:] = 0
 
     def _write_chunk(self, compressors: Mapping[str, Blosc]) -> None:
-        # Not through zarr, which copies a chunk several times and hands it from thread to thread.
         at = (self.length - 1) // self.rows
         for name, column in self.columns.items():
             for block in itertools.product(*(range(-(-n // size)) for n, size in zip(column.rest, column.chunk, strict=True))):
@@ -142,7 +141,7 @@ class Series:
                 if chunk.shape[1:] != column.chunk:  # at the edge
                     chunk = np.pad(chunk, [(0, 0), *((0, size - n) for size, n in zip(column.chunk, chunk.shape[1:], strict=True))])
                 key = "/".join(str(i) for i in (self.path, name, "c", at, *block))
-                self._write(key, compressors[name].encode(chunk))
+                self._write(key, *encoded(chunk, compressors[name]))
         self._dirty = False
 
     def write_rest(self) -> None:
@@ -156,12 +155,13 @@ class Tree:
 
     Args:
         root: its folder.
-        attributes: of the root, written with every commit.
+        mark: the name of the root's attribute that makes it a store.
+        facts: what that attribute says, written with every commit.
     """
 
-    def __init__(self, root: Path, attributes: dict[str, Any]):
-        self.store = AtomicStore(root)
-        self.attributes = attributes
+    def __init__(self, root: Path, mark: str, facts: dict[str, Any]):
+        self.files = Files(root)
+        self.facts, self._mark = facts, mark
         self.series: dict[str, Series] = {}
         self._documents: dict[str, dict[str, Any]] = {}
 
@@ -171,52 +171,41 @@ class Tree:
 
     def group(self, path: str, attributes: Mapping[str, Any]) -> None:
         """Makes a group."""
-        zarr.create_group(self.store, path=path, zarr_format=3, attributes=dict(attributes))
-        self._read_document(path)
+        self._describe(path, {"attributes": dict(attributes), "zarr_format": 3, "node_type": "group"})
 
     def fixed(self, path: str, values: np.ndarray, dims: tuple[str, ...], attributes: Mapping[str, Any]) -> None:
-        """Makes an array that does not grow."""
-        zarr.create_array(
-            self.store,
-            name=path,
-            data=values,
-            chunks=tuple(max(n, 1) for n in values.shape),
-            dimension_names=dims,
-            attributes=dict(attributes),
-        )
-        self._read_document(path)
+        """Makes an array of one dimension that does not grow."""
+        chunk = tuple(max(n, 1) for n in values.shape)
+        if values.size:
+            content = encoded(np.ascontiguousarray(values), Blosc(library(values.dtype), LEVEL, Blosc.SHUFFLE))
+            self.files.write("/".join((path, "c", *("0" for _ in chunk))), *content)
+        self._describe(path, description_of(values.shape, values.dtype, chunk, dims, attributes))
 
     def grow(self, name: str, series: Series) -> None:
         """Makes the arrays of a series, empty."""
         for array, column in series.columns.items():
-            path = f"{series.path}/{array}"
-            zarr.create_array(
-                self.store,
-                name=path,
-                shape=(0, *column.rest),
-                chunks=(series.rows, *column.chunk),
-                dtype=column.dtype,
-                dimension_names=column.dims,
-                attributes=dict(column.attributes),
-                fill_value=0,
-                compressors=BloscCodec(cname=_library(column.dtype), clevel=LEVEL, shuffle="shuffle", typesize=column.dtype.itemsize),
-            )
-            self._read_document(path)
+            chunk = (series.rows, *column.chunk)
+            self._describe(f"{series.path}/{array}", description_of((0, *column.rest), column.dtype, chunk, column.dims, column.attributes))
         self._connect(name, series, 0)
 
-    def reopen(self, series: Mapping[str, Series], lengths: Mapping[str, int]) -> None:
-        """Goes on with series that an earlier run wrote, at these lengths: what lies behind them is dropped."""
-        root = Path(self.store.root)
-        for file in sorted(root.rglob(METADATA)):
-            path = file.parent.relative_to(root).as_posix()
-            if path != ".":
-                self._read_document(path)
+    def reopen(self, series: Mapping[str, Series], lengths: Mapping[str, int], described: Mapping[str, dict[str, Any]]) -> None:
+        """Goes on with series that an earlier run wrote, at these lengths: what lies behind them is dropped.
+
+        Args:
+            described: what the root says of every group and array.
+
+        Raises:
+            StoreError: the chunks that it goes on in are damaged.
+        """
+        self._documents = copy.deepcopy(dict(described))
         for name, one in series.items():
             self._connect(name, one, lengths[name])
+        for path, document in self._documents.items():  # whatever became of the groups' and arrays' own
+            self._write(f"{path}/{METADATA}", document)
         self.commit()
         for one in series.values():
             for array in one.columns:
-                self._drop_chunks(root / one.path / array / "c", -(-one.length // one.rows))
+                self._drop_chunks(self.files.root / one.path / array / "c", -(-one.length // one.rows))
 
     @staticmethod
     def _drop_chunks(folder: Path, keep: int) -> None:
@@ -228,8 +217,8 @@ class Tree:
         arrays = {}
         for array in series.columns:
             path = f"{series.path}/{array}"
-            arrays[array] = zarr.Array(zarr.AsyncArray.from_dict(zarr.storage.StorePath(self.store, path), self._documents[path]))
-        series.connect(arrays, length, self.store.write)
+            arrays[array] = Chunks(self.files.root, path, form_of(self._documents[path]))
+        series.connect(arrays, length, self.files.write)
         self.series[name] = series
 
     @property
@@ -248,23 +237,21 @@ class Tree:
                     self._write(f"{series.path}/{array}/{METADATA}", document)
         self._write_root()
 
+    @property
+    def root(self) -> dict[str, Any]:
+        """What the root says: the facts, and all groups and arrays, under a checksum of both."""
+        described = {path: self._documents[path] for path in sorted(self._documents, key=lambda p: (p.count("/"), p))}  # as zarr nests them
+        return documents.sealed_root(self._mark, self.facts, described)
+
     def _write_root(self) -> None:
-        documents = {path: self._documents[path] for path in sorted(self._documents, key=lambda p: (p.count("/"), p))}  # as zarr nests them
-        consolidated = {"kind": "inline", "must_understand": False, "metadata": documents}
-        document = {"zarr_format": 3, "node_type": "group", "attributes": self.attributes, "consolidated_metadata": consolidated}
-        self._write(METADATA, document)
+        self._write(METADATA, self.root)
 
     def _write(self, key: str, document: Mapping[str, Any]) -> None:
-        self.store.write(key, json.dumps(document, ensure_ascii=False).encode())
+        self.files.write(key, documents.text_of(document))
 
-    def _read_document(self, path: str) -> None:
-        document = json.loads((Path(self.store.root) / path / METADATA).read_text(encoding="utf-8"))
-        document.pop("consolidated_metadata", None)
+    def _describe(self, path: str, document: dict[str, Any]) -> None:
         self._documents[path] = document
-
-
-def _library(dtype: np.dtype) -> Literal["lz4", "zstd"]:
-    return "lz4" if dtype.kind == "f" else "zstd"
+        self._write(f"{path}/{METADATA}", document)
 
 
 def chunk_rows(width: int, itemsize: int, *, most: int = 2**14, held: int = 2**25) -> int:

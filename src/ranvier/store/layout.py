@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
+import math
 import os
 import re
 import shutil
@@ -14,14 +15,21 @@ import numpy as np
 
 from ranvier.errors import StoreError
 from ranvier.record.plan import Track
-from ranvier.store.files import PARTIAL, nearest_folder
+from ranvier.store import documents
+from ranvier.store.files import PARTIAL, nearest_folder, why
 from ranvier.store.growing import METADATA, Column, Series, chunk_rows, chunk_width
 
-STORE_VERSION = 1
+STORE_VERSION = 2
+READABLE = (1, 2)
+"""1: without checksums of chunks and documents."""
+
 MARK = "ranvier"  # the attribute of the root that makes a Zarr a store
 SPIKES, RECORDS, COUNTS, CHECKPOINTS = "spikes", "records", "spike_counts", "checkpoints"
 PROVENANCE, ARRAYS, LOCK = "provenance.json", "network.npz", ".lock"
-OWN = (METADATA, SPIKES, RECORDS, COUNTS, CHECKPOINTS, PROVENANCE, ARRAYS, LOCK)
+COPY = "manifest.json"
+"""The root as it was at the newest checkpoint, for when the root itself is damaged."""
+
+OWN = (METADATA, SPIKES, RECORDS, COUNTS, CHECKPOINTS, PROVENANCE, ARRAYS, COPY, LOCK)
 """Everything that a store is made of; nothing else in its folder is ever removed."""
 
 BARE = {LOCK, f".{METADATA}{PARTIAL}"}
@@ -31,30 +39,132 @@ SPIKES_PER_CHUNK = 10**6
 STEP, NEURON, CHUNK_FIRST_STEP = "time_step", "neuron", "chunk_first_step"
 
 
+@dataclasses.dataclass(frozen=True)
+class Root:
+    """What the root of a store says.
+
+    Attributes:
+        path: the store's folder.
+        facts: of the run.
+        described: the `zarr.json` of each group and array by its place.
+        problem: where the root is damaged and this is its copy: what is wrong with it.
+    """
+
+    path: Path
+    facts: dict[str, Any]
+    described: dict[str, Any]
+    problem: str | None = None
+
+
 def facts_of(path: Path) -> dict[str, Any]:
-    """What the root of a store says of it.
+    """What the root of a store says of its run.
 
     Raises:
-        StoreError: there is no store, it is another program's, or of a newer version.
+        StoreError: there is no store, it is another program's, damaged, or of a newer version.
     """
-    if not path.exists():
-        raise StoreError(f"There is no store {path}.")
-    if not path.is_dir():
-        raise StoreError(f"{path} is a file; a store is a folder.")
+    return root_of(path).facts
+
+
+def root_of(path: Path, *, or_copy: bool = False) -> Root:
+    """What the root of a store says.
+
+    Args:
+        or_copy: takes its copy where it is damaged.
+
+    Raises:
+        StoreError: there is no store, it is another program's, damaged, or of a newer version.
+    """
     try:
-        document = json.loads((path / METADATA).read_text(encoding="utf-8"))
-        facts = document["attributes"][MARK]
-        version = facts["store_version"]
-    except (OSError, ValueError, KeyError, TypeError):
+        if not path.exists():
+            raise StoreError(f"There is no store {path}.")
+        if not path.is_dir():
+            raise StoreError(f"{path} is a file; a store is a folder.")
+        os.scandir(path).close()
+    except (OSError, ValueError) as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{path} cannot be read: {why(error) if isinstance(error, OSError) else error}.") from None
+    try:
+        return _root_in(path, METADATA)
+    except (StoreError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, NewerStoreError):
+            raise
         if is_bare(path):
             raise StoreError(f"There is no store {path}: its folder is empty.") from None
+        problem = str(error) if isinstance(error, StoreError) else f"{path / METADATA} is damaged: {error}."
+    try:
+        copy = copy_of(path)
+    except StoreError:
+        if (path / PROVENANCE).exists() and (path / CHECKPOINTS).is_dir():
+            raise StoreError(f"{problem} The store {path} cannot be read.") from None
         what = "a Zarr of another program" if any((path / name).exists() for name in (METADATA, ".zgroup", ".zarray")) else "no store"
         raise StoreError(f"{path} is {what}: Ranvier did not write it.") from None
-    if not isinstance(version, int) or version > STORE_VERSION:
+    if not or_copy:
         raise StoreError(
-            f"{path} is a store of version {version}, and this Ranvier reads up to {STORE_VERSION}: it was written by a newer one "
-            f"({facts.get('versions', {}).get('ranvier', 'unknown')}). Install that to read it."
+            f"{problem} Its copy {COPY} is whole up to t = {copy.facts['written_step'] * copy.facts['dt']:g} ms: read that with "
+            f"rv.open_store({str(path)!r}, damaged='skip'), or repair the store: ranvier repair {path}."
         )
+    return dataclasses.replace(copy, problem=problem)
+
+
+def copy_of(path: Path) -> Root:
+    """The copy of the root.
+
+    Raises:
+        StoreError: it is missing, or not as it was written.
+    """
+    try:
+        return _root_in(path, COPY)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{path / COPY} is damaged: {error}.") from None
+
+
+class NewerStoreError(StoreError):
+    """A store that a newer version of Ranvier wrote."""
+
+
+def _root_in(path: Path, name: str) -> Root:
+    document = documents.read_document(path / name)
+    version = document["attributes"][MARK]["store_version"]
+    if isinstance(version, int) and version > max(READABLE):
+        raise NewerStoreError(
+            f"{path} is a store of version {version}, and this Ranvier reads up to {max(READABLE)}: it was written by a newer one "
+            f"({document['attributes'][MARK].get('versions', {}).get('ranvier', 'unknown')}). Install that to read it."
+        )
+    if version not in READABLE or isinstance(version, bool):
+        raise ValueError(f"it says that its version is {version!r}")
+    facts, described = documents.opened_root(document, MARK, summed=version > 1)
+    return Root(path, _checked(facts), described)
+
+
+def _checked(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts, each of the kind that it must be.
+
+    Raises:
+        ValueError: one is not.
+    """
+    whole = lambda value: isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**62
+    words = lambda value: isinstance(value, str)
+    tests = {
+        **dict.fromkeys(("start_step", "written_step", "target_step"), whole),
+        **dict.fromkeys(("status", "precision", "integrator", "network_hash"), words),
+        "seed": lambda seed: isinstance(seed, int),
+        "n": lambda n: whole(n) and 0 <= n < 2**32,
+        "dt": lambda dt: isinstance(dt, int | float) and math.isfinite(dt) and dt > 0,
+        "populations": lambda found: all(whole(p["first"]) and whole(p["n"]) and 0 <= p["n"] <= facts["n"] for p in found.values()),
+        "projections": lambda found: isinstance(found, Mapping),
+        "versions": lambda found: all(words(version) for version in found.values()),
+    }
+    for name, test in tests.items():
+        if not test(facts[name]):
+            raise ValueError(f"its {name} is {facts[name]!r}"[:200])
+    for name in ("checkpoint", "first_checkpoint"):
+        if not whole(facts.get(name, 0)):
+            raise ValueError(f"its {name} is {facts[name]!r}"[:200])
+    if facts["written_step"] < facts["start_step"]:
+        raise ValueError(f"it begins at step {facts['start_step']} and ends at {facts['written_step']}")
     return facts
 
 
@@ -81,7 +191,7 @@ def make_room(path: Path, overwrite: bool) -> None:
             )
         if not is_bare(path):
             try:
-                facts_of(path)
+                root_of(path, or_copy=True)
             except StoreError as error:
                 raise StoreError(f"{error} It is left as it is; choose another path for the store.") from None
             if not overwrite:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import jax
 
 from ranvier.errors import ParameterError, StoreError
+from ranvier.integrators.base import Integrator
 from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population
 from ranvier.neurons.base import NeuronModel
@@ -25,7 +27,8 @@ from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
 from ranvier.store.branch import in_steps_of
 from ranvier.store.build import changed_since
-from ranvier.store.checkpoint import Checkpoint, checkpoints, load_tree, other_streams
+from ranvier.store.check import Damage, damages
+from ranvier.store.checkpoint import Checkpoint, OlderFormError, checkpoint_path, checkpoints, other_streams
 from ranvier.store.description import (
     Arrays,
     described,
@@ -38,40 +41,68 @@ from ranvier.store.description import (
     unverified,
 )
 from ranvier.store.estimate import check_disk as check_that_it_fits
-from ranvier.store.files import refuse_links, remove_partial
-from ranvier.store.lock import Lock
-from ranvier.store.reader import StoredSpikes, opened, stored_records
-from ranvier.store.sink import StoreSink
+from ranvier.store.files import refuse_strange, remove_partial, why
+from ranvier.store.lock import Lock, is_written
+from ranvier.store.reader import Stored, as_path
+from ranvier.store.sink import StoreSink, kept_records
 from ranvier.store.start import identity, start, steps_of
 from ranvier.until import Moment, Until
 
 
 @dataclasses.dataclass(frozen=True)
-class Stored:
-    """What a store says of its run."""
+class Origin:
+    """What a store says of its run, checked.
 
-    path: Path
-    facts: dict[str, Any]
+    Attributes:
+        root: the groups and arrays, and the facts.
+        description: what ran, how, and in which sessions.
+        arrays: of the description.
+    """
+
+    root: layout.Root
     description: dict[str, Any]
     arrays: Arrays
 
+    @property
+    def path(self) -> Path:
+        """The store's folder."""
+        return self.root.path
 
-def _stored(path: Path) -> Stored:
-    facts = layout.facts_of(path)
-    refuse_links(path)
-    if not any(checkpoints(path / layout.CHECKPOINTS)) and facts["written_step"] == facts["start_step"]:
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the root says of the run."""
+        return self.root.facts
+
+
+def origin_of(path: Path) -> Origin:
+    """What a store says of its run.
+
+    Raises:
+        StoreError: there is nothing that could be gone on from, or it is damaged.
+    """
+    root = layout.root_of(path, or_copy=True)
+    if root.problem:
+        warnings.warn(f"{root.problem} Its copy of t = {_time(root)} is used: what came after is computed again.", stacklevel=3)
+    refuse_strange(path)
+    if not any(checkpoints(path / layout.CHECKPOINTS)) and root.facts["written_step"] == root.facts["start_step"]:
         raise layout.nothing_in(path)
     try:
-        description = provenance.read(path)
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path / layout.PROVENANCE} is missing or damaged ({error}): the run cannot be resumed, its data can be read."
-        ) from None
-    return Stored(path, facts, description, load_tree(path / layout.ARRAYS)[0])
+        return Origin(root, provenance.read(path, root.facts), provenance.arrays(path))
+    except StoreError as error:
+        raise StoreError(f"{error} The run cannot be resumed; its data can be read.") from None
 
 
-def _refuse_other_streams(stored: Stored) -> None:
+def _time(root: layout.Root) -> str:
+    return f"{root.facts['written_step'] * root.facts['dt']:g} ms"
+
+
+def _refuse_other_streams(stored: Origin) -> None:
     """Refuses to go on with numbers that the run would never have drawn."""
+    if stored.facts["store_version"] != layout.STORE_VERSION and stored.facts.get("streams_version", 1) == STREAMS_VERSION:
+        raise StoreError(
+            f"{stored.path} is a store of version {stored.facts['store_version']}, and this Ranvier writes version {layout.STORE_VERSION}: "
+            f"it is read and exported, but not written. A new run can start from its state: rv.resume({str(stored.path)!r}, branch=True)."
+        )
     version = stored.facts.get("streams_version", 1)
     if version != STREAMS_VERSION:
         raise StoreError(
@@ -87,33 +118,54 @@ def network_in(path: Path) -> Network:
     Raises:
         StoreError: it holds classes or functions of the user's own.
     """
-    stored = _stored(path)
-    return rebuilt_network(stored.description["network"], stored.arrays, path)
+    origin = origin_of(path)
+    return rebuilt_network(origin.description["network"], origin.arrays, path)
 
 
-def newest_whole(path: Path) -> tuple[Checkpoint, dict[str, Any], dict[str, Any]]:
+def newest_whole(
+    path: Path, root: layout.Root | None = None, lost: Sequence[Damage] = (), *, then: str = ": what came after is computed again"
+) -> tuple[Checkpoint, dict[str, Any], dict[str, Any]]:
     """The newest checkpoint of a store that is not damaged, its tree and its facts. It says which ones are.
+
+    Args:
+        path: the store's folder.
+        root: what its root says, for a run that is to go on: then no later checkpoint than it knows of will do.
+        lost: what of the data is damaged: then only a checkpoint before that.
+        then: what is said of what came after it.
 
     Raises:
         StoreError: there is none.
     """
-    found = list(checkpoints(path / layout.CHECKPOINTS))
-    problems = []
-    for checkpoint in found:
+    root = layout.root_of(path, or_copy=True) if root is None else root
+    dt = root.facts["dt"]
+    problems = [damage.words for damage in lost]
+    whole_until = min((damage.step(dt) for damage in lost), default=math.inf)
+    newest = root.facts.get("checkpoint")
+    if newest is not None and not checkpoint_path(path / layout.CHECKPOINTS, newest).exists():
+        problems.append(f"The checkpoint of t = {newest * dt:g} ms is missing.")
+    other_forms = []
+    for checkpoint in checkpoints(path / layout.CHECKPOINTS):
+        first = checkpoint.step == root.facts["start_step"]
+        if (checkpoint.step > whole_until and not first) or checkpoint.step > root.facts["written_step"]:
+            continue
         try:
             tree, facts = checkpoint.load()
+        except OlderFormError as error:
+            other_forms.append(error)
+            continue
         except StoreError as error:
             problems.append(str(error))
             continue
         if problems:
-            dt = facts["dt"]
             warnings.warn(
-                f"{' '.join(problems)} The one before it, of t = {checkpoint.step * dt:g} ms, is used: what came after is computed again.",
+                f"{' '.join(problems)} The checkpoint of t = {checkpoint.step * dt:g} ms is used{then}.",
                 stacklevel=3,
             )
         return checkpoint, tree, facts
-    why = "all its checkpoints are damaged: " + " ".join(problems) if problems else "it has no checkpoint"
-    raise StoreError(f"{path} cannot be resumed: {why}. What it holds can be read; start the run again with overwrite=True.")
+    if other_forms:
+        raise other_forms[0]
+    why = "what it would go on from is damaged: " + " ".join(problems) if problems else "it has no checkpoint"
+    raise StoreError(f"{path} cannot be resumed: {why} What it holds can be read; start the run again with overwrite=True.")
 
 
 def resume(
@@ -169,45 +221,136 @@ def resume(
         >>> rv.resume(folder, duration=100.0).spikes
         <7 spikes of 1 neuron, 70.00 Hz on average>
     """
-    path = Path(store)
-    stored = _stored(path)
-    if not branch:
-        _refuse_other_streams(stored)
+    path = as_path(store)
     if not branch and into is not None:
         raise ParameterError("into= is for a branch: rv.resume(store, branch=True, into='other.zarr').")
-    if duration is None and not branch and stored.facts["status"] == "complete" and until is None:
-        return _as_it_is(stored, network)
-    began = time.perf_counter()
-    checkpoint, tree, checked = newest_whole(path)
-    if checked["network_hash"] != stored.description["network_hash"]:
-        raise StoreError(f"{checkpoint.path} is of another network than {path / layout.PROVENANCE} describes. They do not belong together.")
     given = {"dt": dt, "seed": seed, "precision": precision, "integrator": integrator}
-    plan = _Plan(stored, network, record, until, given, branch)
-    changed = changed_since(checked["build"])
-    if changed and not branch:
-        warnings.warn(
-            f"{path} goes on under other conditions than it was written under: {'; '.join(changed)}. "
-            "It is resumed correctly, but its numbers may differ from those of an unbroken run in their last bits.",
-            stacklevel=2,
-        )
-    target = _target(stored, plan.dt, duration, checkpoint.step, branch)
-    every = stored.description["checkpoint_every"] if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
-    state = tree["state"]
+    how = {"duration": duration, "record": record, "until": until, "checkpoint_every": checkpoint_every, "check_disk": check_disk}
+    bar = ProgressBar() if progress is True else progress or None
+    if branch:
+        return _branch(path, network, given, into, bar, **how)
+    return going_on(path, network, given, bar, **how)
+
+
+def going_on(
+    path: Path,
+    network: Network | Population | NeuronModel | None,
+    given: Mapping[str, Any],
+    progress: ProgressCallback | None,
+    *,
+    duration: Any,
+    record: Record | Sequence[Record] | None,
+    until: Any,
+    checkpoint_every: Any,
+    check_disk: bool,
+    found: Sequence[Damage] | None = None,
+) -> Result:
+    """Goes on with a run in its own store; for the arguments see `resume`.
+
+    Args:
+        given: what must be as it was.
+        found: what of the store is damaged, where it was read for that; it is then computed again up to where the run has come.
+    """
+    began = time.perf_counter()
+    origin = origin_of(path)
+    _refuse_other_streams(origin)
+    if is_written(path) is not True and found is None and duration is None and until is None and origin.facts["status"] == "complete":
+        plan = _Plan(origin, network, record, None, given, branch=False, ended=True, reading=True)
+        whole = not damages(path, origin.root, thorough=False) if origin.root.problem is None else False
+        if whole and (result := _as_it_is(origin, plan)) is not None:
+            return result
+    lock = Lock(path)
+    try:
+        origin = origin_of(path)  # again: another process may have gone on with it meanwhile
+        root = origin.root
+        repairing = found is not None
+        lost = [damage for damage in (damages(path, root, thorough=False) if found is None else found) if damage.data]
+        checkpoint, tree, checked = newest_whole(path, root, lost)
+        if checked["network_hash"] != origin.description["network_hash"]:
+            raise StoreError(
+                f"{checkpoint.path} is of another network than {path / layout.PROVENANCE} describes. They do not belong together."
+            )
+        ended = root.facts["status"] == "complete" and duration is None and until is None
+        plan = _Plan(origin, network, record, until, given, branch=False, ended=ended or repairing)
+        changed = changed_since(checked["build"])
+        if changed:
+            warnings.warn(
+                f"{path} goes on under other conditions than it was written under: {'; '.join(changed)}. "
+                "It is resumed correctly, but its numbers may differ from those of an unbroken run in their last bits.",
+                stacklevel=3,
+            )
+        if ended or repairing:  # what was damaged, up to where the run has come
+            target = max(root.facts["written_step"], checkpoint.step)
+        else:
+            target = _target(origin, plan.dt, duration, checkpoint.step, branch=False)
+        every = origin.description["checkpoint_every"] if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
+        with jax.enable_x64(True):
+            built, method = prepared(plan.network, plan.integrators, plan.dt, plan.seed, plan.precision)
+
+            def sink(run: Run) -> StoreSink:
+                if check_disk:
+                    check_that_it_fits(run, path, sum(1 for _ in checkpoints(path / layout.CHECKPOINTS)))
+                planned = root.facts["target_step"] if ended or repairing else target
+                sink = _again(run, origin, checkpoint, tree, checked, every, lock, planned)
+                if repairing and root.facts["status"] != "complete":
+                    sink.ends_as = "diverged" if root.facts["status"] == "diverged" else "interrupted"
+                return sink
+
+            run = Run(
+                plan.network,
+                built,
+                initial=tree["state"],
+                first=root.facts["start_step"],
+                duration_steps=target - root.facts["start_step"],
+                dt=plan.dt,
+                integrator=method,
+                records=plan.records,
+                fixed_buffers=True,
+                sink=sink,
+                until=plan.until,
+                counts=tree["counts"],
+                info=_info(plan, method, changed),
+            )
+            run.info["build_seconds"] = time.perf_counter() - began
+    except BaseException as error:
+        lock.release()
+        if isinstance(error, OSError) and not isinstance(error, StoreError):
+            raise StoreError(f"{path} cannot be written: {why(error)}.") from error
+        raise
+    with jax.enable_x64(True):
+        return run.execute(progress)
+
+
+def _branch(
+    path: Path,
+    network: Network | Population | NeuronModel | None,
+    given: Mapping[str, Any],
+    into: Any,
+    progress: ProgressCallback | None,
+    *,
+    duration: Any,
+    record: Record | Sequence[Record] | None,
+    until: Any,
+    checkpoint_every: Any,
+    check_disk: bool,
+) -> Result:
+    """A new run from the state of the newest checkpoint, in a store of its own; for the arguments see `resume`."""
+    began = time.perf_counter()
+    origin = origin_of(path)
+    checkpoint, tree, checked = newest_whole(path, origin.root)
+    plan = _Plan(origin, network, record, until, given, branch=True)
+    target = _target(origin, plan.dt, duration, checkpoint.step, branch=True)
+    every = origin.description["checkpoint_every"] if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
+    place = _branch_place(path, into)
     with jax.enable_x64(True):
         built, method = prepared(plan.network, plan.integrators, plan.dt, plan.seed, plan.precision)
-        if branch:
-            state = in_steps_of(state, stored.facts["dt"], plan.dt, built.state)
-        first = int(state.step) if branch else stored.facts["start_step"]
+        state = in_steps_of(tree["state"], origin.facts["dt"], plan.dt, built.state)
+        first = int(state.step)
 
         def sink(run: Run) -> StoreSink:
-            if branch:
-                place = _branch_place(path, into)
-                source = {"store": str(path), "step": checkpoint.step, "network_hash": stored.description["network_hash"]}
-                how: dict[str, Any] = {"checkpoint_every": every, "overwrite": False, "fits": check_disk, "branch_of": source}
-                return start(run, place, plan.records, plan.integrators, **how)
-            if check_disk:
-                check_that_it_fits(run, path)
-            return _again(run, stored, checkpoint, tree, checked, every, target)
+            source = {"store": str(path), "step": checkpoint.step, "network_hash": origin.description["network_hash"]}
+            how: dict[str, Any] = {"checkpoint_every": every, "overwrite": False, "fits": check_disk, "branch_of": source}
+            return start(run, place, plan.records, plan.integrators, **how)
 
         run = Run(
             plan.network,
@@ -221,44 +364,44 @@ def resume(
             fixed_buffers=True,
             sink=sink,
             until=plan.until,
-            counts=None if branch else tree["counts"],
-            info={
-                "dt": plan.dt,
-                "integrator": type(method).__name__,
-                "seed": plan.seed,
-                "precision": plan.precision,
-                "bit_identical": not changed,
-                "not_verified": plan.not_verified,
-            },
+            info=_info(plan, method, changed_since(checked["build"])),
         )
         run.info["build_seconds"] = time.perf_counter() - began
-        return run.execute(ProgressBar() if progress is True else progress or None)
+        return run.execute(progress)
+
+
+def _info(plan: _Plan, method: Integrator, changed: Sequence[str]) -> dict[str, Any]:
+    return {
+        "dt": plan.dt,
+        "integrator": type(method).__name__,
+        "seed": plan.seed,
+        "precision": plan.precision,
+        "bit_identical": not changed,
+        "not_verified": plan.not_verified,
+    }
 
 
 def _again(
-    run: Run, stored: Stored, checkpoint: Checkpoint, tree: Mapping[str, Any], checked: Mapping[str, Any], every: float | None, target: int
+    run: Run,
+    origin: Origin,
+    checkpoint: Checkpoint,
+    tree: Mapping[str, Any],
+    checked: Mapping[str, Any],
+    every: float | None,
+    lock: Lock,
+    target: int,
 ) -> StoreSink:
     """The store, open for writing at the checkpoint."""
-    path = stored.path
-    try:
-        lock = Lock(path)
-    except PermissionError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}.") from error
-    facts = {**stored.facts, "target_step": target}
-    sink = StoreSink(path, run.plan, facts, identity(stored.description), steps_of(every, run.dt), lock)
-    try:
-        remove_partial(path)
-        sink.go_on(checkpoint.step, checked["lengths"], tree["kept"])
-        provenance.begin_session(path, checkpoint.step)
-    except BaseException as error:
-        lock.release()
-        if isinstance(error, OSError):
-            raise StoreError(f"{path} cannot be written: {error.strerror or error}.") from error
-        raise
+    facts = {**origin.facts, "target_step": target}
+    sink = StoreSink(origin.path, run.plan, facts, identity(origin.description), steps_of(every, run.dt), lock)
+    remove_partial(origin.path)
+    sink.go_on(checkpoint.step, checked["lengths"], tree["kept"], origin.root.described)
+    sink.origin = origin.description
+    provenance.begin_session(origin.path, sink.origin, checkpoint.step)
     return sink
 
 
-def _target(stored: Stored, dt: float, duration: Any, reached: int, branch: bool) -> int:
+def _target(stored: Origin, dt: float, duration: Any, reached: int, branch: bool) -> int:
     """The step that the run ends at."""
     facts = stored.facts
     if duration is None:
@@ -282,7 +425,18 @@ class _Plan:
         StoreError: what is given is not what ran, or something of the user's own is missing.
     """
 
-    def __init__(self, stored: Stored, network: Any, record: Any, until: Any, given: Mapping[str, Any], branch: bool):
+    def __init__(
+        self,
+        stored: Origin,
+        network: Any,
+        record: Any,
+        until: Any,
+        given: Mapping[str, Any],
+        branch: bool,
+        *,
+        ended: bool = False,
+        reading: bool = False,
+    ):
         self._stored, self._branch = stored, branch
         description, path = stored.description, stored.path
         arrays: Arrays = {}
@@ -298,8 +452,8 @@ class _Plan:
         if given["integrator"] is not None:
             self.integrators = by_population(self.network, given["integrator"])
             self._compare("The integrator", description["integrators"], described(self.integrators, arrays))
-        self.records = self._records(record, arrays)
-        self.until = self._until(until, arrays)
+        self.records = [] if reading and record is None else self._records(record, arrays)
+        self.until = None if ended else self._until(until, arrays)  # whatever it asked, the run has ended
         self.not_verified = unverified(description["network"])
 
     def _compare(self, what: str, stored: Any, given: Any) -> None:
@@ -362,21 +516,18 @@ def _branch_place(path: Path, into: Any) -> Path:
     return place
 
 
-def _as_it_is(stored: Stored, network: Any) -> Result:
-    """The result of a run that is complete."""
-    facts, path = stored.facts, stored.path
-    if network is None:
-        net = rebuilt_network(stored.description["network"], stored.arrays, path)
-    else:
-        net, _ = as_network(network, None, None)
-        found = difference(stored.description["network"], described_network(net, {}))
-        if found is not None:
-            raise StoreError(f"The network is not the one of {path}: {found}.")
-    _, tree, checked = newest_whole(path)
-    root = opened(path)
+def _as_it_is(origin: Origin, plan: _Plan) -> Result | None:
+    """The result of a run that is complete; None where the place that it ended at is lost, or rows that were in memory."""
+    facts, path = origin.facts, origin.path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when it is gone back to
+        checkpoint, tree, checked = newest_whole(path, origin.root)
+    if checkpoint.step != facts["written_step"]:
+        return None
+    stored = Stored(origin.root)
     dt = facts["dt"]
     spikes = Spikes.from_source(
-        StoredSpikes(root),
+        stored.spikes,
         n=facts["n"],
         dt=dt,
         start=facts["start_step"] * dt,
@@ -385,5 +536,6 @@ def _as_it_is(stored: Stored, network: Any) -> Result:
     )
     info = {key: facts[key] for key in ("dt", "integrator", "seed", "precision", "versions")}
     info |= {"steps": 0, "run_seconds": 0.0, "compile_seconds": 0.0, "build_seconds": 0.0, "device": checked["build"]["device"]}
-    info |= {"bit_identical": True, "not_verified": unverified(stored.description["network"])}
-    return Result(net, spikes, stored_records(path, root), tree["state"], info)
+    info |= {"bit_identical": True, "not_verified": plan.not_verified}
+    kept = [record for table, said in zip(tree["kept"].values(), checked["kept"], strict=True) for record in kept_records(table, said, dt)]
+    return Result(plan.network, spikes, [*stored.records(), *kept], tree["state"], info)

@@ -17,8 +17,8 @@ from ranvier.store.build import this_build
 from ranvier.store.checkpoint import save_tree
 from ranvier.store.description import Arrays, described, described_network, described_record, hash_of, unverified
 from ranvier.store.estimate import check_disk
-from ranvier.store.files import free_space
-from ranvier.store.lock import Lock
+from ranvier.store.files import free_space, why
+from ranvier.store.place import Place
 from ranvier.store.sink import StoreSink
 
 
@@ -44,33 +44,24 @@ def start(
     """
     if fits:
         check_disk(run, path)
+    place = Place(path, overwrite)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = Lock(path)
-    except StoreError:
-        raise
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}. Choose another path for the store.") from error
-    try:
-        if overwrite:
-            layout.remove(path, but=(layout.LOCK,))
         description = describe(run, records, integrators, checkpoint_every)
         facts = facts_of_run(run, description)
-        sink = StoreSink(path, run.plan, facts, identity(description), steps_of(checkpoint_every, run.dt), lock)
+        if place.replaced is not None:
+            facts["replaces"] = place.replaced.name
+        sink = StoreSink(path, run.plan, facts, identity(description), steps_of(checkpoint_every, run.dt), place.lock)
         sink.mark()
         arrays = description.pop("arrays")
         save_tree(path / layout.ARRAYS, arrays, {})
-        provenance.write(path, {**description, **provenance.origin(), "branch_of": branch_of, "sessions": []})
-        provenance.begin_session(path, run.k0)
+        sink.origin = {**description, **provenance.origin(), "branch_of": branch_of, "sessions": []}
+        provenance.begin_session(path, sink.origin, run.k0)
         sink.begin(run.at_start)
     except BaseException as error:
-        lock.release()
-        layout.remove(path)  # there is nothing in it yet
-        if not any(path.iterdir()):
-            path.rmdir()
-        if isinstance(error, OSError):
+        place.undo()
+        if isinstance(error, OSError) and not isinstance(error, StoreError):
             free = free_space(path) / 2**20
-            raise StoreError(f"The store {path} cannot be written: {error.strerror or error} ({free:.0f} MiB are free).") from error
+            raise StoreError(f"The store {path} cannot be written: {why(error)} ({free:.0f} MiB are free).") from error
         raise
     return sink
 

@@ -37,8 +37,9 @@ class Writer:
             raise self.error
         self._work.put(work)
 
-    def close(self) -> None:
-        """Waits until all is done."""
+    def close(self, *last: Callable[[], Any]) -> None:
+        """Has the last things done, unless something went wrong before, and waits until all is done."""
         if self._thread.is_alive():
-            self._work.put(None)
+            for work in (*last, None):
+                self._work.put(work)
             self._thread.join()
