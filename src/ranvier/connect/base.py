@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ranvier.errors import ParameterError
 from ranvier.kernels.edges import Candidates, EdgeRows, count_edges, draw_rows, place_edges
 from ranvier.random import Key
 
@@ -151,6 +152,50 @@ def by_target(degrees: np.ndarray, post: np.ndarray, targets: int) -> Edges:
     pre = np.empty_like(post)
     place_edges(rows, post, no_delay, 1, no_weight, np.cumsum(count) - count, pre, no_weight)
     return Edges(pre, np.repeat(np.arange(targets, dtype=np.int32), count))
+
+
+def both_ways(degrees: np.ndarray, partner: np.ndarray, n: int) -> Edges:
+    """Edges in both directions between each neuron and its partners, sorted.
+
+    Args:
+        degrees: how many partners each has, int64 `[n]`.
+        partner: neuron after neuron, int32 `[pairs]`.
+        n: how many neurons there are.
+    """
+    chosen_by = by_target(degrees, partner, n)
+    chosen = np.bincount(chosen_by.post, minlength=n)
+    # A neuron's partners, and those whose partner it is, one row after the other: for each of them it is then in place.
+    neighbour = np.concatenate([partner, chosen_by.pre])
+    begins = np.stack([np.cumsum(degrees) - degrees, len(partner) + np.cumsum(chosen) - chosen], axis=1).ravel()
+    lengths = np.stack([degrees, chosen], axis=1).ravel()
+    rows = EdgeRows(begins, lengths, np.repeat(np.arange(n, dtype=np.int32), 2))
+    no_delay, no_weight = np.zeros(0, np.int32), np.zeros(0, np.float64)
+    count = (degrees + chosen).astype(np.int64)
+    pre = np.empty_like(neighbour)
+    place_edges(rows, neighbour, no_delay, 1, no_weight, np.cumsum(count) - count, pre, no_weight)
+    return Edges(pre, np.repeat(np.arange(n, dtype=np.int32), count))
+
+
+def binomial(key: Key, count: np.ndarray, probability: float) -> np.ndarray:
+    """How many of `count` there are in each row, each with a probability; int64 `[rows]`."""
+    from scipy.special import bdtr
+
+    u = key.uniform(len(count))
+    degrees = np.zeros(len(count), np.int64)
+    for n in np.unique(count):
+        some = count == n
+        degrees[some] = np.searchsorted(bdtr(np.arange(n), n, probability), u[some], side="right")
+    return degrees
+
+
+def one_population(rule: str, sources: int, targets: int, own: int | None) -> None:
+    """Refuses a projection that is not from one population to the same.
+
+    Raises:
+        ParameterError: it is another.
+    """
+    if own != 0 or sources != targets:
+        raise ParameterError(f"{rule} wires a population to itself and to no other: make a projection from it to itself alone.")
 
 
 def sorted_edges(pre: np.ndarray, post: np.ndarray, values: np.ndarray | None = None, delays: np.ndarray | None = None) -> Edges:

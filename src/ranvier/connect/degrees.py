@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.connect.base import Candidates, ConnectionRule, Edges, RowRule, Rows, by_target, drawn_rows, kept_rows, sources_of, targets_of
+from ranvier.connect.in_degrees import InDegrees
 from ranvier.errors import ParameterError
 from ranvier.kernels.edges import bounded, draw_degrees, draw_rows
 from ranvier.memory import require_memory
@@ -102,11 +105,11 @@ def _first_distinct(key: Key, number: int, targets: int, candidates: Candidates)
         draws *= 2
 
 
-def fixed_in_degree(degree: int, autapses: bool = True, multapses: bool = True) -> ConnectionRule:
+def fixed_in_degree(degree: Any, autapses: bool = True, multapses: bool = True) -> ConnectionRule:
     """For every target `degree` sources, each drawn as likely as any other.
 
     Args:
-        degree: how many.
+        degree: how many; one number, or one for each target, `[targets]`.
         autapses: whether a neuron may be wired to itself.
         multapses: whether one source may be drawn several times for a target.
 
@@ -116,7 +119,19 @@ def fixed_in_degree(degree: int, autapses: bool = True, multapses: bool = True) 
     Example:
         >>> fixed_in_degree(2).edges(100, 3, range(3), None, Key(1)).post.tolist()
         [0, 0, 1, 1, 2, 2]
+        >>> fixed_in_degree([2, 0, 3]).edges(100, 3, range(3), None, Key(1)).post.tolist()
+        [0, 0, 2, 2, 2]
     """
+    autapses, multapses = _flags("fixed_in_degree", autapses, multapses)
+    if not isinstance(degree, str) and np.ndim(degree) == 1:
+        degrees = np.asarray(degree)
+        if degrees.dtype.kind not in "iu" and degrees.size:
+            raise ParameterError(f"fixed_in_degree: the degrees must be whole numbers of at least 0, not {degrees.dtype}.")
+        if (degrees < 0).any():
+            raise ParameterError(
+                f"fixed_in_degree: the degree of target {int(np.argmax(degrees < 0))} is {degrees[degrees < 0][0]}, less than 0."
+            )
+        return InDegrees(np.array(degrees, np.int64), autapses, multapses)
     return FixedInDegree(_whole(degree, "fixed_in_degree: the degree"), autapses, multapses)
 
 
@@ -135,7 +150,7 @@ def fixed_out_degree(degree: int, autapses: bool = True, multapses: bool = True)
         >>> sorted(fixed_out_degree(2).edges(3, 100, range(100), None, Key(1)).pre.tolist())
         [0, 0, 1, 1, 2, 2]
     """
-    return FixedOutDegree(_whole(degree, "fixed_out_degree: the degree"), autapses, multapses)
+    return FixedOutDegree(_whole(degree, "fixed_out_degree: the degree"), *_flags("fixed_out_degree", autapses, multapses))
 
 
 def fixed_total_number(number: int, autapses: bool = True, multapses: bool = True) -> ConnectionRule:
@@ -154,7 +169,11 @@ def fixed_total_number(number: int, autapses: bool = True, multapses: bool = Tru
         >>> len(fixed_total_number(7).edges(3, 100, range(100), None, Key(1)))
         7
     """
-    return FixedTotalNumber(_whole(number, "fixed_total_number: the number"), autapses, multapses)
+    return FixedTotalNumber(_whole(number, "fixed_total_number: the number"), *_flags("fixed_total_number", autapses, multapses))
+
+
+def _flags(rule: str, autapses: bool, multapses: bool) -> tuple[bool, bool]:
+    return doors.flag(autapses, f"{rule}: autapses"), doors.flag(multapses, f"{rule}: multapses")
 
 
 def _whole(value: int, what: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.connect.base import ConnectionRule, Edges
 from ranvier.connect.pairs import PairFunction, bernoulli
 from ranvier.errors import ParameterError
@@ -131,7 +132,11 @@ def distance_dependent(
         raise ParameterError(
             f"distance_dependent: the probability must be a function, such as rv.connect.gaussian(100.0), not {probability!r}."
         )
-    return DistanceDependent(probability, *_space(source_positions, target_positions, extent, "distance_dependent"), autapses)
+    return DistanceDependent(
+        probability,
+        *_space(source_positions, target_positions, extent, "distance_dependent"),
+        doors.flag(autapses, "distance_dependent: autapses"),
+    )
 
 
 def by_distance(

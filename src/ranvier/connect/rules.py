@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ranvier.connect.base import Candidates, ConnectionRule, Edges, RowRule, Rows, drawn_rows, sources_of
+from ranvier import doors
+from ranvier.connect.base import ConnectionRule, Edges, RowRule, Rows, binomial, drawn_rows, sources_of
 from ranvier.connect.pairs import bernoulli, evaluated
 from ranvier.errors import ParameterError
 from ranvier.random import Key
@@ -53,7 +54,7 @@ class PairwiseBernoulli(RowRule):
     def rows(self, sources: int, targets: int, own: int | None, key: Key) -> Rows:
         # How many sources a target has is binomial; which they are, each set of so many is as likely as any other.
         candidates = sources_of(sources, own, self.autapses)
-        degrees = _binomial(key.child("degrees"), candidates, targets, self.probability)
+        degrees = binomial(key.child("degrees"), candidates.sizes(np.arange(targets)), self.probability)
         return drawn_rows(degrees, candidates, False, key.child("sources"))
 
 
@@ -80,22 +81,9 @@ class PairwiseProbability(ConnectionRule):
         return evaluated(self.probability, pre, post, "The probability of pairwise_bernoulli").reshape(len(block), sources)
 
 
-def _binomial(key: Key, candidates: Candidates, rows: int, probability: float) -> np.ndarray:
-    """How many of its candidates each row has; int64 `[rows]`."""
-    from scipy.special import bdtr
-
-    u = key.uniform(rows)
-    count = candidates.sizes(np.arange(rows))
-    degrees = np.zeros(rows, np.int64)
-    for n in np.unique(count):
-        some = count == n
-        degrees[some] = np.searchsorted(bdtr(np.arange(n), n, probability), u[some], side="right")
-    return degrees
-
-
 def all_to_all(autapses: bool = True) -> ConnectionRule:
     """Every source to every target; without `autapses`, no neuron to itself."""
-    return AllToAll(autapses)
+    return AllToAll(doors.flag(autapses, "all_to_all: autapses"))
 
 
 def one_to_one() -> ConnectionRule:
@@ -126,6 +114,7 @@ def pairwise_bernoulli(probability: Any, autapses: bool = True) -> ConnectionRul
         >>> nearby.edges(4, 4, range(4), None, Key(1)).pre.tolist()
         [1, 0, 2, 1, 3, 2]
     """
+    autapses = doors.flag(autapses, "pairwise_bernoulli: autapses")
     if callable(probability):
         return PairwiseProbability(probability, autapses)
     try:
