@@ -15,9 +15,14 @@ from ranvier.kernels.draws import normals as normals
 from ranvier.kernels.draws import poisson_counts as poisson_counts
 from ranvier.kernels.draws import poisson_table as poisson_table
 from ranvier.kernels.draws import uniforms as uniforms
+from ranvier.kernels.incoming import Incoming as Incoming
+from ranvier.kernels.incoming import index_by_target as index_by_target
 from ranvier.kernels.integrate_and_fire import LinearForm as LinearForm
 from ranvier.kernels.integrate_and_fire import Moving as Moving
 from ranvier.kernels.integrate_and_fire import NeuronEquations as NeuronEquations
 from ranvier.kernels.integrate_and_fire import integrate_and_fire as integrate_and_fire
+from ranvier.kernels.plasticity import WeightChange as WeightChange
+from ranvier.kernels.plasticity import deliver_and_learn as deliver_and_learn
+from ranvier.kernels.plasticity import learn_at_targets as learn_at_targets
 from ranvier.kernels.weighted_sum import weighted_sum as weighted_sum
 from ranvier.kernels.weighted_sum import weighted_sum_dense as weighted_sum_dense

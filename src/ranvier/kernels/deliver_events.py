@@ -301,36 +301,63 @@ def _deliver_native(*operands):
 
 
 def _deliver_reference(source, amplitude, count, step, delays, segments, target, bounds, weights, offset, accumulator):
-    slots, n = source.shape
-    edges, blocks, n_delays, n_post = target.shape[0], segments.shape[0], delays.shape[0], accumulator.shape[0]
-    if 0 in (n, edges, blocks, n_delays, n_post):
+    n_post = accumulator.shape[0]
+    if 0 in (*source.shape, *target.shape, *segments.shape[:2], *delays.shape, n_post):
         return (accumulator,)
-    # Every (block, delay, spike) in order, as a stretch of edges; then all of those edges in a row, so many at once.
-    row = _row(step - delays, slots)
-    spikes = jnp.arange(n, dtype=jnp.int32)[None] < count[row][:, None]
-    spikes &= ((delays >= 0) & (delays < slots))[:, None] & (source[row] >= 0) & (source[row] < n)
-    who, d = jnp.where(spikes, source[row], 0), jnp.arange(n_delays)[:, None]
-    begin, length = (jnp.clip(segments[:, who, d + i].astype(jnp.int64), 0, edges) for i in (0, 1))
-    length = jnp.where(spikes, jnp.maximum(length - begin, 0), 0)
-    who = jnp.broadcast_to(who, length.shape).ravel()
-    begin, end, length = begin.ravel(), jnp.cumsum(length.ravel()), length.ravel()
-    strength = amplitude[row].ravel() if _has_amplitudes(source, amplitude) else None
+    due = stretches_due(source, count, step, delays, segments, target.shape[0])
+    strength = amplitude[_row(step - delays, source.shape[0])].ravel() if _has_amplitudes(source, amplitude) else None
 
     def some(carry):
         first, out = carry
-        event = first + jnp.arange(_EVENTS_AT_ONCE)
-        stretch = jnp.searchsorted(end, event, side="right")
-        inside = stretch < end.shape[0]
-        stretch = jnp.where(inside, stretch, 0)
-        edge = jnp.where(inside, begin[stretch] + event - (end - length)[stretch], 0)
-        weight = weights[who[stretch] % weights.shape[0], edge % weights.shape[1]]
+        edge, stretch, inside = events_of(due, first, _EVENTS_AT_ONCE)
+        weight = weights[due.source[stretch] % weights.shape[0], edge % weights.shape[1]]
         # The barrier keeps XLA from contracting product and sum to one rounding.
         product = weight if strength is None else jax.lax.optimization_barrier(weight * strength[stretch % strength.shape[0]])
-        onto = _onto(target[edge], stretch // (n_delays * n), bounds, offset, inside, n_post)
+        onto = _onto(target[edge], due.block(stretch), bounds, offset, inside, n_post)
         return first + _EVENTS_AT_ONCE, out.at[onto].add(product, mode="drop")
 
-    _, out = jax.lax.while_loop(lambda carry: carry[0] < end[-1], some, (jnp.int64(0), accumulator))
+    _, out = jax.lax.while_loop(lambda carry: carry[0] < due.end[-1], some, (jnp.int64(0), accumulator))
     return (out,)
+
+
+class StretchesDue(NamedTuple):
+    """Every (block, delay, spike) in order, as a stretch of edges; each `[blocks · delays · n]`."""
+
+    begin: jax.Array
+    length: jax.Array
+    end: jax.Array  # where it ends if all are put one after the other
+    source: jax.Array
+    delays: int
+    n: int
+
+    def block(self, stretch: jax.Array) -> jax.Array:
+        return stretch // (self.delays * self.n)
+
+    def delay(self, stretch: jax.Array) -> jax.Array:
+        """Which of the delays."""
+        return stretch // self.n % self.delays
+
+
+def stretches_due(source: jax.Array, count: jax.Array, step: jax.Array, delays: jax.Array, segments: jax.Array, edges: int) -> StretchesDue:
+    """What the spikes of a history set off at `step`, for the references."""
+    slots, n = source.shape
+    row = _row(step - delays, slots)
+    spikes = jnp.arange(n, dtype=jnp.int32)[None] < count[row][:, None]
+    spikes &= ((delays >= 0) & (delays < slots))[:, None] & (source[row] >= 0) & (source[row] < n)
+    who, d = jnp.where(spikes, source[row], 0), jnp.arange(delays.shape[0])[:, None]
+    begin, length = (jnp.clip(segments[:, who, d + i].astype(jnp.int64), 0, edges) for i in (0, 1))
+    length = jnp.where(spikes, jnp.maximum(length - begin, 0), 0)
+    who = jnp.broadcast_to(who, length.shape).ravel()
+    return StretchesDue(begin.ravel(), length.ravel(), jnp.cumsum(length.ravel()), who, delays.shape[0], n)
+
+
+def events_of(due: StretchesDue, first: jax.Array, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Of the events `first` … `first + size − 1`: the edge, its stretch, and whether there are so many."""
+    event = first + jnp.arange(size)
+    stretch = jnp.searchsorted(due.end, event, side="right")
+    inside = stretch < due.end.shape[0]
+    stretch = jnp.where(inside, stretch, 0)
+    return jnp.where(inside, due.begin[stretch] + event - (due.end - due.length)[stretch], 0), stretch, inside
 
 
 def _onto(target, block, bounds, offset, valid, n_post):

@@ -11,6 +11,7 @@
 void check_edges();
 void check_integrate_and_fire();
 void check_lif_sequence();
+void check_plasticity();
 
 namespace {
 
@@ -168,6 +169,7 @@ int main() {
   check_edges();
   check_integrate_and_fire();
   check_lif_sequence();
+  check_plasticity();
   std::puts("check_loops: all loops stay inside their extents");
   return 0;
 }

@@ -4,10 +4,12 @@
 
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <vector>
 
 #include "edges.h"
+#include "plasticity.h"
 
 namespace {
 
@@ -60,6 +62,33 @@ void add_place(nb::module_& m) {
       "begin"_a.noconvert(), "length"_a.noconvert(), "row_target"_a.noconvert(), "pre"_a.noconvert(), "delay"_a.noconvert(),
       "delays"_a, "weight"_a.noconvert(), "cursor"_a.noconvert(), "target"_a.noconvert(), "placed"_a.noconvert(),
       nb::call_guard<nb::gil_scoped_release>());
+}
+
+template <class Index>
+void add_index(nb::module_& m) {
+  using namespace nb::literals;
+  m.def(
+      "index_by_target",
+      [](Given<int32_t> delays, Given<Index> segments, int64_t sources, Given<int32_t> target, Array<int64_t> rows, Array<int32_t> position,
+         Array<int32_t> lag) {
+        const int64_t n_delays = static_cast<int64_t>(delays.size()), of_block = sources * (n_delays + 1);
+        const int64_t targets = static_cast<int64_t>(rows.size()) - 1, size = static_cast<int64_t>(segments.size());
+        require(targets >= 0 && of_block >= 0 && (of_block == 0 ? size == 0 : size % of_block == 0), "whole blocks, and one row a target");
+        require(position.size() == lag.size(), "one lag a position");
+        const auto block = [&](int64_t at) {
+          return ranvier::Outgoing<Index>{delays.data(),           n_delays,      segments.data() + at,
+                                          sources,                 target.data(), static_cast<int64_t>(target.size())};
+        };
+        std::fill_n(rows.data(), rows.size(), 0);
+        for (int64_t at = 0; at < size; at += of_block) ranvier::count_incoming(block(at), targets, rows.data() + 1);
+        for (int64_t j = 0; j < targets; ++j) rows.data()[j + 1] += rows.data()[j];
+        std::vector<int64_t> cursor(rows.data(), rows.data() + targets);
+        for (int64_t at = 0; at < size; at += of_block) {
+          ranvier::place_incoming(block(at), targets, cursor.data(), position.data(), lag.data(), static_cast<int64_t>(position.size()));
+        }
+      },
+      "delays"_a.noconvert(), "segments"_a.noconvert(), "sources"_a, "target"_a.noconvert(), "rows"_a.noconvert(),
+      "position"_a.noconvert(), "lag"_a.noconvert(), nb::call_guard<nb::gil_scoped_release>());
 }
 
 }  // namespace
@@ -124,6 +153,8 @@ void add_edges(nb::module_& m) {
                 "draw_degrees: no pair is allowed");
       },
       "low"_a, "high"_a, "edges"_a, "candidates"_a, "shift"_a, "exclude"_a, "out"_a.noconvert(), Release());
+  add_index<int32_t>(m);
+  add_index<int64_t>(m);
   add_count<int32_t>(m);
   add_count<int64_t>(m);
   add_place<int32_t, float>(m);

@@ -9,6 +9,7 @@
 #include "integrate_and_fire_handler.h"
 #include "lif_sequence_module.h"
 #include "loops.h"
+#include "plasticity_handlers.h"
 
 namespace {
 
@@ -137,6 +138,12 @@ NB_MODULE(_native, m) {
     handlers["deliver_events_f32_s64"] = capsule<deliver_events<ffi::F32, ffi::S64>>();
     handlers["deliver_events_f64_s32"] = capsule<deliver_events<ffi::F64, ffi::S32>>();
     handlers["deliver_events_f64_s64"] = capsule<deliver_events<ffi::F64, ffi::S64>>();
+    handlers["deliver_and_learn_f32_s32"] = capsule<deliver_and_learn<ffi::F32, ffi::S32>>();
+    handlers["deliver_and_learn_f32_s64"] = capsule<deliver_and_learn<ffi::F32, ffi::S64>>();
+    handlers["deliver_and_learn_f64_s32"] = capsule<deliver_and_learn<ffi::F64, ffi::S32>>();
+    handlers["deliver_and_learn_f64_s64"] = capsule<deliver_and_learn<ffi::F64, ffi::S64>>();
+    handlers["learn_at_targets_f32"] = capsule<learn_at_targets<ffi::F32>>();
+    handlers["learn_at_targets_f64"] = capsule<learn_at_targets<ffi::F64>>();
     handlers["integrate_and_fire_f32"] = integrate_and_fire_capsule<ffi::F32>();
     handlers["integrate_and_fire_f64"] = integrate_and_fire_capsule<ffi::F64>();
     handlers["weighted_sum_f32"] = capsule<weighted_sum<ffi::F32>>();

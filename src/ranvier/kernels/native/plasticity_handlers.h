@@ -1,0 +1,142 @@
+// Handlers of weights that change where spikes arrive and where targets fire.
+#pragma once
+
+#include "buffers.h"
+#include "events.h"
+#include "plasticity.h"
+#include "threads.h"
+
+namespace ranvier::handlers {
+
+// How weights change: gain [batch…, 1 + pre, 1 + post], limits [batch…, 4] (low, high, origin, exponent), of traces
+// pre [batch…, traces, slots, sources] and post [batch…, traces, targets].
+template <ffi::DataType type>
+struct Learning {
+  using T = ffi::NativeType<type>;
+  ffi::Buffer<type> &pre, &post, &gain, &limits;
+
+  int64_t extent(const ffi::Buffer<type>& x, size_t from_last) const { return x.dimensions()[x.dimensions().size() - from_last]; }
+  int64_t slots() const { return extent(pre, 2); }
+  int64_t sources() const { return extent(pre, 1); }
+  int64_t targets() const { return extent(post, 1); }
+
+  bool fits(const Batch& batch) const {
+    if (!batch.accepts(pre.dimensions(), 3) || !batch.accepts(post.dimensions(), 2) || !batch.accepts(gain.dimensions(), 2) ||
+        !batch.accepts(limits.dimensions(), 1)) {
+      return false;
+    }
+    const int64_t n_pre = extent(pre, 3), n_post = extent(post, 2);
+    return n_pre <= kMostTraces && n_post <= kMostTraces && extent(gain, 2) == 1 + n_pre && extent(gain, 1) == 1 + n_post &&
+           extent(limits, 1) == 4;
+  }
+
+  Traces<T> traces(const Batch& batch, int64_t b) const {
+    return {pre.typed_data() + batch.block(pre.dimensions(), b) * extent(pre, 3) * slots() * sources(), slots(), sources(),
+            post.typed_data() + batch.block(post.dimensions(), b) * extent(post, 2) * targets(), targets()};
+  }
+
+  WeightChange<T> change(const Batch& batch, int64_t b) const {
+    const T* limit = limits.typed_data() + batch.block(limits.dimensions(), b) * 4;
+    return {gain.typed_data() + batch.block(gain.dimensions(), b) * extent(gain, 2) * extent(gain, 1), extent(pre, 3), extent(post, 2),
+            limit[0], limit[1], limit[2], limit[3]};
+  }
+};
+
+template <ffi::DataType type, ffi::DataType index>
+ffi::Error deliver_and_learn(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S32> count,
+                             ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S32> delays, ffi::Buffer<index> segments,
+                             ffi::Buffer<ffi::S32> target, ffi::Buffer<ffi::S64> bounds, ffi::Buffer<type> pre, ffi::Buffer<type> post,
+                             ffi::Buffer<type> gain, ffi::Buffer<type> limits, ffi::Buffer<ffi::S64> offset, ffi::Buffer<type> weights,
+                             ffi::Buffer<type> accumulator, ffi::ResultBuffer<type> new_weights, ffi::ResultBuffer<type> out) {
+  // As `deliver_events`, with weights [batch…, edges].
+  const Dimensions h = source.dimensions(), a = amplitude.dimensions(), c = count.dimensions(), s = step.dimensions(),
+                   d = delays.dimensions(), g = segments.dimensions(), t = target.dimensions(), l = bounds.dimensions(),
+                   w = new_weights->dimensions(), f = offset.dimensions(), o = out->dimensions();
+  if (o.size() < 1) return shapes("deliver_and_learn");
+  const Batch batch(o, 1);
+  const Learning<type> learning{pre, post, gain, limits};
+  if (!batch.accepts(h, 2) || !batch.accepts(a, 2) || !batch.accepts(c, 1) || !batch.accepts(s, 0) || !batch.accepts(d, 1) ||
+      !batch.accepts(g, 3) || !batch.accepts(t, 1) || !batch.accepts(l, 1) || !batch.accepts(f, 0) || !equal(accumulator.dimensions(), o) ||
+      !equal(weights.dimensions(), w) || !batch.accepts(w, 1) || !learning.fits(batch)) {
+    return shapes("deliver_and_learn");
+  }
+  const int64_t n = h.back(), slots = c.back(), kept = a.back(), n_delays = d.back(), blocks = g[g.size() - 3], edges = t.back(),
+                n_post = o.back(), segments_of_block = n * (n_delays + 1);
+  if (slots < 1 || h[h.size() - 2] != slots || (kept != n && kept != 0) || a[a.size() - 2] != slots || g.back() != n_delays + 1 ||
+      g[g.size() - 2] != n || l.back() != blocks + 1 || w.back() != edges || learning.slots() != slots || learning.sources() != n) {
+    return shapes("deliver_and_learn");
+  }
+  carry_over(accumulator, out);
+  carry_over(weights, new_weights);
+  using T = ffi::NativeType<type>;
+  const auto deliver = [&](int64_t piece) {
+    const int64_t i = piece / blocks, b = piece % blocks, at = offset.typed_data()[batch.block(f, i)];
+    if (at < 0 || at > n_post) return;
+    const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
+    const History<T> history{source.typed_data() + batch.block(h, i) * slots * n,
+                             kept == 0 ? nullptr : amplitude.typed_data() + batch.block(a, i) * slots * n,
+                             count.typed_data() + batch.block(c, i) * slots, slots, n};
+    const int64_t end = std::min(n_post - at, learning.targets());
+    const int64_t low = std::clamp(bound[0], int64_t{0}, end), high = std::clamp(bound[1], low, end);
+    const PlasticBlock<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
+                                                        n_delays,
+                                                        segments.typed_data() + (batch.block(g, i) * blocks + b) * segments_of_block,
+                                                        target.typed_data() + batch.block(t, i) * edges,
+                                                        edges,
+                                                        new_weights->typed_data() + i * edges,
+                                                        low,
+                                                        high};
+    ranvier::deliver_and_learn(history, step.typed_data()[batch.block(s, i)], block, learning.traces(batch, i), learning.change(batch, i),
+                               out->typed_data() + i * n_post + at);
+  };
+  const int64_t spikes = arriving_spikes(count.typed_data(), slots, step.typed_data()[0], delays.typed_data(), n_delays);
+  const double events = static_cast<double>(spikes) * edges / std::max<int64_t>(n * n_delays, 1) * batch.size;  // of the first, for all
+  if (events >= kEventsToShare) {
+    share(pool, batch.size * blocks, deliver);
+  } else {
+    for (int64_t piece = 0; piece < batch.size * blocks; ++piece) deliver(piece);
+  }
+  return ffi::Error::Success();
+}
+
+template <ffi::DataType type>
+ffi::Error learn_at_targets(ffi::ThreadPool pool, ffi::Buffer<ffi::PRED> fired, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> rows,
+                            ffi::Buffer<ffi::S32> position, ffi::Buffer<ffi::S32> lag, ffi::Buffer<ffi::S64> bounds,
+                            ffi::Buffer<type> pre, ffi::Buffer<type> post, ffi::Buffer<type> gain, ffi::Buffer<type> limits,
+                            ffi::Buffer<type> weights, ffi::ResultBuffer<type> new_weights) {
+  // fired [batch…, targets], step [batch…], rows [batch…, targets + 1], position and lag [batch…, edges], bounds [batch…, blocks + 1],
+  // weights [batch…, edges]
+  const Dimensions f = fired.dimensions(), s = step.dimensions(), r = rows.dimensions(), p = position.dimensions(), q = lag.dimensions(),
+                   l = bounds.dimensions(), w = new_weights->dimensions();
+  if (w.size() < 1) return shapes("learn_at_targets");
+  const Batch batch(w, 1);
+  const Learning<type> learning{pre, post, gain, limits};
+  if (!batch.accepts(f, 1) || !batch.accepts(s, 0) || !batch.accepts(r, 1) || !batch.accepts(p, 1) || !batch.accepts(q, 1) ||
+      !batch.accepts(l, 1) || !equal(weights.dimensions(), w) || !learning.fits(batch)) {
+    return shapes("learn_at_targets");
+  }
+  const int64_t targets = f.back(), edges = p.back(), blocks = l.back() - 1, n_weights = w.back();
+  if (r.back() != targets + 1 || q.back() != edges || blocks < 0 || learning.targets() != targets || learning.slots() < 1) {
+    return shapes("learn_at_targets");
+  }
+  carry_over(weights, new_weights);
+  const auto learn = [&](int64_t piece) {
+    const int64_t i = piece / blocks, b = piece % blocks;
+    const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
+    const int64_t low = std::clamp(bound[0], int64_t{0}, targets), high = std::clamp(bound[1], low, targets);
+    const Incoming incoming{rows.typed_data() + batch.block(r, i) * (targets + 1), position.typed_data() + batch.block(p, i) * edges,
+                            lag.typed_data() + batch.block(q, i) * edges, edges};
+    ranvier::learn_at_targets(fired.typed_data() + batch.block(f, i) * targets, low, high, step.typed_data()[batch.block(s, i)], incoming,
+                              learning.traces(batch, i), learning.change(batch, i), new_weights->typed_data() + i * n_weights, n_weights);
+  };
+  const bool* some = fired.typed_data();
+  const double events = static_cast<double>(std::count(some, some + targets, true)) * edges / std::max<int64_t>(targets, 1) * batch.size;
+  if (events >= kEventsToShare) {
+    share(pool, batch.size * blocks, learn);
+  } else {
+    for (int64_t piece = 0; piece < batch.size * blocks; ++piece) learn(piece);
+  }
+  return ffi::Error::Success();
+}
+
+}  // namespace ranvier::handlers
