@@ -256,7 +256,7 @@ def _arrive(*operands):
 
 
 def _arrive_native(*operands):
-    segments, weights, accumulator = operands[5], *operands[-2:]
+    segments, weights, accumulator = operands[5], operands[-2], operands[-1]
     results = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (weights, accumulator))
     kernel = f"deliver_and_learn_{dispatch.FLOATS[weights.dtype.name]}_{ {4: 's32', 8: 's64'}[segments.dtype.itemsize] }"
     last = len(operands)
