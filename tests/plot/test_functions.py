@@ -268,7 +268,7 @@ def test_connectivity_of_a_network_is_the_one_that_runs():
 def test_large_connectivity_keeps_every_connection_visible():
     matrix = scipy.sparse.coo_array(([1.0], ([4999], [0])), shape=(5000, 5000))
     image = pixels(rv.plot.connectivity(matrix, ax=axes()))
-    assert image.shape == (600, 600) and image.sum() == 1 and image[-1, 0]
+    assert image.sum() == 1 and image[-1, 0] and min(image.shape) >= 145
 
 
 def spiking(n=(60, 40), rule=None, **weights):
@@ -317,16 +317,16 @@ def test_connectivity_by_weight_has_a_bar_with_the_unit():
 
 @pytest.mark.parametrize("most", [10**9, 3000])
 def test_large_connectivity_shows_the_share_of_pairs(monkeypatch, most):
-    """1 500 neurons on 600 pixels, all of them or a sample: blocks of probability .5, .25 and 0."""
+    """1 500 neurons, three a pixel, all of them or a sample: blocks of probability .5, .25 and 0."""
     monkeypatch.setattr("ranvier.plot.wiring.MOST_EDGES", most)
     net = spiking((900, 600), rv.connect.pairwise_bernoulli(lambda pre, post: np.where(post < 600, 0.5, 0.25)))
     ax = rv.plot.connectivity(net)
     depth = 1 - np.asarray(ax.images[0].get_array()).min(axis=-1)
-    assert depth.shape == (600, 600) and ax.figure.axes[-1].get_ylabel() == "share of pairs connected"
-    # "one" goes to b first, 600 targets, then to a: rows 360 on with .5, the rows before with .25. "two" goes to a's first 600 with .5.
-    dense, sparse, other, less = depth[360:, :360], depth[:360, :360], depth[:240, 360:], depth[240:360, 360:]
+    assert depth.shape == (500, 500) and ax.figure.axes[-1].get_ylabel() == "share of pairs connected"
+    # "one" goes to b first, 600 targets, then to a: rows 300 on with .5, the rows before with .25. "two" goes to a's first 600 with .5.
+    dense, sparse, other, less = depth[300:, :300], depth[:300, :300], depth[:200, 300:], depth[200:300, 300:]
     assert dense.mean() > 1.2 * sparse.mean() > 0.1 and other.mean() > 1.2 * less.mean() > 0.1
-    assert not depth[360:, 360:].any()
+    assert not depth[300:, 300:].any()
 
 
 def test_text_in_svg_stays_text(tmp_path):

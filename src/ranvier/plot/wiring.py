@@ -17,10 +17,44 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PIXELS = 600  # a side; where there are more neurons, a pixel is several of them
+FEWEST_PIXELS = 150  # then
+EDGES_A_PIXEL = 0.5  # at least, as far as that goes: single ones on small pixels are hardly seen
 MOST_EDGES = 20_000_000  # of one picture; of more, some of each pixel's targets are looked at
 FAINTEST = 0.25  # what one connection in a pixel is drawn with
 LEGEND_UP_TO = 6  # projections
 COLOURS = ("source", "weight")
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Neurons by pixel.
+
+    Attributes:
+        shape: how many targets and sources there are.
+        width: how many of each a pixel stands for.
+    """
+
+    shape: tuple[int, int]
+    width: tuple[int, int]
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], edges: int) -> Grid:
+        pixels = min(PIXELS, max(FEWEST_PIXELS, int(np.sqrt(edges / EDGES_A_PIXEL))))
+        return cls(shape, (_width(shape[0], pixels), _width(shape[1], pixels)))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many pixels there are, at least one."""
+        return max(1, -(-self.shape[0] // self.width[0])), max(1, -(-self.shape[1] // self.width[1]))
+
+    @property
+    def coarse(self) -> bool:
+        """Whether a pixel stands for several pairs."""
+        return self.width != (1, 1)
+
+
+def _width(n: int, pixels: int) -> int:
+    return 1 if n <= PIXELS else -(-n // pixels)
 
 
 @dataclasses.dataclass
@@ -92,14 +126,15 @@ def _network(net: Network, seed: int, colour: str, ax: Axes | None) -> Axes:
         neurons += population.n
     colours = appearance.colours_of(net.populations)
     drawn = {name: net.edges(name, seed=seed) for name in net.projections}
-    share = min(1.0, MOST_EDGES / max(1, sum(map(len, drawn.values()))))
+    total = sum(map(len, drawn.values()))
+    share, grid = min(1.0, MOST_EDGES / max(1, total)), Grid.of((neurons, neurons), total)
     layers = []
     for edges in drawn.values():
         rows = np.concatenate([np.zeros(0, int), *(first[t] + np.arange(n) for t, (_, n) in edges.populations.items())])
         columns = first[edges.source] + np.arange(edges.sources)
-        layers.append(_layer(edges, rows, columns, (neurons, neurons), colours[edges.source], share))
+        layers.append(_layer(edges, rows, columns, grid, colours[edges.source], share))
     ax = appearance.axes_of(ax, 5.6, 5.2)
-    _picture(ax, (neurons, neurons), layers, colour)
+    _picture(ax, grid, layers, colour)
     sizes = {name: (start, net.populations[name].n) for name, start in first.items()}
     _borders(ax, sizes, ("x", "y"))
     _names(ax, sizes, colours if colour == "source" else dict.fromkeys(colours, "black"), neurons)
@@ -111,14 +146,14 @@ def _network(net: Network, seed: int, colour: str, ax: Axes | None) -> Axes:
 
 
 def _projection(edges: ProjectionEdges, colour: str | None, ax: Axes | None) -> Axes:
-    shape = edges.targets, edges.sources
+    grid = Grid.of((edges.targets, edges.sources), len(edges))
     share = min(1.0, MOST_EDGES / max(1, len(edges)))
-    layer = _layer(edges, np.arange(shape[0]), np.arange(shape[1]), shape, appearance.COLORS[0], share)
+    layer = _layer(edges, np.arange(edges.targets), np.arange(edges.sources), grid, appearance.COLORS[0], share)
     ax = appearance.axes_of(ax, 4.9, 4.4)
-    _picture(ax, shape, [layer], colour or ("weight" if _has_several(edges) else "source"))
+    _picture(ax, grid, [layer], colour or ("weight" if _has_several(edges) else "source"))
     _borders(ax, edges.populations, ("y",))
     if len(edges.populations) > 1:
-        _names(ax, edges.populations, dict.fromkeys(edges.populations, "black"), shape[0], ("y",))
+        _names(ax, edges.populations, dict.fromkeys(edges.populations, "black"), edges.targets, ("y",))
     ax.set_title(f"{edges.projection}: {_grouped(len(edges))} connections", loc="left", fontsize=ax.yaxis.label.get_fontsize())
     return ax
 
@@ -133,10 +168,10 @@ def _has_several(edges: ProjectionEdges) -> bool:
     return bool((weight != weight[0]).any())
 
 
-def _layer(edges: ProjectionEdges, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int], colour: str, share: float) -> Layer:
-    """Edges by pixel. `rows` and `columns` are the places of targets and sources in a picture of that shape."""
-    height, width = (min(n, PIXELS) for n in shape)
-    row, column = rows * height // max(shape[0], 1), columns * width // max(shape[1], 1)
+def _layer(edges: ProjectionEdges, rows: np.ndarray, columns: np.ndarray, grid: Grid, colour: str, share: float) -> Layer:
+    """Edges by pixel. `rows` and `columns` are the places of targets and sources among all of the picture."""
+    height, width = grid.size
+    row, column = rows // grid.width[0], columns // grid.width[1]
     count, weight = np.zeros(height * width, np.int64), np.zeros(height * width)
     looked_at = np.zeros(height, np.int64)
     ends = np.flatnonzero(np.diff(row, append=-1)) + 1  # of each pixel's targets
@@ -157,11 +192,11 @@ def _sample(edges: ProjectionEdges, ends: np.ndarray, share: float) -> Any:
         yield edges.between(int(begin), int(begin + np.ceil((end - begin) * share)))
 
 
-def _picture(ax: Axes, shape: tuple[int, int], layers: Sequence[Layer], colour: str) -> None:
+def _picture(ax: Axes, grid: Grid, layers: Sequence[Layer], colour: str) -> None:
     if colour == "weight":
-        _weights(ax, shape, layers)
+        _weights(ax, grid, layers)
     else:
-        _sources(ax, shape, layers)
+        _sources(ax, grid, layers)
     for side in ax.spines.values():
         side.set_visible(True)
     appearance.whole_numbers(ax.xaxis)
@@ -170,28 +205,27 @@ def _picture(ax: Axes, shape: tuple[int, int], layers: Sequence[Layer], colour: 
     ax.set_ylabel("postsynaptic neuron")
 
 
-def _sources(ax: Axes, shape: tuple[int, int], layers: Sequence[Layer]) -> None:
+def _sources(ax: Axes, grid: Grid, layers: Sequence[Layer]) -> None:
     """Each layer in its colour, the deeper the more of a pixel's pairs are connected."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 
-    size = tuple(max(1, min(n, PIXELS)) for n in shape)
-    image = np.ones((*size, 3))
+    image = np.ones((*grid.size, 3))
     shares = [layer.count / np.maximum(layer.pairs, 1) for layer in layers]
     most = max((s.max(initial=0.0) for s in shares), default=0.0)
     for layer, share in zip(layers, shares, strict=True):
         if share.size and most > 0:
             depth = np.where(share > 0, FAINTEST + (1 - FAINTEST) * share / most, 0.0)[..., None]
             image = image * (1 - depth) + np.array(to_rgb(layer.colour)) * depth
-    _show(ax, image, shape)
-    if max(shape) > PIXELS and most > 0:
+    _show(ax, image, grid)
+    if grid.coarse and most > 0:
         base = to_rgb(layers[0].colour if len({layer.colour for layer in layers}) == 1 else "#404040")
         faint = (1 - FAINTEST * (1 - base[0]), 1 - FAINTEST * (1 - base[1]), 1 - FAINTEST * (1 - base[2]))
         scale = ScalarMappable(Normalize(0.0, most), LinearSegmentedColormap.from_list("share", [faint, base]))
         _colour_bar(ax, scale, "share of pairs connected")
 
 
-def _weights(ax: Axes, shape: tuple[int, int], layers: Sequence[Layer]) -> None:
+def _weights(ax: Axes, grid: Grid, layers: Sequence[Layer]) -> None:
     """Each pixel in the colour of its edges' mean weight."""
     units = sorted({layer.unit for layer in layers})
     if len(units) > 1:
@@ -199,21 +233,24 @@ def _weights(ax: Axes, shape: tuple[int, int], layers: Sequence[Layer]) -> None:
             f"connectivity: the weights are in different units ({', '.join(units)}), which one colour bar cannot show. "
             'Draw the projections one by one, or leave colour="source".'
         )
-    size = tuple(max(1, min(n, PIXELS)) for n in shape)
-    count, total = (sum((getattr(layer, name) for layer in layers), np.zeros(size)) for name in ("count", "weight"))
+    count, total = (sum((getattr(layer, name) for layer in layers), np.zeros(grid.size)) for name in ("count", "weight"))
     with np.errstate(invalid="ignore"):
         mean = np.where(count > 0, total / count, np.nan)
     found = mean[count > 0]
     largest = float(np.abs(found).max(initial=0.0)) or 1.0
     signed = bool((found < 0).any())
-    image = _show(ax, mean, shape, cmap="RdBu" if signed else "viridis_r", vmin=-largest if signed else 0.0, vmax=largest)
-    word = "mean weight" if max(shape) > PIXELS else "weight"
+    image = _show(ax, mean, grid, cmap="RdBu" if signed else "viridis_r", vmin=-largest if signed else 0.0, vmax=largest)
+    word = "mean weight" if grid.coarse else "weight"
     _colour_bar(ax, image, appearance.labelled(word, units[0] if units else None))
 
 
-def _show(ax: Axes, image: np.ndarray, shape: tuple[int, int], **options: Any) -> Any:
-    extent = (-0.5, shape[1] - 0.5, shape[0] - 0.5, -0.5)
-    return ax.imshow(image, origin="upper", interpolation="nearest", aspect="auto", extent=extent, **options)
+def _show(ax: Axes, image: np.ndarray, grid: Grid, **options: Any) -> Any:
+    (rows, columns), (height, width) = grid.size, grid.width
+    extent = (-0.5, columns * width - 0.5, rows * height - 0.5, -0.5)
+    shown = ax.imshow(image, origin="upper", interpolation="nearest", aspect="auto", extent=extent, **options)
+    ax.set_xlim(-0.5, max(grid.shape[1], 1) - 0.5)
+    ax.set_ylim(max(grid.shape[0], 1) - 0.5, -0.5)
+    return shown
 
 
 def _colour_bar(ax: Axes, scale: Any, label: str) -> None:
@@ -275,12 +312,11 @@ def _matrix(what: Any, colour: str | None, ax: Axes) -> Axes:
             )
         post, pre = np.nonzero(matrix)
         shape, values = matrix.shape, matrix[post, pre]
-    height, width = (max(1, min(n, PIXELS)) for n in shape)
-    pixel = np.asarray(post, np.int64) * height // max(shape[0], 1) * width + np.asarray(pre, np.int64) * width // max(shape[1], 1)
+    grid = Grid.of(shape, len(post))
+    height, width = grid.size
+    pixel = np.asarray(post, np.int64) // grid.width[0] * width + np.asarray(pre, np.int64) // grid.width[1]
     count, weight = np.bincount(pixel, minlength=height * width), np.bincount(pixel, values, minlength=height * width)
-    pairs = np.outer(
-        *(np.bincount(np.arange(n) * size // max(n, 1), minlength=size) for n, size in zip(shape, (height, width), strict=True))
-    )
-    layer = Layer("", appearance.COLORS[0], len(post), count.reshape(height, width), weight.reshape(height, width), pairs, "")
-    _picture(ax, shape, [layer], colour or ("source" if len(np.unique(values)) <= 1 else "weight"))
+    sides = [np.bincount(np.arange(n) // each, minlength=size) for n, each, size in zip(shape, grid.width, grid.size, strict=True)]
+    layer = Layer("", appearance.COLORS[0], len(post), count.reshape(height, width), weight.reshape(height, width), np.outer(*sides), "")
+    _picture(ax, grid, [layer], colour or ("source" if len(np.unique(values)) <= 1 else "weight"))
     return ax
