@@ -9,7 +9,8 @@ import scipy.linalg
 
 import ranvier as rv
 from ranvier.network.linearity import INPUT, LocalSynapses, Neighbourhood
-from ranvier.network.linearity.neighbourhood import TIME, _derivatives
+from ranvier.network.linearity.neighbourhood import _derivatives
+from ranvier.network.linearity.polynomials import TIME
 from ranvier.network.stacked import Stacked
 from ranvier.neurons.base import Inputs, NeuronModel
 
@@ -60,7 +61,8 @@ def matrix_of(near, parts, dt):
 
     with jax.enable_x64(True):
         zero = jnp.zeros((n, len(names) + 1))
-        jacobian = np.einsum("ninj->nij", np.asarray(jax.jacfwd(rates)(zero)))
+        at_zero, jacobian = jax.jit(lambda x: (rates(x), jax.jacfwd(rates)(x)))(zero)
+        jacobian = np.einsum("ninj->nij", np.asarray(jacobian))
         generator = np.zeros((n, len(names) + 2, len(names) + 2))
-        generator[:, :-2, :-1], generator[:, :-2, -1] = jacobian, rates(zero)
+        generator[:, :-2, :-1], generator[:, :-2, -1] = jacobian, at_zero
     return scipy.linalg.expm(generator * dt)

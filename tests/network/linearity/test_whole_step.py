@@ -10,7 +10,8 @@ import pytest
 import ranvier as rv
 from ranvier.kernels import LinearForm, integrate_and_fire
 from ranvier.network.linearity import NotAffine, WholeStep, whole_step
-from ranvier.network.linearity.neighbourhood import INPUT, TIME, _derivatives
+from ranvier.network.linearity.neighbourhood import INPUT, _derivatives
+from ranvier.network.linearity.polynomials import TIME
 from ranvier.network.stacked import Stacked
 from tests.network.linearity.neighbourhoods import matrix_of, of
 

@@ -14,7 +14,6 @@ NumPy where they are known and by JAX where they are traced. In order:
 5. Without the kernel, `step.advance(numbers, variables, current)` of an `Exact` is the step.
 """
 
-from ranvier.network.linearity.exact import CONSTANT as CONSTANT
 from ranvier.network.linearity.exact import Exact as Exact
 from ranvier.network.linearity.exact import exact as exact
 from ranvier.network.linearity.jaxprs import adds_to as adds_to
@@ -24,6 +23,7 @@ from ranvier.network.linearity.jaxprs import of_any_length as of_any_length
 from ranvier.network.linearity.neighbourhood import INPUT as INPUT
 from ranvier.network.linearity.neighbourhood import LocalSynapses as LocalSynapses
 from ranvier.network.linearity.neighbourhood import Neighbourhood as Neighbourhood
-from ranvier.network.linearity.neighbourhood import NotAffine as NotAffine
+from ranvier.network.linearity.polynomials import CONSTANT as CONSTANT
+from ranvier.network.linearity.polynomials import NotAffine as NotAffine
 from ranvier.network.linearity.whole_step import WholeStep as WholeStep
 from ranvier.network.linearity.whole_step import whole_step as whole_step

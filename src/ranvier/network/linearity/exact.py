@@ -17,17 +17,16 @@ from ranvier.network.linearity.neighbourhood import (
     Equations,
     Name,
     Neighbourhood,
-    NotAffine,
+    Parts,
+    by_member,
     equations,
+    is_traced,
     numbers_of,
-    products,
     remembered,
-    why_not_polynomial,
 )
-from ranvier.network.linearity.polynomials import Known, Polynomial, Value
-from ranvier.network.stacked import repeated, spread
+from ranvier.network.linearity.polynomials import CONSTANT, NotAffine, affine
+from ranvier.network.stacked import spread
 
-CONSTANT = "(constant)"
 Column = Name | str
 """A variable, `INPUT` (the current) or `CONSTANT`."""
 
@@ -62,72 +61,77 @@ class Exact:
         place = {column: i for i, column in enumerate(self.columns)}
         return [(place[name], place[column]) for name, terms in self.rows for column in terms]
 
-    def numbers(self, parts: Any, dt: Any, dtype: Any = np.float64) -> dict[str, Any]:
+    def numbers(self, parts: Parts, dt: Any, dtype: Any = np.float64) -> dict[str, Any]:
         """The coefficients of all rows, one after the other.
 
         Traced by JAX (and so differentiable) where a parameter or `dt` is; else by NumPy, compiling nothing.
 
         Returns:
-            `{"coefficients": [members, count], "each": {place: [n]}}`, the second for the places in `self.each`.
+            `{"coefficients": [members, count], "each": {place: [n]}}`, the second for the places in `self.each`;
+            what the rows have there is 0.
         """
-        found = self.coefficients(parts, dt)
-        xp = jnp if any(isinstance(x, jax.core.Tracer) for x in found) else np
-        members = len(self.sizes)
-        row = [xp.zeros(members) if place in self.each else xp.broadcast_to(x, (members,)) for place, x in enumerate(found)]
-        return {
-            "coefficients": (xp.stack(row, axis=1) if row else xp.zeros((members, 0))).astype(dtype),
-            "each": {str(place): found[place].astype(dtype) for place in self.each},
-        }
+        with jax.enable_x64(True):
+            found = self.coefficients(numbers_of(parts, dt))
+            rows, each = by_member(found, self.each, len(self.sizes), dtype)
+        return {"coefficients": rows, "each": each}
 
-    def coefficients(self, parts: Any, dt: Any) -> list[Any]:
-        """The coefficients of all rows, in double precision: `[members]`, or `[n]` at the places in `self.each`."""
+    def coefficients(self, leaves: Sequence[Any]) -> list[Any]:
+        """The coefficients of all rows, in double precision: `[members]`, or `[n]` at the places in `self.each`.
+
+        Args:
+            leaves: of `numbers_of`.
+        """
         n, members = sum(self.sizes), len(self.sizes)
         if not n or not self.rows:
             return [np.zeros(0 if place in self.each else members) for place, _ in enumerate(self.places)]
-        leaves, wanted = numbers_of(parts, dt), [x for _, _, x in self.entries]
-        level = max((self.expressions.level(x) for x in wanted), default=Level.ALL)
-        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-        at = which = None
-        if level is Level.NEURON and not traced:
-            # Neurons that are alike are computed once.
-            member = np.repeat(np.arange(members), self.sizes)
-            at, which = distinct([member.astype(np.float64), *self.expressions.by_neuron(wanted, leaves)])
-        with jax.enable_x64(True):
-            values = self.expressions.evaluate(wanted, leaves, self.sizes, at)
-            if level is Level.NEURON:
-                wide = (lambda x: repeated(x, self.sizes)[at]) if not traced else (lambda x: spread(x, self.sizes))
-                values = [wide(x) if self.expressions.level(e) is Level.MEMBER else x for x, e in zip(values, wanted, strict=True)]
-            elif level is Level.MEMBER and not traced and members > 1:
-                rows = [np.broadcast_to(x, (members,)) for x in values]
-                at, which = distinct(rows)
-                values = [x[at] for x in rows]
-            step = self._exponential(values, leaves[-1])
-        starts = np.minimum(np.cumsum([0, *self.sizes[:-1]]), n - 1)  # of a member without neurons, any
-        result = []
-        for place, (i, j) in enumerate(self.places):
-            x = step[i, j]
-            if level is Level.NEURON and place not in self.each:
-                x = x[starts if which is None else which[starts]]  # the same in all neurons of a member
-            else:
-                x = x if which is None else x[which]
-            result.append(x)
-        return result
+        values, of_neurons, of_members = self._values(leaves)
+        step = exponential(self._matrices(values, leaves[-1]), self._mask())
+        return [step[i, j, of_neurons if place in self.each else of_members] for place, (i, j) in enumerate(self.places)]
 
-    def _exponential(self, values: list[Any], dt: Any) -> Any:
-        """Of the matrices with some values at their entries: `[columns, columns, matrices]`."""
-        size = len(self.columns)
-        places = np.array([(row, column) for row, column, _ in self.entries]).reshape(-1, 2).T
-        entries = np.zeros((size, size), bool)
-        entries[places[0], places[1]] = True
-        count = max((x.shape[0] for x in values if np.ndim(x)), default=1)
-        xp = jnp if any(isinstance(x, jax.core.Tracer) for x in [*values, dt]) else np
-        flat = xp.stack([xp.broadcast_to(x, (count,)) for x in values]) if values else np.zeros((0, count))
-        if xp is np:
-            matrices: Any = np.zeros((size, size, count))
-            matrices[places[0], places[1]] = flat * dt
-        else:
-            matrices = jnp.zeros((size, size, count)).at[places[0], places[1]].set(flat * dt)
-        return exponential(matrices, entries)
+    def _values(self, leaves: Sequence[Any]) -> tuple[list[Any], Any, Any]:
+        """The entries of the matrices that differ, and which of those matrices each neuron and each member has.
+
+        Returns:
+            For each entry a number or `[matrices]`; then two indices, `[n]` and `[members]`, into the matrices.
+        """
+        wanted, n, members = [x for _, _, x in self.entries], sum(self.sizes), len(self.sizes)
+        levels = [self.expressions.level(x) for x in wanted]
+        known = not is_traced(leaves)
+        evaluate = lambda at=None: self.expressions.evaluate(wanted, leaves, self.sizes, at)
+        if Level.NEURON in levels:
+            first: Any = None
+            of_neurons: Any = np.arange(n)
+            if known:  # neurons that are alike are computed once
+                member = np.repeat(np.arange(members), self.sizes)
+                first, of_neurons = distinct([member, *self.expressions.by_neuron(wanted, leaves)])
+            wide = lambda x: x[member[first]] if known else spread(x, self.sizes)
+            values = [wide(x) if level is Level.MEMBER else x for x, level in zip(evaluate(first), levels, strict=True)]
+            starts = np.minimum(np.cumsum([0, *self.sizes[:-1]]), n - 1)  # of a member without neurons, any
+            return values, of_neurons if known else slice(None), of_neurons[starts]
+        if known:
+            rows = [np.broadcast_to(x, (members,)) for x in evaluate()]
+            first, of_members = distinct([np.zeros(members), *rows])
+            return [x[first] for x in rows], None, of_members
+        return evaluate(), None, np.arange(members) if Level.MEMBER in levels else np.zeros(members, np.int64)
+
+    def _mask(self) -> np.ndarray:
+        """Where the matrix has entries."""
+        mask = np.zeros((len(self.columns), len(self.columns)), bool)
+        for i, j, _ in self.entries:
+            mask[i, j] = True
+        return mask
+
+    def _matrices(self, values: list[Any], dt: Any) -> Any:
+        """The equations' matrices, times `dt`: `[columns, columns, matrices]`."""
+        size, count = len(self.columns), max((x.shape[0] for x in values if np.ndim(x)), default=1)
+        where = np.array([(i, j) for i, j, _ in self.entries], np.int64).reshape(-1, 2).T
+        xp = jnp if is_traced([*values, dt]) else np
+        flat = xp.stack([xp.broadcast_to(x * dt, (count,)) for x in values]) if values else np.zeros((0, count))
+        if xp is jnp:
+            return jnp.zeros((size, size, count)).at[where[0], where[1]].set(flat)
+        matrices = np.zeros((size, size, count))
+        matrices[where[0], where[1]] = flat
+        return matrices
 
     def advance(self, numbers: dict[str, Any], variables: dict[str, dict[str, Any]], current: Any = None) -> dict[str, dict[str, Any]]:
         """The moving variables after a step.
@@ -202,43 +206,28 @@ def _affine(found: Equations) -> dict[Name, dict[Any, int]] | NotAffine:
     name_of = {near.called(name): name for name in near.names}
     rows: dict[Name, dict[Any, int]] = {}
     for name, value in found.derivatives.items():
-        reason = why_not_polynomial(near, name, value)
-        if reason is not None:
-            return NotAffine(reason)
-        terms = affine_terms(found.expressions, value)
-        if isinstance(terms, str):
-            return NotAffine(f"{near.called(name)}'s equation {terms}")
-        rows[name] = {name_of.get(column, column): x for column, x in terms.items()}
+        form = affine(value, f"{near.called(name)}'s equation", found.expressions)
+        if isinstance(form, NotAffine):
+            return form
+        rows[name] = {name_of.get(column, column): x for column, x in form.terms.items()}
     return rows
 
 
-def affine_terms(expressions: Expressions, value: Value) -> dict[str, int] | str:
-    """The coefficients of a linear form by its variables and `CONSTANT`; or why it is none, as the predicate of a sentence."""
-    if isinstance(value, Known):
-        return {} if expressions.is_number(value.expression, 0.0) else {CONSTANT: value.expression}
-    if not isinstance(value, Polynomial):
-        return value.reason
-    more = [monomial for monomial in value.terms if len(monomial) > 1]
-    if more:
-        return products(more)
-    return {monomial[0] if monomial else CONSTANT: x for monomial, x in value.terms.items()}
-
-
-def _exact(near: Neighbourhood, parts: Any) -> Exact | NotAffine:
+def _exact(near: Neighbourhood, parts: Parts) -> Exact | NotAffine:
     reason = why_not_here(near)
     if reason is not None:
         return NotAffine(reason)
     found = equations(near, parts)
-    affine = _affine(found)
-    if isinstance(affine, NotAffine):
-        return affine
-    read = {column for terms in affine.values() for column in terms}
+    terms_of = _affine(found)
+    if isinstance(terms_of, NotAffine):
+        return terms_of
+    read = {column for terms in terms_of.values() for column in terms}
     columns: tuple[Any, ...] = (
-        *(name for name in near.names if name in affine or name in read),
+        *(name for name in near.names if name in terms_of or name in read),
         *(column for column in (INPUT, CONSTANT) if column in read),
     )
     place = {column: i for i, column in enumerate(columns)}
-    entries = tuple((place[name], place[column], x) for name, terms in affine.items() for column, x in terms.items())
+    entries = tuple((place[name], place[column], x) for name, terms in terms_of.items() for column, x in terms.items())
     edges, by_neuron = np.zeros((2, len(columns), len(columns)), bool)
     for i, j, x in entries:
         edges[i, j] = True
@@ -246,10 +235,9 @@ def _exact(near: Neighbourhood, parts: Any) -> Exact | NotAffine:
     reach = closure(edges)
     differs = (reach.astype(int) @ by_neuron.astype(int) @ reach.astype(int)) > 0
     rows, each, count = [], [], 0
-    for name in affine:
-        # A variable's own coefficient first, as its sum is taken in that order.
-        own = [column for column in columns if reach[place[name], place[column]]]
-        terms = (name, *(column for column in own if column != name))
+    for name in terms_of:
+        reached = [column for column in columns if reach[place[name], place[column]]]
+        terms = (name, *(column for column in reached if column != name))
         each += [count + k for k, column in enumerate(terms) if differs[place[name], place[column]]]
         rows.append((name, terms))
         count += len(terms)
@@ -259,7 +247,7 @@ def _exact(near: Neighbourhood, parts: Any) -> Exact | NotAffine:
 _remembered = remembered(_exact)
 
 
-def exact(near: Neighbourhood, parts: Any) -> Exact | NotAffine:
+def exact(near: Neighbourhood, parts: Parts) -> Exact | NotAffine:
     """The exact step of a group with the synapses at it, or why it has none.
 
     It depends on which terms the equations have, never on their values. Quick when asked again for the same structure.

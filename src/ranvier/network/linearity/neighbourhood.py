@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -12,13 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.network.linearity.expressions import Expressions, Level
-from ranvier.network.linearity.polynomials import Known, Polynomial, Unreadable, Value, listed, read
+from ranvier.network.linearity.polynomials import TIME, Polynomial, Value, read
 from ranvier.neurons.base import Inputs
 
 Name = tuple[str, str]
 """(group or synapses, variable)"""
+Parts = Mapping[str, Any]
+"""The parameters at a group: `{"model": Stacked, "synapses": {name: model whose parameters are numbers or [n]}}`."""
 
-INPUT, TIME = "the current", "the time"
+INPUT = "the current"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,13 +91,6 @@ class Neighbourhood:
 
 
 @dataclasses.dataclass(frozen=True)
-class NotAffine:
-    """Why something cannot be taken for linear: a clause that begins with what is at fault."""
-
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Equations:
     """What is read of a neighbourhood: its derivatives, its test and its reset, as polynomials.
 
@@ -123,8 +118,8 @@ def after(variable: str) -> str:
     return f"{variable} after"
 
 
-def _derivatives(near: Neighbourhood) -> Callable[[Any, dict[str, Any]], dict[str, Any]]:
-    def function(parts: Any, values: dict[str, Any]) -> dict[str, Any]:
+def _derivatives(near: Neighbourhood) -> Callable[[Parts, dict[str, Any]], dict[str, Any]]:
+    def function(parts: Parts, values: dict[str, Any]) -> dict[str, Any]:
         t = values[TIME]
         own = {v: values[v] for v in near.variables}
         offset = values[INPUT] if near.stimulated else jnp.zeros(near.n)
@@ -146,12 +141,12 @@ def _derivatives(near: Neighbourhood) -> Callable[[Any, dict[str, Any]], dict[st
     return function
 
 
-def _levels(parts: Any) -> list[Level]:
+def _levels(parts: Parts) -> list[Level]:
     model = [Level.NEURON if each else Level.MEMBER for each in parts["model"].per_neuron]
     return model + [Level.NEURON if np.ndim(leaf) else Level.ALL for leaf in jax.tree.leaves(parts["synapses"])]
 
 
-def _shapes(parts: Any) -> Any:
+def _shapes(parts: Parts) -> Any:
     """The parameters as the equations of one member take them."""
     model = parts["model"]
     shape = lambda shape: jax.ShapeDtypeStruct(shape, np.float64)
@@ -160,10 +155,10 @@ def _shapes(parts: Any) -> Any:
     return {"model": model, "synapses": jax.tree.map(lambda leaf: shape(np.shape(leaf)), parts["synapses"])}
 
 
-def _read(near: Neighbourhood, parts: Any) -> Equations:
+def _read(near: Neighbourhood, parts: Parts) -> Equations:
     n, rates, tested = near.n, _derivatives(near), near.fires == "test" and near.resets
 
-    def everything(parts: Any, values: dict[str, Any]) -> dict[str, Any]:
+    def everything(parts: Parts, values: dict[str, Any]) -> dict[str, Any]:
         """All that is read, in one trace."""
         result = {f"rate {name}": x for name, x in rates(parts, values).items()}
         if tested:
@@ -200,7 +195,7 @@ def remembered(function: Callable[..., _Result]) -> Callable[..., _Result]:
     """
     kept: OrderedDict[Hashable, _Result] = OrderedDict()
 
-    def with_memory(near: Neighbourhood, parts: Any, *others: Hashable) -> _Result:
+    def with_memory(near: Neighbourhood, parts: Parts, *others: Hashable) -> _Result:
         leaves, structure = jax.tree.flatten(parts)
         key = (near, structure, tuple(map(np.shape, leaves)), others)
         try:
@@ -216,29 +211,25 @@ def remembered(function: Callable[..., _Result]) -> Callable[..., _Result]:
     return with_memory
 
 
-equations: Callable[[Neighbourhood, Any], Equations] = remembered(_read)
+equations: Callable[[Neighbourhood, Parts], Equations] = remembered(_read)
 """The equations of a neighbourhood, read once for a structure."""
 
 
-def numbers_of(parts: Any, dt: Any) -> list[Any]:
-    """The leaves of the equations' expressions, in double precision: NumPy's where all are known, else JAX's."""
+def is_traced(values: Iterable[Any]) -> bool:
+    """Whether JAX traces one of some values."""
+    return any(isinstance(value, jax.core.Tracer) for value in values)
+
+
+def numbers_of(parts: Parts, dt: Any) -> list[Any]:
+    """The leaves of the equations' expressions, in double precision (which must be on): NumPy's where all are known, else JAX's."""
     leaves = [*jax.tree.leaves(parts), dt]
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-        return [jnp.asarray(leaf, np.float64) for leaf in leaves]
-    return [np.asarray(leaf, np.float64) for leaf in leaves]
+    as_array = jnp.asarray if is_traced(leaves) else np.asarray
+    return [as_array(leaf, np.float64) for leaf in leaves]
 
 
-def why_not_polynomial(near: Neighbourhood, name: Name, value: Value) -> str | None:
-    """Why a variable's equation is no polynomial that stays the same in time."""
-    what = f"{near.called(name)}'s equation"
-    if isinstance(value, Known):
-        return None
-    if TIME in value.variables:
-        return f"{what} changes in time"
-    return f"{what} {value.reason}" if isinstance(value, Unreadable) else None
-
-
-def products(monomials: Any) -> str:
-    """What is multiplied, as the predicate of a sentence."""
-    first = next(iter(monomials))
-    return f"takes the square of {first[0]}" if first[0] == first[1] else f"multiplies {listed(first)}"
+def by_member(values: list[Any], each: Sequence[int], members: int, dtype: Any) -> tuple[Any, dict[str, Any]]:
+    """Numbers by their places: a row a member, `[members, count]`, and by `str(place)` those with one a neuron, `[n]`."""
+    xp = jnp if is_traced(values) else np
+    rows = [xp.zeros(members) if place in each else xp.broadcast_to(x, (members,)) for place, x in enumerate(values)]
+    whole = xp.stack(rows, axis=1) if rows else xp.zeros((members, 0))
+    return whole.astype(dtype), {str(place): xp.asarray(values[place]).astype(dtype) for place in each}

@@ -59,6 +59,25 @@ class Unreadable:
     variables: frozenset[str]
 
 
+def affine(value: Value, what: str, expressions: Expressions) -> Affine | NotAffine:
+    """What was read as a linear form, or why it is none, of `what`: "V's equation", "the reset of V"."""
+    if isinstance(value, Known):
+        return Affine({} if expressions.is_number(value.expression, 0.0) else {CONSTANT: value.expression})
+    if TIME in value.variables:
+        return NotAffine(f"{what} changes in time")
+    if isinstance(value, Unreadable):
+        return NotAffine(f"{what} {value.reason}")
+    more = next((monomial for monomial in value.terms if len(monomial) > 1), None)
+    if more is not None:
+        return NotAffine(f"{what} {multiplied(more)}")
+    return Affine({monomial[0] if monomial else CONSTANT: x for monomial, x in value.terms.items()})
+
+
+def multiplied(monomial: Monomial) -> str:
+    """What two variables are, as the predicate of a sentence."""
+    return f"takes the square of {monomial[0]}" if monomial[0] == monomial[1] else f"multiplies {listed(monomial)}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Largest(Unreadable):
     """The larger of two polynomials."""
@@ -83,6 +102,21 @@ class AnyOf(Unreadable):
 
 
 Value = Known | Polynomial | Unreadable
+CONSTANT, TIME = "(constant)", "the time"
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """A linear form: its coefficients by variable, and by `CONSTANT` what is added. What is not there is 0 whatever the parameters."""
+
+    terms: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class NotAffine:
+    """Why something is not linear: a clause."""
+
+    reason: str
 
 
 def listed(names: Any) -> str:

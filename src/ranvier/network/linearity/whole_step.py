@@ -11,30 +11,45 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ranvier.kernels.integrate_and_fire import MOST_TERMS, MOST_VARIABLES, LinearForm, Moving, NeuronEquations
-from ranvier.network.linearity.exact import CONSTANT, Exact, affine_terms, exact, why_not_here
+from ranvier.network.linearity.exact import Exact, exact, why_not_here
 from ranvier.network.linearity.expressions import Expressions, Level
 from ranvier.network.linearity.neighbourhood import (
     INPUT,
     Equations,
     Name,
     Neighbourhood,
-    NotAffine,
+    Parts,
     after,
     before,
+    by_member,
     equations,
+    is_traced,
     numbers_of,
-    products,
     remembered,
-    why_not_polynomial,
 )
-from ranvier.network.linearity.polynomials import AnyOf, Comparison, Known, Largest, Polynomial, Value, listed
+from ranvier.network.linearity.polynomials import (
+    CONSTANT,
+    TIME,
+    AnyOf,
+    Comparison,
+    Known,
+    Largest,
+    Monomial,
+    NotAffine,
+    Polynomial,
+    Unreadable,
+    Value,
+    affine,
+    listed,
+    multiplied,
+)
 
 Source = int
 """Where a number comes from: an expression, or, below 0, `−1 − place` among the coefficients of the exact step."""
@@ -85,7 +100,7 @@ class WholeStep:
     expressions: Expressions = dataclasses.field(compare=False, repr=False)
     exact: Exact | None = dataclasses.field(compare=False, repr=False)
 
-    def numbers(self, parts: Any, dt: Any, dtype: Any = np.float64) -> dict[str, Any]:
+    def numbers(self, parts: Parts, dt: Any, dtype: Any = np.float64) -> dict[str, Any]:
         """The kernel's coefficients and what a current is multiplied with at each place.
 
         Traced by JAX (and so differentiable) where a parameter or `dt` is; else by NumPy, compiling nothing.
@@ -94,23 +109,18 @@ class WholeStep:
             `{"coefficients": [members, count], "gains": [members, count], "each": {"coefficients": {place: [n]}, "gains": {place: [n]}}}`,
             the last for the places where neurons of one member differ; what the rows have there is 0.
         """
-        steps = [] if self.exact is None else self.exact.coefficients(parts, dt)
-        wanted = sorted({source for row in self.sources for source in row if source is not None and source >= 0})
-        leaves = numbers_of(parts, dt)
         with jax.enable_x64(True):
+            leaves = numbers_of(parts, dt)
+            wanted = sorted({source for row in self.sources for source in row if source is not None and source >= 0})
             values = dict(zip(wanted, self.expressions.evaluate(wanted, leaves, self.sizes), strict=True))
-            values.update({-1 - place: x for place, x in enumerate(steps)})
-            xp = jnp if any(isinstance(x, jax.core.Tracer) for x in values.values()) else np
-            members = len(self.sizes)
-            result: dict[str, Any] = {"each": {}}
-            for what, row, each in zip(("coefficients", "gains"), self.sources, (self.each, self.gains_each), strict=True):
-                found = [np.zeros(()) if source is None else values[source] for source in row]
-                if what == "coefficients" and self.strict is not None:
-                    found[self.strict] = Expressions.operation("above", xp)(found[self.strict], dtype=np.dtype(dtype))
-                rows = [xp.zeros(members) if place in each else xp.broadcast_to(x, (members,)) for place, x in enumerate(found)]
-                result[what] = xp.stack(rows, axis=1).astype(dtype)
-                result["each"][what] = {str(place): xp.asarray(found[place]).astype(dtype) for place in each}
-        return result
+            values |= {-1 - place: x for place, x in enumerate(self.exact.coefficients(leaves) if self.exact else ())}
+            coefficients, gains = ([0.0 if source is None else values[source] for source in row] for row in self.sources)
+            if self.strict is not None:
+                above = Expressions.operation("above", jnp if is_traced(leaves) else np)
+                coefficients[self.strict] = above(coefficients[self.strict], dtype=np.dtype(dtype))
+            rows, each = by_member(coefficients, self.each, len(self.sizes), dtype)
+            rows_of_gains, each_gain = by_member(gains, self.gains_each, len(self.sizes), dtype)
+        return {"coefficients": rows, "gains": rows_of_gains, "each": {"coefficients": each, "gains": each_gain}}
 
 
 # -- how the variables move --------------------------------------------------------------------------
@@ -131,9 +141,8 @@ def _relaxation(found: Equations) -> dict[Name, Motion] | NotAffine:
     motions: dict[Name, Motion] = {}
     for name, value in found.derivatives.items():
         own = near.called(name)
-        reason = why_not_polynomial(near, name, value)
-        if reason is not None:
-            return NotAffine(reason)
+        if isinstance(value, Unreadable) or TIME in getattr(value, "variables", ()):
+            return cast(NotAffine, affine(value, f"{own}'s equation", found.expressions))
         form: Terms = {}
         slope: Terms = {}
         for monomial, x in _monomials(found.expressions, value).items():
@@ -143,7 +152,7 @@ def _relaxation(found: Equations) -> dict[Name, Motion] | NotAffine:
                 others.remove(own)
                 place = slope
             if len(others) > 1 or own in others or (place is slope and INPUT in others):
-                return NotAffine(f"{own}'s equation {products([monomial])}")
+                return NotAffine(f"{own}'s equation {multiplied(monomial)}")
             place[name_of.get(others[0], others[0]) if others else CONSTANT] = x
         ordered = {key: form[key] for key in (*near.names, INPUT, CONSTANT) if key in form}
         if slope.keys() - {CONSTANT}:
@@ -153,7 +162,7 @@ def _relaxation(found: Equations) -> dict[Name, Motion] | NotAffine:
     return motions
 
 
-def _monomials(expressions: Expressions, value: Value) -> dict[tuple[str, ...], int]:
+def _monomials(expressions: Expressions, value: Value) -> dict[Monomial, int]:
     if isinstance(value, Known):
         return {} if expressions.is_number(value.expression, 0.0) else {(): value.expression}
     assert isinstance(value, Polynomial)
@@ -180,10 +189,10 @@ def _firing(found: Equations) -> Firing | NotAffine:
         return test
     resets: dict[Name, Terms] = {}
     for variable, value in found.resets.items():
-        terms = affine_terms(expressions, value)
-        if isinstance(terms, str):
-            return NotAffine(f"the reset of {variable} {terms}")
-        resets[near.group, variable] = {key if key == CONSTANT else (near.group, key): x for key, x in terms.items()}
+        form = affine(value, f"the reset of {variable}", expressions)
+        if isinstance(form, NotAffine):
+            return form
+        resets[near.group, variable] = {key if key == CONSTANT else (near.group, key): x for key, x in form.terms.items()}
     if not found.untouched:
         return NotAffine("its reset changes neurons that did not spike, or cannot be seen not to")
     return dataclasses.replace(test, resets=resets)
@@ -200,7 +209,7 @@ def _test(found: Equations) -> Firing | NotAffine:
     else:
         what = getattr(value, "reason", "does not depend on the variables")
         return NotAffine(f"spiked {what}, where the kernel takes one comparison with a threshold")
-    forms: list[dict[tuple[str, ...], int]] = []
+    forms: list[dict[Monomial, int]] = []
     signs = {"<=": ">=", "<": ">"}
     for comparison in either:
         sign, above, below = comparison.sign, comparison.left, comparison.right
@@ -210,8 +219,8 @@ def _test(found: Equations) -> Firing | NotAffine:
             return NotAffine(f"spiked compares with {sign} where the kernel takes >=")
         for side in above.sides if isinstance(above, Largest) else (above,):
             difference = _difference(expressions, side, below)
-            if isinstance(difference, str):
-                return NotAffine(f"spiked {difference}")
+            if isinstance(difference, NotAffine):
+                return difference
             forms.append(difference)
     strict = [signs.get(c.sign, c.sign) == ">" for c in either]
     ends: dict[str, dict[str, int]] = {}
@@ -232,21 +241,21 @@ def _test(found: Equations) -> Firing | NotAffine:
     return Firing({**form_tested, CONSTANT: threshold}, first is not None, strict[0], {})
 
 
-def _difference(expressions: Expressions, above: Value, below: Value) -> dict[tuple[str, ...], int] | str:
-    """`above − below`, the constant first negated where that saves a rounding; or why it is not linear."""
-    result: dict[tuple[str, ...], int] = {}
+def _difference(expressions: Expressions, above: Value, below: Value) -> dict[Monomial, int] | NotAffine:
+    """`above − below`, or why it is not linear."""
+    result: dict[Monomial, int] = {}
     for side, sign in ((above, 1), (below, -1)):
-        terms = affine_terms(expressions, side)
-        if isinstance(terms, str):
-            return terms
-        for key, x in terms.items():
+        form = affine(side, "spiked", expressions)
+        if isinstance(form, NotAffine):
+            return form
+        for key, x in form.terms.items():
             monomial = () if key == CONSTANT else (key,)
             signed = x if sign == 1 else expressions.apply("neg", [x])
             result[monomial] = expressions.apply("add", [result[monomial], signed]) if monomial in result else signed
     return {monomial: x for monomial, x in result.items() if not expressions.is_number(x, 0.0)}
 
 
-def _of_one_end(near: Neighbourhood, form: dict[tuple[str, ...], int]) -> tuple[str | None, dict[str, int]]:
+def _of_one_end(near: Neighbourhood, form: dict[Monomial, int]) -> tuple[str | None, dict[str, int]]:
     """The end of the step whose variables a form has, None where it is not one, and the form in the variables' own names."""
     for end, name in (("before", before), ("after", after)):
         own = {name(v): v for v in near.variables}
@@ -329,7 +338,7 @@ def _in_order(motions: dict[Name, Motion]) -> tuple[list[Name], bool]:
     return order, False
 
 
-def _whole_step(near: Neighbourhood, parts: Any, exactly: bool) -> WholeStep | NotAffine:
+def _whole_step(near: Neighbourhood, parts: Parts, exactly: bool) -> WholeStep | NotAffine:
     if near.n == 0:
         return NotAffine("it has no neurons")
     if near.fires != "test":
@@ -361,7 +370,7 @@ def _whole_step(near: Neighbourhood, parts: Any, exactly: bool) -> WholeStep | N
 _remembered = remembered(_whole_step)
 
 
-def whole_step(near: Neighbourhood, parts: Any, *, exactly: bool) -> WholeStep | NotAffine:
+def whole_step(near: Neighbourhood, parts: Parts, *, exactly: bool) -> WholeStep | NotAffine:
     """A group's step for the kernel `integrate_and_fire`, or why that cannot take it.
 
     It depends on which terms the equations have, never on their values. Quick when asked again for the same structure.
