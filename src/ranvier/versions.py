@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import sys
 
 OWN = ("jax", "jaxlib", "numpy", "scipy", "xarray", "zarr", "numcodecs", "matplotlib")
 OPTIONAL = ("torch", "tensorflow", "pint", "diffrax", "torchdiffeq", "nir", "neo", "elephant", "pynwb", "h5py", "pandas")
@@ -34,18 +33,15 @@ def show_versions() -> None:
     """
     import jax
 
+    from ranvier.connect.work import usable_cores
     from ranvier.kernels.dispatch import native_available
 
     rows = [("ranvier", own_version()), ("python", platform.python_version()), ("system", platform.platform())]
     rows += [(name, version) for name in (*OWN, *OPTIONAL) if (version := version_of(name))]
     rows += [
-        ("processors", f"{_processors()} of {os.cpu_count()} to be used"),
+        ("processors", f"{usable_cores()} of {os.cpu_count()} to be used"),
         ("devices", ", ".join(f"{device.platform} ({device.device_kind})" for device in jax.devices())),
         ("native kernels", "used" if native_available() else "not used: everything runs on the reference path"),
     ]
     for name, value in rows:
         print(f"{name:14} {value}")
-
-
-def _processors() -> int | None:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()

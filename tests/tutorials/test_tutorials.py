@@ -29,12 +29,10 @@ def test_no_outputs_are_kept(path):
 
 @notebooks
 def test_it_installs_in_colab(path):
-    """The first code cell installs Ranvier where it is missing, and nowhere else."""
-    lines = code_cells(path)[0].source.splitlines()
-    assert lines[0].startswith("try:")
-    missing = lines.index("except ImportError:")
-    assert any(line.startswith("    import ranvier") for line in lines[:missing])
-    assert lines[missing + 1].startswith("    %pip install ranvier")
+    """The first code cell installs Ranvier where it is missing, and nowhere else: the sources around it, or what is published."""
+    before, missing, after = code_cells(path)[0].source.partition("except ImportError:")
+    assert before.startswith("try:\n    import ranvier") and missing
+    assert 'where = ".." if Path("../pyproject.toml").exists() else "ranvier"' in after and "    %pip install {where}" in after
 
 
 @notebooks
@@ -42,7 +40,10 @@ def test_solutions_are_folded_and_check_themselves(path):
     """Every exercise has a solution whose code is folded away and asserts what it claims."""
     cells = nbformat.read(path, as_version=4).cells
     exercises = sum(line.startswith("### Exercise") for c in cells if c.cell_type == "markdown" for line in c.source.splitlines())
-    folded = [c.source for c in cells if {"hide-cell", "hide-input"} & set(c.metadata.get("tags", []))]
+    hidden = [c for c in cells if {"hide-cell", "hide-input"} & set(c.metadata.get("tags", []))]
+    for c in hidden:  # on the site by the tag, in JupyterLab and in Colab by these
+        assert c.metadata["jupyter"]["source_hidden"] and c.metadata["cellView"] == "form" and c.source.startswith("# @title Solution")
+    folded = [c.source for c in hidden]
     assert folded and len(folded) >= exercises
     assert sum("assert " in source for source in folded) >= max(exercises, 1)
 
