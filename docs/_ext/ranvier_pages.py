@@ -1,6 +1,6 @@
 """Pages made from the code at build time: tutorials, models, reproductions, the command line, the changelog.
 
-They are written to `_generated/`, which git ignores, and only where they changed.
+They are written to `_generated/`, which git ignores, and only where they changed; the models' scenes to `_static/scenes/`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 GENERATED = DOCS / "_generated"
+SCENES = DOCS / "_static" / "scenes"
 
 
 def setup(app):
@@ -85,11 +86,38 @@ def model_section(cls: type, kind: str) -> Iterator[str]:
     parts = list(component_rows(cls))
     if parts:
         yield from ["| part | model |", "|---|---|", *parts, ""]
+    yield from scene_block(cls, kind)
     rows = list(parameter_rows(cls))
     if rows:
         yield from ["| parameter | default | unit | allowed | what it is |", "|---|---|---|---|---|", *rows, ""]
     if cls.reference:
         yield from [f"**Source.** {cls.reference}", ""]
+
+
+def scene_block(cls: type, kind: str) -> Iterator[str]:
+    """The class, alive: a frame that is loaded when a reader opens it."""
+    from ranvier import lab
+    from ranvier.neurons.base import NeuronModel
+    from ranvier.synapses import ShortTermPlasticity, SynapseModel
+
+    makers = {NeuronModel: lab.of_neuron, SynapseModel: lab.of_synapse, ShortTermPlasticity: lab.of_plasticity}
+    make = next((make for base, make in makers.items() if issubclass(cls, base)), None)
+    needed = [f for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
+    if make is None or needed or cls.__name__ == "ConductanceBased":
+        return
+    SCENES.mkdir(parents=True, exist_ok=True)
+    made, place = make(cls()).html(), SCENES / f"{cls.__name__}.html"
+    if not place.exists() or place.read_text(encoding="utf-8") != made:
+        place.write_text(made, encoding="utf-8")
+    source = f"../../_static/scenes/{place.name}"
+    yield from [
+        "```{raw} html",
+        f'<details class="scene"><summary>Try it: every parameter a slider</summary>'
+        f'<iframe title="{cls.__name__}, a scene" src="{source}" loading="lazy" sandbox="allow-scripts allow-downloads"></iframe>'
+        f'<p><a href="{source}">Alone on its page</a></p></details>',
+        "```",
+        "",
+    ]
 
 
 def parameter_rows(cls: type) -> Iterator[str]:

@@ -141,9 +141,12 @@ def test_a_users_class_with_loops_and_branches():
 
 def script_of(scene, change=""):
     """The Python that the page's button gives, and the spikes that the page draws, after a change of the settings."""
-    context = v8.engine(model_script(scene.facts, scene.code), source("python.js"), f"const settings = copy(SCENE.settings);{change}")
+    with v8.engine(
+        model_script(scene.facts, scene.code), source("python.js"), f"const settings = copy(SCENE.settings);{change}"
+    ) as context:
+        script = context.eval("pythonScript(settings)")
     spikes, _ = v8.run(scene, f"(() => {{const settings = JSON.parse(JSON.stringify(SCENE.settings));{change};return settings}})()")
-    return context.eval("pythonScript(settings)"), spikes
+    return script, spikes
 
 
 def printed(script):
