@@ -107,3 +107,27 @@ def test_its_derivative_is_that_of_the_integral():
             back = jax.jit(jax.grad(lambda x, c=compute: (c(x) * 1.7).sum()))(m)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
         np.testing.assert_allclose((np.asarray(back) * d).sum(), 1.7 * expected.sum(), rtol=1e-12)
+
+
+def test_many_are_computed_in_parts_that_fit_a_cache_and_so_are_their_derivatives():
+    count, rng = 5000, np.random.default_rng(0)
+    entries = np.array([[1, 1, 1], [0, 1, 0], [0, 0, 0]], bool)
+    matrices = np.where(entries[..., None], rng.normal(size=(3, 3, count)) * 2.0 ** rng.integers(-8, 6, count), 0.0)
+    matrices[0, 0], matrices[1, 1] = -abs(matrices[0, 0]), -abs(matrices[1, 1])
+    weights = rng.normal(size=(3, 3))
+    some = np.linspace(0, count - 1, 7).astype(int)
+    with jax.enable_x64(True):
+        values, slopes = jax.jit(
+            lambda m: (exponential(m, entries), jax.grad(lambda m: (exponential(m, entries) * weights[..., None]).sum())(m))
+        )(matrices)
+    np.testing.assert_allclose(values, exponential(matrices, entries), rtol=1e-13)
+    for at in some:
+        expected = [
+            [(scipy.linalg.expm_frechet(matrices[..., at], _unit(i, j), compute_expm=False) * weights).sum() for j in range(3)]
+            for i in range(3)
+        ]
+        np.testing.assert_allclose(np.where(entries, slopes[..., at], 0), np.where(entries, expected, 0), rtol=1e-10, atol=1e-12)
+
+
+def _unit(i, j):
+    return np.where((np.arange(3)[:, None] == i) & (np.arange(3) == j), 1.0, 0.0)

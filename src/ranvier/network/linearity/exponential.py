@@ -46,9 +46,16 @@ def exponential(matrices: Any, entries: np.ndarray) -> Any:
         >>> exponential(np.array([[[-1.0], [2.0]], [[0.0], [0.0]]]), np.array([[True, True], [False, False]]))[..., 0].round(6).tolist()
         [[0.367879, 1.264241], [0.0, 1.0]]
     """
-    count = matrices.shape[2]
-    if isinstance(matrices, jax.core.Tracer) or count <= AT_ONCE:
+    m, _, count = matrices.shape
+    if count <= AT_ONCE:
         return _exponential(matrices, entries)
+    if isinstance(matrices, jax.core.Tracer):
+        parts = -(-count // AT_ONCE)
+        padded = jnp.pad(matrices, ((0, 0), (0, 0), (0, parts * AT_ONCE - count))).reshape(m, m, parts, AT_ONCE)
+        # Without the checkpoint all powers of all matrices would be kept for the derivative.
+        one = jax.checkpoint(functools.partial(_exponential, entries=entries))
+        result = lax.map(one, jnp.moveaxis(padded, 2, 0))
+        return jnp.moveaxis(result, 0, 2).reshape(m, m, parts * AT_ONCE)[..., :count]
     result = np.empty(matrices.shape)
     for first in range(0, count, AT_ONCE):
         part = slice(first, first + AT_ONCE)
@@ -71,7 +78,7 @@ def _exponential(matrices: Any, entries: np.ndarray) -> Any:
     steps = TERMS + _longest(reach, together)
     times: Callable[..., Any]
     if xp is jnp:
-        times = lambda a, b, within: jnp.einsum("ikr,kjr->ijr", a, b)
+        times = _traced if count <= FEW else functools.partial(_traced_entries, reach=reach)
         result = lax.scan(lambda p, k: (identity + times(scaled, p, entries) / k, None), identity, jnp.arange(steps, 0, -1.0))[0]
         square = lambda p, k: jnp.where(k < squarings, exact(times(p, p, reach), 2.0**-k), p)
         body = lambda p, k: (lax.cond(jnp.any(k < squarings), square, lambda p, k: p, p, k), None)
@@ -89,6 +96,16 @@ def _exponential(matrices: Any, entries: np.ndarray) -> Any:
 
 def _all_at_once(a: np.ndarray, b: np.ndarray, within: np.ndarray) -> np.ndarray:
     return (a.transpose(2, 0, 1) @ b.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+
+def _traced(a: jax.Array, b: jax.Array, within: np.ndarray) -> jax.Array:
+    return jnp.einsum("ikr,kjr->ijr", a, b)
+
+
+def _traced_entries(a: jax.Array, b: jax.Array, within: np.ndarray, reach: np.ndarray) -> jax.Array:
+    m, nothing = len(within), jnp.zeros(a.shape[2])
+    entry = lambda i, j: sum((a[i, k] * b[k, j] for k in range(m) if within[i, k] and reach[k, j]), nothing)
+    return jnp.stack([jnp.stack([entry(i, j) for j in range(m)]) for i in range(m)])
 
 
 def _entry_by_entry(a: np.ndarray, b: np.ndarray, within: np.ndarray, reach: np.ndarray) -> np.ndarray:
