@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.forward_ad import unpack_dual
+from torch.autograd import forward_ad
 
 from ranvier.errors import UnsupportedError
 from ranvier.torch.functional import DEFAULT_SURROGATE, LIFState
-from ranvier.torch.fused import native, triton
+from ranvier.torch.fused import direct, native, triton
 from ranvier.torch.fused.operator import differentiable_lif_sequence
-from ranvier.torch.fused.problem import CHUNK, ROWS, SURROGATES
+from ranvier.torch.fused.problem import CHUNK, ROWS, SURROGATES, LIFProblem
 from ranvier.torch.surrogate import Surrogate
 
 _DEFAULTS = {"rest": 0.0, "threshold": 1.0, "reset": 0.0, "threshold_decay": 1.0, "threshold_jump": 0.0, "slope": 1.0}
@@ -65,13 +64,24 @@ def lif_sequence(
     adaptive = state.threshold is not None
     if reset_by_subtraction and not adaptive:
         values["reset"] = values["reset"] - values["threshold"]
-    period_shape = _common_shape(x, [*values.values(), refractory])
+    in_order = [values[name] for name in ROWS]
+    period_shape = _common_shape(x, [*in_order, refractory])
+    rows = _rows(x, in_order, period_shape)
+    held = None if state.refractory is None else _steps(x, refractory, period_shape)
+    learnt = _learnt(in_order)
+    if not torch.compiler.is_compiling() and direct.plain(x, noise, uniform, *state):
+        problem = LIFProblem(
+            x, noise, uniform, rows, held, adaptive, reset_by_subtraction, detach_reset, threshold_min, threshold_max,
+            SURROGATES.index(type(surrogate)), _shape_of(surrogate), CHUNK,
+        )  # fmt: skip
+        spikes, v, left, threshold = direct.lif_sequence(problem, *state, learnt)
+        return spikes, LIFState(v, left if state.refractory is not None else None, threshold if adaptive else None)
     spikes, v, left, threshold, *_ = differentiable_lif_sequence(
         _flat(x, 1),
         _flat(noise, 1),
         _flat(uniform, 1),
-        _rows(x, [values[name] for name in ROWS], period_shape),
-        None if state.refractory is None else _steps(x, refractory, period_shape),
+        rows,
+        held,
         adaptive,
         reset_by_subtraction,
         detach_reset,
@@ -83,7 +93,7 @@ def lif_sequence(
         _flat(state.v, 0),
         _flat(state.refractory, 0),
         _flat(state.threshold, 0),
-        _learnt([values[name] for name in ROWS]),
+        learnt,
         torch.is_grad_enabled(),
     )
     of_step = x.shape[1:]
@@ -140,7 +150,9 @@ def _unfit(x: Tensor, parameters: dict[str, Tensor]) -> str | None:
 
 
 def _forward_mode(*values: Any) -> bool:
-    return any(isinstance(value, Tensor) and unpack_dual(value).tangent is not None for value in values)
+    if forward_ad._current_level < 0:  # nobody is differentiating forwards
+        return False
+    return any(isinstance(value, Tensor) and forward_ad.unpack_dual(value).tangent is not None for value in values)
 
 
 def _stripped(p: Tensor) -> tuple[int, ...]:
@@ -153,15 +165,18 @@ def _stripped(p: Tensor) -> tuple[int, ...]:
 
 def _common_shape(x: Tensor, parameters: list[Any]) -> torch.Size:
     """The shape after which parameters repeat: the last axes of `x` that any of them has."""
-    axes = max([0, *(len(_stripped(p)) for p in parameters if isinstance(p, Tensor))])
+    axes = 0
+    for p in parameters:
+        if isinstance(p, Tensor):
+            axes = max(axes, len(_stripped(p)))
     return x.shape[x.dim() - axes :]
 
 
 def _rows(x: Tensor, values: list[Any], shape: torch.Size) -> Tensor:
     period = math.prod(shape)
-    numbers = torch.tensor([0.0 if isinstance(v, Tensor) else v for v in values], dtype=x.dtype, device=x.device)
     if not any(isinstance(v, Tensor) for v in values):
-        return numbers[:, None].expand(-1, period)
+        return torch.tensor([[v] for v in values], dtype=x.dtype, device=x.device).expand(-1, period)
+    numbers = torch.tensor([0.0 if isinstance(v, Tensor) else v for v in values], dtype=x.dtype, device=x.device)
     rows = (
         v.to(device=x.device, dtype=x.dtype).reshape(_stripped(v)).expand(shape).reshape(period)
         if isinstance(v, Tensor)
@@ -187,5 +202,5 @@ def _flat(tensor: Tensor | None, axis: int) -> Tensor | None:
 
 
 def _shape_of(surrogate: Surrogate) -> list[float]:
-    fields = [float(getattr(surrogate, field.name)) for field in dataclasses.fields(surrogate)]  # type: ignore[arg-type]
+    fields = list(vars(surrogate).values())  # they are in the order of the class
     return fields + [0.0] * (3 - len(fields))

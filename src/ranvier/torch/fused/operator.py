@@ -88,11 +88,11 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.has_left, ctx.has_threshold = left is not None, threshold is not None
 
 
-def _backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
+def _backward(ctx: Any, *incoming: Tensor | None) -> tuple[Any, ...]:
     *tensors, kept_v, kept_left, kept_threshold = ctx.saved_tensors
-    grad_spikes, grad_v, _, grad_threshold = gradients[:4]
+    grad_spikes, grad_v, _, grad_threshold = incoming[:4]
     wants_x, wants_noise, *_ = ctx.needs_input_grad
-    grad_x, grad_v, grad_threshold, grad_noise, grad_parameters = _gradients(
+    grad_x, grad_v, grad_threshold, grad_noise, grad_parameters = gradients(
         *tensors,
         *ctx.others,
         kept_v,
@@ -157,7 +157,7 @@ def differentiable_lif_sequence(*arguments: Any) -> tuple[Tensor, ...]:
     return lif_sequence(*arguments) if torch.compiler.is_compiling() else _Sequence.apply(*arguments)
 
 
-def _gradients(*arguments: Any) -> tuple[Tensor, ...]:
+def gradients(*arguments: Any) -> tuple[Tensor, ...]:
     return lif_sequence_backward(*arguments) if torch.compiler.is_compiling() else _SequenceBackward.apply(*arguments)
 
 

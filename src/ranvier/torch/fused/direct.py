@@ -1,0 +1,73 @@
+"""The shortest way from tensors to the C++ loops: no operator, no flattening, one object for all that is not a tensor.
+
+`operator.py` is the way through PyTorch's dispatcher, for compilation, `torch.func` and tensors that are not plain.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ranvier.torch.fused import native
+from ranvier.torch.fused.operator import gradients
+from ranvier.torch.fused.problem import Incoming, LIFProblem, Wanted
+
+
+def plain(*tensors: Tensor | None) -> bool:
+    """Whether these are plain CPU tensors, and nobody listens to what is done with them."""
+    if torch._C._len_torch_dispatch_stack() or torch._C._are_functorch_transforms_active() or torch._C._get_tracing_state():
+        return False
+    return all(t is None or (type(t) in (Tensor, nn.Parameter) and t.device.type == "cpu") for t in tensors)
+
+
+def lif_sequence(problem: LIFProblem, v: Tensor, left: Tensor | None, threshold: Tensor | None, learn: int) -> tuple[Tensor, ...]:
+    """As `operator.lif_sequence`, but in the shapes of the input `[T, …]` and of the state; without the kept states."""
+    wanted = torch.is_grad_enabled() and any(
+        t is not None and t.requires_grad for t in (problem.x, problem.noise, problem.parameters, v, threshold)
+    )
+    if not wanted:
+        return native.forward(problem, (v, left, threshold), keep=False)[:4]
+    return _Sequence.apply(problem, learn, left, problem.x, problem.noise, problem.parameters, v, threshold)
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, problem: LIFProblem, learn: int, left: Tensor | None, *given: Tensor | None) -> tuple[Tensor, ...]:
+        x, noise, parameters, v, threshold = given
+        results = native.forward(problem, (v, left, threshold), keep=True)
+        ctx.problem, ctx.learn, ctx.state = problem._replace(x=None, noise=None, parameters=None), learn, (v.shape, left, threshold)
+        ctx.save_for_backward(x, noise, parameters, *results[4:])
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(results[2])
+        return results[:4]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        x, noise, parameters, *kept = ctx.saved_tensors
+        problem = ctx.problem._replace(x=x, noise=noise, parameters=parameters)
+        shape, left, threshold = ctx.state
+        kept_state = (kept[0], None if left is None else kept[1], None if threshold is None else kept[2])
+        needs = ctx.needs_input_grad[3:]
+        incoming = Incoming(gradients[0], gradients[1], gradients[3])
+        wanted = Wanted(needs[0], needs[1], ctx.learn)
+        run = with_no_second_derivative if torch.is_grad_enabled() else native.backward
+        of_x, of_v, of_threshold, of_noise, of_parameters = run(problem, kept_state, incoming, wanted)
+        return (
+            None,
+            None,
+            None,
+            of_x.view(x.shape) if needs[0] else None,
+            of_noise.view(x.shape) if needs[1] else None,
+            of_parameters if ctx.learn else None,
+            of_v.view(shape) if needs[3] else None,
+            of_threshold.view(shape) if threshold is not None else None,
+        )
+
+
+def with_no_second_derivative(problem: LIFProblem, kept: Any, incoming: Incoming, wanted: Wanted) -> tuple[Tensor, ...]:
+    """The gradients where a graph of them is asked for, which refuses to be differentiated."""
+    flat = lambda t, axis: None if t is None else t.reshape(*t.shape[:axis], -1)
+    problem = problem._replace(x=flat(problem.x, 1), noise=flat(problem.noise, 1), uniform=flat(problem.uniform, 1))
+    return gradients(*problem, *kept, flat(incoming.spikes, 1), flat(incoming.v, 0), flat(incoming.threshold, 0), *wanted)
