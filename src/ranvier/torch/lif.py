@@ -208,8 +208,10 @@ class LIF(SpikingLayer):
         return spikes.to(x.dtype), state
 
     def _run(self, x: Tensor, state: LIFState, arguments: dict[str, Any]) -> tuple[Tensor, LIFState]:
-        if self.backend == "fused" or (self.backend == "auto" and fused.unsupported(x, state, **arguments) is None):
+        if self.backend == "fused":
             return fused.lif_sequence(x, state, **arguments)
+        if self.backend == "auto" and fused.unsupported(x, state, **arguments) is None:
+            return fused.run(x, state, **arguments)
         return functional.sequence(x, state, **arguments)
 
 

@@ -4,4 +4,5 @@ The same functions as in `ranvier.torch.functional`, which is the reference they
 """
 
 from ranvier.torch.fused.lif import lif_sequence as lif_sequence
+from ranvier.torch.fused.lif import run as run
 from ranvier.torch.fused.lif import unsupported as unsupported

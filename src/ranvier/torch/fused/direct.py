@@ -37,23 +37,23 @@ class _Sequence(torch.autograd.Function):
     def forward(ctx: Any, problem: LIFProblem, learn: int, left: Tensor | None, *given: Tensor | None) -> tuple[Tensor, ...]:
         x, noise, parameters, v, threshold = given
         results = native.forward(problem, (v, left, threshold), keep=True)
-        ctx.problem, ctx.learn, ctx.state = problem._replace(x=None, noise=None, parameters=None), learn, (v.shape, left, threshold)
-        ctx.save_for_backward(x, noise, parameters, *results[4:])
+        ctx.problem, ctx.learn, ctx.shape = problem[5:], learn, v.shape
+        ctx.save_for_backward(x, noise, problem.uniform, parameters, problem.refractory, *results[4:])
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(results[2])
+        if left is not None:
+            ctx.mark_non_differentiable(results[2])
         return results[:4]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        x, noise, parameters, *kept = ctx.saved_tensors
-        problem = ctx.problem._replace(x=x, noise=noise, parameters=parameters)
-        shape, left, threshold = ctx.state
-        kept_state = (kept[0], None if left is None else kept[1], None if threshold is None else kept[2])
+        *tensors, kept_v, kept_left, kept_threshold = ctx.saved_tensors
+        problem, kept = LIFProblem(*tensors, *ctx.problem), (kept_v, kept_left, kept_threshold)
+        x, shape = problem.x, ctx.shape
         needs = ctx.needs_input_grad[3:]
         incoming = Incoming(gradients[0], gradients[1], gradients[3])
         wanted = Wanted(needs[0], needs[1], ctx.learn)
         run = with_no_second_derivative if torch.is_grad_enabled() else native.backward
-        of_x, of_v, of_threshold, of_noise, of_parameters = run(problem, kept_state, incoming, wanted)
+        of_x, of_v, of_threshold, of_noise, of_parameters = run(problem, kept, incoming, wanted)
         return (
             None,
             None,
@@ -62,7 +62,7 @@ class _Sequence(torch.autograd.Function):
             of_noise.view(x.shape) if needs[1] else None,
             of_parameters if ctx.learn else None,
             of_v.view(shape) if needs[3] else None,
-            of_threshold.view(shape) if threshold is not None else None,
+            of_threshold.view(shape) if needs[4] else None,
         )
 
 

@@ -60,6 +60,27 @@ def lif_sequence(
     reason = unsupported(x, state, noise=noise, uniform=uniform, refractory=refractory, surrogate=surrogate, **parameters)
     if reason is not None:
         raise UnsupportedError(f"The fused LIF kernel cannot do this: {reason}. Use backend='reference', or 'auto'.")
+    return run(
+        x, state, noise=noise, uniform=uniform, reset_by_subtraction=reset_by_subtraction, refractory=refractory,
+        threshold_min=threshold_min, threshold_max=threshold_max, surrogate=surrogate, detach_reset=detach_reset, **parameters,
+    )  # fmt: skip
+
+
+def run(
+    x: Tensor,
+    state: LIFState,
+    *,
+    noise: Tensor | None = None,
+    uniform: Tensor | None = None,
+    reset_by_subtraction: bool = False,
+    refractory: Tensor | int = 0,
+    threshold_min: float = -math.inf,
+    threshold_max: float = math.inf,
+    surrogate: Surrogate = DEFAULT_SURROGATE,
+    detach_reset: bool = False,
+    **parameters: Tensor | float,
+) -> tuple[Tensor, LIFState]:
+    """`lif_sequence` where `unsupported` has nothing against it."""
     values = {**_DEFAULTS, **parameters}
     adaptive = state.threshold is not None
     if reset_by_subtraction and not adaptive:
@@ -75,7 +96,7 @@ def lif_sequence(
             SURROGATES.index(type(surrogate)), _shape_of(surrogate), CHUNK,
         )  # fmt: skip
         spikes, v, left, threshold = direct.lif_sequence(problem, *state, learnt)
-        return spikes, LIFState(v, left if state.refractory is not None else None, threshold if adaptive else None)
+        return spikes, LIFState(v, left, threshold)
     spikes, v, left, threshold, *_ = differentiable_lif_sequence(
         _flat(x, 1),
         _flat(noise, 1),

@@ -25,46 +25,50 @@ def missing() -> str | None:
     return None
 
 
-def forward(problem: LIFProblem, state: State, keep: bool) -> tuple[Tensor, ...]:
-    """As `operator.lif_sequence`; x may have any shape `[T, …]`, and the state that of its steps."""
+def forward(problem: LIFProblem, state: State, keep: bool) -> tuple[Tensor | None, ...]:
+    """As `operator.lif_sequence`, but None for what is not there; x may have any shape `[T, …]`, and the state that of its steps."""
     x, (v, left, threshold) = problem.x, state
-    rows, elements = problem.kept_rows if keep else 0, v.numel()
+    elements = v.numel()
     spikes = torch.empty_like(x, memory_format=torch.contiguous_format)
-    v, kept_v = _copy(v), x.new_empty((rows, elements))
-    left, kept_left = _copied(left, x, torch.int32), x.new_empty((rows, elements) if left is not None else 0, dtype=torch.int32)
-    threshold, kept_threshold = _copied(threshold, x, x.dtype), x.new_empty((rows, elements) if threshold is not None else 0)
+    v, left, threshold = _copy(v), _copy(left), _copy(threshold)
+    kept_v = kept_left = kept_threshold = None
+    if keep:
+        rows = (problem.kept_rows, elements)
+        kept_v = x.new_empty(rows)
+        kept_left = None if left is None else x.new_empty(rows, dtype=torch.int32)
+        kept_threshold = None if threshold is None else x.new_empty(rows)
     sequence, alive = _sequence(problem, elements)
-    call = getattr(_module(), "lif_forward_" + _TYPES[x.dtype])
-    results = (spikes, v, left, threshold, kept_v, kept_left, kept_threshold)
-    call(sequence, *map(_address, results[1:]), spikes.data_ptr(), torch.get_num_threads())
+    results = (v, left, threshold, kept_v, kept_left, kept_threshold)
+    forward, _ = _loops(x.dtype)[1:]
+    forward(sequence, *map(_address, results), spikes.data_ptr(), torch.get_num_threads())
     del alive
-    return results
+    return spikes, *results
 
 
-def _copied(tensor: Tensor | None, x: Tensor, dtype: torch.dtype) -> Tensor:
-    return x.new_empty(0, dtype=dtype) if tensor is None else _copy(tensor)
-
-
-def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wanted) -> tuple[Tensor, ...]:
-    """As `operator.lif_sequence_backward`; shapes as of `forward`."""
-    x, steps = problem.x, len(problem.x)
-    elements = kept[0].shape[1]
-    of_x, of_noise = (torch.empty_like(x, memory_format=torch.contiguous_format) if one else x.new_empty(0) for one in (wanted.x, wanted.noise))
+def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wanted) -> tuple[Tensor | None, ...]:
+    """As `operator.lif_sequence_backward`, but None for what is not there; shapes as of `forward`."""
+    x = problem.x
+    steps, elements = x.shape[0], kept[0].shape[1]
+    of_x = torch.empty_like(x, memory_format=torch.contiguous_format) if wanted.x else None
+    of_noise = torch.empty_like(x, memory_format=torch.contiguous_format) if wanted.noise else None
     of_v = x.new_zeros(elements) if incoming.v is None else _copy(incoming.v)
-    none = x.new_zeros(elements if problem.adaptive else 0)
-    of_threshold = none if incoming.threshold is None else _copy(incoming.threshold)
-    of_parameters = torch.zeros_like(problem.parameters, memory_format=torch.contiguous_format) if wanted.learnt else x.new_empty(0)
-    per_element = x.new_empty((wanted.learnt.bit_count(), elements) if wanted.learnt else 0)
+    of_threshold = _copy(incoming.threshold)
+    if of_threshold is None and problem.adaptive:
+        of_threshold = x.new_zeros(elements)
+    of_parameters = per_element = None
+    if wanted.learnt:
+        of_parameters = torch.zeros_like(problem.parameters, memory_format=torch.contiguous_format)
+        per_element = x.new_empty((wanted.learnt.bit_count(), elements))
     spikes = None if incoming.spikes is None else rows_of(incoming.spikes)
     sequence, alive = _sequence(problem, elements)
-    call = getattr(_module(), "lif_backward_" + _TYPES[x.dtype])
-    call(
+    _, backward = _loops(x.dtype)[1:]
+    backward(
         sequence,
         *map(_address, kept),
         problem.surrogate,
         *problem.shape,
         _address(spikes),
-        0 if spikes is None or len(spikes) < steps else elements,
+        0 if spikes is None or spikes.shape[0] < steps else elements,
         *map(_address, (of_v, of_threshold, of_x, of_noise, per_element, of_parameters)),
         wanted.learnt,
         torch.get_num_threads(),
@@ -75,17 +79,19 @@ def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wante
 
 def _sequence(problem: LIFProblem, elements: int) -> tuple[Any, tuple[Tensor | None, ...]]:
     """The arguments that both directions share, and the tensors that must outlive the call."""
-    steps = len(problem.x)
-    x, parameters, refractory = rows_of(problem.x), problem.parameters.contiguous(), problem.refractory
+    x, parameters, steps = rows_of(problem.x), problem.parameters.contiguous(), problem.x.shape[0]
     noise = None if problem.noise is None else problem.noise.contiguous()
     uniform = None if problem.uniform is None else problem.uniform.contiguous()
-    sequence = getattr(_module(), "LifSequence_" + _TYPES[x.dtype])(
+    sequence = _loops(x.dtype)[0](
         steps,
         elements,
         parameters.shape[1],
-        _address(x),
-        0 if len(x) < steps else elements,
-        *map(_address, (noise, uniform, parameters, refractory)),
+        x.data_ptr(),
+        0 if x.shape[0] < steps else elements,
+        _address(noise),
+        _address(uniform),
+        parameters.data_ptr(),
+        _address(problem.refractory),
         problem.adaptive,
         problem.by_subtraction,
         problem.detach_reset,
@@ -96,15 +102,21 @@ def _sequence(problem: LIFProblem, elements: int) -> tuple[Any, tuple[Tensor | N
     return sequence, (x, noise, uniform, parameters)
 
 
-def _copy(x: Tensor) -> Tensor:
-    return x.clone(memory_format=torch.contiguous_format)
+def _copy(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.clone(memory_format=torch.contiguous_format)
 
 
 def _address(tensor: Tensor | None) -> int:
     """0 for one that is not there."""
-    return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
+    return 0 if tensor is None else tensor.data_ptr()
 
 
 @functools.cache
+def _loops(dtype: torch.dtype) -> tuple[Any, Any, Any]:
+    """The class of a sequence, and the functions forward and backward."""
+    module = _module()
+    return tuple(getattr(module, name + _TYPES[dtype]) for name in ("LifSequence_", "lif_forward_", "lif_backward_"))  # type: ignore[return-value]
+
+
 def _module() -> Any:
     return importlib.import_module("ranvier.kernels._native")

@@ -34,7 +34,12 @@ _TENSORS = 5
 def lif_sequence(*arguments: Any) -> tuple[Tensor, ...]:
     """Spikes `[T, M]`, the last state (v, left, threshold) and the kept states, three of `[rows, M]`."""
     problem, (*state, _, keep) = LIFProblem(*arguments[:_FIELDS]), arguments[_FIELDS:]
-    return _kernels(problem.x).forward(problem, tuple(state), keep)
+    results = _kernels(problem.x).forward(problem, tuple(state), keep)
+    whole = (False, False, True, False, False, True, False)
+    return tuple(
+        problem.x.new_empty(0, dtype=torch.int32 if steps else None) if one is None else one
+        for one, steps in zip(results, whole, strict=True)
+    )
 
 
 @torch.library.custom_op(
@@ -46,7 +51,8 @@ def lif_sequence(*arguments: Any) -> tuple[Tensor, ...]:
 def lif_sequence_backward(*arguments: Any) -> tuple[Tensor, ...]:
     """Gradients of x `[T, M]`, of the first v and threshold `[M]`, of noise `[T, M]` and of the parameters `[8, P]`."""
     problem, others = LIFProblem(*arguments[:_FIELDS]), arguments[_FIELDS:]
-    return _kernels(problem.x).backward(problem, others[:3], Incoming(*others[3:6]), Wanted(*others[6:]))
+    results = _kernels(problem.x).backward(problem, others[:3], Incoming(*others[3:6]), Wanted(*others[6:]))
+    return tuple(problem.x.new_empty(0) if one is None else one for one in results)
 
 
 def _kernels(x: Tensor) -> Any:
