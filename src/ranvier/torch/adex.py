@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ranvier.errors import ParameterError
 from ranvier.neurons import AdaptiveExponentialIntegrateAndFire
-from ranvier.torch import arguments
+from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
 from ranvier.torch.engine_parameters import one_refractory, parameters_of
 from ranvier.torch.functional import DEFAULT_SURROGATE, within_range
@@ -142,6 +142,15 @@ class AdEx(SpikingLayer):
             w=filled(x, 0.0, dtype),
             refractory=torch.zeros(x.shape, dtype=torch.int32, device=x.device) if self.refractory else None,
         )
+
+    def sequence(self, x: Tensor, state: AdExState) -> tuple[Tensor, AdExState]:
+        held = torch.zeros_like(state.v) if state.refractory is None else state.refractory
+        rows = [self.dt, float(self.refractory), *(self.get_submodule(name).value for name in PARAMETERS)]
+        done = None if self.detach_reset else fused.attempt("adex", x, [state.v, state.w, held], rows, self.surrogate)
+        if done is None:
+            return self.step_by_step(x, state)
+        spikes, (v, w, held) = done
+        return spikes, AdExState(v, w, None if state.refractory is None else held)
 
     def step(self, x: Tensor, state: AdExState) -> tuple[Tensor, AdExState]:
         v, w, held = state

@@ -225,7 +225,7 @@ class WithFeedback(SpikingLayer):
     def __init__(self, neuron: LIF, *mechanisms: Mechanism):
         super().__init__()
         for mechanism in mechanisms:
-            if mechanism.dt not in (None, neuron.dt):
+            if getattr(mechanism, "dt", None) not in (None, neuron.dt):
                 raise ParameterError(f"WithFeedback: {type(mechanism).__name__} has dt = {mechanism.dt:g} ms, its neuron {neuron.dt:g} ms.")
         self.neuron, self.mechanisms, self.size = neuron, nn.ModuleList(mechanisms), neuron.size
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ranvier.errors import ParameterError
 from ranvier.neurons import Izhikevich2003
-from ranvier.torch import arguments
+from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
 from ranvier.torch.engine_parameters import parameters_of
 from ranvier.torch.functional import DEFAULT_SURROGATE, within_range
@@ -127,6 +127,15 @@ class Izhikevich(SpikingLayer):
         dtype = computing_dtype(x)
         v = filled(x, self.initial_potential.value, dtype)
         return IzhikevichState(v, of_dtype(self.b.value, dtype) * v)
+
+    def sequence(self, x: Tensor, state: IzhikevichState) -> tuple[Tensor, IzhikevichState]:
+        parameters = (self.a, self.b, self.c, self.d, self.peak, self.initial_potential)
+        rows = [self.dt, *(made.value for made in parameters)]
+        done = None if self.detach_reset else fused.attempt(f"izhikevich_{self.scheme}", x, list(state), rows, self.surrogate)
+        if done is None:
+            return self.step_by_step(x, state)
+        spikes, after = done
+        return spikes, IzhikevichState(*after)
 
     def step(self, x: Tensor, state: IzhikevichState) -> tuple[Tensor, IzhikevichState]:
         v, u = state

@@ -179,6 +179,10 @@ class SpikingLayer(Parametrised):
 
     def sequence(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """A whole sequence, its arguments being checked. Users call the layer itself."""
+        return self.step_by_step(x, state)
+
+    def step_by_step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """The reference of every faster way through a sequence: one step after the other."""
         outputs = []
         for of_step in x.unbind():
             output, state = self.step(of_step, state)

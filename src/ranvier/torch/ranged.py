@@ -152,7 +152,7 @@ class Parametrised(nn.Module):
 
     learnable: ClassVar[tuple[str, ...]] = ()
     size: tuple[int, ...] = ()
-    dt: float | None = None
+    dt: float | None
 
     def _begin(
         self,

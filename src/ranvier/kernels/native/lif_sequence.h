@@ -6,16 +6,11 @@
 
 #include <cstdint>
 
+#include "surrogate.h"
+
 namespace ranvier {
 
 enum LifParameter { kDecay, kGain, kRest, kThreshold, kReset, kThresholdDecay, kThresholdJump, kSlope, kLifParameters };
-
-enum class SurrogateKind : int32_t { fast_sigmoid, arc_tangent, triangle, gaussian, straight_through, multi_gaussian };
-
-struct Surrogate {
-  SurrogateKind kind;
-  double shape[3];  // in the order of the fields of the Python class
-};
 
 template <class T>
 struct LifSequence {

@@ -22,7 +22,7 @@ def plain(*tensors: Tensor | None) -> bool:
     return all(t is None or (type(t) in (Tensor, nn.Parameter) and t.device.type == "cpu") for t in tensors)
 
 
-def lif_sequence(problem: LIFProblem, v: Tensor, left: Tensor | None, threshold: Tensor | None, learn: int) -> tuple[Tensor, ...]:
+def lif_sequence(problem: LIFProblem, v: Tensor, left: Tensor | None, threshold: Tensor | None, learn: int) -> tuple[Any, ...]:
     """As `operator.lif_sequence`, but in the shapes of the input `[T, …]` and of the state; without the kept states."""
     wanted = torch.is_grad_enabled() and any(
         t is not None and t.requires_grad for t in (problem.x, problem.noise, problem.parameters, v, threshold)
@@ -34,7 +34,7 @@ def lif_sequence(problem: LIFProblem, v: Tensor, left: Tensor | None, threshold:
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, problem: LIFProblem, learn: int, left: Tensor | None, *given: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, problem: LIFProblem, learn: int, left: Tensor | None, *given: Any) -> tuple[Any, ...]:
         x, noise, parameters, v, threshold = given
         results = native.forward(problem, (v, left, threshold), keep=True)
         ctx.problem, ctx.learn, ctx.shape = problem[5:], learn, v.shape
@@ -58,16 +58,23 @@ class _Sequence(torch.autograd.Function):
             None,
             None,
             None,
-            of_x.view(x.shape) if needs[0] else None,
-            of_noise.view(x.shape) if needs[1] else None,
+            _as(of_x, x.shape),
+            _as(of_noise, x.shape),
             of_parameters if ctx.learn else None,
-            of_v.view(shape) if needs[3] else None,
-            of_threshold.view(shape) if needs[4] else None,
+            _as(of_v, shape),
+            _as(of_threshold, shape) if needs[4] else None,
         )
+
+
+def _as(gradient: Tensor | None, shape: torch.Size) -> Tensor | None:
+    return gradient.view(shape) if gradient is not None and gradient.numel() else None
 
 
 def with_no_second_derivative(problem: LIFProblem, kept: Any, incoming: Incoming, wanted: Wanted) -> tuple[Tensor, ...]:
     """The gradients where a graph of them is asked for, which refuses to be differentiated."""
-    flat = lambda t, axis: None if t is None else t.reshape(*t.shape[:axis], -1)
+
+    def flat(t: Any, axis: int) -> Any:
+        return None if t is None else t.reshape(*t.shape[:axis], -1)
+
     problem = problem._replace(x=flat(problem.x, 1), noise=flat(problem.noise, 1), uniform=flat(problem.uniform, 1))
     return gradients(*problem, *kept, flat(incoming.spikes, 1), flat(incoming.v, 0), flat(incoming.threshold, 0), *wanted)

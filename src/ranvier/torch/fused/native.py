@@ -30,7 +30,7 @@ def forward(problem: LIFProblem, state: State, keep: bool) -> tuple[Tensor | Non
     x, (v, left, threshold) = problem.x, state
     elements = v.numel()
     spikes = torch.empty_like(x, memory_format=torch.contiguous_format)
-    v, left, threshold = _copy(v), _copy(left), _copy(threshold)
+    v, left, threshold = v.clone(memory_format=torch.contiguous_format), _copy(left), _copy(threshold)
     kept_v = kept_left = kept_threshold = None
     if keep:
         rows = (problem.kept_rows, elements)
@@ -115,8 +115,13 @@ def _address(tensor: Tensor | None) -> int:
 def _loops(dtype: torch.dtype) -> tuple[Any, Any, Any]:
     """The class of a sequence, and the functions forward and backward."""
     module = _module()
-    return tuple(getattr(module, name + _TYPES[dtype]) for name in ("LifSequence_", "lif_forward_", "lif_backward_"))  # type: ignore[return-value]
+    return tuple(getattr(module, name + _TYPES[dtype]) for name in ("LifSequence_", "lif_forward_", "lif_backward_"))
 
 
 def _module() -> Any:
     return importlib.import_module("ranvier.kernels._native")
+
+
+def module_file() -> str:
+    """Where the native module lies."""
+    return _module().__file__

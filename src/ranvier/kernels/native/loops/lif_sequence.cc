@@ -345,59 +345,6 @@ RANVIER_INLINE void forward_tiles(const LifSequence<T>& s, const LifState<T>& st
   finish_writing();
 }
 
-template <class T>
-RANVIER_INLINE T normal(T d, T mean, T deviation) {
-  const T z = (d - mean) * (T(1) / deviation);
-  return exponential(T(-0.5) * (z * z)) * (T(0.3989422804014327) / deviation);
-}
-
-// The derivative of a spike with respect to the distance d to the threshold.
-template <SurrogateKind kind, class T>
-RANVIER_INLINE T derivative(T d, const T (&shape)[3]) {
-  const T distance = d < 0 ? -d : d;
-  if constexpr (kind == SurrogateKind::fast_sigmoid) {
-    const T root = T(1) + shape[0] * distance;
-    return T(1) / (root * root);
-  } else if constexpr (kind == SurrogateKind::arc_tangent) {
-    const T z = T(1.5707963267948966) * shape[0] * d;
-    return T(0.5) * shape[0] / (T(1) + z * z);
-  } else if constexpr (kind == SurrogateKind::triangle) {
-    const T height = T(1) - distance / shape[1];
-    return shape[0] * (height < 0 ? T(0) : height);
-  } else if constexpr (kind == SurrogateKind::gaussian) {
-    return normal(d, T(0), shape[0]);
-  } else if constexpr (kind == SurrogateKind::multi_gaussian) {
-    const T wide = shape[1] * shape[0];
-    return (T(1) + shape[2]) * normal(d, T(0), shape[0]) - shape[2] * (normal(d, shape[0], wide) + normal(d, -shape[0], wide));
-  } else {
-    return T(1);
-  }
-}
-
-template <SurrogateKind kind, class T>
-RANVIER_INLINE void slopes_of(const T (&shape)[3], const T* d, T* slopes) {
-  RANVIER_INDEPENDENT
-  for (int64_t i = 0; i < kBlock; ++i) slopes[i] = derivative<kind>(d[i], shape);
-}
-
-template <class T>
-RANVIER_INLINE void slopes_of(const Surrogate& surrogate, const T* d, T* slopes) {
-  using Kind = SurrogateKind;
-  const T shape[3] = {T(surrogate.shape[0]), T(surrogate.shape[1]), T(surrogate.shape[2])};
-  switch (surrogate.kind) {
-    case Kind::fast_sigmoid: return slopes_of<Kind::fast_sigmoid>(shape, d, slopes);
-    case Kind::arc_tangent: return slopes_of<Kind::arc_tangent>(shape, d, slopes);
-    case Kind::triangle: return slopes_of<Kind::triangle>(shape, d, slopes);
-    case Kind::gaussian: return slopes_of<Kind::gaussian>(shape, d, slopes);
-    case Kind::straight_through: return slopes_of<Kind::straight_through>(shape, d, slopes);
-    case Kind::multi_gaussian: return slopes_of<Kind::multi_gaussian>(shape, d, slopes);
-  }
-}
-
-// The derivative of a block's spikes with respect to the distance d to the threshold.
-RANVIER_CLONES void spike_slopes(const Surrogate& surrogate, const float* d, float* slopes) { slopes_of(surrogate, d, slopes); }
-RANVIER_CLONES void spike_slopes(const Surrogate& surrogate, const double* d, double* slopes) { slopes_of(surrogate, d, slopes); }
-
 // What the chunk of steps under way needs again, row by row, and the state before each of its steps.
 template <class T>
 struct Chunk {
@@ -534,7 +481,7 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
       slopes[i] = p * (T(1) - p);  // of the probability, with respect to its log-odds
     }
   } else {
-    spike_slopes(surrogate, distances, slopes);
+    spike_slopes(surrogate, kBlock, distances, slopes);
   }
   step_back<features, learns, kNone>(s, columns, place, shape, of, between);
 }

@@ -1,0 +1,78 @@
+"""The fused cells are their layers, step by step: the same spikes, states and gradients within rounding."""
+
+import pytest
+import torch
+
+import ranvier.torch as rt
+from ranvier.torch import fused
+from ranvier.torch.fused import cell
+from ranvier.torch.layer import leaves
+
+TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-10}  # sums in another order, an exponential of its own: of the largest value
+
+PARAMETERS = ("leak", "adaptation", "adaptation_tau", "adaptation_jump")
+LAYERS = {
+    "Izhikevich": (lambda **o: rt.Izhikevich(6, surrogate=rt.Gaussian(), learn=("a", "b", "c", "d"), **o), 25.0, "izhikevich_published"),
+    "Izhikevich, Euler": (lambda **o: rt.Izhikevich(6, scheme="euler", dt=0.1, learn="b", **o), 300.0, "izhikevich_euler"),
+    "AdEx": (lambda **o: rt.AdEx(6, refractory=0.3, surrogate=rt.ArcTangent(), learn=PARAMETERS, **o), 30_000.0, "adex"),
+    "AdEx without a refractory period": (
+        lambda **o: rt.AdEx(6, capacitance=torch.linspace(200.0, 300.0, 6), surrogate=rt.Triangle(), **o), 30_000.0, "adex",
+    ),
+}  # fmt: skip
+
+
+def results(run, layer, x, state):
+    x = x.clone().requires_grad_()
+    state = rt.map_state(lambda s: s.detach().clone().requires_grad_(s.is_floating_point()), state)
+    y, after = run(x, state)
+    weights = torch.linspace(-1, 2, y.numel(), dtype=x.dtype).cos().view_as(y)
+    floating = [leaf for _, leaf in leaves(after) if leaf.is_floating_point()]
+    loss = (weights * y).sum() + sum((0.01 * leaf).square().sum() for leaf in floating)
+    wanted = [x, *(leaf for _, leaf in leaves(state) if leaf.is_floating_point()), *layer.parameters()]
+    return y, [leaf for _, leaf in leaves(after)], torch.autograd.grad(loss, wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("steps", [1, 70])
+def test_it_is_the_reference(name, dtype, steps, monkeypatch):
+    make, strength, which = LAYERS[name]
+    if fused.built_in(which) is None:
+        pytest.skip("the native module is not there")
+    layer = make(dtype=dtype)
+    x = strength * torch.rand(steps, 60, 6, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    if name == "Izhikevich":
+        x[5:10, :3] = -400.0  # where its step is another one
+    state = layer.initial_state(x[0])
+    taken = []
+    original = cell.sequence
+    monkeypatch.setattr(cell, "sequence", lambda *a: taken.append(True) or original(*a))
+    ours, wanted = (results(run, layer, x, state) for run in (layer.sequence, layer.step_by_step))
+    assert taken == [True]
+    assert steps == 1 or wanted[0].sum() > 100
+    assert torch.equal(ours[0], wanted[0])
+    for got, want in zip([*ours[1], *ours[2]], [*wanted[1], *wanted[2]], strict=True):
+        assert got.dtype == want.dtype and got.shape == want.shape
+        assert (got - want).abs().max() <= TOLERANCE[dtype] * want.abs().max() + 1e-30
+
+
+def test_the_cells_are_those_of_the_layers():
+    """What is in the native module is what the steps say today."""
+    from pathlib import Path
+
+    import ranvier
+    from ranvier.torch.fused import builtin
+
+    folder = Path(ranvier.__file__).parent / "kernels" / "native" / "cells"
+    for name in builtin.NUMBERS:
+        assert (folder / f"{name}.h").read_text() == builtin.text(name), "python -m ranvier.torch.fused.builtin writes it anew"
+
+
+def test_without_gradients_in_threads_and_with_a_constant_input():
+    layer = rt.AdEx(1000)
+    x = torch.full((1, 40, 1000), 5_000.0).expand(50, 40, 1000)
+    with torch.no_grad():
+        y, state = layer(x)
+        wanted, last = layer.step_by_step(x, layer.initial_state(x[0]))
+    assert torch.equal(y, wanted) and y.sum() > 1000
+    torch.testing.assert_close(state.v, last.v, rtol=1e-5, atol=1e-4)
