@@ -30,6 +30,18 @@ ARGUMENTS = {
     "FixedInDegree": [{"degree": 3, **options} for options in REPEATS],
     "FixedOutDegree": [{"degree": 3, **options} for options in REPEATS],
     "FixedTotalNumber": [{"number": n, **options} for n in (0, 11, 30) for options in REPEATS],
+    "PairwiseProbability": [
+        {"probability": np.linspace(0, 1, 49).reshape(7, 7), "autapses": True},
+        {"probability": lambda pre, post: 0.5 * (pre < post), "autapses": False},
+    ],
+    "InDegrees": [{"degrees": np.array([3, 0, 1, 5, 2, 2, 6]), **options} for options in REPEATS],
+    "SymmetricPairs": [{"probability": p} for p in (0.0, 0.4, 1.0)],
+    "SmallWorld": [{"neighbours": k, "rewired": p} for k in (0, 4, 6) for p in (0.0, 0.5, 1.0)],
+    "ScaleFree": [{"edges_each": m, "hubs": hubs} for m in (1, 3) for hubs in ("senders", "receivers", "both")],
+    "Topographic": [
+        {"degree": 3, "spread": 0.2, "dimensions": 1, "periodic": p, "autapses": a} for p in (True, False) for a in (True, False)
+    ],
+    "Clustered": [{"probability": 0.4, "clusters": 3, "ratio": r, "autapses": a} for r in (0.0, 1.0, 2.0) for a in (True, False)],
     "DistanceDependent": [{**vars(rv.connect.distance_dependent(rv.connect.gaussian(2.0), np.arange(7.0), autapses=False))}],
     "EdgeList": [{**vars(rv.connect.edge_list([6, 0, 6, 3], [1, 1, 1, 0], [1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.3, 0.4]))}],
     "Matrix": [

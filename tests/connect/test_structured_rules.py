@@ -35,23 +35,10 @@ def dense(edges, n):
     return np.bincount(edges.post * n + edges.pre, minlength=n * n).reshape(n, n)
 
 
-class Alone(rv.connect.ConnectionRule):
-    """A rule on one population alone."""
-
-    def __init__(self, rule):
-        self.rule = rule
-
-    def edges(self, sources, targets, block, own, key):
-        return self.rule.edges(sources, targets, block, 0, key)
-
-    def rows(self, sources, targets, own, key):
-        return self.rule.rows(sources, targets, 0, key)
-
-
 @pytest.mark.parametrize("n", [9, 16, 64])
 @pytest.mark.parametrize("name", RULES)
 def test_conformance(name, n):
-    check_connection_rule(Alone(RULES[name](n)), n, n)
+    check_connection_rule(RULES[name](n), n, n)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -60,8 +47,7 @@ def test_they_run(name):
     wires = rv.Projection(cells, cells, rv.synapses.Delta(), RULES[name](9), name="wires", weight=0.1)
     net = rv.Network(cells, wires)
     run = rv.simulate(net, duration=0.2, dt=0.1, seed=3)
-    wanted = drawn(RULES[name](9), 9).pre if name == "small world" else None
-    assert len(run.edges("wires")) == len(net.edges("wires", seed=3)) and (wanted is None or len(wanted) == 36)
+    assert len(run.edges("wires")) == len(net.edges("wires", seed=3)) > 0 and run.spikes.counts.min() >= 1
 
 
 @pytest.mark.parametrize("name", ["symmetric", "small world", "hubs send", "hubs do both", "clustered", "topographic"])

@@ -76,9 +76,11 @@ class ConnectionRule:
     Class attributes:
         fixed: what no seed changes: `"degrees"`, how many edges each target has; `"number"`, how many there are in all;
             `""`, neither. It decides how much room is left for another seed's edges.
+        alone: whether it wires one population to itself and to no other.
     """
 
     fixed: ClassVar[str] = ""
+    alone: ClassVar[bool] = False
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
         """The edges onto the targets in `block`.

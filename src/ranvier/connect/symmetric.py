@@ -17,6 +17,7 @@ from ranvier.random import Key
 class SymmetricPairs(ConnectionRule):
     """Each pair of neurons both ways or not at all."""
 
+    alone = True
     probability: float
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:

@@ -32,7 +32,7 @@ def check_connection_rule(rule: ConnectionRule, sources: int = 7, targets: int =
     """
     is_a(rule, ConnectionRule, "connection rule")
     name, key = type(rule).__name__, Key(5)
-    for own in (None, 0) if sources <= targets else (None,):
+    for own in (0,) if rule.alone else (None, 0) if sources <= targets else (None,):
         whole = rule.edges(sources, targets, range(targets), own, key)
         require(isinstance(whole, Edges), f"{name}.edges returns {type(whole).__name__}, not rv.connect.Edges.")
         require(
