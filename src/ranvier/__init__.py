@@ -56,6 +56,9 @@ from ranvier.record import Record as Record
 from ranvier.result import Result as Result
 from ranvier.simulate import recordable as recordable
 from ranvier.simulate import simulate as simulate
+from ranvier.simulation import Simulation as Simulation
+from ranvier.simulation import explain as explain
+from ranvier.simulation import prepare as prepare
 from ranvier.stimuli.base import Stimulus as Stimulus
 from ranvier.synapses.base import SynapseModel as SynapseModel
 from ranvier.until import Moment as Moment

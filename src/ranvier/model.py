@@ -218,15 +218,44 @@ def in_precision(model: Any, dtype: str) -> Any:
         return {name: in_precision(part, dtype) for name, part in model.items()}
     if not isinstance(model, Model):
         return model
-    other = object.__new__(type(model))
+    changed: dict[str, Any] = {}
     for field in dataclasses.fields(model):  # type: ignore[arg-type]
         value = getattr(model, field.name)
         if _is_parameter(field):
-            value = np.asarray(value, np.float64 if model.always_double or field.metadata["parameter"].double else dtype)
+            wanted = np.float64 if model.always_double or field.metadata["parameter"].double else dtype
+            changed[field.name] = value.astype(wanted) if isinstance(value, jax.Array) else np.asarray(value, wanted)
         elif "component" in field.metadata:
-            value = in_precision(value, dtype)
-        object.__setattr__(other, field.name, value)
-    return other
+            changed[field.name] = in_precision(value, dtype)
+    return model.with_values(changed)
+
+
+def with_parameters(model: Any, values: Mapping[str, Any]) -> Any:
+    """A model with some parameters, by the names that `parameters` gives them, set as they are: nothing is checked, so they may be traced.
+
+    Example:
+        >>> import ranvier as rv
+        >>> with_parameters(rv.neurons.HodgkinHuxley(), {"sodium.conductance": 100.0}).sodium.conductance
+        100.0
+    """
+    own = {name: value for name, value in values.items() if "." not in name}
+    parts: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        if "." in name:
+            first, _, rest = name.partition(".")
+            parts.setdefault(first, {})[rest] = value
+    if isinstance(model, Mapping):
+        return {name: with_parameters(part, parts.get(name, {})) for name, part in model.items()}
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(model):
+        value = getattr(model, field.name)
+        if _is_parameter(field) and _keyword(field) in own:
+            changed[field.name] = own[_keyword(field)]
+        elif isinstance(value, Mapping) and parts and "component" in field.metadata:
+            inside = {name: with_parameters(part, parts[name]) if name in parts else part for name, part in value.items()}
+            changed[field.name] = inside
+        elif field.name in parts:
+            changed[field.name] = with_parameters(value, parts[field.name])
+    return model.with_values(changed)
 
 
 def check_bounds(array: np.ndarray, info: ParameterInfo, what: str) -> None:
@@ -359,6 +388,13 @@ class Model:
         values = {keyword: getattr(self, name) for name, keyword in fields.items()}
         return type(self)(**{**values, **{fields.get(name, name): value for name, value in changes.items()}})
 
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """A copy with some fields set as they are. Nothing is checked, so they may be traced; `replace` checks."""
+        copy = object.__new__(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            object.__setattr__(copy, field.name, values[field.name] if field.name in values else getattr(self, field.name))
+        return copy
+
 
 def _unknown_parameter(cls: type, name: str) -> UnknownNameError:
     """The error for a word that a constructor does not know, with the model's own word for what it may mean."""
@@ -408,7 +444,7 @@ def drawn(model: Any, key: Key, what: str, sizes: Mapping[str, tuple[int, str]],
         return {name: drawn(part, key.child(name), f"{what}.{name}", sizes, input_unit) for name, part in model.items()}
     if not isinstance(model, Model):
         return model
-    other = object.__new__(type(model))
+    changed: dict[str, Any] = {}
     for field in dataclasses.fields(model):  # type: ignore[arg-type]
         value = getattr(model, field.name)
         label = f"{what}.{_keyword(field)}"
@@ -427,7 +463,8 @@ def drawn(model: Any, key: Key, what: str, sizes: Mapping[str, tuple[int, str]],
                     )
         elif "component" in field.metadata:
             value = drawn(value, key.child(field.name), label, sizes, input_unit)
-        object.__setattr__(other, field.name, value)
+        changed[field.name] = value
+    other = model.with_values(changed)
     if _all_known(other):
         other.check_parameters()
     return other

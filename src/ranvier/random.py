@@ -27,7 +27,7 @@ from ranvier import doors, units
 from ranvier.errors import ParameterError
 from ranvier.words import MASK, NativeWords, words_for
 
-STREAMS_VERSION = 1
+STREAMS_VERSION = 2
 """Which numbers a seed gives. Whoever changes what is drawn for anything, or under which key, counts this up: stores and states
 carry it, and those of another version are read and refused to go on, never continued with other numbers.
 

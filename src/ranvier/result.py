@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ranvier.errors import ParameterError, unknown
-from ranvier.network.build import resolve
+from ranvier.network.common import resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -353,10 +353,10 @@ class Result:
         info: dt, integrator, seed, precision, versions, seconds spent compiling and running.
     """
 
-    def __init__(self, network: Network, spikes: Spikes, records: list[Recorded], state: SimulationState, info: dict[str, Any]):
+    def __init__(self, network: Network, spikes: Spikes, records: list[Recorded], state: Any, info: dict[str, Any]):
         self.network = network
         self.spikes = spikes
-        self.state = state
+        self._state = state
         self.info = info
         self.records = records
         by_part: dict[str, dict[str, Recorded]] = {name: {} for name in (*network.populations, *network.projections)}
@@ -378,6 +378,11 @@ class Result:
             [0.5, 1.0, 1.5, 2.0]
         """
         return self.network.edges(projection, seed=self.info["seed"], dt=self.info["dt"])
+
+    @functools.cached_property
+    def state(self) -> SimulationState:
+        """The final state; it leaves the device when it is asked for."""
+        return self._state() if callable(self._state) else self._state
 
     @property
     def plot(self) -> ResultPlots:

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import platform
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ranvier.errors import SimulationDiverged
 from ranvier.integrators.base import Integrator
 from ranvier.interruption import Interruption, RunInterrupted
 from ranvier.network import loop
-from ranvier.network.build import continued
-from ranvier.network.plan import Built
+from ranvier.network.plan import Plan
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
+from ranvier.network.system import Packing
+from ranvier.network.transfer import enter, leave
+from ranvier.network.working import StepState
 from ranvier.progress import Progress, ProgressCallback
 from ranvier.record.plan import RecordPlan, Rows
-from ranvier.record.record import Record
 from ranvier.result import Recorded, Result, Spikes, SpikeSource
 from ranvier.steps import in_steps
 from ranvier.until import Moment, Until
 
+if TYPE_CHECKING:
+    from ranvier.network.layout import Layout
+
 SECONDS_PER_CALL = 0.2
+FIRST_STEPS = 1000  # of a loop whose speed is not known yet
 LEAST_SPIKES = 2**14  # what the list of spikes holds at least between two visits of the host
 RUNAWAY = 1e4  # mV: no membrane has such a potential
+SECONDS_OF_BACKUP = 5.0  # between copies of the state that a search for the first bad step may begin from
 PACKED = True  # benchmarks/populations.py turns it off to show what it is worth
 
 
@@ -86,68 +94,75 @@ class Sink(Protocol):
 
 
 class Run:
-    """A network, built and ready, on its way from step `k0` to step `k1`.
+    """A network, prepared, on its way from step `k0` to step `k1`.
 
     Args:
-        network, built: what runs.
-        initial: the state to go on from, or None for the network's own.
+        network: what runs.
+        layout: how it lies.
+        constants: its numbers, on the device.
+        state: the state that it begins with, in the user's order, on the host.
         first: the step that the run as a whole began with; that of the state when left out.
         duration_steps: how long the run is as a whole.
         records: what is recorded.
-        fixed_buffers: see `RecordPlan`.
         sink: makes the place where spikes and records go.
+        until: what ends it early; `counts` the spikes since that was asked last.
+        info: what the result says of the run.
     """
 
     def __init__(
         self,
         network: Network,
-        built: Built,
+        layout: Layout,
+        constants: loop.Shared,
+        state: SimulationState,
         *,
-        initial: SimulationState | None,
+        records: RecordPlan,
+        sink: Callable[[Run], Sink],
         first: int | None = None,
         duration_steps: int,
-        dt: float,
-        integrator: Integrator,
-        records: list[Record],
-        fixed_buffers: bool = False,
-        sink: Callable[[Run], Sink],
         until: Until | None = None,
         counts: np.ndarray | None = None,
         info: dict[str, Any],
     ):
-        self.network, self.built, self.dt, self.integrator, self.info = network, built, dt, integrator, info
-        self.state = built.state if initial is None else continued(built, initial)
+        self.network, self.layout, self.info = network, layout, info
+        self.structure: Plan = layout.plan
+        self.integrator: Integrator = layout.integrator
+        self.dt = float(state.dt)
+        self.state = state
         self.k0 = int(self.state.step)
         self.first = self.k0 if first is None else first
         self.k1 = self.first + duration_steps
         self.until = until
-        self._question_steps = int(in_steps(until.every, dt, "until.every")) if until else 0
-        self._counts = np.zeros(len(built.plan.populations), np.int64) if counts is None else counts
-        self.plan = RecordPlan(network, built, records, self.first, self.k1, dt, fixed_buffers=fixed_buffers)
-        capacity = 1 << int(max(4 * built.plan.n, LEAST_SPIKES) - 1).bit_length()
-        self.program = loop.Program(built.plan, integrator, self.plan.groups, capacity, self._packed())
-        self.constants = jax.device_put(loop.Constants(built.constants))  # once: else every call would copy them
-        self._moving = {p.name: built.plan.group(p.group).moving for p in built.plan.populations}
-        self._moving |= {s.name: s.moving for s in built.plan.synapses}
-        if type(integrator).init is not Integrator.init and not jax.tree.leaves(self.state.memory):
-            stepper = Stepper(built.plan, built.constants, integrator, self.program.packed)
+        self._question_steps = int(in_steps(until.every, self.dt, "until.every")) if until else 0
+        self._counts = np.zeros(len(self.structure.populations), np.int64) if counts is None else counts
+        self.plan = records
+        self.program = program_of(layout, records)
+        self.constants = constants
+        self._packing = Packing(self.structure)
+        if type(self.integrator).init is not Integrator.init and not jax.tree.leaves(self.state.memory):
+            stepper = Stepper(self.structure, constants.tree(), self.integrator, self.program.packed)
             entered = stepper.enter(self.state)
-            memory = integrator.init(stepper.system(entered), entered.moving, self.k0 * dt)
+            memory = self.integrator.init(stepper.system(entered), entered.moving, self.k0 * self.dt)
             self.state = dataclasses.replace(self.state, memory=memory)
         self.sink = sink(self)
 
-    def _packed(self) -> bool:
-        # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
-        # XLA would compute every variable's equation for each of them.
-        return PACKED and not self.integrator.by_name
+    def _pack(self, variables: Any, library: Any = np) -> Any:
+        return self._packing.pack(variables, library) if self.program.packed else variables
 
-    def _arguments(self, state: SimulationState, buffers: Any, stop: int) -> tuple[Any, ...]:
-        return self.constants, self.plan.subsets, state, buffers, np.int64(stop), self.plan.schedules(int(state.step))
+    def _unpack(self, state: Any) -> Any:
+        return self._packing.unpack(state) if self.program.packed else state
+
+    def _arguments(self, state: StepState, buffers: Any, stop: int, k: int) -> tuple[Any, ...]:
+        return self.constants, self.plan.subsets, state, buffers, np.int64(stop), self.plan.schedules(k)
 
     @property
     def at_start(self) -> Progression:
         """Where the run begins."""
         return Progression(self.state.on_host(), self._counts)
+
+    def _in_users_order(self, state: StepState) -> SimulationState:
+        """A copy on the host."""
+        return leave(self.structure, state, self._unpack, self.state.dt, self.state.seed, self.layout.heard)
 
     def execute(self, progress: ProgressCallback | None) -> Result:
         """Runs to the end, and gives the result.
@@ -166,41 +181,50 @@ class Run:
             raise
 
     def _execute(self, progress: ProgressCallback | None, interruption: Interruption) -> Result:
-        state, buffers = self.state.on_host(), loop.new_buffers(self.program, self.plan.widths)
-        step, fresh = loop.compiled(self.program, self._arguments(state, buffers, self.k1))
+        state = enter(self.structure, self.state, self._pack)
+        shapes = loop.buffer_shapes(self.program, self.plan.widths)
+        step, fresh = loop.compiled(self.program, self._arguments(state, shapes, self.k1, self.k0))
+        buffers = step.take_buffers(self.program, self.plan.widths)
         self.info["compile_seconds"] = step.seconds if fresh else 0.0
-        k, length = self.k0, min(self.plan.steps_per_call, 1000)
-        began = time.perf_counter()
+        k, length = self.k0, min(self.plan.steps_per_call, int(step.steps_per_second * SECONDS_PER_CALL) or FIRST_STEPS)
+        began = backed_up = time.perf_counter()
+        backup = state  # on the host; later copies are on the device
         while True:
             called = time.perf_counter()
-            reached_state, buffers, spikes = step(*self._arguments(state, buffers, self._next_stop(k, length)))
-            reached = int(reached_state.step)
-            seconds = time.perf_counter() - called
-            self.info["run_seconds"] = time.perf_counter() - began
-            if self._bad(reached_state):
-                self._diverged(step, state, reached)
-            state = reached_state.on_host()
+            state, buffers, spikes, bad = step(*self._arguments(state, buffers, self._next_stop(k, length), k))
+            reached = int(state.step)
+            now = time.perf_counter()
+            seconds = now - called
+            self.info["run_seconds"] = now - began
+            if np.any(np.asarray(bad) >= 0):
+                self._diverged(step, backup, k, reached)
             counted = self._take(buffers, k, reached, int(spikes), last=reached == self.k1)
-            stopped = self._stopped(state, counted)
+            stopped = self._stopped(state, reached, counted)
             if stopped and reached < self.k1:
-                self._take_row_at(step, state)
+                self._take_row_at(step, state, reached)
             if progress is not None:
-                progress(self._progress(reached, time.perf_counter() - began, (reached - k) / max(seconds, 1e-9)))
+                progress(self._progress(reached, now - began, (reached - k) / max(seconds, 1e-9)))
+            step.steps_per_second = (reached - k) / max(seconds, 1e-9)
             if seconds < SECONDS_PER_CALL / 2:
                 length = min(self.plan.steps_per_call, 2 * length)
             elif seconds > 2 * SECONDS_PER_CALL:
                 length = max(1, length // 2)
             k = reached
-            here = Progression(state, self._counts.copy())
             if k == self.k1 or stopped:
-                self.sink.finish("complete", here)
+                step.leave_buffers(buffers)
+                final: Any = functools.partial(self._in_users_order, state)
+                if self.sink.way_on:
+                    final = self._in_users_order(state)
+                self.sink.finish("complete", Progression(final, self._counts.copy()) if self.sink.way_on else None)
                 self.info["run_seconds"] = time.perf_counter() - began
-                return self._result(state, k)
+                return self._result(final, k)
             if interruption.came:
-                self.sink.finish("interrupted", here)
+                self.sink.finish("interrupted", Progression(self._in_users_order(state), self._counts.copy()))
                 raise RunInterrupted(f"Stopped at t = {k * self.dt:g} ms of {self.k1 * self.dt:g} ms. {self.sink.way_on}")
             if self.sink.checkpoint_steps and k % self.sink.checkpoint_steps == 0:
-                self.sink.checkpoint(here)
+                self.sink.checkpoint(Progression(self._in_users_order(state), self._counts.copy()))
+            if now - backed_up > SECONDS_OF_BACKUP:
+                backup, backed_up = jax.tree.map(jnp.copy, state), now
 
     def _next_stop(self, k: int, length: int) -> int:
         """Where the next call ends: after so many steps, or at the run's end, the next checkpoint or the next question."""
@@ -218,62 +242,53 @@ class Run:
         steps, neurons, records = buffers
         neurons = np.array(np.asarray(neurons)[:spikes])
         self.sink.take(np.array(np.asarray(steps)[:spikes]), neurons, self.plan.rows(records, k, reached, last), reached)
-        firsts = [p.first for p in self.built.plan.populations]
+        firsts = [p.first for p in self.structure.populations]
         return np.bincount(np.searchsorted(firsts, neurons, side="right") - 1, minlength=len(firsts)) if self.until else self._counts
 
-    def _take_row_at(self, step: loop.Compiled, state: SimulationState) -> None:
+    def _take_row_at(self, step: loop.Compiled, state: StepState, k: int) -> None:
         """Takes over the row that may be due where a run ends before its time."""
-        k = int(state.step)
-        _, buffers, _ = step(*self._arguments(state, loop.new_buffers(self.program, self.plan.widths), k))
+        copy = jax.tree.map(np.array, state)
+        _, buffers, _, _ = step(*self._arguments(copy, loop.new_buffers(self.program, self.plan.widths), k, k))
         self._take(buffers, k, k, 0, last=True)
 
-    def _stopped(self, state: SimulationState, counted: np.ndarray) -> bool:
+    def _stopped(self, state: StepState, k: int, counted: np.ndarray) -> bool:
         """Whether the stop condition holds, where it is due to be asked."""
         if self.until is None:
             return False
         self._counts = self._counts + counted
-        k = int(state.step)
         if k % self._question_steps:
             return False
         seconds = self._question_steps * self.dt / 1000
-        populations = self.built.plan.populations
+        populations = self.structure.populations
         rates = {p.name: float(c) / max(p.n, 1) / seconds for p, c in zip(populations, self._counts, strict=True)}
         self._counts = np.zeros_like(self._counts)
-        return bool(self.until.condition(Moment(k * self.dt, state, rates)))
+        return bool(self.until.condition(Moment(k * self.dt, functools.partial(self._in_users_order, state), rates)))
 
-    def _bad(self, state: SimulationState) -> tuple[str, str, int] | None:
-        """The first variable that is not finite or beyond all reason: part, variable, index."""
-        for part, variables in {**state.neurons, **state.synapses}.items():
-            for variable, values in variables.items():
-                array = np.asarray(values)
-                wrong = ~np.isfinite(array) if variable in self._moving[part] else np.isnan(array)
-                if variable == "V" and part in state.neurons:
-                    wrong |= np.abs(array) > RUNAWAY
-                if wrong.any():
-                    return part, variable, int(np.flatnonzero(wrong)[0])
-        return None
+    def _diverged(self, step: loop.Compiled, backup: StepState, k: int, bad_at: int) -> None:
+        """Finds the first bad step by bisection from the last copy of a good state, keeps what came before it, and raises.
 
-    def _diverged(self, step: loop.Compiled, good: SimulationState, bad_at: int) -> None:
-        """Finds the first bad step by bisection from the last good state, keeps what came before it, and raises."""
+        What came before step `k` is taken over already.
+        """
+        copied = lambda state: jax.tree.map(np.array, state)
 
-        def advance(state: SimulationState, stop: int) -> Any:
-            return step(*self._arguments(state.on_host(), loop.new_buffers(self.program, self.plan.widths), stop))
+        def advance(state: StepState, stop: int) -> Any:
+            buffers = loop.new_buffers(self.program, self.plan.widths)
+            return step(*self._arguments(copied(state), buffers, stop, int(state.step)))
 
+        good = backup
+        while int(good.step) < k:
+            good = advance(good, k)[0]
         while bad_at - int(good.step) > 1:
-            state, buffers, spikes = advance(good, (int(good.step) + bad_at) // 2)
-            if self._bad(state):
+            state, buffers, spikes, bad = advance(good, (int(good.step) + bad_at) // 2)
+            if np.any(np.asarray(bad) >= 0):
                 bad_at = int(state.step)
             else:
                 self._take(buffers, int(good.step), int(state.step), int(spikes), last=False)
-                good = state.on_host()
-        self._take_row_at(step, good)
-        bad = advance(good, bad_at)[0]
-        found = self._bad(bad)
-        assert found is not None
-        part, variable, index = found
-        value = np.asarray({**bad.neurons, **bad.synapses}[part][variable])[index]
+                good = state
+        self._take_row_at(step, good, int(good.step))
+        wrong, _, _, bad = advance(good, bad_at)
+        part, variable, index, value, what = self._named(wrong, np.asarray(bad))
         moment = bad_at * self.dt
-        what = "neuron" if part in bad.neurons else "state"
         remedy = "Try a smaller dt"
         if "rate_and_slope" not in self.integrator.needs:
             remedy += ", or rv.ExponentialEuler(), which stays stable at longer steps"
@@ -282,23 +297,55 @@ class Run:
             f"The run went wrong at t = {moment:g} ms: {variable} of {part}, {what} {index}, became {value:g} "
             f"(dt = {self.dt:g} ms, {type(self.integrator).__name__}). {remedy}; if that does not help, look at that {what}'s parameters "
             "and inputs. What was recorded until then is in the error's `result`.",
-            result=self._result(good, int(good.step)),
+            result=self._result(self._in_users_order(good), int(good.step)),
             time=moment,
         )
 
-    def _result(self, state: SimulationState, k: int) -> Result:
+    def _named(self, state: StepState, bad: np.ndarray) -> tuple[str, str, int, float, str]:
+        """The first variable that went wrong, in the user's words: part, variable, index, value, what the index counts."""
+        at = int(np.flatnonzero(bad >= 0)[0])
+        owner, variable = loop.checked_variables(self.structure)[at]
+        index = int(bad[at])
+        held = {**{n: dict(v) for n, v in state.fixed.items()}}
+        for name, values in self._unpack(state.moving).items():
+            held.setdefault(name, {}).update(values)
+        value = float(np.asarray(held[owner][variable])[index])
+        for p in self.structure.populations:
+            if p.group == owner and p.start <= index < p.start + p.n:
+                return p.name, variable, index - p.start, value, "neuron"
+        for wire in self.structure.wires:
+            first = 0
+            for piece in wire.pieces:
+                if piece.synapses == owner and piece.start <= index < piece.start + piece.n:
+                    return wire.name, variable, first + index - piece.start, value, "state"
+                first += piece.n
+        return owner, variable, index, value, "state"
+
+    def _result(self, state: Any, k: int) -> Result:
         spikes = Spikes.from_source(
             self.sink.spikes(),
-            n=self.built.plan.n,
+            n=self.structure.n,
             dt=self.dt,
             start=self.first * self.dt,
             stop=k * self.dt,
-            populations={p.name: (p.first, p.n) for p in self.built.plan.populations},
+            populations={p.name: (p.first, p.n) for p in self.structure.populations},
         )
         info = {**self.info, "steps": k - self.k0, "device": jax.devices()[0].device_kind, "versions": versions()}
-        return Result(self.network, spikes, self.sink.records(), state.on_host(), info)
+        return Result(self.network, spikes, self.sink.records(), state, info)
 
 
+def program_of(layout: Layout, records: RecordPlan) -> loop.Program:
+    """What is compiled for a network and its records."""
+    capacity = 1 << int(max(4 * layout.plan.n, LEAST_SPIKES) - 1).bit_length()
+    # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
+    # XLA would compute every variable's equation for each of them.
+    packed = PACKED and not layout.integrator.by_name
+    models = [layout.net.populations[g.members[0]].model for g in layout.plan.groups]
+    largest = tuple(float(getattr(model, "largest_potential", RUNAWAY)) for model in models)
+    return loop.Program(layout.plan, layout.integrator, records.groups, capacity, packed, largest)
+
+
+@functools.cache
 def versions() -> dict[str, str]:
     """The versions of Ranvier and of what it computes with."""
     found = {"python": platform.python_version()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,19 +13,21 @@ from ranvier.steps import in_steps
 EVERY = 10.0  # ms
 
 
-@dataclasses.dataclass(frozen=True)
 class Moment:
     """What a stop condition is told.
 
     Attributes:
         time: simulated so far (ms).
-        state: the `SimulationState`.
         rates: `{population: mean rate}` since the condition was asked last (Hz).
     """
 
-    time: float
-    state: SimulationState
-    rates: dict[str, float]
+    def __init__(self, time: float, state: SimulationState | Callable[[], SimulationState], rates: dict[str, float]):
+        self.time, self._state, self.rates = time, state, rates
+
+    @functools.cached_property
+    def state(self) -> SimulationState:
+        """The state; it leaves the device when it is asked for."""
+        return self._state() if callable(self._state) else self._state
 
 
 class Until:

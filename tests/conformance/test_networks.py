@@ -7,8 +7,6 @@ import pytest
 
 import ranvier as rv
 from ranvier.network import loop
-from ranvier.network.build import build
-from ranvier.network.step import Stepper
 from ranvier.testing import measured_order
 
 RNG = np.random.default_rng(1)
@@ -72,22 +70,16 @@ def test_single_precision_is_single_throughout():
 
 def test_the_gradient_through_steps_is_that_of_finite_differences():
     """Of the potential after five steps, by weights, currents and parameters of the whole network."""
+    sim = rv.prepare(network(np.arange(6)), integrator=rv.Midpoint())
     with jax.enable_x64(True):
-        built = build(network(np.arange(6)), dt=0.01, seed=0, dtype="float64")
-        stepper = lambda constants: Stepper(built.plan, constants, rv.Midpoint(), packed=True)
 
         @jax.jit
         def end(gap, current, sodium):
-            cells, synapses = dict(built.constants["groups"]["cells"]), dict(built.constants["synapses"])
-            synapses["gap"] = {**synapses["gap"], "matrix": gap}
-            model = cells["model"].replace(sodium=cells["model"].sodium.replace(conductance=sodium))
-            groups = {"cells": {**cells, "model": model, "stimuli": [rv.stimuli.Constant(current)]}}
-            constants = {**built.constants, "groups": groups, "synapses": synapses}
-            state = jax.tree.map(jnp.asarray, stepper(constants).enter(built.state))
-            state, _ = jax.lax.scan(lambda state, _: (stepper(constants).step(state)[0], None), state, length=5)
-            return jnp.sum(stepper(constants).leave(state).neurons["cells"]["V"] * jnp.arange(6.0))
+            parameters = {"gap.weight": gap, "cells.current": current, "cells.sodium.conductance": sodium}
+            state, _ = sim.function(steps=5)(parameters, sim.state())
+            return jnp.sum(state.neurons["cells"]["V"] * jnp.arange(6.0))
 
-        at = (jnp.asarray(built.constants["synapses"]["gap"]["matrix"]), jnp.asarray(CURRENT), jnp.asarray(100.0))
+        at = (jnp.ones(np.count_nonzero(GAP + GAP.T)), jnp.asarray(CURRENT), jnp.asarray(100.0))
         gradient = jax.jit(jax.grad(end, argnums=(0, 1, 2)))(*at)
         direction = tuple(jnp.asarray(np.random.default_rng(2).normal(size=np.shape(x))) for x in at)
         h = 1e-4

@@ -7,8 +7,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.network import choice
-from ranvier.network.choice import by_population
-from ranvier.simulate import prepared
+from ranvier.network.linearity import NotAffine
 
 EULER = rv.ExponentialEuler()
 
@@ -101,10 +100,10 @@ def test_the_run_is_that_of_the_steps_one_by_one(case, precision, monkeypatch):
     record = lambda net: [rv.Record(p, "V") for p in net.populations]
     with jax.enable_x64(True):
         net = make()
-        built, _ = prepared(net, by_population(net, integrator), 0.1, 2, "double")
-    assert all(group.whole_step is not None for group in built.plan.groups)
+        sim = rv.prepare(net, integrator=integrator, dt=0.1, seed=2)
+    assert all(group.linear.whole is not None for group in sim.layout.plan.groups)
     whole = rv.simulate(net, record=record(net), **how)
-    monkeypatch.setattr(choice, "whole_step", lambda *given: None)
+    monkeypatch.setattr(choice, "whole_step", lambda *given, **how: NotAffine("not now"))
     net = make()
     parts = rv.simulate(net, record=record(net), **how)
     assert len(whole.spikes) > 20
@@ -130,8 +129,10 @@ def test_the_run_is_that_of_the_steps_one_by_one(case, precision, monkeypatch):
 def test_what_is_not_linear_goes_step_by_step(model, integrator):
     with jax.enable_x64(True):
         net = rv.Network(rv.Population(4, model, name="cells"))
-        built, _ = prepared(net, by_population(net, integrator), 0.01, 0, "double")
-    assert built.plan.groups[0].whole_step is None
+        sim = rv.prepare(net, integrator=integrator)
+    linear = sim.layout.plan.groups[0].linear
+    assert linear is None or linear.whole is None
+    assert not sim.explain()["cells"].native and sim.explain()["cells"].why_not_native
 
 
 def test_beside_others_only_linear_groups_go_as_a_whole():
@@ -144,8 +145,8 @@ def test_beside_others_only_linear_groups_go_as_a_whole():
     )
     alone = {"fast": rv.simulate(rv.Network(fast), duration=60.0), "slow": rv.simulate(rv.Network(slow), duration=60.0)}
     with jax.enable_x64(True):
-        built, _ = prepared(net, by_population(net, None), 0.01, 0, "double")
-    assert [g.whole_step is not None for g in built.plan.groups] == [True, False]
+        sim = rv.prepare(net)
+    assert [g.linear is not None and g.linear.whole is not None for g in sim.layout.plan.groups] == [True, False]
     run = rv.simulate(net, duration=60.0)
     np.testing.assert_array_equal(run["fast"].spikes.times, alone["fast"]["fast"].spikes.times)
     assert len(run["slow"].spikes) >= len(alone["slow"]["slow"].spikes) > 0

@@ -1,6 +1,5 @@
 """Populations over sizes and forms of parameters."""
 
-import jax
 import numpy as np
 import pint
 import pytest
@@ -8,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ranvier as rv
-from ranvier.network.build import build
 from ranvier.random import Key
 from ranvier.steps import in_steps
 
@@ -16,9 +14,8 @@ sizes = st.integers(0, 5)
 UNITS = pint.UnitRegistry()
 
 
-def built(population, dtype="float64"):
-    with jax.enable_x64(True):
-        return build(rv.Network(population), dt=0.1, seed=1, dtype=dtype)
+def built(population):
+    return rv.prepare(rv.Network(population), dt=0.1, seed=1)
 
 
 @settings(max_examples=30)
@@ -31,7 +28,7 @@ def test_the_forms_of_initial_values(n, V, form):
         "distribution": rv.normal(V, 0.0),
         "quantity": UNITS.Quantity(V / 1000, "volt"),
     }[form]
-    state = built(rv.Population(n, rv.neurons.Passive(), initial={"V": value})).state
+    state = built(rv.Population(n, rv.neurons.Passive(), initial={"V": value})).state()
     assert state.neurons["passive"]["V"].shape == (n,)
     np.testing.assert_allclose(state.neurons["passive"]["V"], V, rtol=1e-12)
 
@@ -56,11 +53,8 @@ def test_other_shapes_are_refused_with_the_right_one(n, m, where):
 def test_drawn_parameters_do_not_depend_on_the_number_of_neurons(n, mean, sd, seed):
     """Neuron i draws the same whoever else is there."""
     leak = rv.normal(mean, sd, low=0.0)
-    with jax.enable_x64(True):
-        few, many = (
-            build(rv.Network(rv.Population(k, rv.neurons.Passive(leak=leak))), dt=0.1, seed=seed, dtype="float64") for k in (n, n + 3)
-        )
-    few, many = (b.constants["groups"]["passive"]["model"].leak for b in (few, many))
+    few, many = (rv.prepare(rv.Population(k, rv.neurons.Passive(leak=leak)), dt=0.1, seed=seed) for k in (n, n + 3))
+    few, many = (sim.parameters["passive.leak"] for sim in (few, many))
     np.testing.assert_array_equal(few, many[:n])
     assert (many >= 0).all()
 

@@ -1,6 +1,5 @@
 """Connections and weights over shapes and forms, against NumPy; nothing is simulated but where it says so."""
 
-import jax
 import numpy as np
 import pytest
 import scipy.sparse
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import ranvier as rv
-from ranvier.network.build import build
+from ranvier.network.constants import CoupledConstants
 from ranvier.random import Key
 from ranvier.testing import check_connection_rule
 
@@ -28,19 +27,21 @@ def wired(matrix, weight=1.0, delay=0.0, synapse=None, **options):
     cell = rv.neurons.LeakyIntegrateAndFire()
     before, after = rv.Population(sources, cell, name="before"), rv.Population(targets, cell, name="after")
     projection = rv.Projection(before, after, synapse or rv.synapses.Delta(), matrix, weight=weight, delay=delay, name="it", **options)
-    with jax.enable_x64(True):
-        built = build(rv.Network(before, after, projection), dt=0.1, seed=3, dtype="float64")
+    sim = rv.prepare(rv.Network(before, after, projection), dt=0.1, seed=3)
+    constants, _ = sim.constants_of(sim.drawn)
+    (synapses,) = sim.layout.plan.synapses
+    made = constants.synapses[synapses.name]
     weights = np.zeros((targets, sources))
-    if "it" in built.edges:
-        constants = built.constants["synapses"]["it"]
-        if "matrix" in constants:
-            weights = np.asarray(constants["matrix"])
-        else:
-            np.add.at(weights, (built.edges["it"].post, constants["pre"]), constants["weight"])
+    if isinstance(made, CoupledConstants) and made.matrix is not None:
+        weights = np.asarray(made.matrix)
+    elif isinstance(made, CoupledConstants):
+        edges = sim.drawn.projections["it"].edges
+        np.add.at(weights, (edges.post, made.pre[: len(edges)]), made.weight[: len(edges)])
     else:  # neurons are numbered through: those of `before` come first, and both populations are one group
-        feed = built.constants["feeds"][built.plan.synapses[0].feeds[0].name]
-        pre = np.repeat(np.arange(sources + targets), np.diff(feed.segments[0][:, [0, -1]], axis=1)[:, 0])
-        np.add.at(weights, (feed.target - sources, pre), feed.weight)
+        (onto,) = made.edges
+        end = int(onto.segments[-1, -1, -1]) if onto.segments.size else 0
+        pre = np.repeat(np.arange(sources + targets), np.diff(onto.segments[0][:, [0, -1]], axis=1)[:, 0])
+        np.add.at(weights, (onto.target[:end] - sources, pre), np.broadcast_to(onto.weight, onto.target.shape)[:end])
     return rv.Network(before, after, projection).edges("it", seed=3), weights
 
 

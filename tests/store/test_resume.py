@@ -203,9 +203,17 @@ def test_a_branch_with_another_step(tmp_path):
         rv.resume(path, branch=True, dt=0.03, into=tmp_path / "b.zarr", duration=39.99)
 
 
-def test_spikes_on_their_way_keep_their_step(copy):
-    with pytest.raises(rv.StoreError, match=r"on their way, counted in steps of 0\.1 ms"):
-        rv.resume(copy, branch=True, dt=0.05)
+def test_spikes_on_their_way_arrive_at_their_time_in_other_steps(tmp_path):
+    """One spike at 5 ms, a delay of 3 ms; the branch goes on from 6 ms in half the step."""
+    source = rv.Population(1, rv.neurons.SpikeTimes(times=[5.0], neurons=[0]), name="source")
+    cells = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+    wire = rv.Projection(source, cells, rv.synapses.ExponentialCurrent(tau=2.0), [[1.0]], weight=10.0, delay=3.0)
+    path = tmp_path / "run.zarr"
+    rv.simulate(rv.Network(source, cells, wire), duration=6.0, dt=0.1, store=path, record=rv.Record(wire, "i"))
+    run = rv.resume(path, branch=True, dt=0.05, duration=10.0)
+    i = run[run.network.projections and next(iter(run.network.projections))].i
+    begins = float(i.time[np.flatnonzero(i.values[:, 0])[0]])
+    assert run.spikes.start == 6.0 and begins == pytest.approx(8.1, abs=0.051)  # the spike's step ended at 5.1
 
 
 def highest(everything):

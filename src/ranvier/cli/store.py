@@ -12,7 +12,7 @@ from typing import Any
 from ranvier.cli.job import Job, job_of
 from ranvier.errors import StoreError
 from ranvier.result import Result
-from ranvier.simulate import as_network
+from ranvier.simulation import as_network
 from ranvier.store.checkpoint import OlderFormError
 from ranvier.store.description import unverified
 from ranvier.store.reader import StoredRun, open_store

@@ -27,11 +27,17 @@ class ExponentialEuler(Integrator):
         xp = system.array_library
         rates, slopes = system.rate_and_slope(state, t)
 
-        def advance(x: Any, rate: Any, slope: Any) -> Any:
+        def advance(x: Any, rate: Any, slope: Any, exp: Any) -> Any:
             z = h * slope
             near_zero = abs(z) < 1e-4
             safe = xp.where(near_zero, 1.0, z)
-            phi = xp.where(near_zero, 1 + z / 2 + z * z / 6, (xp.exp(safe) - 1) / safe)
+            phi = xp.where(near_zero, 1 + z / 2 + z * z / 6, (exp(safe) - 1) / safe)
             return x + h * phi * rate
 
-        return jax.tree.map(advance, state, rates, slopes), memory
+        if not hasattr(system, "exponential_of"):
+            return jax.tree.map(lambda x, rate, slope: advance(x, rate, slope, xp.exp), state, rates, slopes), memory
+        moved = {}
+        for owner, own in state.items():
+            exp = system.exponential_of(owner)
+            moved[owner] = {v: advance(x, rates[owner][v], slopes[owner][v], exp) for v, x in own.items()}
+        return moved, memory

@@ -16,7 +16,9 @@ from ranvier.integrators.base import Integrator, State
 
 
 def normal_like(key: Any, state: State) -> State:
-    """A standard normal number for every element of the state, each variable from a stream of its name."""
+    """A standard normal number for every element of the state, each variable from a stream of its name (or as the key has it)."""
+    if hasattr(key, "normal_like"):
+        return key.normal_like(state)
     if hasattr(state, "dtype"):
         return key.normal(state)
     return jax.tree_util.tree_map_with_path(lambda path, leaf: key.child(jax.tree_util.keystr(path)).normal(leaf), state)

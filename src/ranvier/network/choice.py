@@ -1,10 +1,12 @@
-"""Which integrator advances what."""
+"""Which integrator advances what, and why."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.integrators.base import Integrator
@@ -13,10 +15,13 @@ from ranvier.integrators.exponential_euler import ExponentialEuler
 from ranvier.integrators.per_population import PerPopulation
 from ranvier.integrators.runge_kutta import RungeKutta4
 from ranvier.integrators.stochastic import EulerMaruyama
-from ranvier.network.exact import changes_in_time, propagators, why_not_linear
-from ranvier.network.integrate_and_fire import whole_step
-from ranvier.network.plan import Built, GroupPlan, Plan, SynapsesPlan
+from ranvier.kernels.dispatch import native_available
+from ranvier.network.draw import Drawn
+from ranvier.network.linearity import Exact, LocalSynapses, Neighbourhood, NotAffine, WholeStep, exact, whole_step
+from ranvier.network.plan import EdgePlan, GroupPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan, SynapsesPlan
+from ranvier.network.receptors import Receptor, receptor_synapse
 from ranvier.network.spec import Network
+from ranvier.network.stacked import Stacked
 from ranvier.network.system import NetworkSystem
 
 
@@ -59,66 +64,151 @@ def _checked(integrator: Any) -> Integrator:
     return integrator
 
 
-def _default(built: Built, group: GroupPlan) -> Integrator:
-    if group.diffuses:
-        return EulerMaruyama()
-    acts = any(s.source in group.members and s.transmits for s in built.plan.synapses if s.source is not None)
-    if not acts and not changes_in_time(built, group) and why_not_linear(built, group) is None:
-        return ExactLinear()
-    return RungeKutta4()
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What advances a group.
+
+    Attributes:
+        integrator: the method; None where there is nothing to advance.
+        why: why this one, where the user did not say.
+        native: whether one kernel takes the whole step; `why_not_native` says why it does not.
+    """
+
+    integrator: Integrator | None
+    why: str
+    native: bool = False
+    why_not_native: str = ""
 
 
-def _of(plan: Plan, group: GroupPlan) -> list[SynapsesPlan]:
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """What advances a network: its plan with what the methods need, the method, and the choice for each group."""
+
+    plan: Plan
+    integrator: Integrator
+    groups: Mapping[str, Choice]
+
+
+def owned_by(plan: Plan, group: GroupPlan) -> list[SynapsesPlan]:
     """The synapses that are advanced with a group: those at its neurons, and those that leave them."""
-    return [s for s in plan.synapses if s.source in group.members or (s.site == "target" and s.targets[0][0] == group.name)]
+    leaving = [s for s in plan.synapses if isinstance(s, SourcePlan | EdgePlan | ShortTermPlan) and s.source in group.members]
+    return [*(s for s in plan.synapses if isinstance(s, ReceptorPlan) and s.group == group.name), *leaving]
 
 
-def chosen(built: Built, given: Mapping[str, Integrator | None], dt: float) -> tuple[Built, Integrator]:
-    """The integrator of a run, and the network with what that needs to know beforehand.
+@dataclasses.dataclass(frozen=True)
+class Linear:
+    """What is known of a group's equations where the method needs it: their exact step, and the step that one kernel takes."""
+
+    exact: Exact | None
+    whole: WholeStep | None
+
+
+def neighbourhood(plan: Plan, group: GroupPlan) -> Neighbourhood:
+    """A group and the synapses whose states lie at it, for `linearity`."""
+    site = lambda s: "source" if isinstance(s, SourcePlan) else "edge"
+    elsewhere = (
+        s for s in plan.synapses if isinstance(s, SourcePlan | EdgePlan) and s.transmits and any(g == group.name for g, _, _ in s.targets)
+    )
+    return Neighbourhood(
+        group=group.name,
+        sizes=group.sizes,
+        variables=group.variables,
+        moving=group.moving,
+        held=group.held,
+        fires=group.fires,
+        resets=group.resets,
+        refractory=group.refractory,
+        stimulated=any(group.stimulated),
+        diffuses=group.diffuses,
+        synapses=tuple(LocalSynapses(r.name, r.variables, r.moving, r.transmits) for r in plan.receptors_of(group.name)),
+        elsewhere=tuple((s.name, site(s)) for s in elsewhere),
+    )
+
+
+def parameters_of(plan: Plan, group: GroupPlan, drawn: Drawn, receptors: Sequence[Receptor]) -> dict[str, Any]:
+    """The parameters of a group and of the synapses at it, in double precision."""
+    models = [drawn.populations[name].model for name in group.members]
+    return {
+        "model": Stacked.of(models, group.sizes),
+        "synapses": {r.name: receptor_synapse(r, drawn) for r in receptors if r.group.name == group.name},
+    }
+
+
+def choose(plan: Plan, drawn: Drawn, receptors: Sequence[Receptor], given: Mapping[str, Integrator | None]) -> Chosen:
+    """The integrator of a network.
 
     Raises:
         UnsupportedError: an integrator cannot advance a population that it was given.
     """
-    plan = built.plan
-    each: dict[str, Integrator] = {}
+    choices: dict[str, Choice] = {}
+    groups = []
     for group in plan.groups:
-        if not group.moving and not any(s.moving for s in _of(plan, group)):
-            continue  # there is nothing to advance
-        integrator = given[group.members[0]]
-        each[group.name] = _default(built, group) if integrator is None else integrator
-        _check_fit(built, group, each[group.name])
-    exact = {g.name: propagators(built, g, dt) for g in plan.groups if isinstance(each.get(g.name), ExactLinear)}
-    built = dataclasses.replace(built, constants={**built.constants, "exact": exact})
-    built = _with_whole_steps(built, each, dt)
+        choice, linear = _choice(plan, group, drawn, receptors, given[group.members[0]])
+        choices[group.name] = choice
+        groups.append(dataclasses.replace(group, linear=linear))
+    plan = dataclasses.replace(plan, groups=tuple(groups))
+    each = {name: c.integrator for name, c in choices.items() if c.integrator is not None}
     kinds = list(dict.fromkeys(each.values()))
     if len(kinds) < 2:
-        return built, kinds[0] if kinds else ExactLinear()
-    owners = lambda g: (g.name, *(s.name for s in _of(plan, g)))
+        return Chosen(plan, kinds[0] if kinds else ExactLinear(), choices)
+    owners = lambda g: (g.name, *(s.name for s in owned_by(plan, g)))
     parts = tuple((kind, tuple(owner for g in plan.groups if each.get(g.name) == kind for owner in owners(g))) for kind in kinds)
-    return built, PerPopulation(parts)
+    return Chosen(plan, PerPopulation(parts), choices)
 
 
-def _with_whole_steps(built: Built, each: Mapping[str, Integrator], dt: float) -> Built:
-    """The network with those groups marked whose step one kernel takes as a whole."""
-    steps = {}
-    for group in built.plan.groups:
-        if isinstance(each.get(group.name), ExactLinear | ExponentialEuler):
-            steps[group.name] = whole_step(built, group, built.constants["exact"].get(group.name), dt)
-    found = {name: step for name, step in steps.items() if step is not None}
-    groups = tuple(dataclasses.replace(g, whole_step=found[g.name][0]) if g.name in found else g for g in built.plan.groups)
-    numbers = {name: step[1] for name, step in found.items()}
-    plan = dataclasses.replace(built.plan, groups=groups)
-    return dataclasses.replace(built, plan=plan, constants={**built.constants, "whole_steps": numbers})
+def _choice(
+    plan: Plan, group: GroupPlan, drawn: Drawn, receptors: Sequence[Receptor], given: Integrator | None
+) -> tuple[Choice, Linear | None]:
+    if not group.moving and not any(s.moving for s in owned_by(plan, group)):
+        return Choice(None, "", why_not_native="there is nothing to integrate"), None
+    near, parts = neighbourhood(plan, group), parameters_of(plan, group, drawn, receptors)
+    exactly = exact(near, parts)
+    integrator, why = (given, "as you chose") if given is not None else _default(plan, group, drawn, exactly)
+    _check_fit(group, integrator, drawn, exactly)
+    if not isinstance(integrator, ExactLinear | ExponentialEuler):
+        return Choice(integrator, why, why_not_native=f"{type(integrator).__name__} asks for the equations within the step"), None
+    whole = whole_step(near, parts, exactly=isinstance(integrator, ExactLinear))
+    reason = whole.reason if isinstance(whole, NotAffine) else ""
+    linear = Linear(
+        exactly if isinstance(exactly, Exact) and isinstance(integrator, ExactLinear) else None,
+        None if reason or isinstance(whole, NotAffine) else whole,
+    )
+    if not native_available():
+        reason = "the native kernels are not there; the same step is computed by XLA"
+    return Choice(integrator, why, not reason, reason), linear
 
 
-def _check_fit(built: Built, group: GroupPlan, integrator: Integrator) -> None:
+def _default(plan: Plan, group: GroupPlan, drawn: Drawn, exactly: Exact | NotAffine) -> tuple[Integrator, str]:
+    if group.diffuses:
+        return EulerMaruyama(), "white noise drives its variables"
+    if isinstance(exactly, NotAffine):
+        return RungeKutta4(), exactly.reason
+    acts = next((s.name for s in owned_by(plan, group) if isinstance(s, SourcePlan | EdgePlan) and s.transmits), None)
+    if acts is not None:
+        return RungeKutta4(), f"{acts} acts from it continuously"
+    facts = (drawn.populations[name].stimulus_facts for name in group.members)
+    if any(f is not None and f.changes for f in facts):
+        return RungeKutta4(), "its current may change within a step"
+    return ExactLinear(), "its equations are linear"
+
+
+def _check_fit(group: GroupPlan, integrator: Integrator, drawn: Drawn, exactly: Exact | NotAffine) -> None:
     name, method = " and ".join(group.members), type(integrator).__name__
     if group.diffuses and "diffusion" not in integrator.needs:
         raise UnsupportedError(
-            f"{method} would ignore the white noise in {name} ({type(built.constants['groups'][group.name]['model']).__name__}). "
+            f"{method} would ignore the white noise in {name} ({type(drawn.populations[group.members[0]].model).__name__}). "
             "Use a stochastic method such as rv.EulerMaruyama()."
         )
-    if isinstance(integrator, ExactLinear):
-        reason = why_not_linear(built, group)
-        if reason is not None:
-            raise UnsupportedError(f"ExactLinear cannot advance {name}: {reason}. Use rv.ExponentialEuler() or rv.RungeKutta4() for it.")
+    if isinstance(integrator, ExactLinear) and isinstance(exactly, NotAffine):
+        raise UnsupportedError(
+            f"ExactLinear cannot advance {name}, whose equations are not linear: {exactly.reason}. "
+            "Use rv.ExponentialEuler() or rv.RungeKutta4() for it."
+        )
+
+
+def linear_numbers(plan: Plan, group: GroupPlan, drawn: Drawn, receptors: Sequence[Receptor], dtype: str) -> Any:
+    """The numbers of a group's exact or whole step."""
+    if group.linear is None:
+        return None
+    step = group.linear.whole or group.linear.exact
+    return None if step is None else step.numbers(parameters_of(plan, group, drawn, receptors), drawn.dt, np.dtype(dtype))

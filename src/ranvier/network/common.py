@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
 from ranvier import units
 from ranvier.errors import ParameterError, did_you_mean, unknown
-from ranvier.neurons.base import NeuronModel
 from ranvier.random import Distribution, Key
-from ranvier.synapses.base import SynapseModel
 
 
 def resolve(name: str, known: Iterable[str], what: str) -> str:
@@ -62,12 +58,6 @@ def initial_values(
             raise ParameterError(f"The initial {name} of {what} is NaN.")
         values[name] = np.array(np.broadcast_to(array, (n,)))
     return values
-
-
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def initial_state(model: NeuronModel | SynapseModel, n: int, key: Key) -> dict[str, Any]:
-    """A model's initial state. Compiled as one, and once: its operations one by one would take a second."""
-    return model.initial_state(n, key)
 
 
 def moving_variables(model: Any, derivatives: Any, state: Mapping[str, Any], what: str) -> tuple[str, ...]:

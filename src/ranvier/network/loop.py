@@ -1,7 +1,8 @@
 """The compiled loop: steps from `k0` to `k1`, with records and spikes kept in buffers of fixed size.
 
 It stops early when the spikes of the next step might not fit; the host empties
-the buffers and calls again. One compilation serves every length.
+the buffers and calls again. One compilation serves every length. The state goes in and comes out as the step
+carries it, and stays on the device: of size n only the spikes and rows are seen by the host.
 """
 
 from __future__ import annotations
@@ -18,18 +19,20 @@ import numpy as np
 from ranvier.errors import UnsupportedError
 from ranvier.integrators.base import Integrator
 from ranvier.kernels import compact_spikes
+from ranvier.network.constants import Constants
 from ranvier.network.plan import Plan
-from ranvier.network.state import SimulationState
-from ranvier.network.step import Stepper, StepState
+from ranvier.network.step import Stepper
+from ranvier.network.working import StepState, Variables
 from ranvier.record.observe import observables
 
 CACHED_PROGRAMS = 32
+KEPT_BUFFERS = 2**24  # bytes of a program's buffers that are kept from run to run
 TIMES = ("last_spike",)
 """Recordable quantities that are times, and stay in double precision."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Group:
+class ReadGroup:
     """Records with one schedule. `rows` is the length of its buffers, `reads` what they hold; the schedule is an argument.
 
     All reads lie side by side in one buffer, but times, which stay in double
@@ -37,24 +40,29 @@ class Group:
     """
 
     rows: int
-    reads: tuple[tuple[str, str, bool], ...]
+    reads: tuple[tuple[Any, str, bool], ...]
     """(part, variable, whether a subset of the neurons)"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """All that decides what is compiled, apart from the shapes of the arguments."""
+    """All that decides what is compiled, apart from the shapes of the arguments.
+
+    Attributes:
+        largest: how far each group's membrane potential may go before the run is taken to have gone wrong (mV).
+    """
 
     plan: Plan
     integrator: Integrator
-    groups: tuple[Group, ...]
+    groups: tuple[ReadGroup, ...]
     capacity: int
     packed: bool
+    largest: tuple[float, ...]
 
 
 @jax.tree_util.register_pytree_node_class
-class Constants:
-    """The constants of a network with what is shared among its parts passed once.
+class Shared:
+    """A tree with what is shared among its parts passed once.
 
     A stimulus that drives two populations is then one to XLA, which computes
     it once a stage, not twice.
@@ -67,7 +75,13 @@ class Constants:
         self._leaves = list(unique.values())
         self._where = tuple(position[id(leaf)] for leaf in leaves)
 
+    @property
+    def bytes(self) -> int:
+        """How much memory it takes."""
+        return sum(leaf.nbytes for leaf in self._leaves)
+
     def tree(self) -> Any:
+        """The tree."""
         return jax.tree.unflatten(self._structure, [self._leaves[i] for i in self._where])
 
     def tree_flatten(self) -> Any:
@@ -91,17 +105,24 @@ class Carry:
     records: tuple[tuple[jax.Array, ...], ...]
 
 
-def new_buffers(program: Program, sizes: list[list[int]]) -> tuple[Any, Any, tuple[tuple[np.ndarray, ...], ...]]:
-    """Empty buffers: spike steps, spike neurons, and for each group its values and its times."""
+def buffer_shapes(program: Program, sizes: list[list[int]]) -> tuple[Any, Any, tuple[tuple[Any, ...], ...]]:
+    """The buffers' shapes: spike steps, spike neurons, and for each group of reads its values and its times."""
     records = []
     for group, widths in zip(program.groups, sizes, strict=True):
         times = sum(width for (_, variable, _), width in zip(group.reads, widths, strict=True) if variable in TIMES)
         rows = group.rows + 1  # one more than is used: where rows that are not due are written to
-        records.append((np.empty((rows, sum(widths) - times), program.plan.dtype), np.empty((rows, times), np.float64)))
-    return np.empty(program.capacity, np.int64), np.empty(program.capacity, np.int32), tuple(records)
+        of = lambda width, dtype, rows=rows: jax.ShapeDtypeStruct((rows, width), np.dtype(dtype))
+        records.append((of(sum(widths) - times, program.plan.dtype), of(times, np.float64)))
+    of_spikes = lambda dtype: jax.ShapeDtypeStruct((program.capacity,), np.dtype(dtype))
+    return of_spikes(np.int64), of_spikes(np.int32), tuple(records)
 
 
-def split_buffers(group: Group, widths: list[int], buffers: tuple[Any, ...]) -> list[np.ndarray]:
+def new_buffers(program: Program, sizes: list[list[int]]) -> Any:
+    """Empty buffers."""
+    return jax.tree.map(lambda x: np.empty(x.shape, x.dtype), buffer_shapes(program, sizes))
+
+
+def split_buffers(group: ReadGroup, widths: list[int], buffers: tuple[Any, ...]) -> list[np.ndarray]:
     """The columns of each read of a group, in its buffers on the host."""
     arrays, first, parts = [np.asarray(b) for b in buffers], [0, 0], []
     for (_, variable, _), width in zip(group.reads, widths, strict=True):
@@ -111,17 +132,41 @@ def split_buffers(group: Group, widths: list[int], buffers: tuple[Any, ...]) -> 
     return parts
 
 
+def checked_variables(plan: Plan) -> list[tuple[str, str]]:
+    """What is looked at for numbers that have gone wrong, in order: (group or synapses, variable)."""
+    return [*((g.name, v) for g in plan.groups for v in g.variables), *((s.name, v) for s in plan.synapses for v in s.variables)]
+
+
+def first_bad(program: Program, variables: Variables) -> jax.Array:
+    """For each of `checked_variables` the index of the first value that is not finite or beyond all reason, −1 where there is none."""
+    plan = program.plan
+    largest = dict(zip((g.name for g in plan.groups), program.largest, strict=True))
+    moving = {*((g.name, v) for g in plan.groups for v in g.moving), *((s.name, v) for s in plan.synapses for v in s.moving)}
+    found = []
+    for owner, v in checked_variables(plan):
+        values = variables[owner][v]
+        if values.shape[0] == 0:
+            found.append(jnp.int32(-1))
+            continue
+        wrong = ~jnp.isfinite(values) if (owner, v) in moving else jnp.isnan(values)
+        if v == "V" and owner in largest:
+            wrong = wrong | (jnp.abs(values) > largest[owner])
+        found.append(jnp.where(jnp.any(wrong), jnp.argmax(wrong), -1).astype(jnp.int32))
+    return jnp.stack(found) if found else jnp.zeros(0, jnp.int32)
+
+
 def _run(
     program: Program,
-    shared: Constants,
+    shared: Shared,
     subsets: Any,
-    state: SimulationState,
+    state: StepState,
     buffers: Any,
     k1: jax.Array,
     schedules: list[jax.Array],
-) -> tuple[SimulationState, Any, jax.Array]:
-    constants = shared.tree()
-    stepper = Stepper(program.plan, constants, program.integrator, program.packed)
+) -> tuple[StepState, Any, jax.Array, jax.Array]:
+    constants: Constants = shared.tree()
+    # One a trace: what it computes from the constants belongs to the body in which it is computed.
+    stepper = lambda: Stepper(program.plan, constants, program.integrator, program.packed)
     n = program.plan.n
 
     def write(carry: Carry) -> Carry:
@@ -133,26 +178,18 @@ def _run(
             ]
             return dataclasses.replace(carry, records=tuple(written))
 
-    def _write_if_due(g: int, group: Group, carry: Carry, k: jax.Array) -> Any:
+    def _write_if_due(g: int, group: ReadGroup, carry: Carry, k: jax.Array) -> Any:
         every, first, _, _ = schedules[g]
         due = (jax.lax.rem(k - first, every) == 0) & (k >= first)
         return jax.lax.cond(due, lambda c: _write_group(g, group, c), lambda c: c.records[g], carry)
 
-    def _write_group(g: int, group: Group, carry: Carry) -> Any:
+    def _write_group(g: int, group: ReadGroup, carry: Carry) -> Any:
         k = carry.state.step
-        system = stepper.system(carry.state)
-        variables = stepper.variables(carry.state)
         # The row of the next step that is due: written again until that step comes.
         every, first, last, first_row = schedules[g]
         row = jax.lax.div(k - first + every - 1, every) - first_row
         row = jnp.where((k > first - every) & (k <= last) & (row >= 0) & (row < group.rows), row, group.rows)
-        seen: dict[str, dict[str, Any]] = {}
-        values: tuple[list[Any], list[Any]] = ([], [])
-        for i, (part, variable, subset) in enumerate(group.reads):
-            if part not in seen:
-                seen[part] = observables(system, variables, k * constants["dt"], part)
-            value = seen[part][variable]
-            values[variable in TIMES].append(value[subsets[g][i]] if subset else value)
+        values = read(stepper(), carry.state, group.reads, subsets[g])
         buffers = carry.records[g]
         return tuple(
             buffer.at[row].set(jnp.concatenate(parts).astype(buffer.dtype)) if parts else buffer
@@ -164,8 +201,8 @@ def _run(
 
     def one_step(carry: Carry) -> Carry:
         k = carry.state.step
-        state, flags = stepper.step(carry.state)
-        with jax.named_scope("compact spikes"):
+        state, flags = stepper().step(carry.state)
+        with jax.named_scope("compact_spikes"):
             steps, neurons, spikes = compact_spikes(flags, k, carry.spike_steps, carry.spike_neurons, carry.spikes)
         return Carry(state, steps, neurons, spikes, carry.ended, carry.records)
 
@@ -180,12 +217,29 @@ def _run(
         # One more round at k1 writes the row that may be due there.
         return dataclasses.replace(carry, ended=(k >= k1) | (~fits(carry) & (carry.state.step < k1)))
 
-    carry = Carry(stepper.enter(state), buffers[0], buffers[1], jnp.zeros((), jnp.int64), jnp.zeros((), bool), buffers[2])
+    carry = Carry(state, buffers[0], buffers[1], jnp.zeros((), jnp.int64), jnp.zeros((), bool), buffers[2])
     if program.groups:
         carry = jax.lax.while_loop(lambda c: ~c.ended, record_and_go_on, carry)
     else:
         carry = jax.lax.while_loop(lambda c: (c.state.step < k1) & fits(c), one_step, carry)
-    return stepper.leave(carry.state), (carry.spike_steps, carry.spike_neurons, carry.records), carry.spikes
+    bad = first_bad(program, stepper().variables(carry.state))
+    return carry.state, (carry.spike_steps, carry.spike_neurons, carry.records), carry.spikes, bad
+
+
+def read(
+    stepper: Stepper, state: StepState, reads: tuple[tuple[Any, str, bool], ...], subsets: Any
+) -> tuple[list[jax.Array], list[jax.Array]]:
+    """What is recorded of a state: the values, and the times, each a list of vectors."""
+    system, variables = stepper.system(state), stepper.variables(state)
+    t = state.step * stepper.constants.dt
+    seen: dict[Any, dict[str, Any]] = {}
+    values: tuple[list[Any], list[Any]] = ([], [])
+    for i, (part, variable, subset) in enumerate(reads):
+        if part not in seen:
+            seen[part] = observables(system, variables, t, part)
+        value = seen[part][variable]
+        values[variable in TIMES].append(value[subsets[i]] if subset else value)
+    return values
 
 
 class Compiled:
@@ -197,6 +251,18 @@ class Compiled:
         self.lowered = jitted.lower(program, *args)
         self.executable = self.lowered.compile()
         self.seconds = time.perf_counter() - began
+        self.steps_per_second = 0.0  # as it ran last
+        self._idle: Any = None
+
+    def take_buffers(self, program: Program, widths: list[list[int]]) -> Any:
+        """Buffers for a run: those that the last one left, or new ones."""
+        found, self._idle = self._idle, None
+        return new_buffers(program, widths) if found is None else found
+
+    def leave_buffers(self, buffers: Any) -> None:
+        """Keeps a run's buffers for the next, unless they are large."""
+        if sum(x.nbytes for x in jax.tree.leaves(buffers)) <= KEPT_BUFFERS:
+            self._idle = buffers
 
     def __call__(self, *args: Any) -> Any:
         return self.executable(*args)
@@ -211,7 +277,7 @@ def compiled(program: Program, args: Any) -> tuple[Compiled, bool]:
     """The compiled loop for a program and arguments of these shapes, and whether it had to be compiled now."""
     global compilations
     leaves, tree = jax.tree.flatten(args)
-    key = (program, tree, tuple((np.shape(x), jnp.result_type(x).name) for x in leaves))
+    key = (program, tree, tuple((x.shape, x.dtype) if hasattr(x, "dtype") else type(x) for x in leaves))
     try:
         found = _programs.get(key)
     except TypeError as error:

@@ -1,21 +1,21 @@
-"""The structure of a network: names and sizes, everything that decides what is compiled."""
+"""The structure of a network: names and sizes, everything that decides what is compiled. No value of a parameter is in it."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
-
-from ranvier.connect.base import Edges
-from ranvier.kernels.integrate_and_fire import NeuronEquations
-from ranvier.network.state import SimulationState
+from typing import Any, TypeVar
 
 ALL_SPIKES = "spikes"
 """The history that holds the spikes of the whole network, each of amplitude 1."""
 
 
+class LayoutChanged(Exception):
+    """Numbers that the layout which was chosen for others cannot hold: a new one is needed."""
+
+
 @dataclasses.dataclass(frozen=True)
 class PopulationPlan:
-    """A population: neurons `first … first + n − 1` of the network, `start … start + n − 1` of its group."""
+    """A population: neurons `first … first + n − 1` of the network in the user's order, `start … start + n − 1` of its group."""
 
     name: str
     n: int
@@ -26,122 +26,175 @@ class PopulationPlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class WholeStep:
-    """A group's step as one kernel takes it.
-
-    Attributes:
-        equations: what the kernel does.
-        variables: its variables: (group or synapses, name).
-        driven: the places of the coefficients that a current is added to.
-    """
-
-    equations: NeuronEquations
-    variables: tuple[tuple[str, str], ...]
-    driven: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
 class GroupPlan:
     """Populations that advance together: one model, one structure, their neurons one after the other.
 
     Attributes:
+        members: the populations; `sizes` says how many neurons each has.
         moving: the variables that have a derivative.
+        held: those that stay as they are while a neuron is refractory.
         fires: what makes a neuron spike: `"test"` (the model's `spiked`), `"hazard"` or `"given"` times.
+        resets: whether a spike changes the state.
+        refractory: whether the model has a refractory period; it may be 0.
         stimulated: for each member, whether a current is injected.
         noisy: for each member, whether that current has white noise.
-        whole_step: what the kernel `integrate_and_fire` does, where it takes the group's whole step.
+        diffuses: whether white noise drives the variables.
+        polynomial: whether the exponential of `kernels.exponential` stands in for XLA's.
+        linear: what `linearity` found out about its equations, where a method uses it.
     """
 
     name: str
-    n: int
-    first: int
     members: tuple[str, ...]
     sizes: tuple[int, ...]
     variables: tuple[str, ...]
     moving: tuple[str, ...]
+    held: tuple[str, ...]
     fires: str
     resets: bool
     refractory: bool
     stimulated: tuple[bool, ...]
     noisy: tuple[bool, ...]
     diffuses: bool
-    whole_step: WholeStep | None = None
+    polynomial: bool
+    linear: Any = None
 
-
-@dataclasses.dataclass(frozen=True)
-class FeedPlan:
-    """Edges that bring the spikes of one history to one set of states; `spikes` is the history's name."""
-
-    name: str
-    spikes: str
+    @property
+    def n(self) -> int:
+        return sum(self.sizes)
 
 
 @dataclasses.dataclass(frozen=True)
 class SynapsesPlan:
-    """States of one synapse model at one site, and where they act.
-
-    At the site `"target"` the states are those of all neurons of one group, and
-    several projections may feed them. At the others they belong to one
-    projection.
-
-    Attributes:
-        source: the presynaptic population (at the site `"target"` none).
-        targets: `(group, start, n)` of the neurons acted on, in their order.
-        feeds: what delivers spikes to the states.
-        poisson: the Poisson inputs that do.
-        kicks: whether what arrives moves the membrane at once.
-        emits: whether the states take note of presynaptic spikes.
-        dense: whether the edges lie in a matrix.
-    """
+    """States of one synapse model in one place."""
 
     name: str
-    site: str
     states: int
     variables: tuple[str, ...]
     moving: tuple[str, ...]
-    source: str | None
-    targets: tuple[tuple[str, int, int], ...]
-    feeds: tuple[FeedPlan, ...]
-    poisson: tuple[str, ...]
     transmits: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ReceptorPlan(SynapsesPlan):
+    """States at the neurons of one group, fed by the projections and inputs that have these kinetics.
+
+    Attributes:
+        group: the group; there is one state for each of its neurons.
+        deliveries: the history that each set of its edges reads.
+        poisson: how many draws of Poisson counts reach it.
+        kicks: whether what arrives moves the membrane at once.
+    """
+
+    group: str
+    deliveries: tuple[str, ...]
+    poisson: int
     kicks: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class SourcePlan(SynapsesPlan):
+    """States at the neurons of one projection's source.
+
+    Attributes:
+        source: the presynaptic population.
+        targets: `(group, start, n)` of the neurons acted on, in their order.
+        emits: whether the states take note of presynaptic spikes.
+        dense: whether the weights lie in a matrix.
+    """
+
+    source: str
+    targets: tuple[tuple[str, int, int], ...]
     emits: bool
     dense: bool
 
 
 @dataclasses.dataclass(frozen=True)
+class EdgePlan(SynapsesPlan):
+    """States at the edges of one projection; see `SourcePlan`.
+
+    Attributes:
+        deliveries: the history that its spikes come from, where spikes are delivered to it.
+    """
+
+    source: str
+    targets: tuple[tuple[str, int, int], ...]
+    emits: bool
+    deliveries: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ShortTermPlan(SynapsesPlan):
+    """States of short-term plasticity, at the neurons of one projection's source."""
+
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Some of a part's states: `start … start + n − 1` of a `ReceptorPlan`, or all of other synapses.
+
+    Attributes:
+        owns: whether what that receptor holds is this part's, in the state that the user sees. Of several
+            that share a receptor, the first of each neuron.
+    """
+
+    synapses: str
+    start: int
+    n: int
+    owns: tuple[tuple[int, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class WirePlan:
+    """A projection or Poisson input: where its states are.
+
+    Attributes:
+        pieces: in the order of its targets.
+        shared: the projections and inputs that share those states with it.
+        short_term: the synapses of its short-term plasticity, if any.
+        input: whether it is a Poisson input.
+    """
+
+    name: str
+    pieces: tuple[Piece, ...]
+    shared: tuple[str, ...] = ()
+    short_term: str | None = None
+    input: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class HistoryPlan:
-    """The spikes of the last steps, for delivery: of the whole network, or of one projection's source with amplitudes."""
+    """The spikes of the last steps, for delivery: of the whole network, or of one projection's source with amplitudes.
+
+    Attributes:
+        slots: how many steps it holds: a power of two above the longest delay.
+    """
 
     name: str
     source: str | None
     slots: int
 
 
-@dataclasses.dataclass(frozen=True)
-class ProjectionPlan:
-    """Where a projection's states are.
-
-    Attributes:
-        parts: `(synapses, start, n)`: which states of which synapses are its own, or its targets'.
-        shared: the projections and inputs that share those states with it.
-    """
-
-    name: str
-    parts: tuple[tuple[str, int, int], ...]
-    shared: tuple[str, ...]
+Named = TypeVar("Named", PopulationPlan, GroupPlan, WirePlan, SynapsesPlan)
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The structure of a network. Populations are in the order of their neurons' numbers."""
+    """The structure of a network. Populations and wires are in the user's order."""
 
     populations: tuple[PopulationPlan, ...]
     groups: tuple[GroupPlan, ...]
     synapses: tuple[SynapsesPlan, ...]
-    projections: tuple[ProjectionPlan, ...]
+    wires: tuple[WirePlan, ...]
     histories: tuple[HistoryPlan, ...]
     dtype: str
+
+    def __hash__(self) -> int:
+        # Kept: it is asked for at every run, and a plan may have many parts.
+        if "_hash" not in self.__dict__:
+            fields = (self.populations, self.groups, self.synapses, self.wires, self.histories, self.dtype)
+            object.__setattr__(self, "_hash", hash(fields))
+        return int(self.__dict__["_hash"])
 
     @property
     def n(self) -> int:
@@ -156,23 +209,22 @@ class Plan:
     def group_of(self, population: str) -> GroupPlan:
         return self.group(self.population(population).group)
 
-    def projection(self, name: str) -> ProjectionPlan:
-        return _named(self.projections, name)
+    def wire(self, name: str) -> WirePlan:
+        return _named(self.wires, name)
 
     def synapses_named(self, name: str) -> SynapsesPlan:
         return _named(self.synapses, name)
 
+    def receptors_of(self, group: str) -> list[ReceptorPlan]:
+        """The synapses whose states lie at a group's neurons."""
+        return [s for s in self.synapses if isinstance(s, ReceptorPlan) and s.group == group]
 
-def _named(parts: tuple[Any, ...], name: str) -> Any:
+    def targets_of(self, synapses: SynapsesPlan) -> tuple[tuple[str, int, int], ...]:
+        """`(group, start, n)` of the neurons that synapses act on."""
+        if isinstance(synapses, ReceptorPlan):
+            return ((synapses.group, 0, synapses.states),)
+        return synapses.targets if isinstance(synapses, SourcePlan | EdgePlan) else ()
+
+
+def _named(parts: tuple[Named, ...], name: str) -> Named:
     return next(p for p in parts if p.name == name)
-
-
-@dataclasses.dataclass(frozen=True)
-class Built:
-    """What `build` makes of a network: its structure, the constants (arguments of the compiled step) and the initial state."""
-
-    plan: Plan
-    constants: dict[str, Any]
-    state: SimulationState
-    edges: dict[str, Edges]
-    """of the projections whose states are at the sources or the edges"""

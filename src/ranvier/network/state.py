@@ -1,4 +1,4 @@
-"""All that evolves: what a checkpoint holds."""
+"""All that evolves, in the user's order and under the user's names: what a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from ranvier.errors import ParameterError
+from ranvier.words import MASK
+
 NEVER = -(2**52)
 """The step of the last spike of a neuron that has not spiked."""
 
@@ -18,18 +21,24 @@ NEVER = -(2**52)
 class SimulationState:
     """The state of a simulation between two steps.
 
+    Every array is in the order of its population's neurons, or of its projection's targets, sources or
+    edges. How the engine lays things out, how many cores there are, and what else is in the network is not in it.
+
     Attributes:
         step: the steps done, int64; the time is `step · dt`.
         neurons: `{population: {variable: [n]}}`.
-        synapses: `{projection: {variable: [states]}}`; how many states there
-            are depends on the synapse's site. Projections that share their states
-            at the targets have them under one name that lists them.
+        synapses: `{projection or Poisson input: {variable: [states]}}`: a state for each target neuron, source neuron
+            or edge, by the synapse's site. Where several share their states, the first of them holds the
+            sum and the others nothing: all are linear, so only the sum matters.
         last_spike: `{population: int64 [n]}`, the step of the last spike, or `NEVER`.
-        in_flight: `{"spikes": {"source": int32 [slots, neurons], "count": int32 [slots]}}`:
-            the spikes of the last steps, those of step *k* the first `count[k mod slots]`
-            of row `k mod slots`; for a projection with short-term plasticity
-            also its own, with their `amplitude`.
+        in_flight: `{population: bool [steps, n]}`: who spiked in the last steps, the last one first, as far back as the
+            longest delay asks; for a projection with short-term plasticity `{projection: [steps, n]}`, its
+            spikes' amplitudes.
+        crossed: `{population: bool [n]}`, for models without a reset: who was kicked over the threshold at the end of the last
+            step, and so spikes in the next.
         memory: what the integrator remembers between steps.
+        dt: the step (ms), float64.
+        seed: the seed of everything random in two words, uint32 `[2]`.
     """
 
     step: Any
@@ -37,7 +46,32 @@ class SimulationState:
     synapses: dict[str, dict[str, Any]]
     last_spike: dict[str, Any]
     in_flight: dict[str, Any]
-    memory: Any = ()
+    crossed: dict[str, Any]
+    memory: Any
+    dt: Any
+    seed: Any
+
+    @property
+    def time(self) -> float:
+        """The time that it is of (ms)."""
+        return int(self.step) * float(self.dt)
+
+    @property
+    def seed_number(self) -> int:
+        """The seed, as `simulate` takes it."""
+        low, high = (int(word) for word in np.asarray(self.seed))
+        return low | high << 32
+
+    def with_seed(self, seed: int) -> SimulationState:
+        """The same state, from which everything random goes on with another seed (that also draws another network).
+
+        Example:
+            >>> import ranvier as rv
+            >>> run = rv.simulate(rv.neurons.HodgkinHuxley(), duration=1.0)
+            >>> run.state.seed_number, run.state.with_seed(7).seed_number
+            (0, 7)
+        """
+        return dataclasses.replace(self, seed=seed_words(seed))
 
     def on_host(self) -> SimulationState:
         """A copy in NumPy arrays, which later steps do not touch."""
@@ -76,4 +110,50 @@ class SimulationState:
         return load_state(Path(path), any_streams)
 
     def __repr__(self) -> str:
-        return f"<SimulationState at step {int(self.step)}: {', '.join(self.neurons)}>"
+        return f"<SimulationState at {self.time:g} ms: {', '.join(self.neurons)}>"
+
+
+def seed_words(seed: int) -> np.ndarray:
+    """A seed as a state holds it."""
+    return np.array([seed & MASK, seed >> 32 & MASK], np.uint32)
+
+
+def with_step(state: SimulationState, dt: float) -> SimulationState:
+    """A state on the host, said in steps of `dt`: its time is the same, and so are those of the spikes that it knows of.
+
+    Raises:
+        ParameterError: its time is no multiple of `dt`, or the integrator remembers steps.
+    """
+    before = float(state.dt)
+    if before == dt:
+        return state
+    step = round(state.time / dt)
+    if abs(step * dt - state.time) > 1e-6 * dt:
+        raise ParameterError(
+            f"The state is of t = {state.time:.12g} ms, in steps of {before:g} ms; that is no multiple of dt = {dt:g} ms. "
+            "Go on with a dt that divides it."
+        )
+    if jax.tree.leaves(state.memory):
+        raise ParameterError(f"The integrator remembers steps of {before:g} ms; it cannot go on with dt = {dt:g} ms.")
+    scaled = lambda steps: np.rint(np.asarray(steps) * (before / dt)).astype(np.int64)
+    last = {
+        name: np.where(np.asarray(s) <= NEVER, NEVER, step - scaled(int(state.step) - np.asarray(s)))
+        for name, s in state.last_spike.items()
+    }
+    in_flight = {}
+    for name, rows in state.in_flight.items():
+        rows = np.asarray(rows)
+        # Row r is of the step `step − 1 − r`, whose start was r + 1 steps ago.
+        ages = scaled(np.arange(1, len(rows) + 1)) - 1
+        slots = 1 << max(0, int(np.ceil(len(rows) * before / dt)) - 1).bit_length() if len(rows) else 0
+        moved = np.zeros((slots, *rows.shape[1:]), rows.dtype)
+        for age, row in zip(ages, rows, strict=True):
+            if 0 <= age < slots:
+                moved[age] = np.maximum(moved[age], row)
+            elif row.any():
+                raise ParameterError(
+                    f"A spike of the last step of {before:g} ms is on its way, and has no place in steps of {dt:g} ms. Keep dt, or go on "
+                    "from a state at which no spike waits for its delay."
+                )
+        in_flight[name] = moved
+    return dataclasses.replace(state, step=np.int64(step), last_spike=last, in_flight=in_flight, dt=np.float64(dt))

@@ -1,50 +1,33 @@
-"""One step of a network, as a list of named stages.
+"""One step of a network, as a list of stages. Each takes a `Working` and returns it with what the stage did.
 
-The order is a rule of time: integrate, detect, deliver what is due, reset
-(recording comes before, in the loop; plasticity would stand between delivery
-and reset).
+The order is a rule of time: a spike is detected from the state at both ends of the step, what is due is delivered at its
+end, and the reset comes last. Recording comes before the step, in the loop.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.lax import optimization_barrier
 
 from ranvier.integrators.base import Integrator
 from ranvier.kernels.deliver_events import SpikeHistory, deliver_events, note_spikes
 from ranvier.kernels.draws import add_poisson, bernoulli
-from ranvier.kernels.exponential import with_fast_exponentials
 from ranvier.kernels.integrate_and_fire import integrate_and_fire
-from ranvier.network.dependence import adds_to
-from ranvier.network.plan import ALL_SPIKES, GroupPlan, Plan, SynapsesPlan
+from ranvier.network.constants import Constants, GroupConstants
+from ranvier.network.linearity import adds_to
+from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan, SynapsesPlan
+from ranvier.network.stacked import spread
 from ranvier.network.state import SimulationState
-from ranvier.network.system import NetworkSystem, Variables
-
-LONG_AGO = -(2**30)
-FAST_EXPONENTIALS_FROM = 16  # neurons; below, compiling them takes longer than they save
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class StepState:
-    """The simulation's state as the compiled loop carries it: the moving variables packed."""
-
-    step: jax.Array
-    moving: Any
-    fixed: Variables
-    since: jax.Array
-    """the step at which this form of the state was made"""
-    before: jax.Array
-    """the step of each neuron's last spike before that, of all populations one after the other, int64 `[neurons]`"""
-    recent: jax.Array
-    """the step of its last spike less `since`, int32 `[neurons]`, `LONG_AGO` where `before` says it: half as much to move each step"""
-    in_flight: dict[str, dict[str, jax.Array]]
-    memory: Any
+from ranvier.network.system import Network, NetworkDraws, NetworkSystem
+from ranvier.network.transfer import by_group, end_to_end, enter, last_spikes, leave
+from ranvier.network.working import StepState as StepState
+from ranvier.network.working import Variables, Working
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,265 +35,289 @@ class Stepper:
     """Advances a network by one step. Made anew in every trace; holds no arrays of its own but the constants."""
 
     plan: Plan
-    constants: dict[str, Any]
+    constants: Constants
     integrator: Integrator
     packed: bool
 
-    def system(self, state: StepState, held: dict[str, jax.Array] | None = None) -> NetworkSystem:
-        return NetworkSystem(self.plan, self.constants, state.fixed, self._by_group(self._last_spike(state)), self.packed, held)
-
-    @staticmethod
-    def _last_spike(state: StepState) -> jax.Array:
-        return jnp.where(state.recent == LONG_AGO, state.before, state.since + state.recent)
-
-    def _by_group(self, of_all: jax.Array) -> dict[str, jax.Array]:
-        """What is laid out for all neurons one after the other, for each group."""
-        return {g.name: of_all[g.first : g.first + g.n] for g in self.plan.groups}
+    @functools.cached_property
+    def network(self) -> Network:
+        """The network, as its equations see it."""
+        return Network.of(self.plan, self.constants, self.packed)
 
     def enter(self, state: SimulationState) -> StepState:
-        moving: Variables = {}
-        fixed: Variables = {}
-        for plan, values in [(g, self._together(g, state.neurons)) for g in self.plan.groups] + [
-            (s, state.synapses[s.name]) for s in self.plan.synapses
-        ]:
-            for variable, x in values.items():
-                (moving if variable in plan.moving else fixed).setdefault(plan.name, {})[variable] = x
-        last_spike = jnp.concatenate([state.last_spike[p.name] for p in self.plan.populations])
-        system = NetworkSystem(self.plan, self.constants, fixed, {}, self.packed)
-        recent = jnp.maximum(last_spike - state.step, LONG_AGO).astype(jnp.int32)
-        since = jnp.asarray(state.step)
-        return StepState(state.step, system.pack(moving), fixed, since, last_spike, recent, state.in_flight, state.memory)
+        """The state as the step carries it."""
+        return enter(self.plan, state, self.network.pack)
 
-    def _together(self, group: GroupPlan, neurons: Variables) -> dict[str, jax.Array]:
-        """The variables of a group's members, end to end."""
-        if len(group.members) == 1:
-            return neurons[group.name]
-        return {v: jnp.concatenate([neurons[name][v] for name in group.members]) for v in group.variables}
+    def leave(self, state: StepState, heard: Any) -> SimulationState:
+        """The state in the user's order."""
+        seed = jnp.stack([jnp.asarray(word) for word in self.constants.seed])
+        return leave(self.plan, state, self.network.unpack, self.constants.dt, seed, heard)
 
-    def leave(self, state: StepState) -> SimulationState:
-        variables = self.variables(state)
-        system = self.system(state)
-        last_spike = self._last_spike(state)
-        return SimulationState(
-            step=state.step,
-            neurons={p.name: {v: system.of_population(p.name, variables[p.group])[v] for v in p.variables} for p in self.plan.populations},
-            synapses={s.name: {v: variables[s.name][v] for v in s.variables} for s in self.plan.synapses},
-            last_spike={p.name: last_spike[p.first : p.first + p.n] for p in self.plan.populations},
-            in_flight=state.in_flight,
-            memory=state.memory,
-        )
+    def system(self, state: StepState, noise: dict[str, Any] | None = None) -> NetworkSystem:
+        """The equations in a state."""
+        return NetworkSystem(self.network, state.fixed, by_group(self.plan, last_spikes(state)), noise)
 
     def variables(self, state: StepState) -> Variables:
+        """All variables, by group and synapses."""
         system = self.system(state)
         return system.complete(system.unpack(state.moving))
 
     def step(self, state: StepState) -> tuple[StepState, jax.Array]:
-        """The state after one step, and which neurons spiked in it (all populations, one after the other)."""
+        """The state after one step, and which neurons spiked in it, in the user's order."""
+        working = self._begin(state)
+        for stage in self.stages:
+            with jax.named_scope(stage.__name__.lstrip("_")):
+                working = stage(working)
+        return self._end(working)
+
+    @property
+    def stages(self) -> tuple[Any, ...]:
+        """What one step does, in this order."""
+        return (self._draw, self._integrate, self._hold, self._detect, self._emit, self._deliver, self._learn, self._reset)
+
+    # -- the ends of a step ------------------------------------------------------------------------
+
+    def _begin(self, state: StepState) -> Working:
         k = state.step
         # Rounded here: fused with what follows, k·dt would enter a multiply-add unrounded.
-        t, t_next = optimization_barrier((k * self.constants["dt"], (k + 1) * self.constants["dt"]))
-        with jax.named_scope("draw"):
-            system = self.system(state, self.system(state).noise(k, t))
-        before = system.complete(system.unpack(state.moving))
+        t, t_next = optimization_barrier((k * self.constants.dt, (k + 1) * self.constants.dt))
+        variables = self.variables(state)
+        return Working(
+            k=k,
+            t=t,
+            t_next=t_next,
+            state=state,
+            before=variables,
+            variables=variables,
+            written=frozenset(),
+            moving=state.moving,
+            memory=state.memory,
+            noise={},
+            now=(k - state.since).astype(jnp.int32),
+            recent=by_group(self.plan, state.recent),
+            spiked={},
+            in_flight=state.in_flight,
+            crossed=state.crossed,
+        )
 
-        moving, memory = state.moving, state.memory
-        if any(g.whole_step is None for g in self.plan.groups):
+    def _end(self, working: Working) -> tuple[StepState, jax.Array]:
+        state, moving, fixed = working.state, working.moving, working.state.fixed
+        if working.written:
+            variables = self.network.unpack(moving)
+            now = working.variables
+            fixed = {n: {v: now[n][v] if (n, v) in working.written else x for v, x in own.items()} for n, own in fixed.items()}
+            changed = {n: {v: now[n][v] if (n, v) in working.written else x for v, x in own.items()} for n, own in variables.items()}
+            if any(name in variables and v in variables[name] for name, v in working.written):
+                moving = self.network.pack(changed)
+        after = dataclasses.replace(
+            state,
+            step=working.k + 1,
+            moving=moving,
+            fixed=fixed,
+            recent=end_to_end(self.plan, working.recent),
+            in_flight=working.in_flight,
+            crossed=working.crossed,
+            memory=working.memory,
+        )
+        return after, end_to_end(self.plan, working.spiked)
+
+    def _group(self, name: str) -> GroupConstants:
+        return self.constants.groups[name]
+
+    def _equations(self, working: Working) -> NetworkSystem:
+        return self.system(working.state, working.noise)
+
+    # -- the stages --------------------------------------------------------------------------------
+
+    def _draw(self, working: Working) -> Working:
+        """The noise of the currents, held over the whole step."""
+        return dataclasses.replace(working, noise=self.system(working.state).noise(working.k, working.t))
+
+    def _integrate(self, working: Working) -> Working:
+        """All variables from `t` to `t_next`. Groups whose whole step is one kernel are held, tested and reset there, too."""
+        system = self._equations(working)
+        if any(not _whole(g) for g in self.plan.groups):
             # All groups, also those that the kernel takes below: XLA leaves out what nobody uses.
-            with jax.named_scope("integrate"):
-                key = system.draws("integrator", k)
-                advance = lambda moving, memory: self.integrator.step(system, moving, memory, t, t_next, key)
-                if self.plan.n >= FAST_EXPONENTIALS_FROM and self.plan.dtype == "float64":
-                    advance = with_fast_exponentials(advance)
-                moving, memory = advance(state.moving, state.memory)
-        after = system.complete(system.unpack(moving))
-        now, recent = (k - state.since).astype(jnp.int32), self._by_group(state.recent)
-        spiked: dict[str, jax.Array] = {}
-        changed: Variables = {}
-        for g in self.plan.groups:
-            if g.whole_step is not None:
-                with jax.named_scope("integrate and fire"):
-                    spiked[g.name], recent[g.name] = self._take_whole_step(g, system, state, t, recent[g.name], before, after, changed)
-                continue
-            refractory = now <= recent[g.name] + self._constants(g)["refractory"] if g.refractory else None
-            if refractory is not None:
-                with jax.named_scope("hold"):
-                    for variable in self._constants(g)["model"].held:
-                        after[g.name][variable] = jnp.where(refractory, before[g.name][variable], after[g.name][variable])
-                        changed.setdefault(g.name, {})[variable] = after[g.name][variable]
-            with jax.named_scope("detect"):
-                spikes = self._fire(g, system, before[g.name], after[g.name], k, t)
-                spiked[g.name] = spikes if refractory is None else spikes & ~refractory
-                recent[g.name] = jnp.where(spiked[g.name], now, recent[g.name])
-        flags, recent_spikes = (self._end_to_end(x) for x in (spiked, recent))
+            key = NetworkDraws(system, working.k)
+            moving, memory = self.integrator.step(system, working.moving, working.memory, working.t, working.t_next, key)
+            working = dataclasses.replace(working, moving=moving, memory=memory, variables=system.complete(system.unpack(moving)))
+        for group in self.plan.groups:
+            if _whole(group):
+                working = self._take_whole_step(group, system, working)
+        return working
 
-        in_flight = dict(state.in_flight)
-        with jax.named_scope("emit"):
-            if ALL_SPIKES in in_flight:
-                in_flight[ALL_SPIKES] = self._noted(in_flight[ALL_SPIKES], flags, 1.0, k)
-            for synapses in self.plan.synapses:
-                if synapses.emits:
-                    self._emit(synapses, system, k, t, spiked, after, in_flight, changed)
-        with jax.named_scope("deliver"):
-            for synapses in self.plan.synapses:
-                if synapses.feeds or synapses.poisson:
-                    self._deliver(synapses, system, k, self._closed(now, recent, spiked), after, in_flight, changed)
-
-        with jax.named_scope("reset"):
-            for g in self.plan.groups:
-                if g.resets and g.whole_step is None:
-                    model = self._constants(g)["model"]
-                    for variable, value in model.reset(after[g.name], spiked[g.name]).items():
-                        changed.setdefault(g.name, {})[variable] = jnp.asarray(value, self.plan.dtype)
-
-        moving, fixed = self._merge(system, moving, state.fixed, changed)
-        return StepState(k + 1, moving, fixed, state.since, state.before, recent_spikes, in_flight, memory), flags
-
-    def _constants(self, group: GroupPlan) -> dict[str, Any]:
-        return self.constants["groups"][group.name]
-
-    def _end_to_end(self, by_group: dict[str, jax.Array]) -> jax.Array:
-        parts = [by_group[g.name] for g in self.plan.groups]
-        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
-
-    def _take_whole_step(
-        self,
-        group: GroupPlan,
-        system: NetworkSystem,
-        state: StepState,
-        t: jax.Array,
-        recent: jax.Array,
-        before: Variables,
-        after: Variables,
-        changed: Variables,
-    ) -> tuple[jax.Array, jax.Array]:
-        """Integrates, holds, detects and resets in one kernel. Returns who spiked, and the steps of the last spikes."""
-        assert group.whole_step is not None
-        whole, numbers = group.whole_step, self.constants["whole_steps"][group.name]
-        coefficients, (each, gains) = numbers["coefficients"], (numbers["each"][what] for what in ("coefficients", "gains"))
+    def _take_whole_step(self, group: GroupPlan, system: NetworkSystem, working: Working) -> Working:
+        """Integrates, holds, detects and resets in one kernel."""
+        whole, numbers = group.linear.whole, self._group(group.name).linear
+        coefficients, gains = numbers["coefficients"], numbers["gains"]
+        each, each_gain = ({int(place): row for place, row in numbers["each"][what].items()} for what in ("coefficients", "gains"))
         if any(group.stimulated):
-            current = system.injected(group, t)
-            if current.ndim == 0 and not gains:
-                coefficients = coefficients + numbers["gains"] * current
+            current = system.injected(group, working.t)
+            if current.ndim == 0 and not each_gain:
+                coefficients = coefficients + gains * current
             else:
-                place_of = {str(place): place for place in whole.driven}
-                of = lambda what, place: numbers["each"][what].get(place, numbers[what][place_of[place]])
-                driven = {p: jnp.broadcast_to(of("coefficients", p) + of("gains", p) * current, (group.n,)) for p in place_of}
-                each = {**each, **driven}
+                of = lambda rows, own, place: own[place] if place in own else spread(rows[:, place], group.sizes)
+                each = {
+                    **each,
+                    **{
+                        place: jnp.broadcast_to(of(coefficients, each, place) + of(gains, each_gain, place) * current, (group.n,))
+                        for place in whole.driven
+                    },
+                }
+        constants = self._group(group.name)
         moved, recent, spikes = integrate_and_fire(
             whole.equations,
-            [before[owner][v] for owner, v in whole.variables],
-            coefficients[None],
-            jnp.asarray(self.constants["dt"], self.plan.dtype),
-            state.step,
-            recent,
-            jnp.atleast_1d(self._constants(group)["refractory"]) if group.refractory else None,
-            {int(place): row for place, row in each.items()},
-            state.since,
+            [working.before[owner][v] for owner, v in whole.variables],
+            coefficients,
+            jnp.asarray(self.constants.dt).astype(self.plan.dtype),
+            working.k,
+            working.recent[group.name],
+            None if constants.refractory is None else constants.refractory.tree,
+            each,
+            working.state.since,
+            jnp.asarray(np.cumsum(group.sizes), jnp.int32),
         )
         for (owner, variable), value in zip(whole.variables, moved, strict=False):  # those that change come first
-            after[owner] = {**after[owner], variable: value}
-            changed.setdefault(owner, {})[variable] = value
-        return spikes, recent
+            working = working.write(owner, {variable: value})
+        return dataclasses.replace(working, recent={**working.recent, group.name: recent}, spiked={**working.spiked, group.name: spikes})
 
-    def _closed(self, now: jax.Array, recent: dict[str, jax.Array], spiked: dict[str, jax.Array]) -> Callable[[GroupPlan], jax.Array]:
-        """Which neurons of a group lose what kicks them: those that spike in this step, and those that are refractory."""
-        return lambda g: now <= recent[g.name] + self._constants(g)["refractory"] if g.refractory else spiked[g.name]
+    def _waiting(self, group: GroupPlan, working: Working) -> jax.Array:
+        """Which neurons are refractory in this step, or spiked in it."""
+        refractory = self._group(group.name).refractory
+        assert refractory is not None
+        return working.now <= working.recent[group.name] + refractory.at_neurons()
 
-    def _fire(
-        self, group: GroupPlan, system: NetworkSystem, before: dict[str, Any], after: dict[str, Any], k: jax.Array, t: jax.Array
-    ) -> jax.Array:
-        """Which neurons of a group spike in step `k`."""
-        model = self._constants(group)["model"]
+    def _hold(self, working: Working) -> Working:
+        """What refractory neurons keep."""
+        for group in self.plan.groups:
+            if group.refractory and group.held and not _whole(group):
+                waiting, name = self._waiting(group, working), group.name
+                held = {v: jnp.where(waiting, working.before[name][v], working.variables[name][v]) for v in group.held}
+                working = working.write(name, held)
+        return working
+
+    def _detect(self, working: Working) -> Working:
+        """Who spikes."""
+        for group in self.plan.groups:
+            if _whole(group):
+                continue
+            name, spikes = group.name, self._fire(group, working)
+            if group.refractory:
+                spikes = spikes & ~self._waiting(group, working)
+            recent = jnp.where(spikes, working.now, working.recent[name])
+            working = dataclasses.replace(working, recent={**working.recent, name: recent}, spiked={**working.spiked, name: spikes})
+        return working
+
+    def _fire(self, group: GroupPlan, working: Working) -> jax.Array:
+        name, model = group.name, self.network.models[group.name]
+        before, after = working.before[name], working.variables[name]
         if group.fires == "test":
-            return model.spiked(before, after)
+            spikes = model.spiked(before, after)
+            return spikes | working.crossed[name] if name in working.crossed else spikes
         if group.fires == "given":
-            given = self._constants(group)["given"]
-            first = jnp.searchsorted(given["steps"], k)
-            at = first + jnp.arange(given["most"].shape[0])
-            due = given["steps"].at[at].get(mode="clip") == k
-            return jnp.zeros(group.n, bool).at[jnp.where(due, given["neurons"].at[at].get(mode="clip"), group.n)].set(True, mode="drop")
-        hazard = jnp.asarray(model.spike_hazard(after, t), self.plan.dtype)
-        probability = -jnp.expm1(-hazard * jnp.asarray(self.constants["dt"], self.plan.dtype))
-        return bernoulli(self.constants["seed"], system.streams("spikes", group.n, group.first), k, probability, group.n)
+            given = self._group(name).given
+            assert given is not None
+            first = jnp.searchsorted(given.steps, working.k)
+            at = first + jnp.arange(given.most.shape[0])
+            due = given.steps.at[at].get(mode="clip") == working.k
+            return jnp.zeros(group.n, bool).at[jnp.where(due, given.neurons.at[at].get(mode="clip"), group.n)].set(True, mode="drop")
+        hazard = jnp.asarray(model.spike_hazard(after, working.t)).astype(self.plan.dtype)
+        probability = -jnp.expm1(-hazard * jnp.asarray(self.constants.dt).astype(self.plan.dtype))
+        streams = self._group(name).spikes
+        assert streams is not None
+        return bernoulli(self.constants.seed, streams, working.k, probability, group.n)
+
+    def _emit(self, working: Working) -> Working:
+        """What the sources' side does with its spikes: they are noted for delivery, and change what belongs to it."""
+        if ALL_SPIKES in working.in_flight:
+            history = self._noted(working.in_flight[ALL_SPIKES], end_to_end(self.plan, working.spiked), 1.0, working.k)
+            working = dataclasses.replace(working, in_flight={**working.in_flight, ALL_SPIKES: history})
+        for synapses in self.plan.synapses:
+            if isinstance(synapses, ShortTermPlan):
+                working = self._emit_scaled(synapses, working)
+            elif isinstance(synapses, SourcePlan | EdgePlan) and synapses.emits:
+                constants = self.constants.synapses[synapses.name]
+                spikes = self._spikes_of(synapses.source, working)
+                spikes = spikes[constants.pre] if isinstance(synapses, EdgePlan) else spikes
+                own, _ = constants.synapse.emit(working.variables[synapses.name], spikes, working.t)
+                working = self._write(synapses, own, working)
+        return working
+
+    def _emit_scaled(self, synapses: ShortTermPlan, working: Working) -> Working:
+        """Spikes whose amplitude depends on those before them."""
+        wire = next(w.name for w in self.plan.wires if w.short_term == synapses.name)
+        population, system = self.plan.population(synapses.source), self._equations(working)
+        spikes = self._spikes_of(synapses.source, working)
+        since = working.t - system.of_population(synapses.source, {"": system.last_spike_time(population.group)})[""]
+        plasticity = self.constants.synapses[synapses.name].synapse
+        own, amplitude = plasticity.emit(working.variables[synapses.name], spikes, since.astype(self.plan.dtype))
+        history = self._noted(working.in_flight[wire], spikes, amplitude, working.k)
+        return self._write(synapses, own, dataclasses.replace(working, in_flight={**working.in_flight, wire: history}))
+
+    def _spikes_of(self, population: str, working: Working) -> jax.Array:
+        plan = self.plan.population(population)
+        spikes = working.spiked[plan.group]
+        return spikes if spikes.shape[0] == plan.n else spikes[plan.start : plan.start + plan.n]
 
     @staticmethod
     def _noted(history: dict[str, jax.Array], flags: jax.Array, amplitude: Any, k: jax.Array) -> dict[str, jax.Array]:
         """A history with the spikes of step `k`."""
         return note_spikes(SpikeHistory(**history), flags, amplitude, k)._asdict()
 
-    def _emit(
-        self,
-        synapses: SynapsesPlan,
-        system: NetworkSystem,
-        k: jax.Array,
-        t: jax.Array,
-        spiked: dict[str, jax.Array],
-        after: Variables,
-        in_flight: dict[str, Any],
-        changed: Variables,
-    ) -> None:
-        """What a synapse's source side does when its neurons spike."""
-        assert synapses.source is not None
-        name, population = synapses.name, self.plan.population(synapses.source)
-        constants = self.constants["synapses"][name]
-        spikes = system.of_population(synapses.source, {"": spiked[population.group]})[""]
-        if name in in_flight:
-            since = t - system.of_population(synapses.source, {"": system.last_spike_time(population.group)})[""]
-            own, amplitude = constants["synapse"].emit(after[name], spikes, since.astype(self.plan.dtype))
-            in_flight[name] = self._noted(in_flight[name], spikes, amplitude, k)
-        else:
-            own, _ = constants["synapse"].emit(after[name], spikes[constants["pre"]] if synapses.site == "edge" else spikes, t)
-        self._note(name, own, after, changed)
+    def _deliver(self, working: Working) -> Working:
+        """Adds up the spikes that arrive at the end of the step, and gives them to the states or the membranes."""
+        integrated = working.variables
+        for synapses in self.plan.synapses:
+            poisson = synapses.poisson if isinstance(synapses, ReceptorPlan) else 0
+            if isinstance(synapses, ReceptorPlan | EdgePlan) and (synapses.deliveries or poisson):
+                working = self._deliver_to(synapses, working)
+        # An upward crossing counts wherever the potential moves: one that a kick makes is seen in the next step.
+        crossed = {name: self.network.models[name].spiked(integrated[name], working.variables[name]) for name in working.crossed}
+        return dataclasses.replace(working, crossed=crossed)
 
-    def _deliver(
-        self,
-        synapses: SynapsesPlan,
-        system: NetworkSystem,
-        k: jax.Array,
-        closed: Callable[[GroupPlan], jax.Array],
-        after: Variables,
-        in_flight: dict[str, Any],
-        changed: Variables,
-    ) -> None:
-        """Adds up the spikes that arrive at the end of step `k`, and gives them to the states or the membranes."""
-        name = synapses.name
-        constants = self.constants["synapses"][name]
+    def _deliver_to(self, synapses: ReceptorPlan | EdgePlan, working: Working) -> Working:
+        constants, own = self.constants.synapses[synapses.name], working.variables[synapses.name]
         # A state that simply adds what arrives is what the kernels add to.
-        into = adds_to(constants["synapse"].receive, after[name], synapses.states, self.plan.dtype)
-        arriving = jnp.zeros(synapses.states, self.plan.dtype) if into is None else after[name][into]
-        for feed in synapses.feeds:
-            edges = self.constants["feeds"][feed.name]
-            arriving = deliver_events(SpikeHistory(**in_flight[feed.spikes]), k, edges, edges.weight, arriving)
-        for stream, poisson in zip(synapses.poisson, constants.get("poisson", ()), strict=True):
-            streams = system.streams(stream, synapses.states, constants["first"])
-            arriving = add_poisson(arriving, self.constants["seed"], streams, k, poisson["table"], poisson["weight"], poisson["row"])
+        into = adds_to(constants.synapse.receive, own, synapses.states, self.plan.dtype)
+        arriving = jnp.zeros(synapses.states, self.plan.dtype) if into is None else own[into]
+        for history, edges in zip(synapses.deliveries, constants.edges, strict=True):
+            arriving = deliver_events(SpikeHistory(**working.in_flight[history]), working.k, edges, edges.weight, arriving)
+        for counts in getattr(constants, "poisson", ()):
+            arriving = add_poisson(arriving, self.constants.seed, counts.streams, working.k, counts.table, counts.weight, counts.row)
         if into is not None:
-            return self._note(name, {**after[name], into: arriving}, after, changed)
-        if synapses.kicks:
-            ((target, _, _),) = synapses.targets
-            kick = constants["synapse"].kick(arriving).astype(self.plan.dtype)
-            group = self.plan.group(target)
-            V = after[target]["V"] + (jnp.where(closed(group), 0.0, kick) if group.resets else kick)
-            after[target]["V"] = V
-            changed.setdefault(target, {})["V"] = V
-        self._note(name, constants["synapse"].receive(after[name], arriving), after, changed)
+            return self._write(synapses, {**own, into: arriving}, working)
+        if isinstance(synapses, ReceptorPlan) and synapses.kicks:
+            working = self._kick(synapses, constants.synapse.kick(arriving).astype(self.plan.dtype), working)
+        return self._write(synapses, constants.synapse.receive(own, arriving), working)
+
+    def _kick(self, receptor: ReceptorPlan, kick: jax.Array, working: Working) -> Working:
+        """Moves the membranes at once. Neurons that reset lose it while they are refractory, and in the step of a spike."""
+        group = self.plan.group(receptor.group)
+        own = working.variables[group.name]
+        if group.resets:
+            closed = self._waiting(group, working) if group.refractory else working.spiked[group.name]
+            return working.write(group.name, {"V": own["V"] + jnp.where(closed, 0.0, kick)})
+        return working.write(group.name, {"V": own["V"] + kick})
+
+    def _learn(self, working: Working) -> Working:
+        """Where plasticity changes weights: arrivals first, then the spikes of this step."""
+        return working
+
+    def _reset(self, working: Working) -> Working:
+        """What a spike does to the neuron itself."""
+        for group in self.plan.groups:
+            if group.resets and not _whole(group):
+                own = working.variables[group.name]
+                after = self.network.models[group.name].reset(own, working.spiked[group.name])
+                working = working.write(group.name, {v: jnp.asarray(x).astype(self.plan.dtype) for v, x in after.items()})
+        return working
 
     @staticmethod
-    def _note(name: str, values: dict[str, Any], after: Variables, changed: Variables) -> None:
-        """Takes over what changed among the variables of synapses."""
-        for variable, value in values.items():
-            if value is not after[name][variable]:
-                changed.setdefault(name, {})[variable] = jnp.asarray(value, after[name][variable].dtype)
-        after[name] = dict(values)
+    def _write(synapses: SynapsesPlan, values: dict[str, Any], working: Working) -> Working:
+        own = working.variables[synapses.name]
+        return working.write(synapses.name, {v: x if x is own[v] else jnp.asarray(x).astype(own[v].dtype) for v, x in values.items()})
 
-    def _merge(self, system: NetworkSystem, moving: Any, fixed: Variables, changed: Variables) -> tuple[Any, Variables]:
-        """The state with what detection, delivery and reset changed."""
-        if not changed:
-            return moving, fixed
-        variables = system.unpack(moving)
-        fixed = {name: dict(values) for name, values in fixed.items()}
-        for name, values in changed.items():
-            for variable, value in values.items():
-                owner = variables if variable in variables.get(name, {}) else fixed
-                owner[name] = {**owner[name], variable: value}
-        return system.pack(variables), fixed
+
+def _whole(group: GroupPlan) -> bool:
+    """Whether one kernel takes a group's whole step."""
+    return group.linear is not None and group.linear.whole is not None

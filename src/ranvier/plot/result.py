@@ -8,7 +8,7 @@ import numpy as np
 
 from ranvier.analysis.intervals import steady_rate
 from ranvier.errors import ParameterError, unknown
-from ranvier.network.build import resolve
+from ranvier.network.common import resolve
 from ranvier.neurons.base import NeuronModel
 from ranvier.plot import appearance, curves, histograms, over_time, phase, spike_times, wiring
 from ranvier.plot.appearance import SMALL, colours_of, labelled, readable

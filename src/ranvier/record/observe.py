@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.errors import UnsupportedError, unknown
-from ranvier.network.system import NetworkSystem, Variables
+from ranvier.network.plan import ReceptorPlan
+from ranvier.network.system import NetworkSystem
+from ranvier.network.working import Variables
 
 VALUE = "value"
 
@@ -49,7 +51,7 @@ class _Everything(Mapping):
 
     def __iter__(self) -> Iterator[str]:
         plan = self._system.plan
-        return iter([*(p.name for p in plan.populations), *(p.name for p in plan.projections)])
+        return iter([*(p.name for p in plan.populations), *(w.name for w in plan.wires if not w.input)])
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -71,7 +73,7 @@ def _of_population(system: NetworkSystem, variables: Variables, t: Any, name: st
     population = system.plan.population(name)
     group = system.plan.group(population.group)
     own = variables[group.name]
-    model = system.constants["groups"][group.name]["model"]
+    model = system.model(group.name)
     inputs = system.inputs(variables, t)[group.name]
     injected = system.injected(group, t)
     V = own.get("V", jnp.zeros(group.n, system.plan.dtype))
@@ -88,30 +90,33 @@ def _of_population(system: NetworkSystem, variables: Variables, t: Any, name: st
 
 def _of_projection(system: NetworkSystem, variables: Variables, t: Any, name: str) -> dict[str, Any]:
     """The projection's own states (those at its targets, where they lie there), and what it does to its targets."""
-    plan = system.plan.projection(name)
-    if plan.shared:
+    wire = system.plan.wire(name)
+    if wire.shared:
         raise UnsupportedError(
-            f"{name} shares its states with {', '.join(plan.shared)}: of the same kinetics onto the same neurons only the sum is kept. "
-            "Record synaptic_current or synaptic_conductance of the target population."
+            f"{name} shares its states with {', '.join(wire.shared)}: of the same kinetics onto the same neurons only the sum is kept. "
+            "Record synaptic_current or synaptic_conductance of the target population, "
+            "or give the projection states of its own: rv.Projection(…, share=False)."
         )
     states: dict[str, list[Any]] = {}
     conductances, currents = [], []
-    for synapses_name, start, n in plan.parts:
-        synapses = system.plan.synapses_named(synapses_name)
-        at_targets = synapses.site == "target"
-        for variable, value in variables[synapses_name].items():
-            states.setdefault(variable, []).append(value[start : start + n] if at_targets else value)
-        for (group, first, size), inputs in zip(synapses.targets, system.synaptic_input(synapses, variables, t), strict=True):
+    inputs: dict[str, Any] = {}
+    for piece in wire.pieces:
+        synapses = system.plan.synapses_named(piece.synapses)
+        at_targets = isinstance(synapses, ReceptorPlan)
+        for variable, value in variables[synapses.name].items():
+            states.setdefault(variable, []).append(value[piece.start : piece.start + piece.n] if at_targets else value)
+        if synapses.name not in inputs:
+            inputs[synapses.name] = system.synaptic_input(synapses, variables, t)
+        for (group, first, size), into in zip(system.plan.targets_of(synapses), inputs[synapses.name], strict=True):
             V = variables[group].get("V", jnp.zeros(system.plan.group(group).n, system.plan.dtype))[first : first + size]
-            mine = slice(start, start + n) if at_targets else slice(None)
-            conductances.append(jnp.broadcast_to(inputs.conductance, V.shape)[mine])
-            currents.append((inputs.conductance * V - inputs.offset)[mine])
-    plastic = variables.get(name, {}) if all(name != part for part, _, _ in plan.parts) else {}
+            mine = slice(piece.start, piece.start + piece.n) if at_targets else slice(None)
+            conductances.append(jnp.broadcast_to(into.conductance, V.shape)[mine])
+            currents.append((into.conductance * V - into.offset)[mine])
     return {
         "conductance": jnp.concatenate(conductances),
         "current": jnp.concatenate(currents),
         **{variable: jnp.concatenate(values) for variable, values in states.items()},
-        **plastic,
+        **(variables[wire.short_term] if wire.short_term is not None else {}),
     }
 
 
@@ -119,7 +124,7 @@ def unit_of(system: NetworkSystem, part: str, variable: str) -> str:
     """The unit of a recordable quantity."""
     plan = system.plan
     if any(p.name == part for p in plan.populations):
-        model = system.constants["groups"][plan.population(part).group]["model"]
+        model = system.model(plan.population(part).group)
         known = {
             "injected_current": model.input_unit,
             "synaptic_current": model.input_unit,
@@ -127,9 +132,9 @@ def unit_of(system: NetworkSystem, part: str, variable: str) -> str:
             "last_spike": "ms",
         }
         return known.get(variable) or model.unit_of(variable)
-    synapses = plan.synapses_named(plan.projection(part).parts[0][0])
-    unit = system.constants["groups"][synapses.targets[0][0]]["model"].input_unit
-    synapse = system.constants["synapses"][synapses.name]["synapse"]
+    synapses = plan.synapses_named(plan.wire(part).pieces[0].synapses)
+    unit = system.model(plan.targets_of(synapses)[0][0]).input_unit
+    synapse = system.constants.synapses[synapses.name].synapse
     return {"current": unit, "conductance": _per_millivolt(unit)}.get(variable) or synapse.variable_units.get(variable, "1")
 
 

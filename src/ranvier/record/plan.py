@@ -13,42 +13,61 @@ from ranvier.errors import ParameterError, RanvierError, UnsupportedError
 from ranvier.integrators.euler import Euler
 from ranvier.network import loop
 from ranvier.network.common import resolve
-from ranvier.network.plan import Built
+from ranvier.network.constants import Constants
+from ranvier.network.facts import remembered
+from ranvier.network.plan import Plan
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
-from ranvier.network.system import NetworkSystem, Variables
+from ranvier.network.system import NetworkSystem
+from ranvier.network.working import Variables
 from ranvier.record.observe import VALUE, Computed, observables, unit_of
 from ranvier.record.record import Record
 from ranvier.steps import in_steps
 
-BUFFER_BYTES = 2**25  # of records between two visits of the host
-MOST_STEPS = 2**20  # a call, where the length of the run must not decide
-LEAST_ROWS = 1024  # so that short runs of different lengths share one compiled loop
+BUFFER_BYTES = 2**23  # of records of one schedule between two visits of the host
+MOST_STEPS = 2**20  # a call
+MOST_ROWS = 2**14
+LEAST_ROWS = 4
 WHOLE = "network"
 """What the records of functions of the whole state are filed under."""
 
 
-def shapes(built: Built, part: str | Computed) -> dict[str, Any]:
-    """Everything that can be recorded of a part, by name, with its shape."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Readable:
+    """A network that records may be read from: its structure, and one example of its numbers and state."""
 
-    def read(constants: Any, state: SimulationState) -> dict[str, Any]:
-        return observables(*_system(built, constants, state), 0.0 * constants["dt"], part)
+    plan: Plan
+    constants: Constants
+    state: SimulationState
+    _known: dict[Any, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
-    return jax.eval_shape(read, built.constants, built.state)
+    def system(self, constants: Any = None, state: Any = None) -> tuple[NetworkSystem, Variables]:
+        """The equations in a state, and its variables."""
+        stepper = Stepper(self.plan, self.constants if constants is None else constants, Euler(), packed=False)
+        entered = stepper.enter(self.state if state is None else state)
+        return stepper.system(entered), stepper.variables(entered)
+
+    def shapes(self, part: str | Computed) -> dict[str, Any]:
+        """Everything that can be recorded of a part, by name, with its shape."""
+
+        def read(constants: Any, state: SimulationState) -> dict[str, Any]:
+            return observables(*self.system(constants, state), 0.0 * constants.dt, part)
+
+        if part not in self._known:
+            shapes = tuple(np.shape(x) for x in jax.tree.leaves((self.constants, self.state)))
+            self._known[part] = remembered(("shapes", self.plan, part, shapes), lambda: jax.eval_shape(read, self.constants, self.state))
+        return self._known[part]
+
+    def unit_of(self, part: str, variable: str) -> str:
+        """The unit of a recordable quantity."""
+        return remembered(("unit", self.plan, part, variable), lambda: unit_of(self.system()[0], part, variable))
 
 
-def _system(built: Built, constants: Any, state: SimulationState) -> tuple[NetworkSystem, Variables]:
-    """The equations of a network in a state, and its variables."""
-    stepper = Stepper(built.plan, constants, Euler(), packed=False)
-    entered = stepper.enter(state)
-    return stepper.system(entered), stepper.variables(entered)
-
-
-def everything(built: Built, part: str) -> Record:
+def everything(readable: Readable, part: str) -> Record:
     """The record of a single population's variables and currents."""
     derived = ("synaptic_conductance", "synaptic_current", "last_spike")
-    return Record(part, [v for v in shapes(built, part) if v not in derived and not v.endswith(".conductance")])
+    return Record(part, [v for v in readable.shapes(part) if v not in derived and not v.endswith(".conductance")])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,19 +147,16 @@ class Rows:
 class RecordPlan:
     """What is recorded of a run from step `k0` to step `k1`.
 
-    Args:
-        fixed_buffers: the buffers' sizes do not depend on how long the run is, so that one that is resumed has the same.
+    The buffers' sizes do not depend on how long the run is, so that a run of another length compiles nothing.
 
     Raises:
         RanvierError: a record asks for what is not there.
     """
 
-    def __init__(self, network: Network, built: Built, records: list[Record], k0: int, k1: int, dt: float, *, fixed_buffers: bool = False):
+    def __init__(self, network: Network, readable: Readable, records: list[Record], k0: int, k1: int, dt: float):
         self.dt = dt
         self.tracks: list[Track] = []
-        self._network, self._built, self._k0, self._k1 = network, built, k0, k1
-        self._system, _ = _system(built, built.constants, built.state)
-        self._known: dict[Any, dict[str, Any]] = {}
+        self._network, self._readable, self._k0, self._k1 = network, readable, k0, k1
         for record in records:
             if not isinstance(record, Record):
                 raise ParameterError(f"record takes rv.Record objects, not {record!r}. Write rv.Record(population, 'V', every=0.1).")
@@ -148,12 +164,7 @@ class RecordPlan:
         self._columns: dict[Schedule, list[tuple[Track, Column]]] = {}
         for track in self.tracks:
             self._columns.setdefault(track.schedule, []).extend((track, column) for column in track.columns)
-        self._plan_buffers(None if fixed_buffers else k1 - k0)
-
-    def _of(self, part: Any) -> dict[str, Any]:
-        if part not in self._known:
-            self._known[part] = shapes(self._built, part)
-        return self._known[part]
+        self._plan_buffers()
 
     def _add(self, record: Record) -> None:
         part = WHOLE if record.part is None else self._network.find(record.part)[0]
@@ -174,12 +185,12 @@ class RecordPlan:
 
     def _read(self, record: Record, part: str, given: str | None, name: str) -> tuple[Any, np.ndarray, str, str, np.dtype, str]:
         """What the loop reads for one column, its indices, what they count, its unit, type and full name."""
-        run_type = np.dtype(self._built.plan.dtype)
+        run_type = np.dtype(self._readable.plan.dtype)
         if given is None:
             assert record.function is not None
             computed = Computed(None if record.part is None else part, record.function)
             return (computed, VALUE, False), self._width(computed, name), VALUE, record.unit, run_type, name
-        known = self._of(part)
+        known = self._readable.shapes(part)
         variable = resolve(given, known, f"variable of {part}")
         n = known[variable].shape[0]
         neurons = np.arange(n) if record.neurons is None else record.neurons
@@ -187,7 +198,7 @@ class RecordPlan:
             raise ParameterError(
                 f"The record of {variable} of {part} asks for neuron {int(neurons.max())}, but there are {n} (0 … {n - 1})."
             )
-        unit = unit_of(self._system, part, variable)
+        unit = self._readable.unit_of(part, variable)
         if record.reduce is not None:
             if variable in loop.TIMES:
                 raise UnsupportedError(f"{variable} of {part} is a time; it can be recorded, but not reduced.")
@@ -201,7 +212,7 @@ class RecordPlan:
 
     def _width(self, computed: Computed, name: str) -> np.ndarray:
         try:
-            shape = shapes(self._built, computed)[VALUE].shape
+            shape = self._readable.shapes(computed)[VALUE].shape
         except RanvierError:
             raise
         except Exception as error:
@@ -222,15 +233,15 @@ class RecordPlan:
     def _stop(self, moment: float) -> int:
         return self._k1 if np.isinf(moment) else min(self._k1, int(in_steps(moment, self.dt, "stop")))
 
-    def _plan_buffers(self, steps: int | None) -> None:
-        per_step = sum(sum(len(t.neurons) for t, _ in columns) * 8 / schedule.every for schedule, columns in self._columns.items())
-        longest = MOST_STEPS if steps is None else max(steps, 1)
-        self.steps_per_call = max(1, int(min(longest, BUFFER_BYTES / per_step))) if per_step else longest
-        groups = []
+    def _plan_buffers(self) -> None:
+        groups, steps = [], MOST_STEPS
         for schedule, columns in self._columns.items():
-            rows = self.steps_per_call // schedule.every + 2
-            rows = max(LEAST_ROWS, 1 << (rows - 1).bit_length())  # few distinct sizes, so that few loops are compiled
-            groups.append(loop.Group(rows, tuple(column.reads for _, column in columns)))
+            # A power of two: few distinct sizes, so that few loops are compiled.
+            width = 8 * sum(len(t.neurons) for t, _ in columns)
+            rows = max(LEAST_ROWS, min(MOST_ROWS, 1 << int(max(BUFFER_BYTES // max(width, 1), 1)).bit_length() - 1))
+            steps = min(steps, max(1, (rows - 2) * schedule.every))
+            groups.append(loop.ReadGroup(rows, tuple(column.reads for _, column in columns)))
+        self.steps_per_call = steps
         self.groups = tuple(groups)
         self.widths = [[len(t.neurons) for t, _ in columns] for columns in self._columns.values()]
         self.subsets = [
@@ -240,6 +251,14 @@ class RecordPlan:
     def schedules(self, k: int) -> list[np.ndarray]:
         """For each group its period, first and last step, and which row lies first in the buffer of a call that begins at `k`."""
         return [np.array([s.every, s.first, s.last, s.due_before(k)], np.int64) for s in self._columns]
+
+    def columns_of(self, seen: Any) -> Iterator[tuple[str, str, Any]]:
+        """What a scan over steps read, taken apart: part, variable, and its rows at the steps that are due, traced."""
+        for group, widths, (schedule, columns), kinds in zip(self.groups, self.widths, self._columns.items(), seen, strict=True):
+            parts = [iter(list(kind)) for kind in kinds]
+            for (_, variable, _), _, (track, column) in zip(group.reads, widths, columns, strict=True):
+                values = next(parts[variable in loop.TIMES])
+                yield track.part, column.name, values[schedule.first :: schedule.every]
 
     def rows(self, buffers: Any, k: int, reached: int, last: bool) -> Iterator[Rows]:
         """The rows due from step `k` up to `reached`, whose own row is the next call's unless this is the last. They are copies."""

@@ -30,7 +30,7 @@ def needed(run: Run, checkpoints: int = 0) -> tuple[int, int]:
         for c in t.columns
     )
     seconds = (run.k1 - run.k0) * run.dt / 1000
-    spikes = run.built.plan.n * seconds * EXPECTED_RATE * BYTES_PER_SPIKE
+    spikes = run.structure.n * seconds * EXPECTED_RATE * BYTES_PER_SPIKE
     state = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(run.state))
     return int(records + spikes + max(1, CHECKPOINTS_AT_ONCE - checkpoints) * state), records
 

@@ -13,19 +13,18 @@ from typing import Any
 import jax
 
 from ranvier.errors import ParameterError, StoreError
-from ranvier.integrators.base import Integrator
 from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population
+from ranvier.network.state import with_step
 from ranvier.neurons.base import NeuronModel
 from ranvier.progress import ProgressBar, ProgressCallback
 from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
 from ranvier.run import Run
-from ranvier.simulate import as_network, checked_time, prepared
+from ranvier.simulation import Simulation, as_network, checked_time, prepared
 from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
-from ranvier.store.branch import in_steps_of
 from ranvier.store.build import changed_since
 from ranvier.store.check import Damage, damages
 from ranvier.store.checkpoint import Checkpoint, OlderFormError, checkpoint_path, checkpoints, other_streams
@@ -285,7 +284,7 @@ def going_on(
             target = _target(origin, plan.dt, duration, checkpoint.step, branch=False)
         every = origin.description["checkpoint_every"] if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
         with jax.enable_x64(True):
-            built, method = prepared(plan.network, plan.integrators, plan.dt, plan.seed, plan.precision)
+            sim = _prepared(plan)
 
             def sink(run: Run) -> StoreSink:
                 if check_disk:
@@ -296,20 +295,14 @@ def going_on(
                     sink.ends_as = "diverged" if root.facts["status"] == "diverged" else "interrupted"
                 return sink
 
-            run = Run(
-                plan.network,
-                built,
+            run = sim.start(
+                target - root.facts["start_step"],
                 initial=tree["state"],
                 first=root.facts["start_step"],
-                duration_steps=target - root.facts["start_step"],
-                dt=plan.dt,
-                integrator=method,
-                records=plan.records,
-                fixed_buffers=True,
                 sink=sink,
                 until=plan.until,
                 counts=tree["counts"],
-                info=_info(plan, method, changed),
+                info={"bit_identical": not changed, "not_verified": plan.not_verified},
             )
             run.info["build_seconds"] = time.perf_counter() - began
     except BaseException as error:
@@ -342,43 +335,34 @@ def _branch(
     target = _target(origin, plan.dt, duration, checkpoint.step, branch=True)
     every = origin.description["checkpoint_every"] if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
     place = _branch_place(path, into)
+    try:
+        state = with_step(tree["state"].with_seed(plan.seed), plan.dt)
+    except ParameterError as error:
+        raise StoreError(f"{path}: {error}") from None
+    first = int(state.step)
     with jax.enable_x64(True):
-        built, method = prepared(plan.network, plan.integrators, plan.dt, plan.seed, plan.precision)
-        state = in_steps_of(tree["state"], origin.facts["dt"], plan.dt, built.state)
-        first = int(state.step)
 
         def sink(run: Run) -> StoreSink:
             source = {"store": str(path), "step": checkpoint.step, "network_hash": origin.description["network_hash"]}
             how: dict[str, Any] = {"checkpoint_every": every, "overwrite": False, "fits": check_disk, "branch_of": source}
             return start(run, place, plan.records, plan.integrators, **how)
 
-        run = Run(
-            plan.network,
-            built,
+        run = _prepared(plan).start(
+            target - first,
             initial=state,
-            first=first,
-            duration_steps=target - first,
-            dt=plan.dt,
-            integrator=method,
-            records=plan.records,
-            fixed_buffers=True,
             sink=sink,
             until=plan.until,
-            info=_info(plan, method, changed_since(checked["build"])),
+            info={"bit_identical": not changed_since(checked["build"]), "not_verified": plan.not_verified},
         )
         run.info["build_seconds"] = time.perf_counter() - began
         return run.execute(progress)
 
 
-def _info(plan: _Plan, method: Integrator, changed: Sequence[str]) -> dict[str, Any]:
-    return {
-        "dt": plan.dt,
-        "integrator": type(method).__name__,
-        "seed": plan.seed,
-        "precision": plan.precision,
-        "bit_identical": not changed,
-        "not_verified": plan.not_verified,
-    }
+def _prepared(plan: _Plan) -> Simulation:
+    """The network of a resumed run, drawn and laid out."""
+    return prepared(
+        plan.network, dt=plan.dt, integrators=plan.integrators, records=plan.records, seed=plan.seed, precision=plan.precision
+    )
 
 
 def _again(

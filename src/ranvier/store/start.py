@@ -102,7 +102,7 @@ def identity(description: dict[str, Any]) -> dict[str, Any]:
 def facts_of_run(run: Run, description: dict[str, Any]) -> dict[str, Any]:
     """What the root of the store says of its run."""
     populations = {
-        p.name: {"first": p.first, "n": p.n, "model": repr(run.network.populations[p.name].model)} for p in run.built.plan.populations
+        p.name: {"first": p.first, "n": p.n, "model": repr(run.network.populations[p.name].model)} for p in run.structure.populations
     }
     projections = {name: {"synapse": repr(p.synapse)} for name, p in run.network.projections.items()}
     return {
@@ -116,7 +116,7 @@ def facts_of_run(run: Run, description: dict[str, Any]) -> dict[str, Any]:
         "start_step": run.first,
         "written_step": run.first,
         "target_step": run.k1,
-        "n": run.built.plan.n,
+        "n": run.structure.n,
         "populations": populations,
         "projections": projections,
         "network_hash": description["network_hash"],

@@ -14,13 +14,13 @@ import numpy as np
 
 from ranvier.integrators.base import Integrator
 from ranvier.integrators.runge_kutta import RungeKutta4
-from ranvier.network.build import build
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
 from ranvier.neurons.fitzhugh_nagumo import FitzHughNagumo
 from ranvier.random import Key
 from ranvier.simulate import simulate
+from ranvier.simulation import prepare
 from ranvier.synapses.gap_junction import GapJunction
 from ranvier.synapses.kinetic import GradedGABA
 from ranvier.testing.common import is_a, require
@@ -54,17 +54,20 @@ def coupled_network() -> Network:
 def _step_by_step(integrator: Integrator, dt: float) -> SimulationState:
     """A run without the compiled loop, for methods whose memory grows at first."""
     with jax.enable_x64(True):
-        built = build(coupled_network(), dt=dt, seed=0, dtype="float64")
+        sim = prepare(coupled_network(), dt=dt, integrator=RungeKutta4())
+        plan, (constants, _) = sim.layout.plan, sim.constants_of(sim.drawn)
 
         @jax.jit
         def step(constants: Any, state: Any) -> Any:
-            return Stepper(built.plan, constants, integrator, packed=True).step(state)[0]
+            return Stepper(plan, constants, integrator, packed=True).step(state)[0]
 
-        stepper = Stepper(built.plan, built.constants, integrator, packed=True)
-        state = stepper.enter(built.state)
+        stepper = Stepper(plan, constants, integrator, packed=True)
+        state = stepper.enter(sim.state())
+        entered = jax.tree.map(jnp.asarray, state)
+        state = dataclasses.replace(entered, memory=integrator.init(stepper.system(entered), entered.moving, 0.0))
         for _ in range(round(DURATION / dt)):
-            state = step(built.constants, state)
-        return stepper.leave(state)
+            state = step(constants, state)
+        return stepper.leave(state, sim.layout.heard)
 
 
 def _end(integrator: Integrator, dt: float) -> np.ndarray:

@@ -14,10 +14,9 @@ from torch import Tensor
 from ranvier.errors import ParameterError, UnsupportedError, unknown
 from ranvier.integrators.base import Integrator
 from ranvier.model import INPUT, parameter
-from ranvier.network.choice import by_population
 from ranvier.network.spec import Network
 from ranvier.network.step import Stepper
-from ranvier.simulate import prepared
+from ranvier.simulation import prepare
 from ranvier.stimuli.base import Stimulus
 from ranvier.torch import arguments
 from ranvier.torch.arguments import checked
@@ -100,29 +99,29 @@ class EngineNetwork(SpikingLayer):
         if output not in network.populations:
             raise unknown("population for EngineNetwork.output", output, network.populations)
         self.dt, self.size, self.output, self.variable = dt, (driven[0].n,), output, variable
-        with jax.enable_x64(True):
-            self._built, self._integrator = prepared(network, by_population(network, integrator), dt, seed, "double")
-            variables = self._built.state.neurons[output]
-            if variable not in variables:
-                raise unknown(f"variable of {output!r}", variable, variables)
+        self._sim = prepare(network, dt=dt, integrator=integrator, seed=seed)
+        self._integrator, start = self._sim.layout.integrator, self._sim.state()
+        if variable not in start.neurons[output]:
+            raise unknown(f"variable of {output!r}", variable, start.neurons[output])
         if type(self._integrator).init is not Integrator.init:
             raise UnsupportedError(f"EngineNetwork: {type(self._integrator).__name__} remembers earlier steps; use rv.RungeKutta4().")
-        self._start, self._structure = jax.tree.flatten(self._built.state)
+        self._start, self._structure = jax.tree.flatten(start)
         self._forward = jax.jit(jax.vmap(self._run, in_axes=(1, 0), out_axes=(1, 0)))
         self._backward = jax.jit(self._pulled_back)
 
     def _run(self, currents: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         """One sample: currents `[T, n]` and the leaves of a state, to a variable `[T, m]` and the leaves after."""
-        given = self._built.constants
+        given, _ = self._sim.constants_of(self._sim.drawn)
+        layout = self._sim.layout
 
         def stepper(current: Any) -> Stepper:
             set_to = functools.partial(_set_current, current=current)
             constants = jax.tree.map(set_to, given, is_leaf=lambda leaf: isinstance(leaf, TensorCurrent))
-            return Stepper(self._built.plan, constants, self._integrator, not self._integrator.by_name)
+            return Stepper(layout.plan, constants, self._integrator, not self._integrator.by_name)
 
         def step(carried: Any, current: Any) -> tuple[Any, Any]:
             at = stepper(current)
-            state = at.leave(at.step(at.enter(jax.tree.unflatten(self._structure, carried)))[0])
+            state = at.leave(at.step(at.enter(jax.tree.unflatten(self._structure, carried)))[0], layout.heard)
             return jax.tree.leaves(state), state.neurons[self.output][self.variable]
 
         last, rows = jax.lax.scan(step, state, currents)
@@ -196,6 +195,4 @@ def _to_torch(array: Any) -> Tensor:
 def _set_current(leaf: Any, *, current: Any) -> Any:
     if not isinstance(leaf, TensorCurrent):
         return leaf
-    copy = object.__new__(TensorCurrent)
-    object.__setattr__(copy, "values", current)
-    return copy
+    return leaf.with_values({"values": current})

@@ -21,12 +21,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from ranvier.connect.base import Edges
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.network.build import build
-from ranvier.network.plan import Built
+from ranvier.network.draw import Drawn, draw
+from ranvier.network.numbers import numbers_of
 from ranvier.network.spec import Network
 from ranvier.network.state import NEVER, SimulationState
 from ranvier.neurons.bazhenov import BazhenovNeuron, LocalNeuron, ProjectionNeuron
+from ranvier.simulation import prepare
 from ranvier.synapses.kinetic import Cholinergic, GradedGABA
 
 NOT_YET = -9999999.0
@@ -71,27 +73,28 @@ def layout(network: Network) -> list[Segment]:
         >>> [(s.variable, s.length) for s in layout(rv.Network(rv.Population(20, rv.neurons.BazhenovNeuron())))]
         [('V', 20), ('sodium.m', 20), ('sodium.h', 20), ('potassium.n', 20)]
     """
-    with jax.enable_x64(True):
-        return _layout(network, build(network, dt=0.01, seed=0, dtype="float64"))
+    return _layout(network, _drawn(network, 0.01))
 
 
-def _layout(network: Network, built: Built) -> list[Segment]:
+def _layout(network: Network, drawn: Drawn) -> list[Segment]:
     kinds = tuple(type(p.model) for p in network.populations.values())
     if kinds not in _ORDER:
         raise UnsupportedError(
             "PSST has no state vector for this network. It knows one population of BazhenovNeuron (Days 3 to 5), "
             f"and a ProjectionNeuron population followed by a LocalNeuron one (Day 6); this has {', '.join(k.__name__ for k in kinds)}."
         )
-    segments = [Segment(p.name, variable, p.n) for variable in _ORDER[kinds] for p in built.plan.populations if variable in p.variables]
+    segments = [
+        Segment(p.name, variable, p.n) for variable in _ORDER[kinds] for p in drawn.populations.values() if variable in p.facts.variables
+    ]
     synapses = []
     for kind in (Cholinergic, GradedGABA):
         mine = [name for name, p in network.projections.items() if isinstance(p.synapse, kind)]
         if len(mine) > 1:
             raise UnsupportedError(f"PSST has one matrix of {kind.__name__} synapses; this network has {len(mine)} such projections.")
-        synapses += [Segment(name, "open", len(built.edges[name])) for name in mine]
+        synapses += [Segment(name, "open", len(_edges(drawn, name))) for name in mine]
     if len(synapses) != len(network.projections):
         raise UnsupportedError("PSST has cholinergic and graded GABA synapses only.")
-    fire = [Segment(p.name, "fire_t", p.n) for p in built.plan.populations] if synapses else []
+    fire = [Segment(p.name, "fire_t", p.n) for p in drawn.populations.values()] if synapses else []
     return segments + synapses + fire
 
 
@@ -116,9 +119,8 @@ def from_vector(network: Network, vector: Any, *, dt: float = 0.01, time: float 
         >>> float(run.state.neurons["X"]["V"][0].round())
         37.0
     """
-    with jax.enable_x64(True):
-        built = build(network, dt=dt, seed=0, dtype="float64")
-    segments = _layout(network, built)
+    drawn = _drawn(network, dt)
+    segments = _layout(network, drawn)
     vector = np.asarray(vector, np.float64)
     total = sum(s.length for s in segments)
     if vector.shape != (total,):
@@ -126,9 +128,10 @@ def from_vector(network: Network, vector: Any, *, dt: float = 0.01, time: float 
         raise ParameterError(f"The state vector has the shape {vector.shape}, but this network has {total} states: {parts}.")
     if not np.isfinite(vector).all():
         raise ParameterError(f"The state vector is not finite at index {int(np.flatnonzero(~np.isfinite(vector))[0])}.")
-    neurons = {p: dict(v) for p, v in built.state.neurons.items()}
-    synapses = {p: dict(v) for p, v in built.state.synapses.items()}
-    last_spike = dict(built.state.last_spike)
+    start = prepare(network, dt=dt).state()
+    neurons = {p: dict(v) for p, v in start.neurons.items()}
+    synapses = {p: dict(v) for p, v in start.synapses.items()}
+    last_spike = dict(start.last_spike)
     first = 0
     for s in segments:
         values = vector[first : first + s.length]
@@ -137,21 +140,31 @@ def from_vector(network: Network, vector: Any, *, dt: float = 0.01, time: float 
             last_spike[s.part] = np.rint(values / dt).astype(np.int64)
             for name, projection in network.projections.items():
                 if isinstance(projection.synapse, Cholinergic) and network.name_of(projection.source) == s.part:
-                    at_site = values[built.edges[name].pre] if built.plan.synapses_named(name).site == "edge" else values
+                    at_site = values[_edges(drawn, name).pre] if drawn.projections[name].site == "edge" else values
                     synapses[name]["last_spike"] = at_site.copy()
         elif s.part in neurons:
             neurons[s.part][s.variable] = values.copy()
         else:
-            synapses[s.part]["open"] = _at_site(built, s.part, values)
-    return dataclasses.replace(built.state, step=np.int64(round(time / dt)), neurons=neurons, synapses=synapses, last_spike=last_spike)
+            synapses[s.part]["open"] = _at_site(drawn, s.part, values)
+    return dataclasses.replace(start, step=np.int64(round(time / dt)), neurons=neurons, synapses=synapses, last_spike=last_spike)
 
 
-def _at_site(built: Built, projection: str, per_edge: np.ndarray) -> np.ndarray:
-    plan = built.plan.synapses_named(projection)
-    if plan.site == "edge":
+def _drawn(network: Network, dt: float) -> Drawn:
+    with jax.enable_x64(True):
+        return draw(network, numbers_of(network), seed=0, dt=dt)
+
+
+def _edges(drawn: Drawn, projection: str) -> Edges:
+    edges = drawn.projections[projection].edges
+    assert edges is not None
+    return edges
+
+
+def _at_site(drawn: Drawn, projection: str, per_edge: np.ndarray) -> np.ndarray:
+    if drawn.projections[projection].site == "edge":
         return per_edge.copy()
-    pre = built.edges[projection].pre
-    values = np.zeros(plan.states)
+    pre = _edges(drawn, projection).pre
+    values = np.zeros(drawn.projections[projection].projection.source.n)
     values[pre] = per_edge
     if not np.array_equal(values[pre], per_edge):
         source = int(pre[np.flatnonzero(values[pre] != per_edge)[0]])
@@ -177,29 +190,28 @@ def to_vector(network: Network, state: SimulationState, *, dt: float = 0.01) -> 
         >>> to_vector(net, from_vector(net, [-71.0, 0.1, 0.2, 0.3])).tolist()
         [-71.0, 0.1, 0.2, 0.3]
     """
-    with jax.enable_x64(True):
-        built = build(network, dt=dt, seed=0, dtype="float64")
+    drawn = _drawn(network, dt)
     parts = []
-    for s in _layout(network, built):
+    for s in _layout(network, drawn):
         if s.variable == "fire_t":
-            parts.append(_fire_times(network, built, state, s.part, dt))
+            parts.append(_fire_times(network, drawn, state, s.part, dt))
         elif s.part in state.neurons:
             parts.append(np.asarray(state.neurons[s.part][s.variable], np.float64))
         else:
             values = np.asarray(state.synapses[s.part]["open"], np.float64)
-            parts.append(values if built.plan.synapses_named(s.part).site == "edge" else values[built.edges[s.part].pre])
+            parts.append(values if drawn.projections[s.part].site == "edge" else values[_edges(drawn, s.part).pre])
     return np.concatenate(parts)
 
 
-def _fire_times(network: Network, built: Built, state: SimulationState, population: str, dt: float) -> np.ndarray:
+def _fire_times(network: Network, drawn: Drawn, state: SimulationState, population: str, dt: float) -> np.ndarray:
     steps = np.asarray(state.last_spike[population])
     times = np.where(steps > NEVER, steps * dt, NOT_YET)
     for name, projection in network.projections.items():
         if isinstance(projection.synapse, Cholinergic) and network.name_of(projection.source) == population:
             exact = np.asarray(state.synapses[name]["last_spike"], np.float64)
-            if built.plan.synapses_named(name).site == "edge":
+            if drawn.projections[name].site == "edge":
                 spread = times.copy()
-                spread[built.edges[name].pre] = exact
+                spread[_edges(drawn, name).pre] = exact
                 exact = spread
             times = np.where(np.isfinite(exact), exact, times)
     return times

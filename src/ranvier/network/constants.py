@@ -1,0 +1,134 @@
+"""The numbers of a network: arguments of the compiled step, so that other numbers compile nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+
+from ranvier.kernels.draws import Streams
+from ranvier.network.stacked import Stacked
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class GivenSpikes:
+    """Spikes known beforehand, sorted by step; behind them as many that never come as one step can have.
+
+    Attributes:
+        steps: int64 `[spikes]`.
+        neurons: int32 `[spikes]`.
+        most: its length is how many one step can have; int8.
+    """
+
+    steps: Any
+    neurons: Any
+    most: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class GroupConstants:
+    """The numbers of a group.
+
+    Attributes:
+        model: its members' parameters.
+        refractory: in steps, int32; None where the model has no such period.
+        stimuli: a member's current, in double precision, or None.
+        given: the spikes of a source.
+        spikes: where hazards draw from.
+        current_noise: where the noise of each member's current draws from.
+        noise: where the noise of each variable draws from.
+        linear: the numbers of `linearity`.
+    """
+
+    model: Stacked
+    refractory: Stacked | None
+    stimuli: tuple[Any, ...]
+    given: GivenSpikes | None
+    spikes: Streams | None
+    current_noise: tuple[Streams | None, ...]
+    noise: dict[str, Streams]
+    linear: Any = None
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class PoissonCounts:
+    """Poisson inputs that reach different neurons of a receptor, in one draw.
+
+    Attributes:
+        table: thresholds, a row for each distinct mean, uint32.
+        row: each neuron's row, int32 `[neurons]`, −1 for none.
+        weight: `[neurons]` or a number.
+        streams: where the counts draw from.
+    """
+
+    table: Any
+    row: Any
+    weight: Any
+    streams: Streams
+
+
+class EventEdges(NamedTuple):
+    """Edges sorted for delivery (`kernels.deliver_events.DelayedEdges`), with their weights: `[edges]`, or a number for all."""
+
+    delays: Any
+    segments: Any
+    target: Any
+    weight: Any
+    bounds: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ReceptorConstants:
+    """The numbers of a `ReceptorPlan`."""
+
+    synapse: Any
+    edges: tuple[EventEdges, ...]
+    poisson: tuple[PoissonCounts, ...]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class CoupledConstants:
+    """The numbers of a `SourcePlan` or `EdgePlan`.
+
+    Attributes:
+        matrix: weights `[targets, sources]` where they are dense.
+        rows, pre, weight: else the edges by target (post, then pre): where each target's begin, their sources, their weights.
+        edges: what delivers spikes to the states of an `EdgePlan`.
+    """
+
+    synapse: Any
+    matrix: Any = None
+    rows: Any = None
+    pre: Any = None
+    weight: Any = None
+    edges: tuple[EventEdges, ...] = ()
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ShortTermConstants:
+    """The numbers of a `ShortTermPlan`."""
+
+    synapse: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Constants:
+    """All numbers of a network.
+
+    Attributes:
+        dt: the step (ms), float64.
+        seed: its two words, uint32.
+    """
+
+    dt: Any
+    seed: tuple[Any, Any]
+    groups: dict[str, GroupConstants]
+    synapses: dict[str, Any]

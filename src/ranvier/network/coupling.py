@@ -1,0 +1,98 @@
+"""Synapses whose states lie at the sources or at the edges, coupled to their targets by a weighted sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.connect.capacity import room_for
+from ranvier.kernels.deliver_events import sort_edges
+from ranvier.model import in_precision
+from ranvier.network.constants import CoupledConstants, EventEdges, ShortTermConstants
+from ranvier.network.draw import DrawnProjection
+from ranvier.network.facts import synapse_facts
+from ranvier.network.plan import ALL_SPIKES, EdgePlan, LayoutChanged, ShortTermPlan, SourcePlan
+
+DENSE_FROM = 0.05  # share of pairs connected above which a matrix product beats a sum over edges
+DENSE_UP_TO = 2**24  # entries
+
+Targets = tuple[tuple[str, int, int], ...]
+
+
+def plan_coupling(projection: DrawnProjection, source: str, targets: Targets) -> SourcePlan | EdgePlan:
+    """The structure of a projection whose states are at its sources or edges. Whether its weights are dense is decided here, once."""
+    assert projection.edges is not None
+    spec = projection.projection
+    count, sources, n = len(projection.edges), spec.source.n, sum(t.n for t in spec.targets)
+    states = sources if projection.site == "source" else count
+    facts = synapse_facts(projection.name, projection.synapse, states, spec.source.model)
+    common = (projection.name, states, facts.variables, facts.moving, facts.transmits)
+    if projection.site == "source":
+        dense = n * sources <= DENSE_UP_TO and count >= DENSE_FROM * n * sources
+        return SourcePlan(*common, source, targets, projection.synapse.emits, dense)
+    return EdgePlan(*common, source, targets, projection.synapse.emits, (ALL_SPIKES,) if projection.delivered else ())
+
+
+def coupled_constants(
+    projection: DrawnProjection, plan: SourcePlan | EdgePlan, first: int, n: int, dtype: str, width: int | None
+) -> CoupledConstants:
+    """The numbers of such a projection.
+
+    Args:
+        projection: the projection, drawn.
+        plan: its structure.
+        first: the number of its first source, of `n` neurons in all.
+        dtype: of the weights.
+        width: the length of the arrays of edges; with room for those of other seeds when left out.
+
+    Raises:
+        LayoutChanged: the edges do not fit.
+    """
+    assert projection.edges is not None
+    edges, weight, synapse = projection.edges, projection.weight, in_precision(projection.synapse, dtype)
+    targets = sum(t.n for t in projection.projection.targets)
+    if isinstance(plan, SourcePlan) and plan.dense:
+        shape = (targets, projection.projection.source.n)
+        if isinstance(weight, jax.Array):
+            return CoupledConstants(synapse, matrix=jnp.zeros(shape, dtype).at[edges.post, edges.pre].add(weight.astype(dtype)))
+        matrix = np.zeros(shape)
+        np.add.at(matrix, (edges.post, edges.pre), weight)
+        return CoupledConstants(synapse, matrix=matrix.astype(dtype))
+    if isinstance(plan, EdgePlan):
+        if len(edges) != plan.states:
+            raise LayoutChanged(projection.name)
+        width = len(edges)
+    elif width is None:
+        width = room_for(len(edges), [projection.part], 1, 0).edges
+    if len(edges) > width:
+        raise LayoutChanged(projection.name)
+    library: Any = jnp if isinstance(weight, jax.Array) else np
+    pre, weight = np.pad(edges.pre, (0, width - len(edges))), library.pad(weight, (0, width - len(edges)))
+    rows = np.searchsorted(edges.post, np.arange(targets + 1)).astype(np.int32)
+    deliveries: tuple[EventEdges, ...] = ()
+    if isinstance(plan, EdgePlan) and plan.deliveries:
+        # What arrives is weighted already, as at the target; the states are then summed as they are.
+        onto, order = sort_edges(edges.pre + first, np.arange(plan.states), projection.delay, n, plan.states)
+        deliveries = (EventEdges(onto.delays, onto.segments, onto.target, weight[order].astype(dtype), onto.bounds),)
+        weight = np.ones(width)
+    return CoupledConstants(synapse, rows=rows, pre=pre, weight=weight.astype(dtype), edges=deliveries)
+
+
+def plan_short_term(projection: DrawnProjection, source: str) -> ShortTermPlan:
+    """The structure of a projection's short-term plasticity."""
+    variables = tuple(projection.short_term_values)
+    return ShortTermPlan(f"short-term plasticity of {projection.name}", projection.projection.source.n, variables, (), False, source)
+
+
+def short_term_constants(projection: DrawnProjection, dtype: str) -> ShortTermConstants:
+    """The numbers of a projection's short-term plasticity."""
+    return ShortTermConstants(in_precision(projection.short_term, dtype))
+
+
+def initial_values_in(values: Any, synapse: Any, dtype: str) -> dict[str, np.ndarray]:
+    """A synapse's initial state in the run's precision; times stay in double."""
+    units = getattr(synapse, "variable_units", {})
+    return {v: x if units.get(v) == "ms" else x.astype(dtype) for v, x in values.items()}

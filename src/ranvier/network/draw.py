@@ -1,0 +1,373 @@
+"""A network with everything drawn: each part with its own numbers, in its own order.
+
+What a part draws is a function of the seed, its name and its own neurons' or edges' numbers, so no other part changes it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ranvier import units
+from ranvier.connect.base import Edges
+from ranvier.connect.part import Part
+from ranvier.connect.part import draw as draw_edges
+from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.kernels.draws import MOST_POISSON
+from ranvier.model import Model, drawn, parameters
+from ranvier.network.common import initial_values
+from ranvier.network.facts import NeuronFacts, StimulusFacts, initial_state, neuron_facts, stimulus_facts
+from ranvier.network.numbers import InputNumbers, Numbers, PopulationNumbers, ProjectionNumbers
+from ranvier.network.spec import Network, PoissonInput, Population, Projection
+from ranvier.network.state import NEVER
+from ranvier.random import Distribution, Key
+from ranvier.steps import in_steps
+from ranvier.synapses.base import SynapseModel
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DrawnPopulation:
+    """A population, drawn.
+
+    Attributes:
+        model: its parameters are numbers or `[n]`.
+        stimulus: its current, or None.
+        values: the initial state, float64 `[n]` each.
+        last_spike: the step of the last spike before the start, int64 `[n]`.
+        given: the steps and the neurons of spikes known beforehand, sorted.
+    """
+
+    name: str
+    n: int
+    model: Any
+    facts: NeuronFacts
+    stimulus: Any
+    stimulus_facts: StimulusFacts | None
+    values: dict[str, np.ndarray]
+    last_spike: np.ndarray
+    given: tuple[np.ndarray, np.ndarray] | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DrawnProjection:
+    """A projection, drawn.
+
+    Attributes:
+        projection: as described.
+        site: where its states live.
+        synapse: its parameters are numbers, one a state, or one a target.
+        values: the initial values that were given, or all where the site is not the target; one a state.
+        part: its edges, weights and delays, drawn when they are asked for.
+        edges, weight, delay: where the site is not the target: the edges, drawn, their weights, and delays in steps.
+        short_term: its short-term plasticity, drawn, or None; `short_term_values` its initial state.
+    """
+
+    name: str
+    projection: Projection
+    site: str
+    synapse: Any
+    values: dict[str, np.ndarray]
+    part: Part
+    edges: Edges | None = None
+    weight: Any = None
+    delay: Any = None
+    short_term: Any = None
+    short_term_values: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def delivered(self) -> bool:
+        """Whether spikes are delivered to its states one by one."""
+        return bool(self.synapse.event_driven)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DrawnInput:
+    """A Poisson input, drawn: `mean` is how many spikes each target has in a step on average, `[targets]` or a number."""
+
+    name: str
+    input: PoissonInput
+    synapse: Any
+    mean: np.ndarray
+    weight: Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Drawn:
+    """A network, drawn with one seed."""
+
+    seed: int
+    dt: float
+    numbers: Numbers
+    populations: dict[str, DrawnPopulation]
+    projections: dict[str, DrawnProjection]
+    inputs: dict[str, DrawnInput]
+
+
+def draw(net: Network, numbers: Numbers, *, seed: int, dt: float, like: Drawn | None = None) -> Drawn:
+    """Everything of a network drawn and checked. What is as it was in `like` is taken from there.
+
+    Raises:
+        ParameterError: a shape that does not fit, a value out of bounds, a name that is not there.
+        UnsupportedError: a combination that the engine does not have.
+    """
+    key = Key(seed)
+    same = {name for name in numbers if like is not None and (like.seed, like.dt) == (seed, dt) and numbers[name] is like.numbers.get(name)}
+    kept: Any = like
+    populations = {
+        name: kept.populations[name] if name in same else draw_population(name, p.n, numbers[name], key.child("population").child(name), dt)
+        for name, p in net.populations.items()
+    }
+    projections = {
+        name: kept.projections[name]
+        if name in same
+        else draw_projection(net, name, p, numbers[name], key.child("projection").child(name), dt)
+        for name, p in net.projections.items()
+    }
+    inputs = {
+        name: kept.inputs[name] if name in same else draw_input(name, p, numbers[name], key.child("poisson").child(name), dt)
+        for name, p in net.poisson.items()
+    }
+    return Drawn(seed, dt, numbers, populations, projections, inputs)
+
+
+# -- populations -------------------------------------------------------------------------------------
+
+
+def draw_population(name: str, n: int, numbers: Any, key: Key, dt: float) -> DrawnPopulation:
+    """A population with everything drawn."""
+    assert isinstance(numbers, PopulationNumbers)
+    model = drawn(numbers.model, key, name, {"neuron": (n, "neuron")}, numbers.model.input_unit)
+    facts = neuron_facts(name, model, n)
+    given = dict(numbers.initial)
+    last_spike = given.pop("last_spike", -math.inf)
+    values = initial_values(given, initial_state(model, n, key.child("model")), n, key, name, "neuron", model.unit_of)
+    stimulus, known = _stimulus(name, n, numbers, model, key)
+    last = np.full(n, NEVER) if isinstance(last_spike, float) and last_spike == -math.inf else _last_steps(last_spike, n, dt)
+    return DrawnPopulation(
+        name=name,
+        n=n,
+        model=model,
+        facts=facts,
+        stimulus=stimulus,
+        stimulus_facts=known,
+        values=values,
+        last_spike=last,
+        given=_given_spikes(name, model, n, dt) if facts.fires == "given" else None,
+    )
+
+
+def _last_steps(last_spike: Any, n: int, dt: float) -> np.ndarray:
+    times = np.asarray(last_spike, np.float64)
+    steps = np.where(np.isfinite(times), np.rint(np.nan_to_num(times, neginf=0.0) / dt), NEVER)
+    return np.broadcast_to(steps.astype(np.int64), (n,)).copy()
+
+
+def _stimulus(name: str, n: int, numbers: PopulationNumbers, model: Any, key: Key) -> tuple[Any, StimulusFacts | None]:
+    if numbers.current is None:
+        return None, None
+    if not model.takes_input:
+        raise ParameterError(f"{name}: {type(model).__name__} takes no input; its spikes are its own. Leave out `current`.")
+    stimulus = drawn(numbers.current, key.child("current"), f"current of {name}", {"neuron": (n, "neuron")}, model.input_unit)
+    return stimulus, stimulus_facts(name, stimulus, n)
+
+
+def _given_spikes(name: str, model: Any, n: int, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    times, neurons = model.spike_times() or ((), ())
+    neurons = np.asarray(neurons, np.int64)
+    if neurons.size and (neurons.min() < 0 or neurons.max() >= n):
+        raise ParameterError(f"{name}: a spike is given for neuron {int(neurons.max())}, but there are {n} (0 … {n - 1}).")
+    steps = in_steps(np.asarray(times, np.float64), dt, f"A spike time of {name}")
+    order = np.lexsort((neurons, steps))
+    steps, neurons = steps[order], neurons[order]
+    twice = (np.diff(steps) == 0) & (np.diff(neurons) == 0)
+    if twice.any():
+        at = int(np.flatnonzero(twice)[0])
+        raise ParameterError(
+            f"{name}: neuron {int(neurons[at])} is given two spikes in the step at {steps[at] * dt:g} ms; a neuron spikes once a step. "
+            "Take a smaller dt, or leave one out."
+        )
+    return steps, neurons
+
+
+# -- projections -------------------------------------------------------------------------------------
+
+
+def weight_unit(name: str, synapse: SynapseModel, targets: tuple[Population, ...]) -> str:
+    """The unit of a weight.
+
+    Raises:
+        ParameterError: the targets' inputs are in different units.
+    """
+    input_units = {t.model.input_unit for t in targets}
+    if len(input_units) > 1:
+        raise ParameterError(
+            f"{name} goes to populations whose inputs are in different units ({', '.join(sorted(input_units))}). "
+            "Make one projection for each."
+        )
+    unit = input_units.pop()
+    return {"conductance": f"({unit})/mV", "potential": "mV"}.get(synapse.weight, unit)
+
+
+def draw_projection(net: Network, name: str, projection: Projection, numbers: Any, key: Key, dt: float) -> DrawnProjection:
+    """A projection with everything drawn but the edges onto states at the targets."""
+    assert isinstance(numbers, ProjectionNumbers)
+    targets = sum(t.n for t in projection.targets)
+    unit = weight_unit(name, projection.synapse, projection.targets)
+    part = Part(
+        name=name,
+        rule=projection.rule,
+        sources=projection.source.n,
+        pre_offset=0,
+        targets=((targets, 0),),
+        key=key,
+        own=_own(projection),
+        weight=units.magnitude(numbers.weight, unit, f"The weight of {name}"),
+        delay=units.magnitude(numbers.delay, "ms", f"The delay of {name}"),
+        dt=dt,
+        conductance=projection.synapse.weight == "conductance",
+    )
+    if projection.site == "target":
+        return _at_targets(name, projection, numbers, part, targets, key)
+    return _coupled(name, projection, numbers, part, targets, key)
+
+
+def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, part: Part, targets: int, key: Key) -> DrawnProjection:
+    kind = type(projection.synapse).__name__
+    if projection.synapse.emits:
+        raise UnsupportedError(
+            f"{name}: {kind} has its state at the target, and notes presynaptic spikes elsewhere. "
+            "Give the projection short_term_plasticity instead, or the synapse the site 'source'."
+        )
+    if not projection.synapse.event_driven:
+        raise UnsupportedError(
+            f"{name}: {kind} has its state at the target, but neither `receive` nor `kick`: "
+            "nothing would reach it. Write one of them, or choose the site 'source'."
+        )
+    synapse = drawn(numbers.synapse, key, name, {"neuron": (targets, "target"), "target": (targets, "target")})
+    values = _initial(numbers, name, synapse, targets, key)
+    if numbers.short_term_plasticity is None:
+        return DrawnProjection(name, projection, "target", synapse, values, part)
+    sources, child = projection.source.n, key.child("short_term_plasticity")
+    model = drawn(numbers.short_term_plasticity, child, name, {"neuron": (sources, "source")})
+    start = {k: np.broadcast_to(np.asarray(v, np.float64), (sources,)) for k, v in initial_state(model, sources, child).items()}
+    return DrawnProjection(name, projection, "target", synapse, values, part, short_term=model, short_term_values=start)
+
+
+def _coupled(name: str, projection: Projection, numbers: ProjectionNumbers, part: Part, targets: int, key: Key) -> DrawnProjection:
+    sources = projection.source.n
+    everything = draw_edges(part)
+    edges = everything.edges(range(targets))
+    weight, delay = everything.weights(edges), everything.steps(edges)
+    site = _site(projection, numbers.synapse, sources, len(edges))
+    states = {"source": sources, "edge": len(edges)}[site]
+    synapse: Any = numbers.synapse
+    if site == "edge" and synapse.site == "source":
+        synapse = _spread_over_edges(synapse, sources, edges)
+    sizes = {"neuron": (states, site), "target": (targets, "target")}
+    if site == "edge" and synapse.site == "target":
+        synapse = _spread_over_targets(synapse, targets, edges)
+    synapse = drawn(synapse, key, name, sizes)
+    _check_coupled(name, synapse, site, delay)
+    values = _initial(numbers, name, synapse, states, key)
+    return DrawnProjection(name, projection, site, synapse, values, part, edges, weight, delay)
+
+
+def _initial(numbers: ProjectionNumbers, name: str, synapse: SynapseModel, states: int, key: Key) -> dict[str, np.ndarray]:
+    start = initial_state(synapse, states, key.child("model"))
+    return initial_values(numbers.initial, start, states, key, name, "state", lambda v: synapse.variable_units.get(v, "1"))
+
+
+def _check_coupled(name: str, synapse: SynapseModel, site: str, delays: np.ndarray) -> None:
+    kind, delivered = type(synapse).__name__, synapse.event_driven
+    if not delivered and np.any(delays):
+        raise UnsupportedError(
+            f"{name}: {kind} acts continuously, and delayed continuous coupling is not supported. "
+            "Leave delay at 0; a synapse with a delay of its own (Cholinergic(delay=…)) has it as a parameter."
+        )
+    if delivered and synapse.emits and site == "edge":
+        raise UnsupportedError(f"{name}: {kind} notes presynaptic spikes on its own, which is not supported at the site 'edge'.")
+    if delivered and site == "source":
+        raise UnsupportedError(f"{name}: {kind} has its state at the source, where no spikes arrive: choose the site 'target' or 'edge'.")
+    if delivered and type(synapse).kick is not SynapseModel.kick:
+        raise UnsupportedError(f"{name}: {kind} kicks the membrane at once and has no state to keep at the edges. Leave out `site`.")
+
+
+def _own(projection: Projection) -> int | None:
+    """Where the sources begin among the targets, when they are among them."""
+    before = 0
+    for target in projection.targets:
+        if target is projection.source:
+            return before
+        before += target.n
+    return None
+
+
+def _site(projection: Projection, synapse: Any, sources: int, edges: int) -> str:
+    """Where the state lives: kinetics given one value an edge promote a model to the edges."""
+    if projection.site == "source" and edges != sources:
+        for _, info, value in parameters(synapse):
+            if info.per == "neuron" and np.shape(value) == (edges,):
+                return "edge"
+    return projection.site
+
+
+def _spread_over_edges(synapse: Model, sources: int, edges: Edges) -> Model:
+    """A source-site model moved to the edges: parameters with one value a source get one an edge."""
+    return _each_edge(synapse, sources, edges.pre)
+
+
+def _spread_over_targets(synapse: Model, targets: int, edges: Edges) -> Model:
+    """A target-site model moved to the edges: parameters with one value a target get one an edge."""
+    return _each_edge(synapse, targets, edges.post)
+
+
+def _each_edge(synapse: Model, n: int, which: np.ndarray) -> Model:
+    changes = {
+        name: np.asarray(value)[which]
+        for name, info, value in parameters(synapse)
+        if info.per == "neuron" and np.shape(value) == (n,) and n != len(which)
+    }
+    return synapse.replace(**changes) if changes else synapse
+
+
+# -- Poisson inputs ----------------------------------------------------------------------------------
+
+
+def draw_input(name: str, poisson: PoissonInput, numbers: Any, key: Key, dt: float) -> DrawnInput:
+    """A Poisson input with its numbers checked."""
+    assert isinstance(numbers, InputNumbers)
+    targets = sum(t.n for t in poisson.targets)
+    unit = weight_unit(name, poisson.synapse, poisson.targets)
+    synapse = drawn(numbers.synapse, key, name, {"neuron": (targets, "target"), "target": (targets, "target")})
+    weight = units.magnitude(numbers.weight, unit, f"The weight of {name}")
+    if np.ndim(weight) or isinstance(weight, Distribution) or not np.isfinite(weight):
+        raise ParameterError(f"The weight of {name} must be one finite number, not {weight!r}: one spike weighs as much as another.")
+    if poisson.synapse.weight == "conductance" and weight < 0:
+        raise ParameterError(f"The weight of {name} is {weight:g}, but a conductance cannot be negative.")
+    return DrawnInput(name, poisson, synapse, _mean_count(name, numbers, targets, key, dt), float(weight))
+
+
+def _mean_count(name: str, numbers: InputNumbers, targets: int, key: Key, dt: float) -> np.ndarray:
+    """How many spikes each target has in a step, on average: a number where rate and sources are numbers, else `[targets]`."""
+    values = []
+    for what, value, unit in (("rate", numbers.rate, "Hz"), ("sources", numbers.sources, "1")):
+        value = units.magnitude(value, unit, f"The {what} of {name}")
+        if isinstance(value, Distribution):
+            value = value.draw(key.child(what), targets)
+        array = np.asarray(value, np.float64)
+        if array.shape not in ((), (targets,)):
+            raise ParameterError(f"The {what} of {name} has the shape {array.shape}; it must be one number, or ({targets},).")
+        if not (np.isfinite(array) & (array >= 0)).all():
+            raise ParameterError(f"The {what} of {name} must be finite and not negative; it is {np.min(array):g}.")
+        values.append(array)
+    mean = values[0] * values[1] * (dt / 1000.0)
+    if np.max(mean, initial=0.0) > MOST_POISSON:
+        raise ParameterError(
+            f"{name} brings {np.max(mean):.3g} spikes a step to a neuron; at most {MOST_POISSON:g} can be drawn. "
+            "Take a smaller dt, or a current with white noise: rv.stimuli.WhiteNoise."
+        )
+    return mean

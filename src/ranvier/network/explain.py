@@ -1,0 +1,164 @@
+"""How a network is computed: for each part the method, whether native, and why; where its state lies; how much memory it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from ranvier.connect.part import draw
+from ranvier.network.draw import Drawn
+from ranvier.network.layout import Layout
+from ranvier.network.plan import EdgePlan, ReceptorPlan, SourcePlan
+from ranvier.network.spec import Network
+
+
+@dataclasses.dataclass(frozen=True)
+class PopulationExplanation:
+    """How a population advances.
+
+    Attributes:
+        integrator: the method, and `why` that one.
+        native: whether one native kernel takes its whole step; `why_not_native` says why it does not.
+        together: the populations that advance with it.
+        bytes: of its state and parameters.
+    """
+
+    name: str
+    n: int
+    model: str
+    integrator: str
+    why: str
+    native: bool
+    why_not_native: str
+    together: tuple[str, ...]
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectionExplanation:
+    """Where a projection's or Poisson input's states lie, and what reaches them.
+
+    Attributes:
+        site: `"target"`, `"source"` or `"edge"`.
+        states: how many states it has, or shares.
+        shared: with whom it shares them.
+        coupling: `"events"`, `"matrix"`, `"sum over edges"` or `"Poisson counts"`.
+        edges: how many.
+        bytes: of its edges and weights; of edges that several share, of all.
+    """
+
+    name: str
+    synapse: str
+    site: str
+    states: int
+    shared: tuple[str, ...]
+    coupling: str
+    edges: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """How a network is computed. Printing it shows all of it."""
+
+    populations: tuple[PopulationExplanation, ...]
+    projections: tuple[ProjectionExplanation, ...]
+    integrator: str
+    history: str
+    bytes: int
+
+    def __getitem__(self, name: str) -> Any:
+        """One part, by name."""
+        parts: tuple[Any, ...] = (*self.populations, *self.projections)
+        return next(p for p in parts if p.name == name)
+
+    def _lines(self) -> Iterator[str]:
+        for p in self.populations:
+            yield f"{p.name}: {p.n} {p.model}, {_size(p.bytes)}"
+            yield f"  {p.integrator}{f' ({p.why})' if p.why else ''}"
+            yield "  native: one kernel takes the whole step" if p.native else f"  not in one native kernel: {p.why_not_native}"
+            if p.together:
+                yield f"  advances together with {', '.join(p.together)}"
+        for w in self.projections:
+            many = f", {w.edges} edges" if w.coupling != "Poisson counts" else ""
+            yield f"{w.name}: {w.synapse}{many}, {_size(w.bytes)}"
+            yield f"  {w.states} states at the {w.site}s, reached by {w.coupling}"
+            if w.shared:
+                yield f"  shares them with {', '.join(w.shared)}"
+        yield f"in flight: {self.history}"
+        yield f"in all: {_size(self.bytes)}"
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    __repr__ = __str__
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} B"
+
+
+def _bytes(tree: Any) -> int:
+    return sum(np.asarray(x).nbytes for x in jax.tree.leaves(tree))
+
+
+def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Explanation:
+    """How a prepared network is computed."""
+    plan, state = layout.plan, layout.initial(drawn)
+    populations = []
+    for p in plan.populations:
+        group, choice = plan.group(p.group), layout.chosen.groups[p.group]
+        populations.append(
+            PopulationExplanation(
+                name=p.name,
+                n=p.n,
+                model=type(net.populations[p.name].model).__name__,
+                integrator="nothing to integrate" if choice.integrator is None else repr(choice.integrator),
+                why=choice.why,
+                native=choice.native,
+                why_not_native=choice.why_not_native,
+                together=tuple(name for name in group.members if name != p.name),
+                bytes=_bytes((state.neurons[p.name], state.last_spike[p.name], drawn.populations[p.name].model)),
+            )
+        )
+    projections = []
+    for wire in plan.wires:
+        synapses = [plan.synapses_named(piece.synapses) for piece in wire.pieces]
+        first = synapses[0]
+        model = net.poisson[wire.name].synapse if wire.input else net.projections[wire.name].synapse
+        edges = 0
+        if isinstance(first, SourcePlan | EdgePlan):
+            coupled = constants.synapses[first.name]
+            site = "source" if isinstance(first, SourcePlan) else "edge"
+            how = "matrix" if coupled.matrix is not None else "sum over edges"
+            own = drawn.projections[wire.name].edges
+            edges = 0 if own is None else len(own)
+        else:
+            assert isinstance(first, ReceptorPlan)
+            site, how = "target", "Poisson counts" if wire.input else "events"
+            if not wire.input:
+                part = drawn.projections[wire.name].part
+                edges = len(draw(part))
+        projections.append(
+            ProjectionExplanation(
+                name=wire.name,
+                synapse=type(model).__name__,
+                site=site,
+                states=sum(piece.n for piece in wire.pieces),
+                shared=wire.shared,
+                coupling=how,
+                edges=edges,
+                bytes=sum(_bytes(constants.synapses[s.name]) for s in dict.fromkeys(synapses)),
+            )
+        )
+    slots = {h.name: h.slots for h in plan.histories}
+    history = ", ".join(f"{'all spikes' if name == 'spikes' else name} of the last {n} steps" for name, n in slots.items()) or "nothing"
+    method = type(layout.integrator).__name__
+    return Explanation(tuple(populations), tuple(projections), method, history, _bytes((constants, state)))

@@ -1,0 +1,303 @@
+"""How a network lies in memory inside the compiled step: chosen once, for all numbers that it may be given.
+
+Nothing of it is seen from outside: `transfer` takes the state in and out in the user's order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ranvier.integrators.base import Integrator
+from ranvier.model import parameters
+from ranvier.network import coupling, receptors
+from ranvier.network.choice import Chosen, choose, linear_numbers
+from ranvier.network.constants import Constants, EventEdges
+from ranvier.network.draw import Drawn, DrawnPopulation
+from ranvier.network.facts import initial_state
+from ranvier.network.groups import group_constants, plan_groups
+from ranvier.network.plan import (
+    ALL_SPIKES,
+    EdgePlan,
+    HistoryPlan,
+    LayoutChanged,
+    Piece,
+    Plan,
+    ReceptorPlan,
+    SourcePlan,
+    SynapsesPlan,
+    WirePlan,
+)
+from ranvier.network.receptors import Receptor
+from ranvier.network.spec import Network
+from ranvier.network.state import SimulationState, seed_words
+from ranvier.network.transfer import crosses_by_kicks
+from ranvier.random import Key
+
+Progress = Callable[[int, int], Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EdgesOfReceptor:
+    """Edges laid out for a receptor, and what they were made of: they serve again while that is the same."""
+
+    made_of: tuple[Any, ...]
+    sets: tuple[EventEdges, ...]
+
+
+class Layout:
+    """The layout of a network.
+
+    Args:
+        net: the network.
+        drawn: it, drawn. What follows from kinds of values is settled by it; numbers may be others later.
+        dtype: `"float64"` or `"float32"`.
+        integrators: what the user chose for each population, None where it is to be chosen.
+        apart: projections and inputs that share their states with nobody.
+        merge: whether populations of one model advance together.
+        progress: told of edges drawn and in all.
+
+    Attributes:
+        plan: the structure.
+        integrator: what advances it.
+        chosen: the method of each group, and why.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        drawn: Drawn,
+        dtype: str,
+        integrators: Mapping[str, Integrator | None],
+        *,
+        apart: frozenset[str] = frozenset(),
+        merge: bool = True,
+        progress: Progress | None = None,
+    ):
+        self.net, self.dtype, self.integrators, self.apart = net, dtype, integrators, apart
+        groups, populations = plan_groups(drawn, merge, integrators, dtype)
+        self._groups, self._populations = {g.name: g for g in groups}, {p.name: p for p in populations}
+        self._firsts = {p.name: p.first for p in populations}
+        self._n = sum(p.n for p in populations)
+        self.receptors = receptors.find_receptors(net, drawn, self._groups, self._populations, apart)
+        self._edges: dict[str, EdgesOfReceptor] = {}
+        self._rooms: dict[str, tuple[receptors.Room, ...]] = {}
+        self._widths: dict[str, int] = {}
+        synapses, wires = self._wire(drawn)
+        sets = {r.name: self._edges_of(r, drawn, progress) for r in self.receptors}
+        coupled = [s for s in synapses if isinstance(s, EdgePlan) and s.deliveries]
+        histories = self._histories(synapses, sets, {s.name: drawn.projections[s.name].delay for s in coupled})
+        plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, dtype)
+        self.chosen: Chosen = choose(plan, drawn, self.receptors, integrators)
+        self.plan, self.integrator = self.chosen.plan, self.chosen.integrator
+
+    # -- structure -------------------------------------------------------------------------------
+
+    def _wire(self, drawn: Drawn) -> tuple[list[SynapsesPlan], list[WirePlan]]:
+        of_receptor = {r.name: receptors.plan_receptor(r, drawn) for r in self.receptors}
+        synapses: list[SynapsesPlan] = list(of_receptor.values())
+        wires: list[WirePlan] = []
+        taken: dict[str, np.ndarray] = {}
+        sharing: dict[str, list[str]] = {}
+        for receptor in self.receptors:
+            for user in receptor.users:
+                sharing.setdefault(user.name, []).extend(other.name for other in receptor.users if other is not user)
+        for name, projection in drawn.projections.items():
+            source = self.net.name_of(projection.projection.source)
+            if projection.site != "target":
+                targets = tuple(
+                    (s.group, s.start, s.n) for s in receptors.stretches(self.net, projection.projection.targets, self._populations)
+                )
+                plan = coupling.plan_coupling(projection, source, _joined(targets))
+                synapses.append(plan)
+                wires.append(WirePlan(name, (Piece(name, 0, plan.states, ((0, plan.states),)),)))
+                continue
+            short_term = None
+            if projection.short_term is not None:
+                synapses.append(coupling.plan_short_term(projection, source))
+                short_term = synapses[-1].name
+            pieces = tuple(piece for _, piece in receptors.pieces_of(self.receptors, name, taken))
+            wires.append(WirePlan(name, pieces, tuple(dict.fromkeys(sharing[name])), short_term))
+        for name in drawn.inputs:
+            pieces = tuple(piece for _, piece in receptors.pieces_of(self.receptors, name, taken))
+            wires.append(WirePlan(name, pieces, tuple(dict.fromkeys(sharing[name])), input=True))
+        return synapses, wires
+
+    def _edges_of(self, receptor: Receptor, drawn: Drawn, progress: Progress | None) -> tuple[EventEdges, ...]:
+        users = [drawn.projections[u.name] for u in receptor.users if u.name in drawn.projections]
+        made_of = tuple((p.part.rule, p.part.weight, p.part.delay, p.part.key, p.part.dt) for p in users)
+        kept = self._edges.get(receptor.name)
+        if kept is not None and all(_same(a, b) for a, b in zip(_flat(kept.made_of), _flat(made_of), strict=True)):
+            return kept.sets
+        sets, rooms = [], []
+        for i, parts in enumerate(receptors.parts_of(receptor, self.net, drawn, self._firsts)):
+            short_term = drawn.projections[parts[0].name].short_term is not None
+            sources = parts[0].sources if short_term else self._n
+            room = self._rooms[receptor.name][i] if receptor.name in self._rooms else None
+            edges, room = receptors.assembled(parts, sources, receptor.group.n, self.dtype, progress, room)
+            sets.append(edges)
+            rooms.append(room)
+        self._rooms[receptor.name] = tuple(rooms)
+        if not any(isinstance(p.part.weight, jax.core.Tracer) for p in users):
+            self._edges[receptor.name] = EdgesOfReceptor(made_of, tuple(sets))
+        return tuple(sets)
+
+    def _histories(
+        self, synapses: Sequence[SynapsesPlan], sets: Mapping[str, tuple[EventEdges, ...]], delays: Mapping[str, Any]
+    ) -> tuple[HistoryPlan, ...]:
+        longest: dict[str, int] = {}
+        for s in synapses:
+            if isinstance(s, ReceptorPlan):
+                for history, edges in zip(s.deliveries, sets[s.name], strict=True):
+                    longest[history] = max(longest.get(history, 0), int(np.max(edges.delays, initial=0)))
+                for history, room in zip(s.deliveries, self._rooms[s.name], strict=True):
+                    longest[history] = max(longest[history], room.capacity.longest - 1)
+            elif isinstance(s, EdgePlan) and s.deliveries:
+                longest[ALL_SPIKES] = max(longest.get(ALL_SPIKES, 0), int(np.max(delays[s.name], initial=0)))
+        source = lambda name: None if name == ALL_SPIKES else self.net.name_of(self.net.projections[name].source)
+        return tuple(HistoryPlan(name, source(name), 1 << int(steps).bit_length()) for name, steps in longest.items())
+
+    # -- numbers ---------------------------------------------------------------------------------
+
+    def constants(self, drawn: Drawn, progress: Progress | None = None) -> Constants:
+        """The numbers of the compiled step. Those of `drawn` may be traced, but for delays and edges.
+
+        Raises:
+            LayoutChanged: these numbers do not fit this layout.
+        """
+        synapse_of = lambda name: (drawn.projections.get(name) or drawn.inputs[name]).synapse
+        shared: dict[tuple[int, str], Any] = {}
+        groups = {g.name: group_constants(g, drawn, self.dtype, lambda m: cast_stimulus(drawn, m, shared)) for g in self.plan.groups}
+        synapses: dict[str, Any] = {}
+        for receptor in self.receptors:
+            if not receptors.still_fits(receptor, synapse_of):
+                raise LayoutChanged(receptor.name)
+            edges = self._edges_of(receptor, drawn, progress)
+            synapses[receptor.name] = receptors.receptor_constants(receptor, drawn, edges, self.dtype)
+        for wire in self.plan.wires:
+            if wire.input:
+                continue
+            projection = drawn.projections[wire.name]
+            if projection.site != "target":
+                plan = self.plan.synapses_named(wire.name)
+                assert isinstance(plan, SourcePlan | EdgePlan)
+                first = self._firsts[self.net.name_of(projection.projection.source)]
+                made = coupling.coupled_constants(projection, plan, first, self._n, self.dtype, self._widths.get(wire.name))
+                synapses[wire.name] = made
+                if made.pre is not None:
+                    self._widths[wire.name] = len(made.pre)
+            elif wire.short_term is not None:
+                synapses[wire.short_term] = coupling.short_term_constants(projection, self.dtype)
+        self._check_delays(synapses)
+        for g in self.plan.groups:
+            linear = linear_numbers(self.plan, g, drawn, self.receptors, self.dtype)
+            groups[g.name] = dataclasses.replace(groups[g.name], linear=linear)
+        words = seed_words(drawn.seed)
+        return Constants(np.float64(drawn.dt), (words[0], words[1]), groups, synapses)
+
+    def _check_delays(self, synapses: Mapping[str, Any]) -> None:
+        slots = {h.name: h.slots for h in self.plan.histories}
+        for s in self.plan.synapses:
+            for history, edges in zip(getattr(s, "deliveries", ()), getattr(synapses[s.name], "edges", ()), strict=True):
+                if int(np.max(edges.delays, initial=0)) >= slots[history]:
+                    raise LayoutChanged(s.name)
+
+    def longest_delay(self, name: str) -> int:
+        """How many steps back the spikes of a population, or of a projection with short-term plasticity, are needed."""
+        return next(h.slots for h in self.plan.histories if h.name == name)
+
+    def initial(self, drawn: Drawn) -> SimulationState:
+        """The state at the start, in the user's order."""
+        dtype = self.dtype
+        synapses: dict[str, dict[str, Any]] = {}
+        for wire in self.plan.wires:
+            if wire.input:
+                own = drawn.inputs[wire.name]
+                n = sum(t.n for t in own.input.targets)
+                start = initial_state(own.synapse, n, Key(0))
+                values = {v: np.array(np.broadcast_to(np.asarray(x, np.float64), (n,))) for v, x in start.items()}
+                synapses[wire.name] = coupling.initial_values_in(values, own.synapse, dtype)
+                continue
+            projection = drawn.projections[wire.name]
+            synapses[wire.name] = coupling.initial_values_in(projection.values, projection.synapse, dtype)
+            if projection.short_term is not None:
+                synapses[wire.name].update({v: x.astype(dtype) for v, x in projection.short_term_values.items()})
+        in_flight: dict[str, Any] = {}
+        for history in self.plan.histories:
+            if history.source is not None:
+                in_flight[history.name] = np.zeros((history.slots, drawn.populations[history.source].n), dtype)
+                continue
+            for name in self.heard:
+                in_flight[name] = np.zeros((history.slots, drawn.populations[name].n), bool)
+        return SimulationState(
+            step=np.int64(0),
+            neurons={p.name: {v: x.astype(dtype) for v, x in p.values.items()} for p in drawn.populations.values()},
+            synapses=synapses,
+            last_spike={p.name: p.last_spike for p in drawn.populations.values()},
+            in_flight=in_flight,
+            crossed={p.name: np.zeros(p.n, bool) for p in self.plan.populations if crosses_by_kicks(self.plan, self.plan.group(p.group))},
+            memory=(),
+            dt=np.float64(drawn.dt),
+            seed=seed_words(drawn.seed),
+        )
+
+    @property
+    def heard(self) -> list[str]:
+        """The populations whose spikes are delivered from the history of all."""
+        wired = [
+            p for p in self.net.projections.values() if p.synapse.event_driven and p.short_term_plasticity is None and p.site != "source"
+        ]
+        names = {self.net.name_of(p.source) for p in wired}
+        return [name for name in self.net.populations if name in names]
+
+
+def _joined(targets: tuple[tuple[str, int, int], ...]) -> tuple[tuple[str, int, int], ...]:
+    """Neighbours in a group as one."""
+    joined: list[tuple[str, int, int]] = []
+    for group, start, n in targets:
+        if joined and joined[-1][0] == group and joined[-1][1] + joined[-1][2] == start:
+            joined[-1] = (group, joined[-1][1], joined[-1][2] + n)
+        else:
+            joined.append((group, start, n))
+    return tuple(joined)
+
+
+def _flat(made_of: tuple[Any, ...]) -> list[Any]:
+    return [x for one in made_of for x in one]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two values are known to be equal, without comparing what is large."""
+    plain = int | float | Key
+    return a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b)
+
+
+def cast_stimulus(drawn: Drawn, member: DrawnPopulation, shared: dict[tuple[int, str], Any]) -> Any:
+    """A current in double precision, whatever the run's: its times need it.
+
+    One that the user gave to several populations, with nothing in it that is one a neuron, stays one and the same in all of
+    them: it is then computed once.
+    """
+    given: Any = drawn.numbers[member.name]
+    return _cast(given.current, member.stimulus, member.model.input_unit, shared)
+
+
+def _cast(given: Any, stimulus: Any, unit: str, shared: dict[tuple[int, str], Any]) -> Any:
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(stimulus):
+        value = getattr(stimulus, field.name)
+        if "component" in field.metadata:
+            changed[field.name] = _cast(getattr(given, field.name), value, unit, shared)
+        elif "parameter" in field.metadata:
+            changed[field.name] = value if isinstance(value, jax.Array) else np.asarray(value, np.float64)
+    key = (id(given), unit)
+    if key not in shared:
+        copy = stimulus.with_values(changed)
+        if not all(info.per == "sample" or np.ndim(value) == 0 for _, info, value in parameters(stimulus)):
+            return copy
+        shared[key] = copy
+    return shared[key]

@@ -1,0 +1,206 @@
+"""The numbers that a network's parts are given, apart from what is wired to what; and how they are named and replaced.
+
+A path is a part's name and what `rv.describe` calls the parameter: `"exc.tau"`, `"cells.sodium.conductance"`,
+`"exc→inh.weight"`, `"exc.current"`.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ranvier.errors import ParameterError, UnsupportedError, unknown
+from ranvier.model import Model, parameters
+from ranvier.network.facts import structure
+from ranvier.network.spec import Network
+from ranvier.stimuli.base import Constant, as_stimulus
+
+
+@dataclasses.dataclass(frozen=True)
+class PopulationNumbers:
+    """What a population is given: its model, its current, its initial values."""
+
+    model: Any
+    current: Any
+    initial: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectionNumbers:
+    """What a projection is given."""
+
+    synapse: Any
+    weight: Any
+    delay: Any
+    short_term_plasticity: Any
+    initial: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class InputNumbers:
+    """What a Poisson input is given."""
+
+    synapse: Any
+    rate: Any
+    sources: Any
+    weight: Any
+
+
+PartNumbers = PopulationNumbers | ProjectionNumbers | InputNumbers
+Numbers = dict[str, PartNumbers]
+
+SETTINGS = {"delay", "rate", "sources", "refractory"}
+"""What has no derivative: it decides in which step something happens, or how often it is drawn."""
+
+
+def numbers_of(net: Network) -> Numbers:
+    """What each part of a network is given, by name."""
+    result: Numbers = {name: PopulationNumbers(p.model, p.current, p.initial) for name, p in net.populations.items()}
+    for name, p in net.projections.items():
+        result[name] = ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial)
+    result.update({name: InputNumbers(p.synapse, p.rate, p.sources, p.weight) for name, p in net.poisson.items()})
+    return result
+
+
+def paths_of(part: PartNumbers) -> Iterator[tuple[str, Any]]:
+    """What can be given anew, by its path within the part, with its value."""
+    if isinstance(part, PopulationNumbers):
+        yield from ((name, value) for name, _, value in parameters(part.model))
+        if isinstance(part.current, Constant):
+            yield "current", part.current.amplitude
+        elif part.current is not None:
+            yield from ((f"current.{name}", value) for name, _, value in parameters(part.current))
+        return
+    yield from ((name, value) for name, _, value in parameters(part.synapse))
+    if isinstance(part, InputNumbers):
+        yield from (("rate", part.rate), ("sources", part.sources), ("weight", part.weight))
+        return
+    yield from (("weight", part.weight), ("delay", part.delay))
+    if part.short_term_plasticity is not None:
+        yield from ((f"short_term_plasticity.{name}", value) for name, _, value in parameters(part.short_term_plasticity))
+
+
+def split(path: Any, numbers: Numbers) -> tuple[str, str]:
+    """A path's part, and what within it.
+
+    Raises:
+        ParameterError, UnknownNameError: there is no such parameter.
+    """
+    if not isinstance(path, str):
+        raise ParameterError(f"A parameter is named by a path such as 'exc.tau' or 'exc→inh.weight', not {path!r}.")
+    part, dot, within = path.partition(".")
+    if part not in numbers or not dot:
+        every = [f"{name}.{inner}" for name, own in numbers.items() for inner, _ in paths_of(own)]
+        if part in numbers:
+            raise ParameterError(
+                f"{path!r} names a part of the network, not a parameter of it. It has {', '.join(every_of(numbers, part))}."
+            )
+        raise unknown("parameter", path, every)
+    known = every_of(numbers, part)
+    if within not in [k.partition(".")[2] for k in known] and within != "current":
+        raise unknown("parameter", path, known)
+    return part, within
+
+
+def every_of(numbers: Numbers, part: str) -> list[str]:
+    """All paths of one part."""
+    return [f"{part}.{inner}" for inner, _ in paths_of(numbers[part])]
+
+
+def with_numbers(net: Network, numbers: Numbers, given: Mapping[str, Any]) -> Numbers:
+    """The numbers with some replaced, checked as they were when the parts were made.
+
+    Args:
+        net: whose they are.
+        numbers: the numbers so far.
+        given: new values by path.
+
+    Raises:
+        ParameterError, UnknownNameError: a path that is not there, or a value that cannot be.
+    """
+    if not isinstance(given, Mapping):
+        raise ParameterError(f"parameters is a mapping from paths to values, such as {{'exc.tau': 12.0}}, not {given!r}.")
+    result = dict(numbers)
+    for path, value in given.items():
+        name, within = split(path, numbers)
+        result[name] = _with(net, name, result[name], within, value, path)
+    return result
+
+
+def _with(net: Network, name: str, part: Any, within: str, value: Any, path: str) -> PartNumbers:
+    if isinstance(part, PopulationNumbers):
+        if within == "current" or within.startswith("current."):
+            return dataclasses.replace(part, current=_current(name, part.current, within, value))
+        return dataclasses.replace(part, model=replaced(part.model, within, value, path))
+    if isinstance(part, ProjectionNumbers) and within.startswith("short_term_plasticity."):
+        plasticity = replaced(part.short_term_plasticity, within.partition(".")[2], value, path)
+        return dataclasses.replace(part, short_term_plasticity=plasticity)
+    if within in ("weight", "delay", "rate", "sources"):
+        return dataclasses.replace(part, **{within: value})
+    return dataclasses.replace(part, synapse=replaced(part.synapse, within, value, path))
+
+
+def _current(name: str, current: Any, within: str, value: Any) -> Any:
+    if within != "current":
+        return replaced(current, within.partition(".")[2], value, f"{name}.{within}")
+    new = as_stimulus(value)
+    if current is None:
+        raise UnsupportedError(
+            f"No current is injected into {name}, and whether one is decides what is compiled. "
+            f"Give the population one to begin with: rv.Population(…, current=0.0)."
+        )
+    if structure(new)[0] != structure(current)[0]:
+        raise UnsupportedError(
+            f"The current of {name} is a {type(current).__name__}; another kind ({type(new).__name__}) is other equations. "
+            "Give new numbers for the one that is there, or prepare the network with the other."
+        )
+    return new
+
+
+def replaced(model: Any, within: str, value: Any, path: str) -> Any:
+    """A model with one parameter, which may be a component's, replaced and checked.
+
+    Raises:
+        ParameterError, UnknownNameError: it is out of its bounds, or not there.
+    """
+    first, dot, rest = within.partition(".")
+    if not dot:
+        return model.replace(**{first: value})
+    for field in dataclasses.fields(model):
+        inner = getattr(model, field.name)
+        if field.name == first and isinstance(inner, Model):
+            return model.replace(**{first: replaced(inner, rest, value, path)})
+        if isinstance(inner, Mapping) and first in inner:
+            return model.replace(**{field.name: {**inner, first: replaced(inner[first], rest, value, path)}})
+    raise unknown("parameter", path, [p for p, _, _ in parameters(model)])
+
+
+def network_with(net: Network, numbers: Numbers) -> Network:
+    """The network as it would be described with other numbers. Its parts may still be named by those of the first."""
+    made: dict[int, Any] = {}
+
+    def changed(part: Any, **values: Any) -> Any:
+        new = copy.copy(part)
+        for name, value in values.items():
+            setattr(new, name, value)
+        made[id(part)] = new
+        return new
+
+    parts: list[Any] = []
+    for name, p in net.populations.items():
+        own: Any = numbers[name]
+        parts.append(changed(p, model=own.model, current=own.current, initial=own.initial))
+    for name, q in net.projections.items():
+        own = numbers[name]
+        ends = {"source": made[id(q.source)], "targets": tuple(made[id(t)] for t in q.targets)}
+        values = {k: getattr(own, k) for k in ("synapse", "weight", "delay", "short_term_plasticity", "initial")}
+        parts.append(changed(q, **ends, **values))
+    for name, r in net.poisson.items():
+        own = numbers[name]
+        targets = tuple(made[id(t)] for t in r.targets)
+        parts.append(changed(r, targets=targets, synapse=own.synapse, rate=own.rate, sources=own.sources, weight=own.weight))
+    everything = [*net.populations.values(), *net.projections.values(), *net.poisson.values()]
+    stands_for: dict[Any, Any] = {made[id(part)]: part for part in everything}
+    return Network(*parts, stands_for=stands_for)

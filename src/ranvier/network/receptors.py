@@ -1,0 +1,334 @@
+"""Synapses whose states lie at the target neurons: which projections and inputs share them, and what reaches them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.connect.assemble import assemble, usable_cores
+from ranvier.connect.capacity import Capacity, CapacityExceeded, capacity_for
+from ranvier.connect.part import Part
+from ranvier.connect.part import draw as draw_edges
+from ranvier.kernels.draws import Streams, poisson_table
+from ranvier.model import in_precision
+from ranvier.network.constants import EventEdges, PoissonCounts, ReceptorConstants
+from ranvier.network.draw import Drawn, DrawnInput, DrawnProjection
+from ranvier.network.facts import synapse_facts
+from ranvier.network.plan import ALL_SPIKES, GroupPlan, LayoutChanged, Piece, PopulationPlan, ReceptorPlan
+from ranvier.network.spec import Network, Population
+from ranvier.random import Key
+from ranvier.synapses.base import SynapseModel
+
+BLOCKS_FROM = 8192  # targets; below, no step has events enough for two threads
+MOST_BLOCKS = 8
+LEAST_TABLE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Stretch:
+    """One population among a wire's targets: `first … first + n − 1` of all its targets, from `start` on in its group.
+
+    `number` counts the target populations.
+    """
+
+    number: int
+    group: str
+    start: int
+    first: int
+    n: int
+
+
+def stretches(net: Network, targets: Iterable[Population], populations: Mapping[str, PopulationPlan]) -> list[Stretch]:
+    """The targets of a wire, in their order."""
+    found, before = [], 0
+    for number, target in enumerate(targets):
+        plan = populations[net.name_of(target)]
+        found.append(Stretch(number, plan.group, plan.start, before, plan.n))
+        before += plan.n
+    return found
+
+
+@dataclasses.dataclass(eq=False)
+class User:
+    """A projection or input that feeds a receptor, and its targets there."""
+
+    name: str
+    stretches: list[Stretch]
+
+
+@dataclasses.dataclass(eq=False)
+class Receptor:
+    """The states of one linear synapse model on one group."""
+
+    group: GroupPlan
+    synapse: Any
+    shareable: bool
+    users: list[User] = dataclasses.field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Its name, which nobody sees but who reads the compiled program."""
+        return f"{self.users[0].name} at {self.group.name}"
+
+    def same_kinetics(self, synapse: Any) -> bool:
+        """Whether another synapse could share these states."""
+        return (
+            self.shareable
+            and bool(jax.tree.structure(self.synapse) == jax.tree.structure(synapse))  # type: ignore[operator]
+            and jax.tree.leaves(self.synapse) == jax.tree.leaves(synapse)
+        )
+
+
+def find_receptors(
+    net: Network, drawn: Drawn, groups: Mapping[str, GroupPlan], populations: Mapping[str, PopulationPlan], apart: frozenset[str]
+) -> list[Receptor]:
+    """The receptors of a network. Those in `apart` share with nobody."""
+    receptors: list[Receptor] = []
+    by_kinetics: dict[Any, list[Receptor]] = {}
+    wires: list[DrawnProjection | DrawnInput] = [p for p in drawn.projections.values() if p.site == "target"]
+    wires += drawn.inputs.values()
+    for wire in wires:
+        spec = wire.projection if isinstance(wire, DrawnProjection) else wire.input
+        here: dict[str, list[Stretch]] = {}
+        for stretch in stretches(net, spec.targets, populations):
+            here.setdefault(stretch.group, []).append(stretch)
+        alone = wire.name in apart or not getattr(spec, "share", True) or any(np.ndim(leaf) for leaf in jax.tree.leaves(wire.synapse))
+        for group, mine in here.items():
+            like = by_kinetics.setdefault((group, jax.tree.structure(wire.synapse)), [])
+            receptor = None if alone else next((r for r in like if r.same_kinetics(wire.synapse)), None)
+            if receptor is None:
+                receptor = Receptor(groups[group], wire.synapse, not alone)
+                receptors.append(receptor)
+                like.append(receptor)
+            receptor.users.append(User(wire.name, mine))
+    return receptors
+
+
+def still_fits(receptor: Receptor, synapse_of: Callable[[str], Any]) -> bool:
+    """Whether all that share a receptor still have one kinetics, with other numbers."""
+    first, *others = (jax.tree.leaves(synapse_of(user.name)) for user in receptor.users)
+    return all(not any(isinstance(x, jax.core.Tracer) for x in leaves) and leaves == first for leaves in others)
+
+
+def plan_receptor(receptor: Receptor, drawn: Drawn) -> ReceptorPlan:
+    """A receptor's structure."""
+    n = receptor.group.n
+    facts = synapse_facts(receptor.users[0].name, _spread(receptor, receptor.synapse), n)
+    projections = [drawn.projections[u.name] for u in receptor.users if u.name in drawn.projections]
+    deliveries = [ALL_SPIKES] if any(p.short_term is None for p in projections) else []
+    deliveries += [p.name for p in projections if p.short_term is not None]
+    return ReceptorPlan(
+        name=receptor.name,
+        states=n,
+        variables=facts.variables,
+        moving=facts.moving,
+        transmits=facts.transmits,
+        group=receptor.group.name,
+        deliveries=tuple(deliveries),
+        poisson=len(_layers(receptor, drawn)),
+        kicks=type(receptor.synapse).kick is not SynapseModel.kick,
+    )
+
+
+def pieces_of(receptors: list[Receptor], name: str, taken: dict[str, np.ndarray]) -> list[tuple[int, Piece]]:
+    """Where a wire's states are: each with its place among the wire's targets. `taken` says which neurons have an owner by now."""
+    found = []
+    for receptor in receptors:
+        for user in receptor.users:
+            if user.name != name:
+                continue
+            owned = taken.setdefault(receptor.name, np.zeros(receptor.group.n, bool))
+            for stretch in user.stretches:
+                mine = ~owned[stretch.start : stretch.start + stretch.n]
+                owned[stretch.start : stretch.start + stretch.n] = True
+                found.append((stretch.first, Piece(receptor.name, stretch.start, stretch.n, _runs(mine))))
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Where flags are set: `(first, after the last)` of each stretch."""
+    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
+    return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+# -- numbers -----------------------------------------------------------------------------------------
+
+
+def _spread(receptor: Receptor, synapse: Any) -> Any:
+    """A synapse with one value a target, as one with a value a neuron of the group."""
+    targets = sum(s.n for u in receptor.users for s in u.stretches)
+
+    def spread(value: Any) -> Any:
+        if np.ndim(value) == 0:
+            return value
+        library: Any = jnp if isinstance(value, jax.Array) else np
+        whole = library.full(receptor.group.n, value[0] if targets else 0.0)
+        for stretch in receptor.users[0].stretches:
+            some, given = slice(stretch.start, stretch.start + stretch.n), value[stretch.first : stretch.first + stretch.n]
+            if library is jnp:
+                whole = whole.at[some].set(given)
+            else:
+                whole[some] = given
+        return whole
+
+    return jax.tree.map(spread, synapse)
+
+
+def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str, int]) -> list[list[Part]]:
+    """The sets of edges that reach a receptor, in the order of its plan's deliveries; each a list of projections' shares."""
+    plain: list[Part] = []
+    scaled: list[list[Part]] = []
+    for user in receptor.users:
+        projection = drawn.projections.get(user.name)
+        if projection is None:
+            continue
+        source = net.name_of(projection.projection.source)
+        here = {s.number: s.start for s in user.stretches}
+        targets = [(target.n, here.get(number)) for number, target in enumerate(projection.projection.targets)]
+        offset = firsts[source] if projection.short_term is None else 0
+        part = dataclasses.replace(projection.part, pre_offset=offset, targets=tuple(targets))
+        if projection.short_term is None:
+            plain.append(part)
+        else:
+            scaled.append([part])
+    return ([plain] if plain else []) + scaled
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Room:
+    """How large the arrays of a set of edges are, settled when it was first laid out: `one` says whether one weight serves all."""
+
+    capacity: Capacity
+    one: bool
+
+
+def assembled(parts: list[Part], sources: int, n: int, dtype: str, progress: Any, room: Room | None) -> tuple[EventEdges, Room]:
+    """The edges of several projections onto a receptor, laid out for delivery.
+
+    Raises:
+        LayoutChanged: they do not fit into `room`.
+    """
+    blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM else 1
+    traced = any(isinstance(part.weight, jax.core.Tracer) for part in parts)
+    plain = [dataclasses.replace(part, weight=1.0) for part in parts] if traced else parts
+    try:
+        edges = assemble(
+            plain,
+            sources,
+            n,
+            dtype,
+            progress,
+            blocks,
+            capacity=True if room is None else room.capacity,
+            one_weight=None if room is None or traced else room.one,
+            order=traced and not (room is not None and room.one and len(parts) == 1),
+        )
+    except CapacityExceeded as error:
+        raise LayoutChanged(str(error)) from None
+    if room is None:
+        room = Room(capacity_for(edges, parts), np.ndim(edges.weight) == 0)
+    weight = edges.weight if not traced else _traced_weights(parts, edges, room, dtype)
+    return EventEdges(edges.delays, edges.segments, edges.target, weight, edges.bounds), room
+
+
+def _traced_weights(parts: list[Part], edges: Any, room: Room, dtype: str) -> Any:
+    """Weights of which some are traced, in the order of delivery."""
+    if edges.order is None:
+        return jnp.asarray(parts[0].weight).astype(dtype)
+    each = []
+    for part in parts:
+        everything = draw_edges(dataclasses.replace(part, weight=1.0) if isinstance(part.weight, jax.core.Tracer) else part)
+        values = everything.weights(everything.edges(range(part.size)))
+        each.append(part.weight * values if isinstance(part.weight, jax.core.Tracer) else values)
+    return jnp.concatenate([jnp.asarray(x) for x in each])[edges.order].astype(dtype)
+
+
+def receptor_synapse(receptor: Receptor, drawn: Drawn) -> Any:
+    """A receptor's synapse, its parameters numbers or `[neurons of the group]`."""
+    name = receptor.users[0].name
+    first = drawn.projections[name] if name in drawn.projections else drawn.inputs[name]
+    return _spread(receptor, first.synapse)
+
+
+def receptor_constants(receptor: Receptor, drawn: Drawn, edges: tuple[EventEdges, ...], dtype: str) -> ReceptorConstants:
+    """The numbers of a receptor."""
+    synapse = in_precision(receptor_synapse(receptor, drawn), dtype)
+    return ReceptorConstants(synapse, edges, tuple(_counts(layer, receptor.group.n, drawn, dtype) for layer in _layers(receptor, drawn)))
+
+
+def _layers(receptor: Receptor, drawn: Drawn) -> list[list[User]]:
+    """Poisson inputs in as few draws as possible: those that reach different neurons are one."""
+    layers: list[tuple[np.ndarray, list[User]]] = []
+    for user in receptor.users:
+        if user.name not in drawn.inputs:
+            continue
+        reached = np.zeros(receptor.group.n, bool)
+        for s in user.stretches:
+            reached[s.start : s.start + s.n] = True
+        mine = next((layer for layer in layers if not (layer[0] & reached).any()), None)
+        if mine is None:
+            layers.append((reached, [user]))
+        else:
+            mine[0][reached] = True
+            mine[1].append(user)
+    return [users for _, users in layers]
+
+
+def _counts(users: list[User], n: int, drawn: Drawn, dtype: str) -> PoissonCounts:
+    places = sorted(((s, u.name) for u in users for s in u.stretches), key=lambda place: place[0].start)
+    tables, base = [], {}
+    longest, rows = LEAST_TABLE, 0
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for user in users:
+        mean = np.atleast_1d(drawn.inputs[user.name].mean)
+        different, which = np.unique(mean, return_inverse=True)
+        found[user.name] = (different, which.reshape(-1))
+        longest = max(longest, poisson_table(different).shape[1] if len(different) else 0)
+        base[user.name] = rows
+        # As many rows as there may be, in powers of two, so that other rates compile nothing.
+        rows += 1 if np.ndim(drawn.inputs[user.name].mean) == 0 else _power_of_two(len(different))
+        tables.append((different, rows))
+    table = np.full((max(rows, 1), _power_of_two(longest)), 0xFFFFFFFF, np.uint32)
+    for user, (different, _) in zip(users, tables, strict=True):
+        if len(different):
+            table[base[user.name] : base[user.name] + len(different)] = poisson_table(different, table.shape[1])
+    covered = sum(s.n for s, _ in places) == n
+    if len(users) == 1 and covered and np.ndim(drawn.inputs[users[0].name].mean) == 0:
+        row: Any = np.int32(0)
+    else:
+        row = np.full(n, -1, np.int32)
+        for s, name in places:
+            which = found[name][1]
+            row[s.start : s.start + s.n] = base[name] + (which[0] if len(which) == 1 else which[s.first : s.first + s.n])
+    segments: list[tuple[Key, int, int]] = []
+    at = 0
+    for s, name in places:
+        if s.start > at:
+            segments.append((Key(0), s.start - at, 0))
+        segments.append((Key(0).child("poisson").child(name).child("counts"), s.n, s.first))
+        at = s.start + s.n
+    if at < n:
+        segments.append((Key(0), n - at, 0))
+    return PoissonCounts(table, row, _input_weights(users, places, n, drawn, dtype), Streams.of(segments))
+
+
+def _input_weights(users: list[User], places: list[tuple[Stretch, str]], n: int, drawn: Drawn, dtype: str) -> Any:
+    values = {u.name: drawn.inputs[u.name].weight for u in users}
+    traced = any(isinstance(v, jax.Array) for v in values.values())
+    library: Any = jnp if traced else np
+    if len(users) == 1:
+        return library.asarray(values[users[0].name], dtype)
+    parts, at = [], 0
+    for s, name in places:
+        parts += [library.zeros(s.start - at), library.broadcast_to(library.asarray(values[name]), (s.n,))]
+        at = s.start + s.n
+    return library.concatenate([*parts, library.zeros(n - at)]).astype(dtype)
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << max(n - 1, 0).bit_length()

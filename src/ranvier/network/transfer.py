@@ -1,0 +1,317 @@
+"""The state in and out of the compiled step's own layout. On the host with NumPy, inside a trace with JAX: one text for both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.errors import ParameterError
+from ranvier.kernels.deliver_events import SpikeHistory
+from ranvier.network.plan import GroupPlan, HistoryPlan, Plan, ReceptorPlan, ShortTermPlan, WirePlan
+from ranvier.network.state import SimulationState
+from ranvier.network.working import LONG_AGO, StepState
+
+Variables = dict[str, dict[str, Any]]
+
+
+def end_to_end(plan: Plan, by_group: dict[str, Any], library: Any = jnp) -> Any:
+    """What each group has for its neurons, for all populations in the user's order."""
+    parts = [by_group[group][start : start + n] if n != plan.group(group).n else by_group[group] for group, start, n in runs(plan)]
+    return parts[0] if len(parts) == 1 else library.concatenate(parts)
+
+
+def runs(plan: Plan) -> list[tuple[str, int, int]]:
+    """Stretches of populations that lie together in their group as they do in the network: `(group, start, n)`."""
+    found: list[tuple[str, int, int]] = []
+    for p in plan.populations:
+        if found and found[-1][0] == p.group and found[-1][1] + found[-1][2] == p.start:
+            found[-1] = (p.group, found[-1][1], found[-1][2] + p.n)
+        else:
+            found.append((p.group, p.start, p.n))
+    return found
+
+
+def by_group(plan: Plan, of_all: Any, library: Any = jnp) -> dict[str, Any]:
+    """What lies in the user's order for all neurons, for each group."""
+    pieces: dict[str, list[tuple[int, Any]]] = {}
+    first = 0
+    for group, start, n in runs(plan):
+        pieces.setdefault(group, []).append((start, of_all[first : first + n]))
+        first += n
+    ordered = {group: [piece for _, piece in sorted(own, key=lambda pair: pair[0])] for group, own in pieces.items()}
+    return {group: own[0] if len(own) == 1 else library.concatenate(own) for group, own in ordered.items()}
+
+
+def enter(plan: Plan, state: SimulationState, pack: Any) -> StepState:
+    """The state as the compiled step carries it. `pack` lays out the moving variables."""
+    traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(state))
+    library: Any = jnp if traced else np
+    moving: Variables = {}
+    fixed: Variables = {}
+    for name, own_moving, values in _variables(plan, state, library):
+        for variable, x in values.items():
+            (moving if variable in own_moving else fixed).setdefault(name, {})[variable] = x
+    last_spike = library.concatenate([library.asarray(state.last_spike[p.name]) for p in plan.populations])
+    recent = library.maximum(last_spike - state.step, LONG_AGO).astype(np.int32)
+    return StepState(
+        step=library.asarray(state.step),
+        moving=pack(moving, library),
+        fixed=fixed,
+        since=library.array(state.step),
+        before=last_spike,
+        recent=recent,
+        in_flight={h.name: _history(plan, h, state, library) for h in plan.histories},
+        crossed={g.name: _crossed(g, state, library) for g in plan.groups if crosses_by_kicks(plan, g)},
+        memory=state.memory,
+    )
+
+
+def crosses_by_kicks(plan: Plan, group: GroupPlan) -> bool:
+    """Whether a kick may take a group's neurons over a threshold that does not reset them."""
+    return group.fires == "test" and not group.resets and any(r.kicks for r in plan.receptors_of(group.name))
+
+
+def _crossed(group: GroupPlan, state: SimulationState, library: Any) -> Any:
+    none = lambda name, n: library.zeros(n, bool)
+    parts = [library.asarray(state.crossed.get(name, none(name, n))) for name, n in zip(group.members, group.sizes, strict=True)]
+    return parts[0] if len(parts) == 1 else library.concatenate(parts)
+
+
+def _variables(plan: Plan, state: SimulationState, library: Any) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
+    found = [(g.name, g.moving, _of_group(g, state, library)) for g in plan.groups]
+    for s in plan.synapses:
+        if isinstance(s, ReceptorPlan):
+            values = {v: _received(plan, s, v, state, library) for v in s.variables}
+        elif isinstance(s, ShortTermPlan):
+            values = {v: state.synapses[_wire_of(plan, s).name][v] for v in s.variables}
+        else:
+            values = {v: state.synapses[s.name][v] for v in s.variables}
+        found.append((s.name, s.moving, values))
+    return found
+
+
+def _wire_of(plan: Plan, synapses: ShortTermPlan) -> WirePlan:
+    return next(w for w in plan.wires if w.short_term == synapses.name)
+
+
+def _of_group(group: GroupPlan, state: SimulationState, library: Any) -> dict[str, Any]:
+    """The variables of a group's members, end to end."""
+    parts = {v: [state.neurons[name][v] for name in group.members] for v in group.variables}
+    return {v: own[0] if len(own) == 1 else library.concatenate(own) for v, own in parts.items()}
+
+
+def _received(plan: Plan, receptor: ReceptorPlan, variable: str, state: SimulationState, library: Any) -> Any:
+    """What a receptor holds: the sum of what those that share it hold."""
+    total: Any = None
+    for wire in plan.wires:
+        first = 0
+        for piece in wire.pieces:
+            if piece.synapses == receptor.name:
+                own = state.synapses[wire.name][variable][first : first + piece.n]
+                if piece.n == receptor.states and total is None:
+                    total = own if library is jnp else np.array(own)
+                elif library is jnp:
+                    total = jnp.zeros(receptor.states, own.dtype) if total is None else total
+                    total = total.at[piece.start : piece.start + piece.n].add(own)
+                else:
+                    total = np.zeros(receptor.states, np.asarray(own).dtype) if total is None else total
+                    total[piece.start : piece.start + piece.n] += own
+            first += piece.n
+    return total
+
+
+def _history(plan: Plan, history: HistoryPlan, state: SimulationState, library: Any) -> dict[str, Any]:
+    """The spikes of the last steps as the kernels want them."""
+    if history.source is not None:
+        amplitude = library.asarray(state.in_flight[history.name])
+        flags = amplitude != 0
+    else:
+        none = lambda p: library.zeros((history.slots, p.n), bool)
+        flags = library.concatenate([library.asarray(state.in_flight.get(p.name, none(p))) for p in plan.populations], axis=1)
+        amplitude = None
+    slots, n = flags.shape
+    step = state.step
+    row = (step - 1 - np.arange(slots)) % slots  # of age 0, 1, …
+    count = flags.sum(axis=1, dtype=np.int32) if library is np else jnp.sum(flags, axis=1, dtype=jnp.int32)
+    if library is np:
+        source: Any = np.zeros((slots, n), np.int32)
+        strengths: Any = np.zeros((slots, n if amplitude is not None else 0), plan.dtype)
+        placed = np.zeros(slots, np.int32)
+        for age in np.flatnonzero(count):
+            who = np.flatnonzero(flags[age])
+            source[row[age], : len(who)] = who
+            if amplitude is not None:
+                strengths[row[age], : len(who)] = amplitude[age, who]
+        placed[row] = count
+        return SpikeHistory(source, strengths, placed)._asdict()
+    order = jnp.argsort(~flags, axis=1, stable=True).astype(jnp.int32)
+    source = jnp.zeros((slots, n), jnp.int32).at[row].set(jnp.where(jnp.arange(n)[None, :] < count[:, None], order, 0))
+    strengths = jnp.zeros((slots, 0), plan.dtype)
+    if amplitude is not None:
+        sorted_amplitude = jnp.take_along_axis(amplitude, order, axis=1)
+        strengths = jnp.zeros((slots, n), plan.dtype).at[row].set(sorted_amplitude)
+    return SpikeHistory(source, strengths, jnp.zeros(slots, jnp.int32).at[row].set(count))._asdict()
+
+
+def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, heard: Any) -> SimulationState:
+    """The state in the user's order. On the host it is a copy.
+
+    Args:
+        plan: the structure.
+        state: as the compiled step carries it.
+        unpack: takes the moving variables apart.
+        dt, seed: what the state carries beside.
+        heard: the populations whose spikes are delivered from the history of all.
+    """
+    traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(state))
+    library: Any = jnp if traced else np
+    if not traced:
+        state = jax.tree.map(np.array, state)
+    variables: Variables = {name: {**values} for name, values in state.fixed.items()}
+    for name, values in unpack(state.moving).items():
+        variables.setdefault(name, {}).update(values)
+    last_spike = last_spikes(state, library)
+    neurons = {}
+    for p in plan.populations:
+        neurons[p.name] = {v: variables[p.group][v][p.start : p.start + p.n] for v in p.variables}
+    return SimulationState(
+        step=state.step,
+        neurons=neurons,
+        synapses={w.name: _of_wire(plan, w, variables, library) for w in plan.wires},
+        last_spike={p.name: last_spike[p.first : p.first + p.n] for p in plan.populations},
+        in_flight={name: rows for h in plan.histories for name, rows in _dense(plan, h, state, heard, library).items()},
+        crossed={p.name: state.crossed[p.group][p.start : p.start + p.n] for p in plan.populations if p.group in state.crossed},
+        memory=state.memory,
+        dt=dt,
+        seed=seed,
+    )
+
+
+def last_spikes(state: StepState, library: Any = jnp) -> Any:
+    """The step of the last spike of each neuron, in the user's order; int64 `[neurons]`."""
+    return library.where(state.recent == LONG_AGO, state.before, state.since + state.recent)
+
+
+def _of_wire(plan: Plan, wire: WirePlan, variables: Variables, library: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    names = dict.fromkeys(v for piece in wire.pieces for v in plan.synapses_named(piece.synapses).variables)
+    for variable in names:
+        parts = []
+        for piece in wire.pieces:
+            values = variables[piece.synapses][variable][piece.start : piece.start + piece.n]
+            if piece.owns != ((0, piece.n),):
+                mine = np.zeros(piece.n, bool)
+                for a, b in piece.owns:
+                    mine[a:b] = True
+                values = library.where(mine, values, np.zeros((), values.dtype))
+            parts.append(values)
+        result[variable] = parts[0] if len(parts) == 1 else library.concatenate(parts)
+    if wire.short_term is not None:
+        result.update(variables.get(wire.short_term, {}))
+    return result
+
+
+def _dense(plan: Plan, history: HistoryPlan, state: StepState, heard: Any, library: Any) -> dict[str, Any]:
+    """The spikes of a history as the user's state has them: by age, for each population."""
+    kept = SpikeHistory(**state.in_flight[history.name])
+    slots, n = kept.source.shape
+    row = (state.step - 1 - np.arange(slots)) % slots
+    valid = np.arange(n)[None, :] < kept.count[:, None]
+    scaled = history.source is not None
+    values = library.where(valid, kept.amplitude, np.zeros((), kept.amplitude.dtype)) if scaled else valid
+    if library is np:
+        dense: Any = np.zeros((slots, n), values.dtype)
+        for r in np.flatnonzero(kept.count):
+            some = kept.source[r, : kept.count[r]]
+            dense[r, some] = values[r, : kept.count[r]]
+    else:
+        where = jnp.where(valid, kept.source, n)
+        dense = jnp.zeros((slots, n), values.dtype).at[jnp.arange(slots)[:, None], where].set(values, mode="drop")
+    dense = dense[row]
+    if history.source is not None:
+        return {history.name: dense}
+    return {p.name: dense[:, p.first : p.first + p.n] for p in plan.populations if p.name in heard}
+
+
+# -- a state of another run ----------------------------------------------------------------------------
+
+
+def continued(own: SimulationState, given: SimulationState) -> SimulationState:
+    """A state to go on from, on the host, checked against the network and in its precision.
+
+    Args:
+        own: the network's initial state: what is not in `given` begins as there.
+        given: the state, in steps of the same length.
+
+    Raises:
+        ParameterError: it does not fit; the error names what differs.
+    """
+    neurons = {}
+    for part, variables in own.neurons.items():
+        theirs = given.neurons.get(part)
+        neurons[part] = variables if theirs is None else _fitting(part, variables, theirs, "neurons")
+    if not any(part in given.neurons for part in own.neurons):
+        raise ParameterError(
+            f"The initial state is of another network: it has the populations {', '.join(given.neurons)}, "
+            f"this network {', '.join(own.neurons)}."
+        )
+    synapses = {}
+    for part, variables in own.synapses.items():
+        theirs = given.synapses.get(part)
+        synapses[part] = variables if theirs is None else _fitting(part, variables, theirs, "states")
+    last_spike = {}
+    for part, steps in own.last_spike.items():
+        last_spike[part] = np.asarray(given.last_spike.get(part, steps), np.int64)
+    in_flight = {name: _rows(name, rows, given) for name, rows in own.in_flight.items()}
+    return SimulationState(
+        step=np.int64(given.step),
+        neurons=neurons,
+        synapses=synapses,
+        last_spike=last_spike,
+        in_flight=in_flight,
+        crossed={name: np.asarray(given.crossed.get(name, flags), bool) for name, flags in own.crossed.items()},
+        memory=given.memory,
+        dt=own.dt,
+        seed=np.asarray(given.seed, np.uint32),
+    )
+
+
+def _fitting(part: str, own: dict[str, Any], given: dict[str, Any], what: str) -> dict[str, Any]:
+    if set(own) != set(given):
+        raise ParameterError(
+            f"The initial state does not fit: {part} has the variables {', '.join(sorted(own)) or 'none'} in this network and "
+            f"{', '.join(sorted(given)) or 'none'} in the state: it is of another model."
+        )
+    result = {}
+    for variable, values in own.items():
+        theirs = np.asarray(given[variable])
+        if theirs.shape != values.shape:
+            raise ParameterError(
+                f"The initial state does not fit: {part} has {len(values)} {what} in this network and {len(theirs)} in the state."
+            )
+        result[variable] = np.array(theirs, values.dtype)
+    return result
+
+
+def _rows(name: str, own: Any, given: SimulationState) -> Any:
+    """The spikes in flight for histories of this network's length."""
+    theirs = given.in_flight.get(name)
+    if theirs is None:
+        return own
+    theirs = np.asarray(theirs)
+    if theirs.shape[1:] != own.shape[1:]:
+        raise ParameterError(
+            f"The initial state does not fit: {name} has {own.shape[1]} neurons in this network and {theirs.shape[1]} in the state."
+        )
+    if len(theirs) < len(own) and int(given.step) > len(theirs):
+        raise ParameterError(
+            f"The delays no longer fit the initial state: it knows who of {name} spiked in the last {len(theirs)} steps, and the delays of "
+            f"this network reach back up to {len(own) - 1}. Keep the longest delay below {len(theirs)} steps, or begin without the state."
+        )
+    rows = np.zeros_like(own)
+    shared = min(len(rows), len(theirs))
+    rows[:shared] = theirs[:shared]
+    return rows

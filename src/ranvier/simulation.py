@@ -1,0 +1,703 @@
+"""`prepare`: a network drawn, laid out and ready: to run with any numbers, or as a pure function of its parameters and state."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier import units
+from ranvier.connect.part import draw as draw_edges
+from ranvier.errors import ParameterError, UnsupportedError, unknown
+from ranvier.integrators.base import Integrator
+from ranvier.model import Model, parameters, with_parameters
+from ranvier.network import loop
+from ranvier.network.choice import by_population
+from ranvier.network.draw import Drawn, draw
+from ranvier.network.explain import Explanation, explained
+from ranvier.network.layout import Layout
+from ranvier.network.numbers import (
+    SETTINGS,
+    Numbers,
+    PopulationNumbers,
+    ProjectionNumbers,
+    network_with,
+    numbers_of,
+    paths_of,
+    split,
+    with_numbers,
+)
+from ranvier.network.plan import LayoutChanged
+from ranvier.network.spec import Network, Population
+from ranvier.network.state import SimulationState, with_step
+from ranvier.network.step import Stepper
+from ranvier.network.transfer import continued
+from ranvier.neurons.base import NeuronModel
+from ranvier.progress import ProgressBar, ProgressCallback
+from ranvier.random import Distribution
+from ranvier.record.memory import MemorySink
+from ranvier.record.plan import Readable, RecordPlan, everything
+from ranvier.record.record import Record
+from ranvier.result import Result
+from ranvier.run import PACKED, Run, Sink
+from ranvier.steps import in_steps
+from ranvier.stimuli.base import Constant
+from ranvier.until import Moment, Until
+
+MERGE = True  # benchmarks/populations.py turns it off to show what it is worth
+SMALL = 2**18  # bytes of numbers that are given to each call from the host
+KEPT = 8  # prepared networks that `simulate` may find again
+KEPT_BYTES = 2**26  # of a prepared network's numbers, above which it is not kept
+
+
+class Simulation:
+    """A network that is prepared: drawn, laid out, and compiled when it first runs. `rv.prepare` makes it.
+
+    Attributes:
+        network: the network.
+        dt: the step (ms).
+        precision: `"double"` or `"single"`.
+        seed: the seed that it was prepared with.
+        records: what its runs record.
+
+    For those who open the engine: `drawn` is the network with everything drawn, `layout` how it lies inside the compiled step.
+
+    Example:
+        >>> import ranvier as rv
+        >>> sim = rv.prepare(rv.Population(1, rv.neurons.HodgkinHuxley(), current=10.0, name="cell"), dt=0.01)
+        >>> [len(sim.run(100.0, parameters={"cell.current": I}).spikes) for I in (0.0, 7.0, 10.0)]
+        [0, 6, 7]
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        dt: float,
+        integrators: Mapping[str, Integrator | None],
+        records: list[Record] | None,
+        seed: int,
+        precision: str,
+    ):
+        self.network, self.dt, self.seed, self.precision = network, dt, seed, precision
+        self.integrators, self.records = integrators, records
+        self.numbers = numbers_of(network)
+        self._dtype = {"double": "float64", "single": "float32"}[precision]
+        began = time.perf_counter()
+        with jax.enable_x64(True):
+            self.drawn = draw(network, self.numbers, seed=seed, dt=dt)
+            self.layout = self._laid_out(self.drawn)
+            self._placed: tuple[Drawn, Layout, Any, Any] | None = None
+            constants, _ = self.constants_of(self.drawn)
+            self.readable = Readable(self.layout.plan, constants, self.layout.initial(self.drawn))
+        self._build_seconds = time.perf_counter() - began
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _laid_out(self, drawn: Drawn, apart: frozenset[str] = frozenset()) -> Layout:
+        return Layout(self.network, drawn, self._dtype, self.integrators, apart=apart, merge=MERGE)
+
+    def constants_of(self, drawn: Drawn) -> tuple[Any, loop.Shared]:
+        """The numbers of a drawn network, on the host and on the device. A layout that cannot hold them is replaced by one that can."""
+        if self._placed is not None and self._placed[0] is drawn and self._placed[1] is self.layout:
+            return self._placed[2], self._placed[3]
+        try:
+            constants = self.layout.constants(drawn)
+        except LayoutChanged:
+            self.layout = self._laid_out(drawn)
+            constants = self.layout.constants(drawn)
+        shared = loop.Shared(constants)
+        if shared.bytes > SMALL:
+            shared = jax.device_put(shared)  # once: else every call would copy them
+        self._placed = (drawn, self.layout, constants, shared)
+        return constants, shared
+
+    def _drawn_with(self, given: Mapping[str, Any] | None, seed: int) -> Drawn:
+        numbers = with_numbers(self.network, self.numbers, given) if given else self.numbers
+        if numbers is self.numbers and seed == self.drawn.seed and self.drawn.numbers is numbers:
+            return self.drawn
+        self.drawn = draw(self.network, numbers, seed=seed, dt=self.dt, like=self.drawn)
+        return self.drawn
+
+    @property
+    def bytes(self) -> int:
+        """How much memory its numbers take."""
+        assert self._placed is not None
+        return int(self._placed[3].bytes)
+
+    @property
+    def recorded(self) -> list[Record]:
+        """What its runs record: everything of a single population, where nothing was said."""
+        return self.records if self.records is not None else [everything(self.readable, next(iter(self.network.populations)))]
+
+    def matches(self, network: Network) -> bool:
+        """Whether a network still has the numbers that this was prepared with."""
+        now = numbers_of(network)
+        sizes = [p.n for p in network.populations.values()] == [p.n for p in self.drawn.populations.values()]
+        return (
+            sizes and list(now) == list(self.numbers) and all(_same(a, b) for a, b in zip(now.values(), self.numbers.values(), strict=True))
+        )
+
+    def start(
+        self,
+        duration_steps: int | Callable[[SimulationState], int],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        initial: SimulationState | None = None,
+        records: list[Record] | None = None,
+        sink: Callable[[Run], Sink] | None = None,
+        until: Until | None = None,
+        first: int | None = None,
+        counts: np.ndarray | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """A `Run`, ready to be executed inside `jax.enable_x64(True)`. What runs and stores are made of."""
+        began = time.perf_counter()
+        drawn = self._drawn_with(parameters, self.seed if seed is None else seed)
+        constants, shared = self.constants_of(drawn)
+        own = self.layout.initial(drawn)
+        state = own if initial is None else continued(own, with_step(initial, self.dt))
+        steps = duration_steps if isinstance(duration_steps, int) else duration_steps(state)
+        if records is None:
+            records = self.recorded
+        begin = int(state.step) if first is None else first
+        if self.readable.plan is not self.layout.plan:
+            self.readable = Readable(self.layout.plan, constants, own)
+        plan = RecordPlan(self.network, self.readable, records, begin, begin + steps, self.dt)
+        facts = {
+            "dt": self.dt,
+            "integrator": type(self.layout.integrator).__name__,
+            "seed": drawn.seed,
+            "precision": self.precision,
+            **(info or {}),
+            "build_seconds": self._build_seconds + time.perf_counter() - began,
+        }
+        self._build_seconds = 0.0
+        return Run(
+            self.network if drawn.numbers is self.numbers else network_with(self.network, drawn.numbers),
+            self.layout,
+            shared,
+            state,
+            records=plan,
+            sink=sink or (lambda run: MemorySink(run.plan)),
+            first=first,
+            duration_steps=steps,
+            until=until,
+            counts=counts,
+            info=facts,
+        )
+
+    # -- for everybody -----------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the network depends on smoothly, by path: parameters, weights, currents, as they are drawn.
+
+        `run` and `function` take a mapping like it, whole or in part.
+
+        Example:
+            >>> import ranvier as rv
+            >>> list(rv.prepare(rv.Population(2, rv.neurons.Passive(), current=1.0, name="cells")).parameters)
+            ['cells.capacitance', 'cells.leak', 'cells.rest', 'cells.current']
+        """
+        result: dict[str, Any] = {}
+        drawn = self._drawn_with(None, self.seed)
+        for name, part in self._drawn_numbers(drawn).items():
+            for within, value in paths_of(part):
+                if within.rpartition(".")[2] in SETTINGS or value is None:
+                    continue
+                if within == "weight" and isinstance(part, ProjectionNumbers):
+                    value = self._weight(drawn, name)
+                result[f"{name}.{within}"] = np.asarray(value, self._dtype)
+        return result
+
+    @staticmethod
+    def _drawn_numbers(drawn: Drawn) -> Numbers:
+        """The numbers with everything drawn."""
+        result: Numbers = {}
+        for name, part in drawn.numbers.items():
+            if isinstance(part, PopulationNumbers):
+                own = drawn.populations[name]
+                result[name] = dataclasses.replace(part, model=own.model, current=own.stimulus)
+            elif isinstance(part, ProjectionNumbers):
+                projection = drawn.projections[name]
+                result[name] = dataclasses.replace(part, synapse=projection.synapse, short_term_plasticity=projection.short_term)
+            else:
+                result[name] = dataclasses.replace(part, synapse=drawn.inputs[name].synapse)
+        return result
+
+    @staticmethod
+    def _weight(drawn: Drawn, name: str) -> Any:
+        """A projection's weight: one number where it was given so, else one an edge in the canonical order."""
+        given = drawn.projections[name].part.weight
+        if not isinstance(given, Distribution) and not callable(given) and np.ndim(given) == 0:
+            return given
+        return drawn_weights(drawn, name)
+
+    def state(self, seed: int | None = None, parameters: Mapping[str, Any] | None = None) -> SimulationState:
+        """The state at the start.
+
+        Args:
+            seed: what it is drawn with; that of `prepare` when left out.
+            parameters: other numbers, by path.
+        """
+        with jax.enable_x64(True):
+            drawn = self._drawn_with(parameters, self.seed if seed is None else checked_seed(seed))
+            self.constants_of(drawn)
+            return self.layout.initial(drawn).on_host()
+
+    def run(
+        self,
+        duration: Any,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        initial: Any = None,
+        progress: bool | ProgressCallback = False,
+        until: Until | Callable[[Moment], Any] | None = None,
+        store: Any = None,
+        checkpoint_every: Any = None,
+        overwrite: bool = False,
+        check_disk: bool = True,
+    ) -> Result:
+        """Runs the network: what `rv.simulate` does, with new numbers if wanted, compiling nothing again.
+
+        Args:
+            duration: how long (ms).
+            seed: of everything random; that of `prepare`, or of the state in `initial`, when left out.
+            parameters: other values by path, such as `{"exc.tau": 12.0, "exc→inh.weight": 5.0, "exc.current": 300.0}`: whatever
+                the part itself would take (numbers, arrays, distributions, quantities).
+            initial: a `SimulationState` to go on from, or a `Result` whose state is meant. Its time goes on.
+            progress, until, store, checkpoint_every, overwrite, check_disk: as of `rv.simulate`.
+
+        Returns:
+            A `Result`.
+
+        Raises:
+            ParameterError, UnknownNameError: before anything runs.
+
+        Example:
+            >>> import ranvier as rv
+            >>> cells = rv.Population(2, rv.neurons.LeakyIntegrateAndFire(), current=300.0, name="cells")
+            >>> sim = rv.prepare(cells, dt=0.1)
+            >>> first = sim.run(50.0)
+            >>> more = sim.run(50.0, parameters={"cells.refractory": 10.0}, initial=first.state)
+            >>> more.spikes.start, more.spikes.stop
+            (50.0, 100.0)
+        """
+        duration = checked_time(duration, "duration", allow_zero=True)
+        given = checked_initial(initial)
+        seed = seed_of(seed, given, self.seed)
+        until = until if until is None or isinstance(until, Until) else Until(until)
+        place, every = store_place(store, checkpoint_every, overwrite)
+
+        def sink(run: Run) -> Sink:
+            if place is None:
+                return MemorySink(run.plan)
+            from ranvier.store.start import start
+
+            return start(run, place, self.recorded, self.integrators, checkpoint_every=every, overwrite=overwrite, fits=check_disk)
+
+        with jax.enable_x64(True):
+            run = self.start(
+                int(in_steps(duration, self.dt, "The duration")), parameters=parameters, seed=seed, initial=given, sink=sink, until=until
+            )
+            return run.execute(ProgressBar() if progress is True else progress or None)
+
+    def function(self, steps: int | None = None) -> Callable[..., Any]:
+        """The network as a pure function, for `jax.jit`, `vmap`, `grad` and the rest. 64-bit numbers must be on where it is called.
+
+        Args:
+            steps: how many steps it takes. Without it, one.
+
+        Returns:
+            For one step a function of `(parameters, state)` that returns the state after it. For many, one that
+            returns `(state, recorded)`: the state after them, and for each part what the simulation records of it,
+            `{part: {variable: [rows, n]}}`, with `"spikes"`, bool `[steps, n]`, for each population.
+
+            `parameters` is `sim.parameters` or a part of it; what is left out is as prepared. Gradients pass through
+            them, the state and all smooth equations; a spike, a comparison, passes none.
+
+        Raises:
+            UnsupportedError: 64-bit numbers are off.
+
+        Example:
+            >>> import jax, ranvier as rv
+            >>> sim = rv.prepare(rv.Population(1, rv.neurons.Passive(), current=1.0, name="cell"), dt=0.1)
+            >>> end = lambda p: sim.function(steps=100)(p, sim.state())[0].neurons["cell"]["V"][0]
+            >>> with jax.enable_x64(True):
+            ...     slope = jax.grad(end)({"cell.current": 1.0})["cell.current"]
+            ...     bool(abs(slope - (end({"cell.current": 1.5}) - end({"cell.current": 0.5}))) < 1e-9)
+            True
+        """
+        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0):
+            raise ParameterError(f"steps is {steps!r}, but it must be a whole number of at least 0.")
+
+        def one(parameters: Mapping[str, Any], state: SimulationState) -> SimulationState:
+            return self._advanced(parameters, state, None)[0]
+
+        def many(parameters: Mapping[str, Any], state: SimulationState) -> tuple[SimulationState, dict[str, dict[str, Any]]]:
+            return self._advanced(parameters, state, int(steps or 0))
+
+        return one if steps is None else many
+
+    def _advanced(self, parameters: Mapping[str, Any], state: SimulationState, steps: int | None) -> Any:
+        if jax.dtypes.canonicalize_dtype(np.int64) != np.int64:
+            raise UnsupportedError(
+                "sim.function counts steps in 64 bits, and they are off in this process. "
+                'Turn them on: jax.config.update("jax_enable_x64", True), or call it inside `with jax.enable_x64(True):`.'
+            )
+        if not isinstance(state, SimulationState):
+            raise ParameterError(
+                f"The function takes (parameters, state); the state is sim.state() or run.state, not a {type(state).__name__}."
+            )
+        base = self._drawn_with(None, self.seed)
+        drawn = self._substituted(base, parameters)
+        layout = self._layout_for(base, parameters)
+        constants = layout.constants(drawn)
+        constants = dataclasses.replace(constants, seed=(jnp.asarray(state.seed)[0], jnp.asarray(state.seed)[1]))
+        integrator = layout.integrator
+        make = lambda: Stepper(layout.plan, constants, integrator, PACKED and not integrator.by_name)
+        stepper = make()
+        entered = jax.tree.map(jnp.asarray, stepper.enter(state))
+        if type(integrator).init is not Integrator.init and not jax.tree.leaves(state.memory):
+            memory = integrator.init(stepper.system(entered), entered.moving, entered.step * constants.dt)
+            entered = dataclasses.replace(entered, memory=memory)
+        if steps is None:
+            return stepper.leave(stepper.step(entered)[0], layout.heard), {}
+        records = self.records or []
+        plan = (
+            RecordPlan(self.network, Readable(layout.plan, layout.constants(base), layout.initial(base)), records, 0, steps, self.dt)
+            if records
+            else None
+        )
+
+        def body(carried: Any, _: Any) -> Any:
+            stepper = make()
+            seen = [] if plan is None else [loop.read(stepper, carried, g.reads, s) for g, s in zip(plan.groups, plan.subsets, strict=True)]
+            after, spiked = stepper.step(carried)
+            return after, (seen, spiked)
+
+        final, (seen, spiked) = jax.lax.scan(body, entered, length=steps)
+        recorded: dict[str, dict[str, Any]] = {}
+        for p in layout.plan.populations:
+            recorded[p.name] = {"spikes": spiked[:, p.first : p.first + p.n]}
+        if plan is not None:
+            for part, variable, rows in plan.columns_of(seen):
+                recorded.setdefault(part, {})[variable] = rows
+        return stepper.leave(final, layout.heard), recorded
+
+    def _layout_for(self, drawn: Drawn, given: Mapping[str, Any]) -> Layout:
+        """The layout; where kinetics are traced apart, projections that share their states get states of their own."""
+        apart = frozenset(
+            name
+            for name, within in (split(path, self.numbers) for path, value in given.items() if isinstance(value, jax.core.Tracer))
+            if not isinstance(self.numbers[name], PopulationNumbers)
+            and within not in ("weight", "delay", "rate", "sources")
+            and not within.startswith("short_term_plasticity.")
+        )
+        shared = {user.name for r in self.layout.receptors if len(r.users) > 1 for user in r.users}
+        apart &= shared
+        if not apart:
+            return self.layout
+        if not hasattr(self, "_apart"):
+            self._apart: dict[frozenset[str], Layout] = {}
+        if apart not in self._apart:
+            self._apart[apart] = self._laid_out(drawn, apart)
+        return self._apart[apart]
+
+    def _substituted(self, drawn: Drawn, given: Mapping[str, Any]) -> Drawn:
+        """The drawn network with numbers that may be traced in the place of its own."""
+        populations, projections, inputs = dict(drawn.populations), dict(drawn.projections), dict(drawn.inputs)
+        numbers = dict(drawn.numbers)
+        by_part: dict[str, dict[str, Any]] = {}
+        for path, value in given.items():
+            name, within = split(path, self.numbers)
+            if within.rpartition(".")[2] in SETTINGS:
+                raise UnsupportedError(
+                    f"{path} has no derivative: it decides in which step something happens, or how often. "
+                    "sim.run(parameters=…) takes it; sim.function takes what is in sim.parameters."
+                )
+            by_part.setdefault(name, {})[within] = jnp.asarray(value)
+        for name, values in by_part.items():
+            if name in populations:
+                own = populations[name]
+                of_model = {k: v for k, v in values.items() if k != "current" and not k.startswith("current.")}
+                stimulus = own.stimulus
+                if "current" in values:
+                    if not isinstance(stimulus, Constant):
+                        raise UnsupportedError(
+                            f"{name}.current is a {type(stimulus).__name__}; give its parameters, such as {name}.current.amplitude."
+                        )
+                    stimulus = stimulus.with_values({"amplitude": values["current"]})
+                inner = {k.partition(".")[2]: v for k, v in values.items() if k.startswith("current.")}
+                stimulus = with_parameters(stimulus, inner) if inner else stimulus
+                populations[name] = dataclasses.replace(own, model=with_parameters(own.model, of_model), stimulus=stimulus)
+                if stimulus is not own.stimulus:
+                    numbers[name] = dataclasses.replace(numbers[name], current=stimulus)
+            elif name in projections:
+                projections[name] = _projection_with(projections[name], values)
+            else:
+                weight = values.pop("weight", inputs[name].weight)
+                inputs[name] = dataclasses.replace(inputs[name], synapse=with_parameters(inputs[name].synapse, values), weight=weight)
+        return Drawn(drawn.seed, drawn.dt, numbers, populations, projections, inputs)
+
+    def explain(self) -> Explanation:
+        """How it is computed; `rv.explain` prints it."""
+        return explained(self.network, self.layout, self.drawn, self.constants_of(self.drawn)[0])
+
+    def __repr__(self) -> str:
+        n = sum(p.n for p in self.network.populations.values())
+        return f"<Simulation of {n} neurons, dt = {self.dt:g} ms, {self.precision} precision>"
+
+
+def _projection_with(projection: Any, values: dict[str, Any]) -> Any:
+    of_plasticity = {k.partition(".")[2]: v for k, v in values.items() if k.startswith("short_term_plasticity.")}
+    of_synapse = {k: v for k, v in values.items() if k != "weight" and not k.startswith("short_term_plasticity.")}
+    changes: dict[str, Any] = {"synapse": with_parameters(projection.synapse, of_synapse)}
+    if of_plasticity:
+        changes["short_term"] = with_parameters(projection.short_term, of_plasticity)
+    if "weight" in values:
+        changes["part"] = dataclasses.replace(projection.part, weight=values["weight"])
+        if projection.edges is not None:
+            each = jnp.broadcast_to(values["weight"], (len(projection.edges),))
+            changes["weight"] = each if projection.edges.values is None else each * projection.edges.values
+    return dataclasses.replace(projection, **changes)
+
+
+def drawn_weights(drawn: Drawn, name: str) -> np.ndarray:
+    """The weights that a projection's edges multiply what their rule gives them by, in the canonical order; float64 `[edges]`."""
+    everything = draw_edges(drawn.projections[name].part)
+    edges = everything.edges(range(everything.part.size))
+    return everything.weights(dataclasses.replace(edges, values=None))
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two parts' numbers are one and the same."""
+    for field in dataclasses.fields(a):
+        mine, theirs = getattr(a, field.name), getattr(b, field.name)
+        if field.name == "initial":
+            if mine.keys() != theirs.keys() or any(mine[k] is not theirs[k] for k in mine):
+                return False
+        elif mine is not theirs:
+            return False
+    return True
+
+
+# -- the way in -------------------------------------------------------------------------------------------
+
+
+def prepare(
+    network: Network | Population | NeuronModel,
+    *,
+    dt: Any = 0.01,
+    current: Any = None,
+    integrator: Integrator | Mapping[Any, Integrator] | None = None,
+    record: Record | Sequence[Record] | None = None,
+    seed: int = 0,
+    precision: str = "double",
+) -> Simulation:
+    """Draws a network and lays it out, so that it can run many times: with other parameters, seeds and states nothing is compiled again.
+
+    Args:
+        network, dt, current, integrator, record, seed, precision: as of `rv.simulate`.
+
+    Returns:
+        A `Simulation`, with `run`, `function`, `state` and `parameters`.
+
+    Raises:
+        ParameterError, UnknownNameError, UnsupportedError: something cannot be.
+
+    Example:
+        >>> import ranvier as rv
+        >>> sim = rv.prepare(rv.neurons.LeakyIntegrateAndFire(), current=300.0, dt=0.1)
+        >>> len(sim.run(100.0).spikes), len(sim.run(100.0, parameters={"leaky_integrate_and_fire.refractory": 5.0}).spikes)
+        (12, 8)
+    """
+    net, single = as_network(network, current, None)
+    return prepared(
+        net,
+        dt=checked_time(dt, "dt"),
+        integrators=by_population(net, integrator),
+        records=checked_records(record, single),
+        seed=checked_seed(seed),
+        precision=checked_precision(precision),
+    )
+
+
+def explain(network: Network | Population | NeuronModel | Simulation, **how: Any) -> Explanation:
+    """How a network is computed: for each part the integrator and why, native or not and why, where its state lies, memory.
+
+    Args:
+        network: what `rv.prepare` takes, or what it made.
+        how: further arguments of `rv.prepare`.
+
+    Example:
+        >>> import ranvier as rv
+        >>> rv.explain(rv.Population(3, rv.neurons.LeakyIntegrateAndFire(), current=300.0, name="cells"))
+        cells: 3 LeakyIntegrateAndFire, 96 B
+          ExactLinear() (its equations are linear)
+          native: one kernel takes the whole step
+        in flight: nothing
+        in all: 228 B
+    """
+    return (network if isinstance(network, Simulation) else prepare(network, **how)).explain()
+
+
+_kept: collections.OrderedDict[Any, tuple[Any, Simulation]] = collections.OrderedDict()
+
+
+def prepared(
+    net: Network, *, dt: float, integrators: Mapping[str, Integrator | None], records: list[Record] | None, seed: int, precision: str
+) -> Simulation:
+    """A network, prepared."""
+    return Simulation(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision)
+
+
+def found_or_prepared(
+    net: Network, *, dt: float, integrators: Mapping[str, Integrator | None], records: list[Record] | None, seed: int, precision: str
+) -> Simulation:
+    """A network, prepared; the same object that ran before, if it is small and unchanged, is not prepared anew."""
+    key = (id(net), dt, precision, tuple(integrators.items()), MERGE)
+    kept = _kept.get(key)
+    if kept is not None and kept[0]() is net and kept[1].matches(net):
+        kept[1].records = records
+        return kept[1]
+    sim = prepared(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision)
+    if sim.bytes <= KEPT_BYTES:
+        _kept[key] = (weakref.ref(net), sim)
+        _kept.move_to_end(key)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return sim
+
+
+def as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool]:
+    """The network to run, and whether it is a single population given on its own."""
+    if isinstance(network, Network):
+        if current is not None:
+            raise ParameterError("A network takes no current; give it to the population: rv.Population(n, model, current=…).")
+        if isinstance(initial, Mapping):
+            raise ParameterError("In a network initial values belong to the population: rv.Population(n, model, initial={…}).")
+        return network, False
+    if isinstance(network, NeuronModel):
+        sizes = {np.shape(value)[0] for _, info, value in parameters(network) if info.per == "neuron" and np.ndim(value) == 1}
+        if current is not None and not callable(current) and np.ndim(getattr(current, "magnitude", current)) == 1:
+            sizes.add(len(current))
+        elif isinstance(current, Model):
+            sizes |= {np.shape(value)[0] for _, info, value in parameters(current) if info.per == "neuron" and np.ndim(value) == 1}
+        if len(sizes) > 1:
+            raise ParameterError(
+                f"The model's parameters and its current have {' and '.join(map(str, sorted(sizes)))} values: "
+                "say how many neurons there are with rv.Population(n, model). "
+                "A current that changes in time is rv.stimuli.Sampled(values, every=dt)."
+            )
+        network = Population(sizes.pop() if sizes else 1, network)
+    elif not isinstance(network, Population):
+        hint = f" Did you mean {network.__name__}()?" if isinstance(network, type) else ""
+        raise ParameterError(f"simulate takes a network, a population or a neuron model, not {network!r}.{hint}")
+    if current is not None and network.current is not None:
+        raise ParameterError("The population has a current already; give it in one place.")
+    values = {**network.initial, **(initial if isinstance(initial, Mapping) else {})}
+    driven = Population(
+        network.n, network.model, initial=values, current=network.current if current is None else current, name=network.name
+    )
+    return Network(driven, stands_for={driven: network}), True
+
+
+def checked_time(value: Any, what: str, allow_zero: bool = False) -> float:
+    """A time (ms) that the user gave, as a positive number.
+
+    Raises:
+        ParameterError: it is none.
+    """
+    value = units.magnitude(value, "ms", what)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{what} must be a number (ms), not {value!r}.") from None
+    if not np.isfinite(number) or number < 0 or (number == 0 and not allow_zero):
+        raise ParameterError(f"{what} is {number:g} ms, but it must be {'at least 0' if allow_zero else 'positive'} and finite.")
+    return number
+
+
+def checked_seed(seed: Any) -> int:
+    """A seed as a whole number.
+
+    Raises:
+        ParameterError: it is none, or does not fit into 64 bits.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
+        raise ParameterError(f"seed must be a whole number of at least 0 and below 2⁶⁴, not {seed!r}.")
+    return int(seed)
+
+
+def checked_precision(precision: Any) -> str:
+    """`"double"` or `"single"`."""
+    if precision not in ("double", "single"):
+        raise unknown("precision", precision, ("double", "single"))
+    return str(precision)
+
+
+def checked_records(record: Any, single: bool) -> list[Record] | None:
+    """What is recorded; None for everything of a single population."""
+    if record is None:
+        return None if single else []
+    return [record] if isinstance(record, Record) else list(record)
+
+
+def checked_initial(initial: Any) -> SimulationState | None:
+    """A state to go on from; of a result, its own.
+
+    Raises:
+        ParameterError: it is something else.
+    """
+    if initial is None or isinstance(initial, SimulationState):
+        return initial
+    if isinstance(initial, Result):
+        return initial.state
+    raise ParameterError(
+        f"initial is a {type(initial).__name__}; it takes a state to go on from (run.state, rv.SimulationState.load(file)) "
+        "or, for a single population, a mapping of initial values: initial={'V': -60.0}."
+    )
+
+
+def seed_of(seed: int | None, initial: SimulationState | None, default: int) -> int:
+    """The seed of a run: that of the state it goes on from.
+
+    Raises:
+        ParameterError: another one was given.
+    """
+    given = None if seed is None else checked_seed(seed)
+    if initial is None:
+        return default if given is None else given
+    own = initial.seed_number
+    if given is not None and given != own:
+        raise ParameterError(
+            f"The state was made with the seed {own}, and seed={given} would draw another network. Leave out seed; "
+            f"or, if that is what you want, go on from initial=state.with_seed({given})."
+        )
+    return own
+
+
+def store_place(store: Any, checkpoint_every: Any, overwrite: bool) -> tuple[Path | None, float | None]:
+    """Where the store goes and how often it gets a checkpoint (ms), checked."""
+    if store is None:
+        for name, given in (("checkpoint_every", checkpoint_every is not None), ("overwrite", overwrite)):
+            if given:
+                raise ParameterError(f"{name} is for a run with a store. Write simulate(…, store='run.zarr', {name}=…).")
+        return None, None
+    from ranvier.store.layout import make_room
+
+    place = Path(store)
+    make_room(place, overwrite)
+    return place, None if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
