@@ -160,19 +160,11 @@ def _tree(structure: Any, arrays: Mapping[str, np.ndarray], path: Path) -> Any:
     cls = class_named(name.replace(":", "."), _plain_classes())
     fields = {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set(getattr(cls, "_fields", ()))
     try:
-<<<<<<< HEAD
         assert cls is not None and set(values) <= fields
         return cls(**values)
     except (AssertionError, TypeError):
         other = f"not in this form: it has {', '.join(sorted(values))}" if cls else "which this version of Ranvier does not have"
         raise OlderFormError(f"{path} holds a {name}, {other}. Read it with the version that wrote it.") from None
-=======
-        return _class_named(structure["class"])(**values)
-    except (KeyError, AttributeError, TypeError):
-        raise StoreError(
-            f"{path} holds a {structure['class']}, which this version of Ranvier does not have, or has in another than this older form."
-        ) from None
->>>>>>> 9159bf4 (The centre is a function of state and parameters: parts keep their own names, draws and state whatever lies beside them; rv.prepare gives run, function, state and parameters)
 
 
 class OlderFormError(StoreError):

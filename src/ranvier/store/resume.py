@@ -360,9 +360,7 @@ def _branch(
 
 def _prepared(plan: _Plan) -> Simulation:
     """The network of a resumed run, drawn and laid out."""
-    return prepared(
-        plan.network, dt=plan.dt, integrators=plan.integrators, records=plan.records, seed=plan.seed, precision=plan.precision
-    )
+    return prepared(plan.network, dt=plan.dt, integrators=plan.integrators, records=plan.records, seed=plan.seed, precision=plan.precision)
 
 
 def _again(
