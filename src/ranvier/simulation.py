@@ -521,7 +521,7 @@ def prepare(
         >>> import ranvier as rv
         >>> sim = rv.prepare(rv.neurons.LeakyIntegrateAndFire(), current=300.0, dt=0.1)
         >>> len(sim.run(100.0).spikes), len(sim.run(100.0, parameters={"leaky_integrate_and_fire.refractory": 5.0}).spikes)
-        (12, 8)
+        (12, 7)
     """
     net, single = as_network(network, current, None)
     return prepared(

@@ -202,5 +202,6 @@ def network_with(net: Network, numbers: Numbers) -> Network:
         targets = tuple(made[id(t)] for t in r.targets)
         parts.append(changed(r, targets=targets, synapse=own.synapse, rate=own.rate, sources=own.sources, weight=own.weight))
     everything = [*net.populations.values(), *net.projections.values(), *net.poisson.values()]
-    stands_for: dict[Any, Any] = {made[id(part)]: part for part in everything}
-    return Network(*parts, stands_for=stands_for)
+    result = Network(*parts)
+    result.name_also({id(part): (part, made[id(part)]) for part in everything})
+    return result

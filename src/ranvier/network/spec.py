@@ -301,6 +301,11 @@ class Network:
         self._stands_for = _checked_stand_ins(stands_for, populations)
         self._names.update({id(other): self._names[id(own)] for own, other in self._stands_for.items()})
 
+    def name_also(self, others: Mapping[int, tuple[Any, Any]]) -> None:
+        """Lets other parts stand for the network's own: `{id of the other: (the other, its own)}`."""
+        self._also = others  # kept, so that no id is given to something else
+        self._names.update({key: self._names[id(own)] for key, (_, own) in others.items()})
+
     def name_of(self, part: Population | Projection | PoissonInput) -> str:
         """The name that a part has in this network."""
         return self._names[id(part)]

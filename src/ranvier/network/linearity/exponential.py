@@ -13,7 +13,6 @@ from jax import lax
 
 TERMS = 14  # of the series, for what is at most 1/2: the first left out is 3e-18 of the whole
 MOST_SQUARINGS = 44  # when traced: up to rates of 1e13 / dt
-FEW = 32  # matrices, up to which NumPy's product is quicker than one entry after the other
 AT_ONCE = 4096  # matrices whose entries stay in a core's cache
 
 
@@ -83,7 +82,8 @@ def _exponential(matrices: Any, entries: np.ndarray) -> Any:
         square = lambda p, k: jnp.where(k < squarings, exact(times(p, p, reach), 2.0**-k), p)
         body = lambda p, k: (lax.cond(jnp.any(k < squarings), square, lambda p, k: p, p, k), None)
         return lax.scan(body, exact(result, 2.0**-squarings), jnp.arange(MOST_SQUARINGS - 1, -1, -1.0))[0]
-    times = _all_at_once if count <= FEW else functools.partial(_entry_by_entry, reach=reach)
+    # One entry after the other, also for few: a matrix must not have other bits where others stand beside it.
+    times = functools.partial(_entry_by_entry, reach=reach)
     with np.errstate(under="ignore", over="ignore", invalid="ignore"):
         result = identity
         for k in range(steps, 0, -1):
@@ -92,10 +92,6 @@ def _exponential(matrices: Any, entries: np.ndarray) -> Any:
         for k in range(int(squarings.max(initial=0)) - 1, -1, -1):
             result = np.where(k < squarings, exact(times(result, result, reach), 2.0**-k), result)
     return np.where(reach[..., None], result, 0.0)
-
-
-def _all_at_once(a: np.ndarray, b: np.ndarray, within: np.ndarray) -> np.ndarray:
-    return (a.transpose(2, 0, 1) @ b.transpose(2, 0, 1)).transpose(1, 2, 0)
 
 
 def _traced(a: jax.Array, b: jax.Array, within: np.ndarray) -> jax.Array:
