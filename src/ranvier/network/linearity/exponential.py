@@ -13,6 +13,7 @@ from jax import lax
 
 TERMS = 14  # of the series, for what is at most 1/2: the first left out is 3e-18 of the whole
 MOST_SQUARINGS = 44  # when traced: up to rates of 1e13 / dt
+FEW = 32  # traced matrices, up to which a product is quicker than one entry after the other
 AT_ONCE = 4096  # matrices whose entries stay in a core's cache
 
 
