@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -64,12 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from ranvier.cli.run import run
 
                 run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has read enough, as in `ranvier info run.zarr | head`
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as of a process that SIGPIPE has ended
     except RanvierError as error:
         print(f"ranvier: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as interruption:
         print(f"ranvier: {interruption or 'interrupted.'}", file=sys.stderr)
-        return 130
+        return 128 + getattr(interruption, "signal", signal.SIGINT)
+    except OSError as error:
+        print(f"ranvier: {error.filename or 'a file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 1
     return 0
 
 

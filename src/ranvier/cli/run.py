@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
+import os
 import sys
+import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +20,15 @@ from ranvier.cli import train_digits
 from ranvier.cli.folder import Folder
 from ranvier.cli.job import Job, job_of
 from ranvier.describe import in_one_line
-from ranvier.errors import SimulationDiverged
+from ranvier.errors import ParameterError, RanvierError, SimulationDiverged, StoreError
 from ranvier.interop import netcdf
 from ranvier.interop.csv import write_spikes
+from ranvier.interop.formats import ENDINGS, export
 from ranvier.interop.source import Source, as_file_name
 from ranvier.plot.appearance import pretty_unit
 from ranvier.progress import stage
 from ranvier.simulate import simulate
+from ranvier.store.reader import as_path
 
 if TYPE_CHECKING:
     from ranvier.network.spec import Projection
@@ -44,9 +50,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.what == train_digits.NAME:
         train_digits.run(arguments)
         return
+    _refuse_ignored(arguments)
     began = time.perf_counter()
     job = job_of(arguments)
-    if arguments.store:
+    if arguments.store is not None:
         from ranvier.cli.store import run_into_store
 
         run_into_store(job, arguments, _simulate)
@@ -63,8 +70,9 @@ def run(arguments: argparse.Namespace) -> None:
                 _write_data(error.result, folder)
                 raise SimulationDiverged(f"{error} It was written to {folder.path}.", error.result, error.time) from None
             raise
-    folder.begin(_parameters(job, result))
-    traces = _write_data(result, folder)
+    with _kept_elsewhere(result, folder):
+        folder.begin(_parameters(job, result))
+        traces = _write_data(result, folder)
     drawing = time.perf_counter()
     own = job.own
     with stage("drawing"):
@@ -89,6 +97,44 @@ def run(arguments: argparse.Namespace) -> None:
     if figures:
         _report(job, result, folder, own, rows, figures, traces)
     _print(rows, folder)
+
+
+def _refuse_ignored(arguments: argparse.Namespace) -> None:
+    """Refuses options that would do nothing.
+
+    Raises:
+        ParameterError: it names the option.
+    """
+    if arguments.store is not None:
+        as_path(arguments.store)
+        for name, value in (("out", arguments.out), ("no-plots", arguments.no_plots)):
+            if value:
+                raise ParameterError(f"--{name} is for a folder of results; with --store there is none. Leave one of them out.")
+        return
+    for name, value in (("checkpoint-every", arguments.checkpoint_every is not None), ("overwrite", arguments.overwrite)):
+        if value:
+            raise ParameterError(f"--{name} is for a run with a store. Add --store run.zarr, or leave it out.")
+
+
+@contextlib.contextmanager
+def _kept_elsewhere(result: Result, folder: Folder) -> Iterator[None]:
+    """Where the folder cannot be written, the results go where there is room, so that no run was in vain.
+
+    Raises:
+        StoreError: it says what happened and where they are.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = f"The results cannot be written to {folder.path}: {error.strerror or error}."
+        for place in (Path.cwd(), Path(tempfile.gettempdir()), Path.home()):
+            path = place / f"ranvier-{os.getpid()}{ENDINGS['npz']}"
+            try:
+                export(result, path, to="npz")
+            except (RanvierError, OSError):
+                continue
+            raise StoreError(f"{said} All that was recorded is in {path} (NumPy's .npz) instead.") from error
+        raise StoreError(f"{said} There is no room for them elsewhere either.") from error
 
 
 def _simulate(job: Job, **more: Any) -> Result:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ranvier.errors import UnsupportedError
-from ranvier.interop.source import CONVENTION, Signal, Source
+from ranvier.interop.source import CONVENTION, Signal, Source, reserved
 
 SI = {
     "mV": ("volts", 1e-3),
@@ -110,7 +110,8 @@ def _by_neuron(source: Source, scratch: Path) -> tuple[np.ndarray, np.ndarray]:
     total = int(ends[-1]) if source.n else 0
     if not total:
         return np.zeros(0), ends
-    times = np.memmap(scratch, np.float64, "w+", shape=(total,))
+    reserved(scratch, total * np.dtype(np.float64).itemsize)
+    times = np.memmap(scratch, np.float64, "r+", shape=(total,))
     next_place = ends - counts
     for steps, neurons in source.pieces():
         order = np.argsort(neurons, kind="stable")

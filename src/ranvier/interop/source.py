@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import os
 import re
 import shutil
 import tempfile
@@ -13,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, RanvierError, StoreError
 from ranvier.result import Recorded
 
 CONVENTION = "A spike that happened in the step from t_k to t_k+1 has the time t_k, the start of the step (NEST stamps the end)."
@@ -145,6 +147,7 @@ def new(path: Path) -> Iterator[Path]:
 
     Raises:
         ParameterError: there is something of that name, or it cannot be made there.
+        StoreError: it cannot be written to its end, as on a disk that is full.
     """
     _refuse_existing(path)
     try:
@@ -155,8 +158,39 @@ def new(path: Path) -> Iterator[Path]:
         yield scratch / path.name
         _refuse_existing(path)
         (scratch / path.name).rename(path)
+    except (OSError, RuntimeError) as error:  # HDF5 says RuntimeError where it cannot close what it could not write
+        if isinstance(error, RanvierError) or not (isinstance(error, OSError) or _is_full(error)):
+            raise
+        reason = "the disk is full" if _is_full(error) else error.strerror or str(error)
+        raise StoreError(f"{path} cannot be written: {reason}. Nothing of it was left; the run is as it was.") from error
     finally:
-        shutil.rmtree(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a failure, or one that led to it, is that of a full disk."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    while error is not None:
+        if getattr(error, "errno", None) in full or "No space left" in str(error) or f"errno = {errno.ENOSPC}" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def reserved(path: Path, size: int) -> None:
+    """Makes a file of that many bytes for which the disk has room indeed: written to through a memory map, a full disk ends the process.
+
+    Raises:
+        OSError: there is no room.
+    """
+    with open(path, "wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except (AttributeError, OSError) as error:
+            if _is_full(error):
+                raise
+            for first in range(0, size, BLOCK_BYTES):  # a system, or a file system, that reserves nothing
+                file.write(bytes(min(BLOCK_BYTES, size - first)))
 
 
 def as_file_name(name: str) -> str:
