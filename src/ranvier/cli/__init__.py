@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run a ready-made model or a file",
         description="Runs a ready-made model, or a Python file that defines `network`. "
         "It leaves a folder with spikes, traces, pictures and a report.",
-        epilog="A file defines `network` (a network, population or neuron model) and `duration` (ms); it may define dt, record, "
+        epilog="A file defines `network` (a network, population or neuron model) and `duration` (ms); it may define dt, record, until, "
         "integrator, current, initial, seed and precision. The options here come before what it says.",
     )
     run.add_argument(

@@ -48,6 +48,7 @@ class Job:
     precision: str
     current: Any = None
     initial: Any = None
+    until: Any = None
     options: tuple[str, ...] = ()
     own: Any = None
 
@@ -181,6 +182,7 @@ def _of_file(arguments: argparse.Namespace, integrator: Integrator | None) -> Jo
         precision=arguments.precision or defined.get("precision", "double"),
         current=defined.get("current"),
         initial=defined.get("initial"),
+        until=defined.get("until"),
     )
 
 

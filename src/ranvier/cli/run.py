@@ -141,6 +141,8 @@ def _simulate(job: Job, **more: Any) -> Result:
     options: dict[str, Any] = {"current": job.current} if job.current is not None else {}
     if job.initial is not None:
         options["initial"] = job.initial
+    if job.until is not None:
+        options["until"] = job.until
     return simulate(
         job.network,
         duration=job.duration,

@@ -38,6 +38,8 @@ def resume(arguments: argparse.Namespace, run_arguments: Callable[[str], argpars
         RanvierError: it cannot go on.
     """
     given = _given(arguments, run_arguments)
+    if arguments.file and open_store(arguments.store).provenance["until"] is not None:
+        given["until"] = job_of(run_arguments(arguments.file)).until
     with _said():
         result = resume_run(
             arguments.store, duration=arguments.duration, checkpoint_every=arguments.checkpoint_every, progress=True, **given

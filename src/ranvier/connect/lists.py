@@ -14,6 +14,7 @@ import numpy as np
 from ranvier.connect.base import ConnectionRule, Edges, kept_rows, sorted_edges
 from ranvier.errors import ParameterError, unknown
 from ranvier.random import Key
+from ranvier.store.npy import arrays_in
 
 COLUMNS = ("pre", "post", "weight", "delay")
 
@@ -143,8 +144,7 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return dict(arrays_in(path, follow=True, compressed=True))
 
 
 def _like(rows: list[np.ndarray], lists: Sequence[Any], name: str) -> np.ndarray:

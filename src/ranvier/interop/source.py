@@ -161,7 +161,7 @@ def new(path: Path) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:  # HDF5 says RuntimeError where it cannot close what it could not write
         if isinstance(error, RanvierError) or not (isinstance(error, OSError) or _is_full(error)):
             raise
-        reason = "the disk is full" if _is_full(error) else error.strerror or str(error)
+        reason = "the disk is full" if _is_full(error) else getattr(error, "strerror", None) or str(error)
         raise StoreError(f"{path} cannot be written: {reason}. Nothing of it was left; the run is as it was.") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -12,7 +12,10 @@ from ranvier.errors import StoreError
 from ranvier.store import documents, layout, provenance
 from ranvier.store.checkpoint import OlderFormError, checkpoint_path, checkpoints
 from ranvier.store.chunks import Chunks, DamagedError
+from ranvier.store.files import entries
 from ranvier.store.reader import Stored
+
+MOST_LISTED = 10**5  # files that are missing of one array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +102,11 @@ def _without_size(document: dict[str, Any]) -> dict[str, Any]:
 def _of_arrays(stored: Stored, thorough: bool) -> Iterator[Damage]:
     for place in sorted(stored.arrays):
         array = stored.arrays[place]
+        folder = stored.path / place / "c"
+        missing = math.prod(array.form.grid) - sum(entry.is_file(follow_symlinks=False) for entry in entries(folder))
+        if missing > MOST_LISTED and not array.zeros_absent:
+            yield Damage(folder, f"{missing} of its {math.prod(array.form.grid)} chunks are missing", array.what, data=True)
+            continue
         for index in array.indices():
             try:
                 _look(array, index, thorough)

@@ -8,9 +8,9 @@ known before anything is made of that length, and what is not as it was written 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import os
+import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -212,7 +212,7 @@ class Chunks:
         zeros_absent: bool = False,
     ):
         self.root, self.key, self.form, self.what, self.skip = root, key, form, what or key, skip
-        self._span, self._zeros_absent = span, zeros_absent
+        self._span, self.zeros_absent = span, zeros_absent
         self.shape = form.shape
         self.dtype = np.dtype(np.float64) if skip and form.dtype.kind != "f" else form.dtype.newbyteorder("=")
 
@@ -225,7 +225,7 @@ class Chunks:
 
     def indices(self) -> Iterator[tuple[int, ...]]:
         """All chunks."""
-        return itertools.product(*map(range, self.form.grid))
+        return _each([range(n) for n in self.form.grid])
 
     def rows_of(self, index: Sequence[int]) -> tuple[int, int]:
         """The first row of a chunk, and the one behind its last."""
@@ -242,7 +242,7 @@ class Chunks:
         return DamagedError(self.file(index), reason, self.what, lost)
 
     def _is_zero(self, index: Sequence[int]) -> bool:
-        return self._zeros_absent and not self.file(index).exists()
+        return self.zeros_absent and not self.file(index).exists()
 
     def look(self, index: Sequence[int]) -> None:
         """Checks that a chunk is there and as long as it says, without reading it all.
@@ -253,13 +253,14 @@ class Chunks:
         if self._is_zero(index):
             return
         try:
-            size = os.stat(self.file(index), follow_symlinks=False).st_size
+            found = os.stat(self.file(index), follow_symlinks=False)
         except FileNotFoundError:
             raise self._damaged(index, "it is missing") from None
         except OSError as error:
             raise self._damaged(index, why(error)) from None
-        if not size:
-            raise self._damaged(index, "it is empty")
+        size = found.st_size
+        if not size or not stat.S_ISREG(found.st_mode):
+            raise self._damaged(index, "it is empty, or no file")
         if self.form.compressor == "blosc":
             try:
                 with open(self.file(index), "rb") as file:
@@ -293,12 +294,12 @@ class Chunks:
         if not all(shape):
             return np.zeros(shape, self.dtype)
         grid = [range(first // size, -(-stop // size)) for (first, stop), size in zip(bounds, self.form.chunk, strict=True)]
-        if not self.skip and not self._zeros_absent:
-            for index in itertools.product(*grid):  # before memory is taken for what only a description says
+        if not self.skip and not self.zeros_absent:
+            for index in _each(grid):  # before memory is taken for what only a description says
                 if not self.file(index).exists():
                     raise self._damaged(index, "it is missing")
         block = np.empty(shape, self.dtype)
-        for index in itertools.product(*grid):
+        for index in _each(grid):
             begins = [i * size for i, size in zip(index, self.form.chunk, strict=True)]
             ends = [min(b + size, n) for b, size, n in zip(begins, self.form.chunk, self.shape, strict=True)]
             overlap = [(max(a, first), min(b, stop)) for a, b, (first, stop) in zip(begins, ends, bounds, strict=True)]
@@ -333,6 +334,16 @@ class Chunks:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         values = self[:]
         return values if dtype is None else values.astype(dtype)
+
+
+def _each(ranges: Sequence[range]) -> Iterator[tuple[int, ...]]:
+    """All combinations, the last changing fastest, without a list of any (`itertools.product` makes some)."""
+    if not ranges:
+        yield ()
+        return
+    for first in ranges[0]:
+        for rest in _each(ranges[1:]):
+            yield (first, *rest)
 
 
 def _bounded(key: Any, n: int) -> tuple[tuple[int, int], Any]:

@@ -85,7 +85,7 @@ def read_plain(path: Path, most: int, *, follow: bool = False) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise StoreError(f"{path} has {size} bytes, and no such file of Ranvier's has more than {most}. It is not read.")
-        return file.read(most + 1)
+        return file.read(size)
 
 
 def _kind_in_words(mode: int) -> str:

@@ -14,6 +14,7 @@ from numpy.lib import format as npy
 from ranvier.store.files import open_plain
 
 NUMBERS = "biufc"
+MOST_DEFLATED = 1032  # times smaller, which is what the method can do
 
 
 def array_in(content: bytes, kinds: str = NUMBERS) -> np.ndarray:
@@ -47,12 +48,13 @@ def array_in(content: bytes, kinds: str = NUMBERS) -> np.ndarray:
     return np.frombuffer(content, dtype, offset=begin).reshape(shape, order="F" if by_column else "C").copy()
 
 
-def arrays_in(path: Path, *, follow: bool = False, kinds: str = NUMBERS) -> Iterator[tuple[str, np.ndarray]]:
-    """The arrays of an `.npz` file with their names, each checked against its checksum. None of Ranvier's is compressed.
+def arrays_in(path: Path, *, follow: bool = False, compressed: bool = False, kinds: str = NUMBERS) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of an `.npz` file with their names, each checked against its checksum.
 
     Args:
         path: the file.
         follow: whether it may be a link.
+        compressed: whether its arrays may be; none of Ranvier's is.
         kinds: see `array_in`.
 
     Raises:
@@ -60,6 +62,8 @@ def arrays_in(path: Path, *, follow: bool = False, kinds: str = NUMBERS) -> Iter
     """
     with open_plain(path, follow=follow) as file, zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
-            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1 or member.file_size != member.compress_size:
-                raise ValueError(f"{member.filename} is compressed or encrypted")
+            stored = member.compress_type == zipfile.ZIP_STORED and member.file_size == member.compress_size
+            deflated = member.compress_type == zipfile.ZIP_DEFLATED and member.file_size <= MOST_DEFLATED * (member.compress_size + 1)
+            if member.flag_bits & 1 or not (stored or (compressed and deflated)):
+                raise ValueError(f"{member.filename} is compressed or encrypted otherwise than NumPy does")
             yield member.filename.removesuffix(".npy"), array_in(archive.read(member), kinds)

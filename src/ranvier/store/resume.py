@@ -80,9 +80,10 @@ def origin_of(path: Path) -> Origin:
         StoreError: there is nothing that could be gone on from, or it is damaged.
     """
     root = layout.root_of(path, or_copy=True)
+    refuse_strange(path)
+    Stored(root)  # nothing in it but what Ranvier writes
     if root.problem:
         warnings.warn(f"{root.problem} Its copy of t = {_time(root)} is used: what came after is computed again.", stacklevel=3)
-    refuse_strange(path)
     if not any(checkpoints(path / layout.CHECKPOINTS)) and root.facts["written_step"] == root.facts["start_step"]:
         raise layout.nothing_in(path)
     try:

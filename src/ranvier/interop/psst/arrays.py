@@ -8,8 +8,10 @@ only keep what they are given. Any other name ends the reading.
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
+import pickletools
 import re
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, StoreError
+from ranvier.store.files import open_plain
 
+MOST_BYTES = 2**31
+_STRANGE = {"BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER", "PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEWOBJ_EX"}
 _NUMBERS = re.compile(r"[fiub][1248]")
 
 
@@ -29,9 +34,12 @@ def read_array(path: Path) -> np.ndarray:
         ParameterError: there is no such file, or it holds something else.
     """
     try:
+        open_plain(path, follow=True).close()  # no pipe, which would be waited for
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise ParameterError(f"There is no file {path}.") from None
+    except StoreError as error:
+        raise ParameterError(str(error)) from None
     except (OSError, ValueError, EOFError) as error:
         raise ParameterError(f"{path} is not an array of numbers saved by numpy.save: {error}") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
@@ -47,18 +55,36 @@ def read_arrays(path: Path) -> list[np.ndarray]:
             but arrays of numbers. Nothing of it has then been run.
     """
     try:
-        with open(path, "rb") as file:
+        with open_plain(path, follow=True) as file:
             version = npy.read_magic(file)
             _, _, dtype = npy.read_array_header_1_0(file) if version == (1, 0) else npy.read_array_header_2_0(file)
             if not dtype.hasobject:
                 return list(np.atleast_2d(read_array(path)))
-            return _ArraysOnly(file).load().arrays()
+            return _unpickled(file.read()).arrays()
     except FileNotFoundError:
         raise ParameterError(f"There is no file {path}.") from None
-    except ParameterError as error:
+    except (ParameterError, StoreError) as error:
         raise ParameterError(f"{path} was refused: {error}") from None
     except Exception as error:  # an unpickler meets damaged files with errors of every kind
         raise ParameterError(f"{path} is not a list of arrays saved by numpy.save: {type(error).__name__}: {error}") from None
+
+
+def _unpickled(content: bytes) -> _Array:
+    """What a pickle of arrays holds.
+
+    Raises:
+        ParameterError: it asks for more than the arrays that are in it.
+    """
+    if len(content) > MOST_BYTES:
+        raise ParameterError(f"it has {len(content)} bytes; a list of times has fewer.")
+    for code, argument, _ in pickletools.genops(content):
+        # A number in a few bytes may make the unpickler take memory for a table of so many entries, or a buffer of so many bytes.
+        if code.name in _STRANGE or ("PUT" in code.name and int(argument or 0) > len(content)):
+            raise ParameterError(f"it says {code.name} {argument!r}, which arrays do not need.")
+    found = _ArraysOnly(io.BytesIO(content)).load()
+    if not isinstance(found, _Array):
+        raise ParameterError("it is not a list of arrays.")
+    return found
 
 
 class _Type:
