@@ -10,10 +10,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := pyproject.toml CMakeLists.txt $(shell find src -type f -name '*.py' -o -type f -name '*.cc' -o -type f -name '*.h')
 OUT ?= results/locust
 
-.PHONY: demo test browser lint types docs sanitize clean
+.PHONY: demo lab test browser lint types docs sanitize clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ranvier.cli run locust --out "$(OUT)"
+
+lab: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt "starlette>=0.40" "uvicorn>=0.30" "websockets>=13"
+	$(BIN)/python -m ranvier.cli lab
 
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST)

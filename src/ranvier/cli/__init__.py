@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from ranvier.cli import scene
+from ranvier.cli import lab, scene
 
 INTEGRATORS_HELP = "exact-linear, exponential-euler, rk4, euler, heun, midpoint (default: the model's own, or what fits its equations)"
 
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from ranvier.cli.store import info
 
             info(arguments)
+        elif arguments.command == "lab":
+            lab.run(arguments)
         elif arguments.command == "scene":
             scene.run(arguments)
         elif arguments.command == "check":
@@ -152,4 +154,5 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--to", required=True, metavar="FORMAT", help="nwb, neo, sonata, csv, npz, netcdf or zarr")
     export.add_argument("--out", metavar="PATH", help="the file or folder to write (default beside the store)")
     scene.add_to(commands)
+    lab.add_to(commands)
     return parser

@@ -81,6 +81,11 @@ def page(title: str, facts: Mapping[str, Any], code: Mapping[str, str], equation
 """
 
 
+def policy_of(document: str) -> str:
+    """The policy that a page carries."""
+    return document.split('Content-Security-Policy" content="', 1)[1].split('"', 1)[0]
+
+
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 

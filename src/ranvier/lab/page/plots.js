@@ -1,5 +1,17 @@
 // Plots on a canvas, or as SVG through the same calls.
 
+const palette = window.matchMedia("(prefers-color-scheme: dark)");
+
+/** What is drawn in, after Okabe and Ito, in the reader's scheme; each line has a dash of its own too. */
+function colors() {
+  const dark = palette.matches;
+  return {
+    text: dark ? "#e6e6e6" : "#1b1b1b", grid: dark ? "#3a3f45" : "#dfe3e8", flow: dark ? "#6b747e" : "#a3acb6", background: dark ? "#14181c" : "#ffffff",
+    lines: dark ? ["#56b4e9", "#e69f00", "#00c292", "#e69ac4", "#f0e442", "#ff8a50"] : ["#0072b2", "#d55e00", "#007a5a", "#b0548c", "#8a6d00", "#3a6ea5"],
+  };
+}
+const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [5, 5], [12, 4]];
+
 /** As much of a canvas context as the plots use, written as SVG. */
 class SvgSurface {
   constructor(width, height, background) {

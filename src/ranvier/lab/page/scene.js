@@ -7,7 +7,6 @@ let result = null, pinned = null, cursor = null, zoom = null;
 const history = { past: [], future: [], kept: JSON.stringify(settings) };
 const shown = new Set(firstShown());
 const controls = [];  // {path, show}
-const palette = window.matchMedia("(prefers-color-scheme: dark)");
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 // -- the workers -----------------------------------------------------------------------------------
@@ -174,14 +173,6 @@ function panelsShown() {
   return panels.sort((a, b) => place(a) - place(b));
 }
 
-function colors() {
-  const dark = palette.matches;
-  return {
-    text: dark ? "#e6e6e6" : "#1b1b1b", grid: dark ? "#3a3f45" : "#dfe3e8", flow: dark ? "#6b747e" : "#a3acb6", background: dark ? "#14181c" : "#ffffff",
-    lines: dark ? ["#56b4e9", "#e69f00", "#00c292", "#e69ac4", "#f0e442", "#ff8a50"] : ["#0072b2", "#d55e00", "#007a5a", "#b0548c", "#8a6d00", "#3a6ea5"],
-  };
-}
-const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [5, 5], [12, 4]];
 
 function paint() {
   const width = Math.max(280, canvas.parentElement.clientWidth);

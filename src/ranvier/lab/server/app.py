@@ -1,0 +1,259 @@
+"""The server: one origin, one token, nothing that a page of another site could reach."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import secrets
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import anyio
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ranvier.errors import RanvierError
+from ranvier.lab import html
+from ranvier.lab.catalogue import by_name
+from ranvier.lab.server import frames, stores
+from ranvier.lab.server.stores import Stores, Window
+
+HOSTS = ("127.0.0.1", "localhost")
+MOST_SESSIONS = 8
+LARGEST_MESSAGE = 2**20
+POLICY = (
+    "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+ASSETS = {
+    "style.css": ("text/css", ("style.css", "explore.css")),
+    "explore.js": ("text/javascript", ("plots.js", "controls.js", "explore.js")),
+}
+FORMATS = ("csv", "npz", "nwb", "neo", "sonata", "netcdf")
+
+
+class Headers:
+    """Adds to every response what tells a browser to keep the page to itself."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                have = {name.lower() for name, _ in message["headers"]}
+                for name, value in (
+                    (b"content-security-policy", POLICY.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                    (b"referrer-policy", b"no-referrer"),
+                    (b"cache-control", b"no-store"),
+                    (b"cross-origin-opener-policy", b"same-origin"),
+                    (b"cross-origin-resource-policy", b"same-origin"),
+                ):
+                    if name not in have:
+                        message["headers"].append((name, value))
+            await send(message)
+
+        await self.app(scope, receive, sent)
+
+
+def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOSTS) -> Starlette:
+    """The lab as an ASGI application.
+
+    Args:
+        root: the folder whose stores are shown.
+        token: what the page's address carries, and nobody else knows.
+        port: that it is served at: part of the only origins that are answered.
+        hosts: by which it may be called.
+    """
+    sessions: dict[str, None] = {}
+    found = Stores(root)
+    cookie = f"ranvier-lab-{port}"
+    origins = {f"http://{host}:{port}" for host in hosts}
+
+    def known(connection: HTTPConnection) -> bool:
+        return connection.cookies.get(cookie, "") in sessions
+
+    def refused(text: str, status: int = 403) -> Response:
+        return PlainTextResponse(text, status)
+
+    async def home(request: Request) -> Response:
+        return HTMLResponse(files("ranvier.lab").joinpath("page", "explore.html").read_text(encoding="utf-8"))
+
+    async def asset(request: Request) -> Response:
+        kind, names = ASSETS[request.path_params["name"]]
+        return Response("".join(html.source(name) for name in names), media_type=kind)
+
+    async def session(request: Request) -> Response:
+        if request.headers.get("origin") not in origins:
+            return refused("This page is of another origin.")
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > 4096:
+                return refused("Too much.", 413)
+        try:
+            given = json.loads(body)["token"]
+        except (ValueError, KeyError, TypeError):
+            given = None
+        if not isinstance(given, str) or not hmac.compare_digest(given.encode(), token.encode()):
+            return refused("The token is another. Open the address that `ranvier lab` printed.")
+        if not known(request):
+            if len(sessions) >= MOST_SESSIONS:
+                return refused(f"{MOST_SESSIONS} browsers are here already. Start `ranvier lab` again to let them go.", 429)
+            name = secrets.token_urlsafe(32)
+            sessions[name] = None
+        else:
+            name = request.cookies[cookie]
+        response = JSONResponse({})
+        response.set_cookie(cookie, name, httponly=True, samesite="strict", path="/")
+        return response
+
+    def guarded(endpoint: Any) -> Any:
+        async def answer(request: Request) -> Response:
+            if not known(request):
+                return refused("Open the address that `ranvier lab` printed.", 401)
+            try:
+                return await endpoint(request)
+            except RanvierError as error:
+                return JSONResponse({"error": str(error)}, 400)
+
+        return answer
+
+    async def list_of_stores(request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(found.listed))
+
+    async def one_store(request: Request) -> Response:
+        run = await run_in_threadpool(found.opened, request.query_params.get("id"))
+        return JSONResponse(await run_in_threadpool(stores.described, run))
+
+    async def scenes(request: Request) -> Response:
+        return JSONResponse(sorted(by_name()))
+
+    async def scene(request: Request) -> Response:
+        made = by_name().get(request.query_params.get("name", ""))
+        if made is None:
+            return refused("There is no such scene.", 404)
+        document = await run_in_threadpool(lambda: made().html())
+        policy = html.policy_of(document) + "; frame-ancestors 'none'"
+        return HTMLResponse(document, headers={"content-security-policy": policy})
+
+    async def export(request: Request) -> Response:
+        to = request.query_params.get("to", "")
+        if to not in FORMATS:
+            return refused(f"One of {', '.join(FORMATS)}.", 400)
+        run = await run_in_threadpool(found.opened, request.query_params.get("id"))
+        folder = tempfile.TemporaryDirectory(prefix="ranvier-lab-")
+        try:
+            place = await run_in_threadpool(_exported, run, Path(folder.name), to)
+        except BaseException:
+            folder.cleanup()
+            raise
+        return FileResponse(place, filename=place.name, background=BackgroundTask(folder.cleanup))
+
+    async def socket(websocket: WebSocket) -> None:
+        if websocket.headers.get("origin") not in origins or not known(websocket):
+            await websocket.close(1008)
+            return
+        await websocket.accept()
+        await _talk(websocket, found)
+
+    return Starlette(
+        routes=[
+            Route("/", home),
+            *(Route(f"/{name}", _fixed(asset, name)) for name in ASSETS),
+            Route("/session", session, methods=["POST"]),
+            Route("/api/stores", guarded(list_of_stores)),
+            Route("/api/store", guarded(one_store)),
+            Route("/api/scenes", guarded(scenes)),
+            Route("/api/scene", guarded(scene)),
+            Route("/api/export", guarded(export)),
+            WebSocketRoute("/ws", socket),
+        ],
+        middleware=[Middleware(Headers), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)],
+    )
+
+
+def _fixed(asset: Any, name: str) -> Any:
+    async def answer(request: Request) -> Response:
+        request.path_params["name"] = name
+        return await asset(request)
+
+    return answer
+
+
+def _exported(run: Any, folder: Path, to: str) -> Path:
+    import shutil
+
+    from ranvier.interop.formats import ENDINGS
+    from ranvier.interop.formats import export as write
+
+    place = write(run, folder / f"{run.path.stem}{ENDINGS[to]}", to=to)
+    if place.is_dir():
+        place = Path(shutil.make_archive(str(place), "zip", place))
+    return place
+
+
+async def _talk(websocket: WebSocket, found: Stores) -> None:
+    """Answers a page: of requests for one panel the newest alone, so that a fast hand never waits for old pictures."""
+    waiting: dict[str, dict[str, Any]] = {}
+    come = anyio.Event()
+
+    async def speak() -> None:
+        nonlocal come
+        while True:
+            await come.wait()
+            come = anyio.Event()
+            while waiting:
+                message = waiting.pop(next(iter(waiting)))
+                answer = await run_in_threadpool(_answer, found, message)
+                with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the page has gone meanwhile
+                    await websocket.send_bytes(answer)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(speak)
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                text = await websocket.receive_text()
+                if len(text) > LARGEST_MESSAGE:
+                    await websocket.close(1009)
+                    break
+                try:
+                    message = json.loads(text)
+                    panel = f"{message['op']}:{message.get('panel', '')}"
+                    int(message["id"])
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    await websocket.close(1007)
+                    break
+                waiting.pop(panel, None)
+                waiting[panel] = message
+                come.set()
+        tasks.cancel_scope.cancel()
+
+
+def _answer(found: Stores, message: dict[str, Any]) -> bytes:
+    number = int(message["id"]) & 0xFFFFFFFF
+    try:
+        run = found.opened(message.get("store"))
+        if message["op"] == "view":
+            kind, header, blocks = stores.raster(run, Window.of(message, run))
+            return frames.frame(frames.SPIKES if kind == "events" else frames.TILE, number, header, *blocks)
+        if message["op"] == "rows":
+            header, values = stores.traces(run, message)
+            return frames.frame(frames.ROWS, number, header, values)
+        if message["op"] == "stats":
+            return frames.frame(frames.STATUS, number, stores.statistics(run, message))
+        return frames.frame(frames.ERROR, number, {"error": f"There is no operation {str(message['op'])[:40]!r}."})
+    except RanvierError as error:
+        return frames.frame(frames.ERROR, number, {"error": str(error)})

@@ -1,0 +1,69 @@
+"""Starts the lab's server on this machine."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from ranvier.errors import ParameterError, UnsupportedError
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket at that port, or at a free one.
+
+    Raises:
+        ParameterError: another program has the port.
+    """
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen(64)
+    except (OSError, OverflowError) as error:
+        made.close()
+        raise ParameterError(f"Port {port} of {host} cannot be used ({error}). Leave out --port: a free one is found.") from None
+    return made
+
+
+def serve(root: Path, *, host: str = "127.0.0.1", port: int = 0, browser: bool = True, allow_remote: bool = False) -> None:
+    """Serves the lab until Ctrl-C.
+
+    Args:
+        root: the folder whose stores are shown, or a store.
+        host: the address to listen at; another than this machine's own asks for `allow_remote`.
+        port: to listen at; 0 for a free one.
+        browser: shows it in the browser.
+        allow_remote: whether other machines may call.
+
+    Raises:
+        ParameterError: there is no such folder; the port is taken; the host is not this machine.
+        UnsupportedError: the extra `lab` is not installed.
+    """
+    if not root.is_dir():
+        raise ParameterError(f"There is no folder {root}.")
+    if host not in ("127.0.0.1", "localhost") and not allow_remote:
+        raise ParameterError(
+            f"--host {host} would open the lab to other machines. From another machine write there\n"
+            "    ssh -L PORT:127.0.0.1:PORT this-machine\n"
+            "and open the address that `ranvier lab --port PORT` prints here. (--allow-remote does it all the same.)"
+        )
+    try:
+        import uvicorn
+
+        from ranvier.lab.server.app import HOSTS, LARGEST_MESSAGE, application
+    except ImportError as error:
+        raise UnsupportedError(f"The lab's server needs {error.name}. Write pip install 'ranvier[lab]'.") from None
+    own = listening(host, port)
+    port = own.getsockname()[1]
+    token = secrets.token_urlsafe(32)
+    address = f"http://{'127.0.0.1' if host in HOSTS else host}:{port}/#token={token}"
+    hosts = HOSTS if host in HOSTS else (*HOSTS, host)
+    settings: dict[str, Any] = {"log_level": "warning", "ws_max_size": LARGEST_MESSAGE, "server_header": False, "date_header": False}
+    server = uvicorn.Server(uvicorn.Config(application(root, token, port, hosts), lifespan="off", **settings))
+    print(address, flush=True)
+    if browser:
+        webbrowser.open(address)
+    server.run(sockets=[own])

@@ -1,0 +1,352 @@
+"""The lab's server: each rule of its security one by one, and what it shows against the store itself."""
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import warnings
+import zipfile
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+import ranvier as rv
+from ranvier.cli import main
+
+pytest.importorskip("starlette", reason="the extra lab is not installed")
+pytest.importorskip("httpx", reason="httpx is not installed")
+
+from starlette.websockets import WebSocketDisconnect
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of a later starlette about a later httpx
+    from starlette.testclient import TestClient
+
+from ranvier.lab.server import stores
+from ranvier.lab.server.app import LARGEST_MESSAGE, MOST_SESSIONS, application
+from ranvier.lab.server.serve import listening, serve
+
+TOKEN = "the-token-of-this-test"
+PORT = 8000
+ORIGIN = f"http://127.0.0.1:{PORT}"
+WS = f"ws://127.0.0.1:{PORT}/ws"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("root")
+    fast = rv.Population(30, rv.neurons.PoissonSource(100.0), name="fast")
+    slow = rv.Population(10, rv.neurons.LeakyIntegrateAndFire(), current=300.0, name="slow")
+    record = rv.Record(slow, "V", every=0.5)
+    rv.simulate(rv.Network(fast, slow), duration=2000.0, dt=0.1, record=record, store=root / "runs" / "two.zarr", seed=1)
+    return root
+
+
+@pytest.fixture
+def client(root):
+    return TestClient(application(root, TOKEN, PORT), base_url=ORIGIN, raise_server_exceptions=True)
+
+
+@pytest.fixture
+def inside(client):
+    assert client.post("/session", json={"token": TOKEN}, headers={"origin": ORIGIN}).status_code == 200
+    return client
+
+
+def store_id(inside):
+    (entry,) = inside.get("/api/stores").json()
+    return entry["id"]
+
+
+def read(message):
+    magic, kind, _, number, size = struct.unpack_from("<IHHII", message)
+    assert magic == 0x314C5652
+    return kind, number, json.loads(message[16 : 16 + size]), message[16 + size :]
+
+
+def ask(inside, **message):
+    with inside.websocket_connect(WS, headers={"origin": ORIGIN}) as ws:
+        ws.send_text(json.dumps({"id": 5, **message}))
+        kind, number, header, numbers = read(ws.receive_bytes())
+    assert number == 5
+    return kind, header, numbers
+
+
+# -- who may come in ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/api/stores", "/api/store?id=x", "/api/scenes", "/api/scene?name=hh", "/api/export?id=x&to=csv"])
+def test_nothing_is_said_without_the_token(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 401
+    assert "two" not in answer.text
+
+
+@pytest.mark.parametrize("token", ["", "wrong", None, 5, [TOKEN], TOKEN + "x", TOKEN.upper()])
+def test_another_token_opens_nothing(client, token):
+    assert client.post("/session", json={"token": token}, headers={"origin": ORIGIN}).status_code == 403
+    assert client.get("/api/stores").status_code == 401
+
+
+def test_what_is_no_json_or_too_much_opens_nothing(client):
+    assert client.post("/session", content=b"{", headers={"origin": ORIGIN}).status_code == 403
+    assert client.post("/session", content=b" " * 5000, headers={"origin": ORIGIN}).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "origin", [None, "null", "http://evil.example", f"http://evil.example:{PORT}", f"https://127.0.0.1:{PORT}", "http://127.0.0.1:1"]
+)
+def test_pages_of_other_origins_are_refused(inside, origin):
+    headers = {} if origin is None else {"origin": origin}
+    assert inside.post("/session", json={"token": TOKEN}, headers=headers).status_code == 403
+    with pytest.raises(WebSocketDisconnect), inside.websocket_connect(WS, headers=headers):
+        pass
+
+
+def test_an_origin_that_equals_a_foreign_host_is_refused_too(inside):
+    headers = {"origin": f"http://evil.example:{PORT}", "host": f"evil.example:{PORT}"}
+    assert inside.post("/session", json={"token": TOKEN}, headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1.evil.example", "192.168.1.5"])
+def test_other_hosts_are_refused(inside, host):
+    assert inside.get("/", headers={"host": host}).status_code == 400
+    assert inside.get("/api/stores", headers={"host": host}).status_code == 400
+
+
+def test_the_websocket_needs_the_session_too(client):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(WS, headers={"origin": ORIGIN}):
+        pass
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(client):
+    answer = client.post("/session", json={"token": TOKEN}, headers={"origin": ORIGIN})
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(word in cookie for word in ("httponly", "samesite=strict", "path=/"))
+    assert TOKEN not in cookie
+    assert f"ranvier-lab-{PORT}=" in cookie
+
+
+def test_no_more_sessions_than_allowed(root):
+    app = application(root, TOKEN, PORT)
+    codes = [
+        TestClient(app, base_url=ORIGIN).post("/session", json={"token": TOKEN}, headers={"origin": ORIGIN}).status_code
+        for _ in range(MOST_SESSIONS + 1)
+    ]
+    assert codes == [200] * MOST_SESSIONS + [429]
+
+
+def test_every_answer_carries_the_policy_and_none_invites_other_origins(inside):
+    for path in ("/", "/style.css", "/explore.js", "/api/stores", "/nothing"):
+        headers = inside.get(path, headers={"origin": "http://evil.example"}).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert not [name for name in headers if name.startswith("access-control-")]
+    assert "frame-ancestors 'none'" in inside.get("/api/scene?name=hh").headers["content-security-policy"]
+    assert inside.options("/session", headers={"origin": "http://evil.example"}).status_code == 405
+
+
+# -- what may be asked ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["../two.zarr", "/etc", "runs/two.zarr", "", "0" * 16, "\x00", "runs%2Ftwo.zarr"])
+def test_stores_are_asked_for_by_id_alone(inside, name):
+    assert inside.get("/api/store", params={"id": name}).status_code == 400
+    kind, header, _ = ask(inside, op="view", store=name)
+    assert kind == 5
+    assert "Unknown store" in header["error"]
+
+
+def test_links_out_of_the_root_are_no_stores(inside, root, tmp_path):
+    outside = tmp_path / "outside.zarr"
+    rv.simulate(rv.neurons.Passive(), duration=5.0, store=outside)
+    link = root / "link.zarr"
+    os.symlink(outside, link)
+    try:
+        assert [e["name"] for e in inside.get("/api/stores").json()] == [os.path.join("runs", "two.zarr")]
+    finally:
+        link.unlink()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"op": "view"}', '{"id": "x", "op": "view"}'])
+def test_what_is_no_message_ends_the_talk(inside, text):
+    with inside.websocket_connect(WS, headers={"origin": ORIGIN}) as ws:
+        ws.send_text(text)
+        with pytest.raises(WebSocketDisconnect):
+            ws.receive_bytes()
+
+
+def test_a_message_that_is_too_large_ends_the_talk(inside):
+    with inside.websocket_connect(WS, headers={"origin": ORIGIN}) as ws:
+        ws.send_text(json.dumps({"id": 1, "op": "view", "panel": "x" * LARGEST_MESSAGE}))
+        with pytest.raises(WebSocketDisconnect):
+            ws.receive_bytes()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"op": "rm"},
+        {"op": "view", "t0": "x"},
+        {"op": "view", "t0": True},
+        {"op": "view", "t0": 1e999},
+        {"op": "view", "t0": 50.0, "t1": 10.0},
+        {"op": "view", "n0": 7, "n1": 7},
+        {"op": "rows", "part": "slow", "variable": "__class__"},
+        {"op": "rows", "part": "slow", "variable": "V", "columns": [99]},
+        {"op": "rows", "part": "slow", "variable": "V", "columns": "0"},
+        {"op": "stats", "population": "../x"},
+    ],
+)
+def test_bad_requests_are_answered_with_a_reason(inside, message):
+    kind, header, _ = ask(inside, store=store_id(inside), **message)
+    assert kind == 5
+    assert len(header["error"]) > 10
+
+
+def test_a_picture_is_never_larger_than_a_screen(inside):
+    kind, header, _ = ask(inside, store=store_id(inside), op="view", width=10**9, height=10**9)
+    assert kind in (2, 3)
+    assert header.get("width", 0) <= stores.MOST_PIXELS
+
+
+# -- how it is started -----------------------------------------------------------------------------------
+
+
+def test_another_host_is_refused_and_the_tunnel_named(root, capsys):
+    assert main(["lab", str(root), "--host", "0.0.0.0", "--no-browser"]) == 1
+    assert "ssh -L" in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_named(root):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(rv.ParameterError, match="cannot be used"):
+            serve(root, port=taken.getsockname()[1], browser=False)
+
+
+def test_it_listens_at_this_machine_alone():
+    with listening("127.0.0.1", 0) as own:
+        assert own.getsockname()[0] == "127.0.0.1"
+        assert own.getsockname()[1] > 0
+
+
+def test_no_folder(tmp_path, capsys):
+    assert main(["lab", str(tmp_path / "none"), "--no-browser"]) == 1
+    assert "There is no folder" in capsys.readouterr().err
+
+
+def test_it_starts_and_prints_one_address(root):
+    command = [sys.executable, "-m", "ranvier.cli", "lab", str(root), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            address, _, token = process.stdout.readline().strip().partition("/#token=")
+            assert address.startswith("http://127.0.0.1:")
+            assert len(token) >= 43  # 256 bits
+            import httpx
+
+            assert httpx.get(address, trust_env=False).status_code == 200
+            assert httpx.get(f"{address}/api/stores", trust_env=False).status_code == 401
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+# -- what it shows ---------------------------------------------------------------------------------------
+
+
+def truth(root, k0, k1, n0, n1):
+    run = rv.open_store(root / "runs" / "two.zarr")
+    steps, neurons = run._stored.spikes.between(k0, k1)
+    inside = (neurons >= n0) & (neurons < n1)
+    return steps[inside], neurons[inside]
+
+
+def test_home_lists_the_store(inside):
+    (entry,) = inside.get("/api/stores").json()
+    assert (entry["status"], entry["neurons"], entry["reached"]) == ("complete", 40, 2000.0)
+    facts = inside.get("/api/store", params={"id": entry["id"]}).json()
+    assert [p["name"] for p in facts["populations"]] == ["fast", "slow"]
+    assert [(r["part"], r["variable"], r["unit"]) for r in facts["records"]] == [("slow", "V", "mV")]
+    assert "hh" in inside.get("/api/scenes").json()
+    assert "HodgkinHuxley" in inside.get("/api/scene?name=hh").text
+    assert inside.get("/api/scene?name=../x").status_code == 404
+
+
+@pytest.mark.parametrize(("t0", "t1", "n0", "n1"), [(0.0, 2000.0, 0, 40), (100.0, 150.0, 5, 33)])
+def test_the_raster_has_every_spike(inside, root, t0, t1, n0, n1):
+    kind, header, numbers = ask(inside, op="view", store=store_id(inside), t0=t0, t1=t1, n0=n0, n1=n1)
+    steps, neurons = truth(root, round(t0 / 0.1), round(t1 / 0.1), n0, n1)
+    assert kind == 2
+    got = np.frombuffer(numbers, "<u4").reshape(2, -1)
+    assert (header["k0"] + got[0]).tolist() == steps.tolist()
+    assert got[1].tolist() == neurons.tolist()
+
+
+@pytest.mark.parametrize("window", [(0.0, 2000.0, 0, 40), (480.0, 1520.0, 0, 30)])
+def test_tiles_add_up_and_the_pyramid_too(inside, root, monkeypatch, window):
+    t0, t1, n0, n1 = window
+    width = round((t1 - t0) / 40.0)  # columns as wide as the bins of the pyramid's second level
+    asked = {"op": "view", "store": store_id(inside), "t0": t0, "t1": t1, "n0": n0, "n1": n1, "width": width, "height": n1 - n0}
+    steps, neurons = truth(root, round(t0 / 0.1), round(t1 / 0.1), n0, n1)
+    exact, *_ = np.histogram2d(neurons, steps, (n1 - n0, width), ((n0, n1), (t0 / 0.1, t1 / 0.1)))
+    monkeypatch.setattr(stores, "MOST_EVENTS", 0)
+    kind, header, numbers = ask(inside, **asked)
+    assert kind == 3
+    assert (np.frombuffer(numbers, "<u2").reshape(header["height"], header["width"]) == exact).all()
+    monkeypatch.setattr(stores, "MOST_RAW", 0)
+    kind, header, numbers = ask(inside, **asked)
+    assert header["coarse"]
+    assert (np.frombuffer(numbers, "<u2").reshape(header["height"], header["width"]) == exact).all()
+
+
+def test_rows_hold_the_extremes(inside, root):
+    kind, header, numbers = ask(
+        inside, op="rows", store=store_id(inside), part="slow", variable="V", columns=[0, 3], t0=0.0, t1=2000.0, width=50
+    )
+    got = np.frombuffer(numbers, "<f4").reshape(2, header["width"], 2)
+    V = rv.open_store(root / "runs" / "two.zarr")["slow"].V.values
+    assert kind == 1
+    assert header["unit"] == "mV"
+    np.testing.assert_allclose(got[:, :, 0].min(1), V[:, [0, 3]].min(0), rtol=1e-6)
+    np.testing.assert_allclose(got[:, :, 1].max(1), V[:, [0, 3]].max(0), rtol=1e-6)
+
+
+def test_statistics(inside, root):
+    kind, s, _ = ask(inside, op="stats", store=store_id(inside), population="fast", t0=0.0, t1=2000.0)
+    steps, neurons = truth(root, 0, 20000, 0, 30)
+    assert kind == 4
+    assert s["spikes"] == len(steps)
+    assert s["rate"] == pytest.approx(len(steps) / 30 / 2.0)
+    variations = [np.diff(steps[neurons == i]).std() / np.diff(steps[neurons == i]).mean() for i in range(30)]
+    assert s["cv"] == pytest.approx(np.mean(variations))
+    assert 0.9 < s["cv"] < 1.1  # a Poisson process has 1
+    assert sum(s["intervals"]["values"]) <= len(steps)
+    assert s["spectrum"]["values"]
+
+
+def test_exports(inside):
+    answer = inside.get("/api/export", params={"id": store_id(inside), "to": "npz"})
+    with np.load(BytesIO(answer.content)) as data:
+        assert any("spikes" in name for name in data.files)
+    answer = inside.get("/api/export", params={"id": store_id(inside), "to": "csv"})
+    assert zipfile.ZipFile(BytesIO(answer.content)).namelist()
+    assert inside.get("/api/export", params={"id": store_id(inside), "to": "exe"}).status_code == 400
+
+
+def test_the_newest_request_of_a_panel_wins_and_all_panels_are_answered(inside):
+    with inside.websocket_connect(WS, headers={"origin": ORIGIN}) as ws:
+        identity = store_id(inside)
+        for i in range(20):
+            ws.send_text(json.dumps({"id": i, "op": "view", "panel": "raster", "store": identity}))
+        ws.send_text(json.dumps({"id": 99, "op": "stats", "panel": "s", "store": identity, "population": "fast"}))
+        seen = []
+        while not {19, 99} <= set(seen):
+            seen.append(read(ws.receive_bytes())[1])
+    assert seen == sorted(seen)
