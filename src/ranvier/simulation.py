@@ -230,14 +230,17 @@ class Simulation:
                 result[name] = dataclasses.replace(part, model=own.model, current=own.stimulus)
             elif isinstance(part, ProjectionNumbers):
                 projection = drawn.projections[name]
-                result[name] = dataclasses.replace(part, synapse=projection.synapse, short_term_plasticity=projection.short_term)
+                synapse = projection.synapse
+                if projection.edges is not None and projection.site == "edge":
+                    synapse = _one_an_edge(synapse, projection.edges, projection.edges.as_listed)
+                result[name] = dataclasses.replace(part, synapse=synapse, short_term_plasticity=projection.short_term)
             else:
                 result[name] = dataclasses.replace(part, synapse=drawn.inputs[name].synapse)
         return result
 
     @staticmethod
     def _weight(drawn: Drawn, name: str) -> Any:
-        """A projection's weight: one number where it was given so, else one an edge in the canonical order."""
+        """A projection's weight: one number where it was given so, else one an edge, in the order that they are given in."""
         given = drawn.projections[name].part.weight
         if not isinstance(given, Distribution) and not callable(given) and np.ndim(given) == 0:
             return given
@@ -463,22 +466,35 @@ class Simulation:
 def _projection_with(projection: Any, values: dict[str, Any]) -> Any:
     of_plasticity = {k.partition(".")[2]: v for k, v in values.items() if k.startswith("short_term_plasticity.")}
     of_synapse = {k: v for k, v in values.items() if k != "weight" and not k.startswith("short_term_plasticity.")}
-    changes: dict[str, Any] = {"synapse": with_parameters(projection.synapse, of_synapse)}
+    synapse = with_parameters(projection.synapse, of_synapse)
+    if projection.site == "edge":
+        changed = _one_an_edge(synapse, projection.edges, projection.edges.sorted_like)
+        synapse = with_parameters(synapse, {name: value for name, _, value in parameters(changed) if name in of_synapse})
+    changes: dict[str, Any] = {"synapse": synapse}
     if of_plasticity:
         changes["short_term"] = with_parameters(projection.short_term, of_plasticity)
     if "weight" in values:
         changes["part"] = dataclasses.replace(projection.part, weight=values["weight"])
         if projection.edges is not None:
-            each = jnp.broadcast_to(values["weight"], (len(projection.edges),))
+            given = values["weight"]
+            each = projection.edges.sorted_like(given) if jnp.ndim(given) == 1 else jnp.broadcast_to(given, (len(projection.edges),))
             changes["weight"] = each if projection.edges.values is None else each * projection.edges.values
     return dataclasses.replace(projection, **changes)
 
 
 def drawn_weights(drawn: Drawn, name: str) -> np.ndarray:
-    """The weights that a projection's edges multiply what their rule gives them by, in the canonical order; float64 `[edges]`."""
+    """The weights that a projection's edges multiply what their rule gives them by, in the order in which they are given; `[edges]`."""
     everything = draw_edges(drawn.projections[name].part)
     edges = everything.edges(range(everything.part.size))
-    return everything.weights(dataclasses.replace(edges, values=None))
+    return edges.as_listed(everything.weights(dataclasses.replace(edges, values=None)))
+
+
+def _one_an_edge(synapse: Any, edges: Any, sort: Callable[[Any], Any]) -> Any:
+    """A synapse whose parameters with one value an edge are sorted."""
+    if edges.listed is None:
+        return synapse
+    mine = {name: value for name, info, value in parameters(synapse) if info.per == "neuron" and np.shape(value) == (len(edges),)}
+    return with_parameters(synapse, {name: sort(value) for name, value in mine.items()})
 
 
 def _same(a: Any, b: Any) -> bool:

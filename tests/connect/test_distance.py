@@ -8,6 +8,7 @@ import scipy.stats
 
 import ranvier as rv
 from ranvier.random import Key
+from ranvier.testing import check_connection_rule
 
 
 def test_the_share_of_pairs_follows_the_profile():
@@ -39,6 +40,42 @@ def test_the_short_way_round(extent):
     rule = rv.connect.distance_dependent(lambda d: told.append(d) or 0.0, [[1.0, 0.0], [5.0, 3.5]], [[9.0, 0.0]], extent=extent)
     rule.edges(2, 1, range(1), None, Key(1))
     np.testing.assert_allclose(told[0], [[2.0, np.hypot(4.0, 3.5 if np.ndim(extent) == 0 else 0.5)]])
+
+
+@pytest.mark.parametrize(("dimensions", "extent"), [(1, None), (2, None), (2, 1.0), (3, [1.0, 1.0, 2.0])])
+@pytest.mark.parametrize("own", [None, 0])
+def test_a_cutoff_leaves_out_what_is_farther(dimensions, extent, own, monkeypatch):
+    """The draws are those of all pairs: so the edges are, as far as they are short."""
+    monkeypatch.setattr("ranvier.connect.distance.PAIRS_AT_ONCE", 300)
+    places = np.random.default_rng(4).random((120, dimensions))
+    profile = rv.connect.gaussian(0.2, peak=0.9)
+    given = {"extent": extent, "autapses": False}
+    whole = rv.connect.distance_dependent(profile, places, **given).edges(120, 120, range(120), own, Key(3))
+    near = rv.connect.by_distance(lambda d: d, places, extent=extent)(whole.pre, whole.post) <= 0.25
+    rule = rv.connect.distance_dependent(profile, places, cutoff=0.25, **given)
+    edges = rule.edges(120, 120, range(120), own, Key(3))
+    np.testing.assert_array_equal(edges.pre, whole.pre[near])
+    np.testing.assert_array_equal(edges.post, whole.post[near])
+    assert 50 < len(edges) < len(whole)
+    check_connection_rule(rv.connect.distance_dependent(profile, places, places[:130], cutoff=0.1), 120, 120)
+
+
+def test_a_cutoff_with_nobody_near():
+    rule = rv.connect.distance_dependent(lambda d: np.ones(d.shape), [0.0, 1.0], [5.0, 0.1], cutoff=0.2)
+    edges = rule.edges(2, 2, range(2), None, Key(1))
+    assert edges.pre.tolist() == [0] and edges.post.tolist() == [1]
+    assert (
+        len(
+            rv.connect.distance_dependent(rv.connect.gaussian(1.0), np.zeros(0), np.zeros(3), cutoff=1.0).edges(
+                0, 3, range(3), None, Key(1)
+            )
+        )
+        == 0
+    )
+    with pytest.raises(rv.ParameterError, match="it is 2 at the distance 0"):
+        rv.connect.distance_dependent(lambda d: d + 2.0, [0.0], cutoff=1.0).edges(1, 1, range(1), None, Key(1))
+    with pytest.raises(rv.ParameterError, match="cutoff is -1"):
+        rv.connect.distance_dependent(np.exp, [0.0], cutoff=-1.0)
 
 
 def test_by_distance_is_the_distance_of_the_pair():

@@ -1,5 +1,7 @@
 """Edges given one by one: in arrays, in lists, in files."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,6 +87,57 @@ def test_one_weight_and_delay_an_edge_are_in_the_order_of_the_list(kind, wanted,
             expected = np.zeros(4)
             expected[delay] = weight
             np.testing.assert_allclose(moved[:, target], expected, atol=1e-9)
+
+
+class TestEverywhere:
+    """The list's order in every place where one value an edge is given: two edges that do not stand by target."""
+
+    def network(self, synapse=None, **options):
+        before = rv.Population(2, rv.neurons.SpikeTimes([1.0, 1.0], [0, 1]), name="before")
+        after = rv.Population(2, rv.neurons.Passive(leak=0.0), initial={"V": 0.0}, name="after")
+        rule = rv.connect.edge_list([0, 1], [1, 0])
+        return rv.Network(before, after, rv.Projection(before, after, synapse or rv.synapses.Delta(), rule, name="it", **options))
+
+    def moved(self, run):
+        return (run.state.neurons["after"]["V"] - 0.0).tolist()
+
+    def test_new_weights_and_delays_of_a_prepared_network(self):
+        sim = rv.prepare(self.network(weight=[1.0, 2.0]), dt=1.0, record=[])
+        assert self.moved(sim.run(3.0)) == [2.0, 1.0]
+        assert sim.parameters["it.weight"].tolist() == [1.0, 2.0]
+        assert self.moved(sim.run(3.0, parameters={"it.weight": [10.0, 20.0]})) == [20.0, 10.0]
+        late = sim.run(3.0, parameters={"it.delay": [5.0, 0.0]})
+        assert self.moved(late) == [2.0, 0.0] and late.edges("it").delay.tolist() == [0.0, 5.0]
+
+    def test_as_a_function(self):
+        with jax.enable_x64(True):
+            for synapse, site in ((rv.synapses.Delta(), None), (rv.synapses.ExponentialCurrent(tau=2.0), "edge")):
+                sim = rv.prepare(self.network(synapse, weight=[1.0, 2.0], **({"site": site} if site else {})), dt=1.0, record=[])
+                function, state = sim.function(steps=3), sim.state()
+                last = lambda w, f=function, s=state: f({"it.weight": w}, s)[0].neurons["after"]["V"]
+                one, other = last(jnp.array([1.0, 2.0])), last(jnp.array([1.0, 5.0]))
+                assert (
+                    float(one[0]) > 1.5 * float(one[1]) > 0 and float(other[0]) == pytest.approx(2.5 * float(one[0])) and other[1] == one[1]
+                )
+                slope = jax.jacobian(last)(jnp.array([1.0, 2.0]))
+                assert slope[0, 0] == slope[1, 1] == 0 and slope[0, 1] > 0 and slope[1, 0] > 0
+
+    def test_kinetics_and_initial_values_at_the_edges(self):
+        net = self.network(rv.synapses.ExponentialCurrent(tau=[2.0, 50.0]), site="edge", initial={"i": [3.0, 4.0]})
+        assert net.edges("it").parameter("tau").tolist() == [50.0, 2.0]
+        sim = rv.prepare(net, dt=0.1, record=[])
+        assert sim.state().synapses["it"]["i"].tolist() == [4.0, 3.0] and sim.parameters["it.tau"].tolist() == [2.0, 50.0]
+        left = sim.run(1.0).state.synapses["it"]["i"]
+        np.testing.assert_allclose(left, [4.0 * np.exp(-1 / 50), 3.0 * np.exp(-1 / 2)], rtol=1e-6)
+        left = sim.run(1.0, parameters={"it.tau": [50.0, 2.0]}).state.synapses["it"]["i"]
+        np.testing.assert_allclose(left, [4.0 * np.exp(-1 / 2), 3.0 * np.exp(-1 / 50)], rtol=1e-6)
+
+    def test_a_function_may_give_quantities(self):
+        pint = pytest.importorskip("pint")
+        volt = pint.UnitRegistry().volt
+        run = rv.simulate(self.network(weight=lambda pre, post: 0.001 * (1 + pre) * volt), duration=3.0, dt=1.0, record=[])
+        np.testing.assert_allclose(self.moved(run), [2.0, 1.0])
+        assert run.edges("it").weight.tolist() == [2.0, 1.0]
 
 
 def test_a_matrix_has_its_weights_row_by_row():

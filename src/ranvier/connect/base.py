@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Edges:
         """Some of the edges."""
         return Edges(self.pre[some], self.post[some], *(None if x is None else x[some] for x in (self.values, self.delays, self.listed)))
 
-    def sorted_like(self, given: np.ndarray, start: int = 0) -> np.ndarray:
+    def sorted_like(self, given: Any, start: int = 0) -> Any:
         """What was given one an edge, for these edges.
 
         Args:
@@ -53,6 +53,14 @@ class Edges:
             [20.0, 10.0]
         """
         return given[start : start + len(self)] if self.listed is None else given[self.listed]
+
+    def as_listed(self, values: np.ndarray) -> np.ndarray:
+        """What `sorted_like` was given, where these are all edges: their values, sorted as they are, in the order of the list."""
+        if self.listed is None:
+            return values
+        given = np.empty_like(values)
+        given[self.listed] = values
+        return given
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.connect.base import ConnectionRule, Edges
-from ranvier.connect.pairs import PairFunction, bernoulli
+from ranvier.connect.pairs import PAIRS_AT_ONCE, PairFunction, bernoulli, in_stretches
 from ranvier.errors import ParameterError
 from ranvier.random import Key
 
@@ -68,12 +68,47 @@ class DistanceDependent(ConnectionRule):
     target_positions: np.ndarray
     extent: np.ndarray | None
     autapses: bool
+    cutoff: float | None = None
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
         for positions, n, one in ((self.source_positions, sources, "source"), (self.target_positions, targets, "target")):
             if len(positions) != n:
                 raise ParameterError(f"distance_dependent: there are {len(positions)} {one} positions, but {n} {one}s.")
+        if self.cutoff is not None:
+            return self._nearby(block, own, key)
         return bernoulli(self._of_block, sources, block, own, self.autapses, key, "distance_dependent")
+
+    def _nearby(self, block: range, own: int | None, key: Key) -> Edges:
+        """The same draws, of pairs within the cutoff alone: no others are looked at."""
+        from scipy.spatial import KDTree
+
+        tree = KDTree(self.source_positions, boxsize=self.extent)
+        sources, places = len(self.source_positions), self.target_positions
+
+        def some(targets: range) -> tuple[np.ndarray, np.ndarray]:
+            here = KDTree(places[targets.start : targets.stop], boxsize=self.extent)
+            pairs = here.sparse_distance_matrix(tree, self.cutoff, output_type="ndarray")
+            pair = (pairs["i"] + targets.start) * sources + pairs["j"]
+            probability = np.asarray(self.probability(pairs["v"]), np.float64)
+            if probability.shape not in ((), pair.shape):
+                raise ParameterError(
+                    f"distance_dependent: of distances of the shape {pair.shape} the probability has the shape {probability.shape}."
+                )
+            wrong = np.flatnonzero(~((probability >= 0) & (probability <= 1)))
+            if len(wrong):
+                raise ParameterError(
+                    f"distance_dependent: a probability must be within [0, 1], but it is {np.ravel(probability)[wrong[0]]:g} "
+                    f"at the distance {pairs['v'][wrong[0]]:g}."
+                )
+            post, pre = np.divmod(np.sort(pair[key.uniform_at(pair) < probability]), max(sources, 1))
+            if own is not None and not self.autapses:
+                other = pre != post - own
+                post, pre = post[other], pre[other]
+            return pre.astype(np.int32), post.astype(np.int32)
+
+        sample = places[np.linspace(block.start, block.stop - 1, min(len(block), 32)).astype(int)] if len(block) else places[:0]
+        near = float(np.mean(tree.query_ball_point(sample, self.cutoff, return_length=True))) if len(sample) and sources else 0.0
+        return in_stretches(some, block, max(1, int(PAIRS_AT_ONCE / max(near, 1.0))))
 
     def _of_block(self, block: range) -> np.ndarray:
         some, shape = slice(block.start, block.stop), (len(block), len(self.source_positions))
@@ -103,11 +138,12 @@ def distance_dependent(
     target_positions: Any = None,
     *,
     extent: Any = None,
+    cutoff: Any = None,
     autapses: bool = True,
 ) -> ConnectionRule:
     """Each pair on its own, with a probability that is a function of its distance.
 
-    Every pair is looked at: 10⁸ pairs take a few seconds.
+    Every pair is looked at, 10⁸ in a few seconds; with a cutoff, every pair within it.
 
     Args:
         probability: of an array of distances; `rv.connect.gaussian(sd, peak)`,
@@ -117,6 +153,7 @@ def distance_dependent(
         target_positions: likewise; by default those of the sources.
         extent: the size of the space in each dimension, or one number for all, where it
             is periodic: then a distance is the shortest way round.
+        cutoff: the distance beyond which nobody is wired. It makes networks of 10⁵ and more neurons quick to draw.
         autapses: whether a neuron may be wired to itself.
 
     Raises:
@@ -132,11 +169,10 @@ def distance_dependent(
         raise ParameterError(
             f"distance_dependent: the probability must be a function, such as rv.connect.gaussian(100.0), not {probability!r}."
         )
-    return DistanceDependent(
-        probability,
-        *_space(source_positions, target_positions, extent, "distance_dependent"),
-        doors.flag(autapses, "distance_dependent: autapses"),
-    )
+    if cutoff is not None:
+        cutoff = doors.number(cutoff, "distance_dependent: cutoff", low=0.0)
+    space = _space(source_positions, target_positions, extent, "distance_dependent")
+    return DistanceDependent(probability, *space, doors.flag(autapses, "distance_dependent: autapses"), cutoff)
 
 
 def by_distance(

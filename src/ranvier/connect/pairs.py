@@ -85,8 +85,18 @@ def bernoulli(
         post, pre = np.divmod(np.flatnonzero(drawn), max(sources, 1))
         return pre.astype(np.int32), (post + targets.start).astype(np.int32)
 
-    rows = max(1, PAIRS_AT_ONCE // max(sources, 1))
-    stretches = [(range(first, min(first + rows, block.stop)),) for first in range(block.start, block.stop, rows)]
-    parts = Work(usable_cores() if len(stretches) > 1 else 1).map(some, stretches)
+    return in_stretches(some, block, max(1, PAIRS_AT_ONCE // max(sources, 1)))
+
+
+def in_stretches(draw: Callable[[range], tuple[np.ndarray, np.ndarray]], block: range, targets: int) -> Edges:
+    """The edges onto a block, so many targets at a time, on as many threads as there are cores.
+
+    Args:
+        draw: gives the sources and the targets of the edges onto some targets, int32 `[edges]` each.
+        block: all targets.
+        targets: how many at a time.
+    """
+    stretches = [(range(first, min(first + targets, block.stop)),) for first in range(block.start, block.stop, targets)]
+    parts = Work(usable_cores() if len(stretches) > 1 else 1).map(draw, stretches)
     nobody = np.zeros(0, np.int32)
     return Edges(*(np.concatenate([nobody, *(part[side] for part in parts)]) for side in (0, 1)))

@@ -18,7 +18,7 @@ from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.kernels.draws import MOST_POISSON
-from ranvier.model import Model, drawn, parameters
+from ranvier.model import Model, drawn, parameters, with_parameters
 from ranvier.network.common import initial_values
 from ranvier.network.facts import NeuronFacts, StimulusFacts, initial_state, neuron_facts, stimulus_facts
 from ranvier.network.numbers import InputNumbers, Numbers, PopulationNumbers, ProjectionNumbers
@@ -122,9 +122,7 @@ def draw(net: Network, numbers: Numbers, *, seed: int, dt: float, like: Drawn | 
         for name, p in net.populations.items()
     }
     projections = {
-        name: kept.projections[name]
-        if name in same
-        else draw_projection(net, name, p, numbers[name], key.child("projection").child(name), dt)
+        name: kept.projections[name] if name in same else draw_projection(net, name, p, numbers[name], projection_key(key, name), dt)
         for name, p in net.projections.items()
     }
     inputs = {
@@ -215,24 +213,47 @@ def weight_unit(name: str, synapse: SynapseModel, targets: tuple[Population, ...
 def draw_projection(net: Network, name: str, projection: Projection, numbers: Any, key: Key, dt: float) -> DrawnProjection:
     """A projection with everything drawn but the edges onto states at the targets."""
     assert isinstance(numbers, ProjectionNumbers)
-    targets = sum(t.n for t in projection.targets)
+    part = projection_part(name, projection, numbers, key, dt)
+    targets = part.size
+    if projection.site == "target":
+        return _at_targets(name, projection, numbers, part, targets, key)
+    return _coupled(name, projection, numbers, part, targets, key)
+
+
+def projection_part(name: str, projection: Projection, numbers: ProjectionNumbers, key: Key, dt: float) -> Part:
+    """The edges, weights and delays of a projection, to be drawn.
+
+    Args:
+        name, projection, numbers: whose they are, and what it is given.
+        key: where it draws from, from `projection_key`.
+        dt: in ms.
+    """
     unit = weight_unit(name, projection.synapse, projection.targets)
-    part = Part(
+    return Part(
         name=name,
         rule=projection.rule,
         sources=projection.source.n,
         pre_offset=0,
-        targets=((targets, 0),),
+        targets=((sum(t.n for t in projection.targets), 0),),
         key=key,
         own=_own(projection),
-        weight=units.magnitude(numbers.weight, unit, f"The weight of {name}"),
-        delay=units.magnitude(numbers.delay, "ms", f"The delay of {name}"),
+        weight=_in_unit(numbers.weight, unit, f"The weight of {name}"),
+        delay=_in_unit(numbers.delay, "ms", f"The delay of {name}"),
         dt=dt,
         conductance=projection.synapse.weight == "conductance",
     )
-    if projection.site == "target":
-        return _at_targets(name, projection, numbers, part, targets, key)
-    return _coupled(name, projection, numbers, part, targets, key)
+
+
+def projection_key(key: Key, name: str) -> Key:
+    """Where a projection draws from."""
+    return key.child("projection").child(name)
+
+
+def _in_unit(given: Any, unit: str, what: str) -> Any:
+    """A weight or a delay as plain numbers; a function's are converted when it has given them."""
+    if callable(given) and not isinstance(given, Distribution) and not units.is_quantity(given):
+        return lambda pre, post: units.magnitude(given(pre, post), unit, what)
+    return units.magnitude(given, unit, what)
 
 
 def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, part: Part, targets: int, key: Key) -> DrawnProjection:
@@ -262,18 +283,30 @@ def _coupled(name: str, projection: Projection, numbers: ProjectionNumbers, part
     everything = draw_edges(part)
     edges = everything.edges(range(targets))
     weight, delay = everything.weights(edges), everything.steps(edges)
-    site = _site(projection, numbers.synapse, sources, len(edges))
+    synapse, site = coupled_synapse(name, projection, numbers.synapse, edges, key)
     states = {"source": sources, "edge": len(edges)}[site]
-    synapse: Any = numbers.synapse
-    if site == "edge" and synapse.site == "source":
-        synapse = _spread_over_edges(synapse, sources, edges)
-    sizes = {"neuron": (states, site), "target": (targets, "target")}
-    if site == "edge" and synapse.site == "target":
-        synapse = _spread_over_targets(synapse, targets, edges)
-    synapse = drawn(synapse, key, name, sizes)
     _check_coupled(name, synapse, site, delay)
+    if site == "edge":
+        sorted_initial = {k: edges.sorted_like(np.asarray(v)) if np.shape(v) == (states,) else v for k, v in numbers.initial.items()}
+        numbers = dataclasses.replace(numbers, initial=sorted_initial)
     values = _initial(numbers, name, synapse, states, key)
     return DrawnProjection(name, projection, site, synapse, values, part, edges, weight, delay)
+
+
+def coupled_synapse(name: str, projection: Projection, synapse: Any, edges: Edges, key: Key) -> tuple[Any, str]:
+    """A synapse with its states at the sources or the edges, and which of the two; what was given one an edge is sorted as they are."""
+    sources, targets, n = projection.source.n, sum(t.n for t in projection.targets), len(edges)
+    site = _site(projection, synapse, sources, n)
+    states = {"source": sources, "edge": n}[site]
+    own_site = synapse.site
+    if site == "edge" and edges.listed is not None:
+        given = {k: v for k, info, v in parameters(synapse) if info.per == "neuron" and np.shape(v) == (n,)}
+        synapse = with_parameters(synapse, {k: edges.sorted_like(np.asarray(v)) for k, v in given.items()})
+    if site == "edge" and own_site == "source":
+        synapse = _spread_over_edges(synapse, sources, edges)
+    if site == "edge" and own_site == "target":
+        synapse = _spread_over_targets(synapse, targets, edges)
+    return drawn(synapse, key, name, {"neuron": (states, site), "target": (targets, "target")}), site
 
 
 def _initial(numbers: ProjectionNumbers, name: str, synapse: SynapseModel, states: int, key: Key) -> dict[str, np.ndarray]:

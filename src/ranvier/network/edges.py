@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ranvier import units
 from ranvier.connect.base import Edges
-from ranvier.connect.part import DrawnPart, Given, Part, draw
+from ranvier.connect.part import DrawnPart, Given, draw
 from ranvier.errors import ParameterError, unknown
-from ranvier.model import Model, drawn, parameters
-from ranvier.network.spec import Network, Population, Projection
+from ranvier.model import drawn, parameters
+from ranvier.network.draw import coupled_synapse, projection_key, projection_part, weight_unit
+from ranvier.network.numbers import ProjectionNumbers
+from ranvier.network.spec import Network, Projection
 from ranvier.random import Distribution, Key
-from ranvier.synapses.base import SynapseModel
 
 if TYPE_CHECKING:
     import pandas
@@ -67,7 +67,9 @@ class ProjectionEdges:
         self.dt = dt
         self._first, self._stop = 0, self.targets
         self._made, self._key = projection, key
-        self._drawn: Callable[[], DrawnPart] = functools.cache(lambda: draw(part_of(net, name, key, dt if dt is not None else 0.1)))
+        self._drawn: Callable[[], DrawnPart] = functools.cache(
+            lambda: draw(projection_part(name, projection, _numbers(projection), key, dt if dt is not None else 0.1))
+        )
 
     def __len__(self) -> int:
         begins = self._drawn().begins
@@ -126,7 +128,7 @@ class ProjectionEdges:
             made = drawn(model, key, self.projection, {"neuron": (self.sources, "source")})
             name, site, per = name.removeprefix(SHORT_TERM + "."), "source", "neuron"
         else:
-            made, site = synapse_of(self._made, self.projection, self._key, self._everything())
+            made, site = self._synapse()
             per = next(info.per for known, info, _ in parameters(made) if known == name)
         value = np.asarray(next(value for known, _, value in parameters(made) if known == name), np.float64)
         if value.ndim == 0:
@@ -222,9 +224,13 @@ class ProjectionEdges:
     def _whole(self) -> Edges:
         return self._drawn().edges(range(self._first, self._stop))
 
-    def _everything(self) -> Edges | None:
-        """All of the projection's edges, where its synapse's states are not at the targets."""
-        return None if self._made.site == "target" else self._drawn().edges(range(self.targets))
+    def _synapse(self) -> tuple[Any, str]:
+        """The synapse with its parameters drawn, and the site of its states."""
+        made, name = self._made, self.projection
+        if made.site != "target":
+            return coupled_synapse(name, made, made.synapse, self._drawn().edges(range(self.targets)), self._key)
+        sizes = {"neuron": (self.targets, "target"), "target": (self.targets, "target")}
+        return drawn(made.synapse, self._key, name, sizes), "target"
 
 
 def edges_of(net: Network, projection: Projection | str, *, seed: int = 0, dt: float | None = None) -> ProjectionEdges:
@@ -242,112 +248,9 @@ def edges_of(net: Network, projection: Projection | str, *, seed: int = 0, dt: f
     return ProjectionEdges(net, name, projection_key(Key(seed), name), dt)
 
 
-def projection_key(key: Key, name: str) -> Key:
-    """Where a projection draws from: its edges, weights, delays and parameters."""
-    return key.child("projection").child(name)
-
-
-def part_of(
-    net: Network, name: str, key: Key, dt: float, pre_offset: int = 0, targets: tuple[tuple[int, int | None], ...] | None = None
-) -> Part:
-    """A projection's share of a set of edges.
-
-    Args:
-        net, name: whose.
-        key: from `projection_key`.
-        dt: in ms.
-        pre_offset, targets: as in `Part`; by default the set has the projection alone.
-
-    Raises:
-        ParameterError: its targets' inputs are in different units.
-    """
-    projection = net.projections[name]
-    unit = weight_unit(name, projection.synapse, projection.targets)
-    return Part(
-        name=name,
-        rule=projection.rule,
-        sources=projection.source.n,
-        pre_offset=pre_offset,
-        targets=((sum(t.n for t in projection.targets), 0),) if targets is None else targets,
-        key=key,
-        own=own_place(projection),
-        weight=_in_unit(projection.weight, unit, f"The weight of {name}"),
-        delay=_in_unit(projection.delay, "ms", f"The delay of {name}"),
-        dt=dt,
-        conductance=projection.synapse.weight == "conductance",
-    )
-
-
-def weight_unit(name: str, synapse: SynapseModel, targets: tuple[Population, ...]) -> str:
-    """The unit of a weight.
-
-    Raises:
-        ParameterError: the targets' inputs are in different units.
-    """
-    input_units = {t.model.input_unit for t in targets}
-    if len(input_units) > 1:
-        raise ParameterError(
-            f"{name} goes to populations whose inputs are in different units ({', '.join(sorted(input_units))}). "
-            "Make one projection for each."
-        )
-    unit = input_units.pop()
-    return {"conductance": f"({unit})/mV", "potential": "mV"}.get(synapse.weight, unit)
-
-
-def own_place(projection: Projection) -> int | None:
-    """Where the sources begin among the targets, when they are among them."""
-    before = 0
-    for target in projection.targets:
-        if target is projection.source:
-            return before
-        before += target.n
-    return None
-
-
-def synapse_of(projection: Projection, name: str, key: Key, edges: Edges | None) -> tuple[Any, str]:
-    """A projection's synapse with its parameters drawn, and the site of its states.
-
-    Args:
-        projection, name: whose.
-        key: from `projection_key`.
-        edges: all of them, or None for a synapse with its state at the target.
-
-    Returns:
-        The synapse, whose parameters are numbers or have one value a state (or a target); those given one
-        an edge are sorted as the edges are. And `"target"`, `"source"` or `"edge"`.
-
-    Raises:
-        ParameterError: parameters that fit neither.
-    """
-    targets = sum(t.n for t in projection.targets)
-    synapse: Any = projection.synapse
-    if edges is None:
-        return drawn(synapse, key, name, {"neuron": (targets, "target"), "target": (targets, "target")}), "target"
-    sources, n = projection.source.n, len(edges)
-    one_an_edge = [info.per == "neuron" and np.shape(value) == (n,) for _, info, value in parameters(synapse)]
-    site = "edge" if projection.site == "source" and n != sources and any(one_an_edge) else projection.site
-    if site == "edge":
-        synapse = _at_edges(synapse, sources if projection.synapse.site == "source" else -1, edges)
-    states = {"source": sources, "edge": n}[site]
-    return drawn(synapse, key, name, {"neuron": (states, site), "target": (targets, "target")}), site
-
-
-def _at_edges(synapse: Model, sources: int, edges: Edges) -> Model:
-    """A model at the edges: its parameters with one value an edge sorted, those with one a source repeated."""
-    changes: dict[str, np.ndarray] = {}
-    for name, info, value in parameters(synapse):
-        if info.per == "neuron" and np.shape(value) == (len(edges),) and edges.listed is not None:
-            changes[name] = edges.sorted_like(np.asarray(value))
-        elif info.per == "neuron" and np.shape(value) == (sources,) and sources != len(edges):
-            changes[name] = np.asarray(value)[edges.pre]
-    return synapse.replace(**changes) if changes else synapse
-
-
-def _in_unit(given: Any, unit: str, what: str) -> Any:
-    """A weight or a delay as plain numbers; a function's values are converted when it has given them."""
-    if not callable(given) or isinstance(given, Distribution):
-        return units.magnitude(given, unit, what)
-    return lambda pre, post: units.magnitude(given(pre, post), unit, what)
+def _numbers(projection: Projection) -> ProjectionNumbers:
+    p = projection
+    return ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial)
 
 
 def _short(given: Given) -> str:

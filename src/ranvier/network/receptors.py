@@ -243,8 +243,11 @@ def _traced_weights(parts: list[Part], edges: Any, room: Room, dtype: str) -> An
     each = []
     for part in parts:
         everything = draw_edges(dataclasses.replace(part, weight=1.0) if isinstance(part.weight, jax.core.Tracer) else part)
-        values = everything.weights(everything.edges(range(part.size)))
-        each.append(part.weight * values if isinstance(part.weight, jax.core.Tracer) else values)
+        own = everything.edges(range(part.size))
+        values: Any = everything.weights(own)
+        if isinstance(part.weight, jax.core.Tracer):
+            values = values * (own.sorted_like(part.weight) if part.weight.ndim == 1 else part.weight)
+        each.append(values)
     return jnp.concatenate([jnp.asarray(x) for x in each])[edges.order].astype(dtype)
 
 

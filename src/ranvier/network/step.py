@@ -217,10 +217,10 @@ class Stepper:
         if group.fires == "given":
             given = self._group(name).given
             assert given is not None
-            first = jnp.searchsorted(given.steps, working.k)
-            at = first + jnp.arange(given.most.shape[0])
-            due = given.steps.at[at].get(mode="clip") == working.k
-            return jnp.zeros(group.n, bool).at[jnp.where(due, given.neurons.at[at].get(mode="clip"), group.n)].set(True, mode="drop")
+            steps, neurons = jnp.asarray(given.steps), jnp.asarray(given.neurons)
+            at = jnp.searchsorted(steps, working.k) + jnp.arange(given.most.shape[0])
+            due = steps.at[at].get(mode="clip") == working.k
+            return jnp.zeros(group.n, bool).at[jnp.where(due, neurons.at[at].get(mode="clip"), group.n)].set(True, mode="drop")
         hazard = jnp.asarray(model.spike_hazard(after, working.t)).astype(self.plan.dtype)
         probability = -jnp.expm1(-hazard * jnp.asarray(self.constants.dt).astype(self.plan.dtype))
         streams = self._group(name).spikes

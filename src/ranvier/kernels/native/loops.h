@@ -158,6 +158,10 @@ void uniforms(const DrawKey& key, uint32_t start, int64_t n, double* out);
 void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, float* out);
 void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, double* out);
 
+// Those of any 64-bit indices, whose high word stands for the key's step.
+void uniforms_at(const DrawKey& key, const int64_t* index, int64_t n, double* out);
+void normals_at(const DrawKey& key, const int64_t* index, int64_t n, const uint32_t* quantiles, double* out);
+
 // Whether the 64 bits of an index are less than probability · 2^64; `stride` is 0 for one shared probability.
 void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const float* probability, int64_t stride, bool* out);
 void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const double* probability, int64_t stride, bool* out);

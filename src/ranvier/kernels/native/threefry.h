@@ -25,17 +25,18 @@ RANVIER_INLINE void four_rounds(uint32_t (&x)[kChains], uint32_t (&y)[kChains], 
   }
 }
 
-// The two words of the counters (first, step), (first + 1, step), …: `kLanes` of each.
-RANVIER_INLINE void threefry(const DrawKey& key, uint32_t first, uint32_t* RANVIER_RESTRICT first_word,
-                             uint32_t* RANVIER_RESTRICT second_word) {
+// The two words of `kLanes` counters. `counter(lane, &x, &y)` gives a lane's counter, low word first.
+template <class Counter>
+RANVIER_INLINE void threefry_of(const DrawKey& key, const Counter& counter, uint32_t* RANVIER_RESTRICT first_word,
+                                uint32_t* RANVIER_RESTRICT second_word) {
   constexpr int64_t kStride = kLanes / kChains;
-  const uint32_t a = key.low, b = key.high, d = a ^ b ^ 0x1BD11BDAu, step = key.step + b;
-  first += a;
+  const uint32_t a = key.low, b = key.high, d = a ^ b ^ 0x1BD11BDAu;
   for (int64_t i = 0; i < kStride; ++i) {
     uint32_t x[kChains], y[kChains];
     for (int c = 0; c < kChains; ++c) {
-      x[c] = first + static_cast<uint32_t>(c * kStride + i);
-      y[c] = step;
+      counter(c * kStride + i, x[c], y[c]);
+      x[c] += a;
+      y[c] += b;
     }
     four_rounds<13, 15, 26, 6>(x, y, b, d + 1);
     four_rounds<17, 29, 16, 24>(x, y, d, a + 2);
@@ -47,6 +48,18 @@ RANVIER_INLINE void threefry(const DrawKey& key, uint32_t first, uint32_t* RANVI
       second_word[c * kStride + i] = y[c];
     }
   }
+}
+
+// Those of the counters (first, step), (first + 1, step), ….
+RANVIER_INLINE void threefry(const DrawKey& key, uint32_t first, uint32_t* RANVIER_RESTRICT first_word,
+                             uint32_t* RANVIER_RESTRICT second_word) {
+  threefry_of(
+      key,
+      [&](int64_t lane, uint32_t& x, uint32_t& y) {
+        x = first + static_cast<uint32_t>(lane);
+        y = key.step;
+      },
+      first_word, second_word);
 }
 
 }  // namespace ranvier

@@ -59,6 +59,30 @@ RANVIER_INLINE void for_each_counter(const DrawKey& key, uint32_t start, int64_t
   }
 }
 
+// Likewise, for any 64-bit counters; the key's step is of no account.
+template <class T, class Number>
+RANVIER_INLINE void for_each_counter_of(const DrawKey& key, const int64_t* index, int64_t n, T* out, const Number& number) {
+  uint32_t x[kLanes], y[kLanes], low[kLanes] = {}, high[kLanes] = {};
+  T last[kLanes];
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int64_t some = std::min(kLanes, n - i);
+    for (int64_t l = 0; l < some; ++l) {
+      const uint64_t own = static_cast<uint64_t>(index[i + l]);
+      low[l] = static_cast<uint32_t>(own);
+      high[l] = static_cast<uint32_t>(own >> 32);
+    }
+    threefry_of(
+        key,
+        [&](int64_t lane, uint32_t& a, uint32_t& b) {
+          a = low[lane];
+          b = high[lane];
+        },
+        x, y);
+    number(x, y, some == kLanes ? out + i : last);
+    if (some < kLanes) std::copy_n(last, some, out + i);
+  }
+}
+
 template <class T>
 RANVIER_INLINE void all_uniforms(const DrawKey& key, uint32_t start, int64_t n, T* out) {
   for_each_counter(key, start, n, out, [](const uint32_t* x, const uint32_t* y, T* some) { uniform(x, y, some); });
@@ -197,6 +221,14 @@ RANVIER_INLINE void add_counts(const DrawKey& key, uint32_t start, int64_t n, co
 RANVIER_CLONES void uniforms(const DrawKey& key, uint32_t start, int64_t n, float* out) { all_uniforms(key, start, n, out); }
 
 RANVIER_CLONES void uniforms(const DrawKey& key, uint32_t start, int64_t n, double* out) { all_uniforms(key, start, n, out); }
+
+RANVIER_CLONES void uniforms_at(const DrawKey& key, const int64_t* index, int64_t n, double* out) {
+  for_each_counter_of(key, index, n, out, [](const uint32_t* x, const uint32_t* y, double* some) { uniform(x, y, some); });
+}
+
+RANVIER_CLONES void normals_at(const DrawKey& key, const int64_t* index, int64_t n, const uint32_t* quantiles, double* out) {
+  for_each_counter_of(key, index, n, out, [&](const uint32_t* x, const uint32_t*, double* some) { normal(x, quantiles, some); });
+}
 
 RANVIER_CLONES void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, float* out) {
   all_normals(key, start, n, quantiles, out);

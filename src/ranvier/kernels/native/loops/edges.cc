@@ -223,18 +223,10 @@ void normal_numbers(const DrawKey& key, uint64_t start, int64_t n, const uint32_
   });
 }
 
-void normal_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, const uint32_t* quantiles, double* out) {
-  for (int64_t i = 0; i < n; ++i) {
-    const uint64_t own = static_cast<uint64_t>(index[i]);
-    normals(at(key, static_cast<uint32_t>(own >> 32)), static_cast<uint32_t>(own), 1, quantiles, out + i);
-  }
-}
+void uniform_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, double* out) { uniforms_at(key, index, n, out); }
 
-void uniform_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, double* out) {
-  for (int64_t i = 0; i < n; ++i) {
-    const uint64_t own = static_cast<uint64_t>(index[i]);
-    uniforms(at(key, static_cast<uint32_t>(own >> 32)), static_cast<uint32_t>(own), 1, out + i);
-  }
+void normal_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, const uint32_t* quantiles, double* out) {
+  normals_at(key, index, n, quantiles, out);
 }
 
 int64_t normal_numbers_within(const DrawKey* keys, int64_t n_keys, uint64_t start, int64_t n, const uint32_t* quantiles, const Within& within,
