@@ -144,6 +144,21 @@ def test_without_a_terminal_a_line_now_and_then(capsys):
     assert len(lines) == 3 and lines[0] == "ranvier: 30 of 100 ms, 0.1 k steps/s, 0.001 s simulated a second, 70 s left"
 
 
+def test_building_a_network_says_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr("ranvier.progress.SECONDS_BEFORE_BUILDING_SHOWS", 0.0)
+    monkeypatch.setattr("ranvier.progress.SECONDS_PER_LINE", -1.0)
+    cells = rv.Population(50, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+    wires = rv.Projection(cells, cells, rv.synapses.Delta(), rv.connect.pairwise_bernoulli(0.2), weight=rv.normal(0.1, 0.01))
+    sim = rv.prepare(rv.Network(cells, wires), dt=0.1, record=[], progress=True)
+    assert "ranvier: building the network, 100%" in capsys.readouterr().err
+    sim.run(1.0, seed=2)
+    assert "building" not in capsys.readouterr().err
+    sim.run(1.0, seed=3, progress=True)
+    assert "ranvier: building the network, 100%" in capsys.readouterr().err
+    with pytest.raises(rv.ParameterError, match="progress is 1"):
+        rv.prepare(cells, progress=1)
+
+
 def test_in_a_notebook_a_bar():
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output

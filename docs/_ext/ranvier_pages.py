@@ -190,7 +190,15 @@ def command_line_page() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.rstrip()
 
     lines = ["# Command line", "", "What the command itself says.", ""]
-    for words in (("--help",), ("run", "--help"), ("resume", "--help"), ("info", "--help"), ("scene", "--help"), ("lab", "--help"), ("models",)):
+    for words in (
+        ("--help",),
+        ("run", "--help"),
+        ("resume", "--help"),
+        ("info", "--help"),
+        ("scene", "--help"),
+        ("lab", "--help"),
+        ("models",),
+    ):
         lines += ["```console", f"$ ranvier {' '.join(words)}", helped(*words), "```", ""]
     return "\n".join(lines)
 

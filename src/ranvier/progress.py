@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import html
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -43,6 +44,7 @@ ProgressCallback: TypeAlias = Callable[[Progress], Any]
 
 
 SECONDS_PER_LINE = 30.0  # where there is neither a terminal nor a notebook
+SECONDS_BEFORE_BUILDING_SHOWS = 1.0
 SECONDS_PER_UPDATE = 0.2  # in a notebook, whose every update is stored and sent
 
 
@@ -102,6 +104,71 @@ class ProgressBar:
         if hasattr(self._shown, "stop"):
             self._shown.stop()
         self._shown = None
+
+
+class BuildingBar:
+    """How many of a network's edges are drawn and placed: a bar where it takes longer than a moment."""
+
+    def __init__(self) -> None:
+        self._shown: Any = None
+        self._began = self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """To be told of the work done and the work in all, in edges."""
+        now = time.monotonic()
+        if now - self._began < SECONDS_BEFORE_BUILDING_SHOWS or not total:
+            return
+        if sys.stderr.isatty():
+            if self._shown is None:
+                from rich.console import Console
+                from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+                from rich.progress import Progress as RichProgress
+
+                columns = (TextColumn("building the network"), BarColumn(), TimeRemainingColumn())
+                self._shown = RichProgress(*columns, console=Console(stderr=True), transient=True)
+                self._task = self._shown.add_task("", total=total)
+                self._shown.start()
+            self._shown.update(self._task, completed=done, total=total)
+        elif in_notebook():
+            if self._shown is None or now - self._last > SECONDS_PER_UPDATE:
+                from IPython.display import HTML, display
+
+                self._last = now
+                bar = HTML(f'<progress aria-label="building the network" value="{done}" max="{total}"></progress> building the network')
+                if self._shown is None:
+                    self._shown = display(bar, display_id=True)
+                else:
+                    self._shown.update(bar)
+        elif now - self._last > SECONDS_PER_LINE:
+            self._last = now
+            print(f"ranvier: building the network, {done / total:.0%}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Takes it away."""
+        if hasattr(self._shown, "stop"):
+            self._shown.stop()
+        elif self._shown is not None:
+            from IPython.display import HTML
+
+            self._shown.update(HTML(""))
+        self._shown = None
+
+
+@contextlib.contextmanager
+def building(shown: bool) -> Iterator[BuildingBar | None]:
+    """A bar for what builds a network meanwhile, or none.
+
+    Example:
+        >>> with building(False) as bar:
+        ...     bar is None
+        True
+    """
+    bar = BuildingBar() if shown else None
+    try:
+        yield bar
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def _now(progress: Progress) -> str:

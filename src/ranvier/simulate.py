@@ -102,6 +102,7 @@ def simulate(
         records=checked_records(record, single),
         seed=seed_of(seed, given, 0),
         precision=checked_precision(precision),
+        progress=progress is True,
     )
     return sim.run(
         duration,

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier import units
+from ranvier import doors, units
 from ranvier.connect.part import draw as draw_edges
 from ranvier.errors import ParameterError, UnsupportedError, unknown
 from ranvier.integrators.base import Integrator
@@ -41,7 +41,7 @@ from ranvier.network.state import SimulationState, with_step
 from ranvier.network.step import Stepper
 from ranvier.network.transfer import continued
 from ranvier.neurons.base import NeuronModel
-from ranvier.progress import ProgressBar, ProgressCallback
+from ranvier.progress import BuildingBar, ProgressBar, ProgressCallback, building
 from ranvier.random import Distribution
 from ranvier.record.memory import MemorySink
 from ranvier.record.plan import Readable, RecordPlan, everything
@@ -86,15 +86,16 @@ class Simulation:
         records: list[Record] | None,
         seed: int,
         precision: str,
+        progress: bool = False,
     ):
         self.network, self.dt, self.seed, self.precision = network, dt, seed, precision
         self.integrators, self.records = integrators, records
         self.numbers = numbers_of(network)
         self._dtype = {"double": "float64", "single": "float32"}[precision]
         began = time.perf_counter()
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), building(progress) as bar:
             self.drawn = draw(network, self.numbers, seed=seed, dt=dt)
-            self.layout = self._laid_out(self.drawn)
+            self.layout = self._laid_out(self.drawn, told=bar)
             self._placed: tuple[Drawn, Layout, Any, Any] | None = None
             constants, _ = self.constants_of(self.drawn)
             self.readable = Readable(self.layout.plan, constants, self.layout.initial(self.drawn))
@@ -102,18 +103,18 @@ class Simulation:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _laid_out(self, drawn: Drawn, apart: frozenset[str] = frozenset()) -> Layout:
-        return Layout(self.network, drawn, self._dtype, self.integrators, apart=apart, merge=MERGE)
+    def _laid_out(self, drawn: Drawn, apart: frozenset[str] = frozenset(), told: BuildingBar | None = None) -> Layout:
+        return Layout(self.network, drawn, self._dtype, self.integrators, apart=apart, merge=MERGE, progress=told)
 
-    def constants_of(self, drawn: Drawn) -> tuple[Any, loop.Shared]:
+    def constants_of(self, drawn: Drawn, told: BuildingBar | None = None) -> tuple[Any, loop.Shared]:
         """The numbers of a drawn network, on the host and on the device. A layout that cannot hold them is replaced by one that can."""
         if self._placed is not None and self._placed[0] is drawn and self._placed[1] is self.layout:
             return self._placed[2], self._placed[3]
         try:
-            constants = self.layout.constants(drawn)
+            constants = self.layout.constants(drawn, told)
         except LayoutChanged:
-            self.layout = self._laid_out(drawn)
-            constants = self.layout.constants(drawn)
+            self.layout = self._laid_out(drawn, told=told)
+            constants = self.layout.constants(drawn, told)
         shared = loop.Shared(constants)
         if shared.bytes > SMALL:
             shared = jax.device_put(shared)  # once: else every call would copy them
@@ -159,11 +160,12 @@ class Simulation:
         first: int | None = None,
         counts: np.ndarray | None = None,
         info: Mapping[str, Any] | None = None,
+        told: BuildingBar | None = None,
     ) -> Run:
         """A `Run`, ready to be executed inside `jax.enable_x64(True)`. What runs and stores are made of."""
         began = time.perf_counter()
         drawn = self._drawn_with(parameters, self.seed if seed is None else seed)
-        constants, shared = self.constants_of(drawn)
+        constants, shared = self.constants_of(drawn, told)
         own = self.layout.initial(drawn)
         state = own if initial is None else continued(own, with_step(initial, self.dt))
         steps = duration_steps if isinstance(duration_steps, int) else duration_steps(state)
@@ -311,9 +313,9 @@ class Simulation:
             return start(run, place, self.recorded, self.integrators, checkpoint_every=every, overwrite=overwrite, fits=check_disk)
 
         with jax.enable_x64(True):
-            run = self.start(
-                int(in_steps(duration, self.dt, "The duration")), parameters=parameters, seed=seed, initial=given, sink=sink, until=until
-            )
+            steps = int(in_steps(duration, self.dt, "The duration"))
+            with building(progress is True) as bar:
+                run = self.start(steps, parameters=parameters, seed=seed, initial=given, sink=sink, until=until, told=bar)
             return run.execute(ProgressBar() if progress is True else progress or None)
 
     def function(self, steps: int | None = None) -> Callable[..., Any]:
@@ -521,11 +523,13 @@ def prepare(
     record: Record | Sequence[Record] | None = None,
     seed: int = 0,
     precision: str = "double",
+    progress: bool = False,
 ) -> Simulation:
     """Draws a network and lays it out, so that it can run many times: with other parameters, seeds and states nothing is compiled again.
 
     Args:
         network, dt, current, integrator, record, seed, precision: as of `rv.simulate`.
+        progress: whether a bar shows how far a large network is built.
 
     Returns:
         A `Simulation`, with `run`, `function`, `state` and `parameters`.
@@ -547,6 +551,7 @@ def prepare(
         records=checked_records(record, single),
         seed=checked_seed(seed),
         precision=checked_precision(precision),
+        progress=doors.flag(progress, "progress"),
     )
 
 
@@ -573,14 +578,28 @@ _kept: collections.OrderedDict[Any, tuple[Any, Simulation]] = collections.Ordere
 
 
 def prepared(
-    net: Network, *, dt: float, integrators: Mapping[str, Integrator | None], records: list[Record] | None, seed: int, precision: str
+    net: Network,
+    *,
+    dt: float,
+    integrators: Mapping[str, Integrator | None],
+    records: list[Record] | None,
+    seed: int,
+    precision: str,
+    progress: bool = False,
 ) -> Simulation:
     """A network, prepared."""
-    return Simulation(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision)
+    return Simulation(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision, progress=progress)
 
 
 def found_or_prepared(
-    net: Network, *, dt: float, integrators: Mapping[str, Integrator | None], records: list[Record] | None, seed: int, precision: str
+    net: Network,
+    *,
+    dt: float,
+    integrators: Mapping[str, Integrator | None],
+    records: list[Record] | None,
+    seed: int,
+    precision: str,
+    progress: bool = False,
 ) -> Simulation:
     """A network, prepared; the same object that ran before, if it is small and unchanged, is not prepared anew."""
     key = (id(net), dt, precision, tuple(integrators.items()), MERGE)
@@ -588,7 +607,7 @@ def found_or_prepared(
     if kept is not None and kept[0]() is net and kept[1].matches(net):
         kept[1].records = records
         return kept[1]
-    sim = prepared(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision)
+    sim = prepared(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision, progress=progress)
     if sim.bytes <= KEPT_BYTES:
         _kept[key] = (weakref.ref(net), sim)
         _kept.move_to_end(key)
