@@ -147,6 +147,7 @@ CALLS = {
         {"inputs": N, "outputs": 2, "max_delay": 3.0, "dt": 1.0, "delay": 1.0, "width": 1.0, "learn": "weight", "device": None,
          "dtype": None},
     ),
+    "Fused": (rt.Fused, {"layer": None}),
     "Recurrent": (rt.Recurrent, {"layer": rt.LIF(N), "connection": nn.Linear(N, N)}),
     "Sequential": (lambda layers: rt.Sequential(layers), {"layers": rt.LIF(N)}),
     "WithFeedback": (
@@ -280,6 +281,8 @@ def test_a_wrong_value_is_refused_by_name_or_gives_numbers(name):
         for label, wrong in WRONG.items():
             if name == "Delays" and argument == "outputs" and label == "2**31":
                 continue  # refused as well, by the memory it would take
+            if name == "Fused" and label == "layer":
+                continue  # which is right
             if name == "map_state" and (label in ("layer", "module") or "tensor" in label):
                 continue  # what such a function makes of a state, or any of such a tensor, is its own affair
             case = f"{name}({argument}={label})"

@@ -21,7 +21,7 @@ def subclasses(kind):
 def test_every_layer_is_among_them():
     tested = {type(made(name)) for name in LAYERS}
     own = {kind for kind in subclasses(SpikingLayer) if kind.__module__.startswith("ranvier.")}
-    assert tested == own - {SpikingLayer, rt.EngineNetwork}  # which test_engine_network.py tests
+    assert tested == own - {SpikingLayer, rt.EngineNetwork, rt.Fused}  # which test_engine_network.py and test_fuse.py test
 
 
 @pytest.mark.parametrize("name", LAYERS)

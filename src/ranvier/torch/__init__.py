@@ -35,6 +35,7 @@ from ranvier.torch.functional import LIFState as LIFState
 from ranvier.torch.functional import lif_sequence as lif_sequence
 from ranvier.torch.functional import lif_step as lif_step
 from ranvier.torch.functional import stochastic_spike as stochastic_spike
+from ranvier.torch.fuse import Fused as Fused
 from ranvier.torch.izhikevich import Izhikevich as Izhikevich
 from ranvier.torch.izhikevich import IzhikevichState as IzhikevichState
 from ranvier.torch.layer import SpikingLayer as SpikingLayer

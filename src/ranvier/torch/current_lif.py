@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ranvier.errors import ParameterError
-from ranvier.torch import arguments
+from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
 from ranvier.torch.functional import LIFState, step
 from ranvier.torch.layer import computing_dtype
@@ -71,7 +71,18 @@ class CurrentLIF(LIF):
         return spikes, state
 
     def sequence(self, x: Tensor, state: CurrentLIFState) -> tuple[Tensor, CurrentLIFState]:  # type: ignore[override]
-        coefficients, draws = self._coupled(computing_dtype(x)), self.draws(x)
+        dtype = computing_dtype(x)
+        coefficients, draws = self._coupled(dtype), self.draws(x)
+        done = None
+        if self.backend != "reference":
+            done = fused.attempt("leaky_sum", x.to(dtype), [state.current], [coefficients["current_decay"]])
+        if done is not None:
+            currents, (current,) = done
+            del coefficients["current_decay"]
+            spikes, lif = self._run(currents, state.lif, {**coefficients, **draws})
+            return spikes.to(x.dtype), CurrentLIFState(lif, current)
+        if self.backend == "fused":
+            raise UnsupportedError("The fused loops cannot run on this input. Use backend='reference', or 'auto'.")
         outputs = []
         for t in range(len(x)):
             of_step = {name: None if drawn is None else drawn[t] for name, drawn in draws.items()}

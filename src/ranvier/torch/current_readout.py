@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from ranvier.errors import ParameterError
-from ranvier.torch import arguments
+from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
 from ranvier.torch.current_lif import charge
 from ranvier.torch.layer import computing_dtype
@@ -66,10 +67,23 @@ class CurrentReadout(LeakyReadout):
         dtype = computing_dtype(x)
         return CurrentReadoutState(filled(x, self.rest.value, dtype), filled(x, 0.0, dtype))
 
+    def coefficients(self, dtype: torch.dtype) -> tuple[Any, Any, Any]:
+        tau, synapse = of_dtype(self.tau.value, dtype), of_dtype(self.synapse_tau.value, dtype)
+        gain = charge(self.dt, tau, synapse) / of_dtype(self.leak.value, dtype)
+        return decayed(self.dt, tau)[0], gain, of_dtype(self.rest.value, dtype)
+
     def step(self, x: Tensor, state: CurrentReadoutState) -> tuple[Tensor, CurrentReadoutState]:  # type: ignore[override]
         dtype = state.v.dtype
-        tau, synapse, rest = (of_dtype(p.value, dtype) for p in (self.tau, self.synapse_tau, self.rest))
-        gain = charge(self.dt, tau, synapse) / of_dtype(self.leak.value, dtype)
+        decay, gain, rest = self.coefficients(dtype)
         current = state.current + x.to(dtype)
-        v = (rest + decayed(self.dt, tau)[0] * (state.v - rest)) + gain * current
-        return v.to(x.dtype), CurrentReadoutState(v, decayed(self.dt, synapse)[0] * current)
+        v = (rest + decay * (state.v - rest)) + gain * current
+        return v.to(x.dtype), CurrentReadoutState(v, decayed(self.dt, of_dtype(self.synapse_tau.value, dtype))[0] * current)
+
+    def sequence(self, x: Tensor, state: CurrentReadoutState) -> tuple[Tensor, CurrentReadoutState]:  # type: ignore[override]
+        dtype = state.v.dtype
+        kept = decayed(self.dt, of_dtype(self.synapse_tau.value, dtype))[0]
+        charged = fused.attempt("leaky_sum", x.to(dtype), [state.current], [kept])
+        done = None if charged is None else fused.attempt("leak", charged[0], [state.v], list(self.coefficients(dtype)))
+        if charged is None or done is None:
+            return self.step_by_step(x, state)
+        return done[0].to(x.dtype), CurrentReadoutState(done[1][0], charged[1][0])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ranvier.errors import ParameterError
-from ranvier.torch import arguments
+from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer, computing_dtype
 from ranvier.torch.lif import INPUT, LAYER, decayed, filled
@@ -61,10 +61,20 @@ class LeakyReadout(SpikingLayer):
     def initial_state(self, x: Tensor) -> Tensor:
         return filled(x, self.rest.value, computing_dtype(x))
 
-    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        dtype = state.dtype
+    def coefficients(self, dtype: torch.dtype) -> tuple[Any, Any, Any]:
+        """What is left after a step, how far an input moves the potential, and the resting potential."""
         decay, moved = decayed(self.dt, of_dtype(self.tau.value, dtype))
-        rest = of_dtype(self.rest.value, dtype)
         gain = 1.0 if self.input == "impulse" else moved / of_dtype(self.leak.value, dtype)
-        v = (rest + decay * (state - rest)) + gain * x.to(dtype)
+        return decay, gain, of_dtype(self.rest.value, dtype)
+
+    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        decay, gain, rest = self.coefficients(state.dtype)
+        v = (rest + decay * (state - rest)) + gain * x.to(state.dtype)
         return v.to(x.dtype), v
+
+    def sequence(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        done = fused.attempt("leak", x.to(state.dtype), [state], list(self.coefficients(state.dtype)))
+        if done is None:
+            return self.step_by_step(x, state)
+        v, (last,) = done
+        return v.to(x.dtype), last

@@ -44,12 +44,14 @@ def built_in(name: str) -> Cell | None:
     return Cell(library, name) if hasattr(library, f"ranvier_{name}_forward_f32") else None
 
 
-def attempt(name: str, x: Tensor, states: list[Tensor], rows: list[Any], surrogate: Surrogate) -> tuple[Tensor, tuple[Tensor, ...]] | None:
+def attempt(
+    name: str, x: Tensor, states: list[Tensor], rows: list[Any], surrogate: Surrogate | None = None
+) -> tuple[Tensor, tuple[Tensor, ...]] | None:
     """`sequence` of a built-in cell; None where its loops cannot run on these."""
     if torch.compiler.is_compiling():
         return None
     cell = built_in(name)
-    if cell is None or type(surrogate) not in SURROGATES or not fits(x, states, rows):
+    if cell is None or (surrogate is not None and type(surrogate) not in SURROGATES) or not fits(x, states, rows):
         return None
     return sequence(cell, x, states, rows, surrogate)
 

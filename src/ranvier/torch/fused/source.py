@@ -76,8 +76,7 @@ def with_all_as_tensors(layer: SpikingLayer, numbers: tuple[str, ...] = ()) -> S
             made.register_buffer("fixed", torch.tensor(made.number, dtype=torch.float64))
             made.number = None
     for name in numbers:
-        number = layer.__dict__.pop(name)
-        layer.register_buffer(name, torch.tensor(number, dtype=torch.float64))
+        layer._buffers[name] = torch.tensor(layer.__dict__.pop(name), dtype=torch.float64)
     return layer
 
 
