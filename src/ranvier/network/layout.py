@@ -171,7 +171,7 @@ class Layout:
         """
         synapse_of = lambda name: (drawn.projections.get(name) or drawn.inputs[name]).synapse
         shared: dict[tuple[int, str], Any] = {}
-        groups = {g.name: group_constants(g, drawn, self.dtype, lambda m: cast_stimulus(drawn, m, shared)) for g in self.plan.groups}
+        groups = {g.name: group_constants(g, drawn, self.dtype, lambda m: cast_stimulus(self.net, m, shared)) for g in self.plan.groups}
         synapses: dict[str, Any] = {}
         for receptor in self.receptors:
             if not receptors.still_fits(receptor, synapse_of):
@@ -276,17 +276,16 @@ def _same(a: Any, b: Any) -> bool:
     return a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b)
 
 
-def cast_stimulus(drawn: Drawn, member: DrawnPopulation, shared: dict[tuple[int, str], Any]) -> Any:
+def cast_stimulus(net: Network, member: DrawnPopulation, shared: dict[Any, Any]) -> Any:
     """A current in double precision, whatever the run's: its times need it.
 
     One that the user gave to several populations, with nothing in it that is one a neuron, stays one and the same in all of
-    them: it is then computed once.
+    them while its numbers are: it is then computed once.
     """
-    given: Any = drawn.numbers[member.name]
-    return _cast(given.current, member.stimulus, member.model.input_unit, shared)
+    return _cast(net.populations[member.name].current, member.stimulus, member.model.input_unit, shared)
 
 
-def _cast(given: Any, stimulus: Any, unit: str, shared: dict[tuple[int, str], Any]) -> Any:
+def _cast(given: Any, stimulus: Any, unit: str, shared: dict[Any, Any]) -> Any:
     changed: dict[str, Any] = {}
     for field in dataclasses.fields(stimulus):
         value = getattr(stimulus, field.name)
@@ -294,10 +293,8 @@ def _cast(given: Any, stimulus: Any, unit: str, shared: dict[tuple[int, str], An
             changed[field.name] = _cast(getattr(given, field.name), value, unit, shared)
         elif "parameter" in field.metadata:
             changed[field.name] = value if isinstance(value, jax.Array) else np.asarray(value, np.float64)
-    key = (id(given), unit)
-    if key not in shared:
-        copy = stimulus.with_values(changed)
-        if not all(info.per == "sample" or np.ndim(value) == 0 for _, info, value in parameters(stimulus)):
-            return copy
-        shared[key] = copy
-    return shared[key]
+    copy = stimulus.with_values(changed)
+    if not all(info.per == "sample" or np.ndim(value) == 0 for _, info, value in parameters(stimulus)):
+        return copy
+    known = lambda leaf: id(leaf) if isinstance(leaf, jax.Array) else (np.shape(leaf), np.asarray(leaf).tobytes())
+    return shared.setdefault((id(given), unit, *map(known, jax.tree.leaves(copy))), copy)

@@ -215,6 +215,8 @@ def assembled(parts: list[Part], sources: int, n: int, dtype: str, progress: Any
     """
     blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM else 1
     traced = any(isinstance(part.weight, jax.core.Tracer) for part in parts)
+    # Projections that happen to have one weight may be given others: each edge has its own then, from the start.
+    one = None if len(parts) == 1 else False
     plain = [dataclasses.replace(part, weight=1.0) for part in parts] if traced else parts
     try:
         edges = assemble(
@@ -225,7 +227,7 @@ def assembled(parts: list[Part], sources: int, n: int, dtype: str, progress: Any
             progress,
             blocks,
             capacity=True if room is None else room.capacity,
-            one_weight=None if room is None or traced else room.one,
+            one_weight=one if room is None or traced else room.one,
             order=traced and not (room is not None and room.one and len(parts) == 1),
         )
     except CapacityExceeded as error:

@@ -1,0 +1,136 @@
+"""What is compiled depends on structure alone: other numbers, seeds, durations and states compile nothing."""
+
+import numpy as np
+import pytest
+
+import ranvier as rv
+from ranvier.network import loop
+
+EULER = rv.ExponentialEuler()
+READY_MADE = {
+    "cuba": (lambda: rv.models.cuba(0.05), {"dt": 0.1}),
+    "coba": (lambda: rv.models.coba(0.05), {"dt": 0.1, "integrator": EULER}),
+    "cobahh": (lambda: rv.models.cobahh(0.05), {"dt": 0.1, "integrator": EULER}),
+    "brunel": (lambda: rv.models.brunel(scale=0.1), {"dt": 0.1}),
+    "vogels_abbott": (lambda: rv.models.vogels_abbott(0.05), {"dt": 0.1}),
+    "izhikevich": (lambda: rv.models.izhikevich(), {"dt": 0.5, "integrator": EULER}),
+    "synfire_chain": (lambda: rv.models.synfire_chain(), {"dt": 0.1}),
+    "microcircuit": (lambda: rv.models.microcircuit(scale=0.01), {"dt": 0.1, "precision": "single"}),
+    "antennal_lobe": (lambda: rv.models.antennal_lobe(seed=1), {"dt": 0.05, "integrator": EULER}),
+}
+
+
+@pytest.mark.parametrize("name", READY_MADE)
+def test_other_numbers_compile_nothing(name):
+    make, how = READY_MADE[name]
+    sim = rv.prepare(make(), **how)
+    sim.run(2.0)
+    compiled = loop.compilations
+    sim.run(3.0, seed=7)
+    changed = {path: 0.97 * np.asarray(value) for path, value in sim.parameters.items() if _scales(path, value)}
+    assert len(changed) > 3
+    sim.run(2.0, parameters=changed)
+    for path in _one_of_each_part(sim, changed):
+        sim.run(1.0, parameters={path: changed[path]})
+    zero = next((path for path in changed if path.endswith(".weight")), None)
+    if zero is not None:
+        sim.run(1.0, parameters={zero: 0.0})
+    first = sim.run(1.0)
+    sim.run(1.0, initial=first)
+    assert loop.compilations == compiled
+
+
+def _scales(path, value):
+    """Whether 0.97 times the value is allowed, and says something."""
+    return np.ndim(value) < 2 and np.any(value) and not path.endswith((".neurons", ".times"))
+
+
+def _one_of_each_part(sim, paths):
+    """A parameter of each part. The kinetics of projections that share their states are one part's affair no more."""
+    seen = {}
+    for path in paths:
+        part, _, within = path.partition(".")
+        shares = getattr(sim.explain()[part], "shared", ())
+        if "current" not in within and (not shares or within == "weight"):
+            seen.setdefault(part, path)
+    return list(seen.values())[:6]
+
+
+@pytest.mark.parametrize("refractory", [0.0, 2.0])
+def test_a_refractory_period_of_none_or_some_is_one_program(refractory):
+    cells = rv.Population(5, rv.neurons.LeakyIntegrateAndFire(refractory=2.0 - refractory), current=400.0, name="cells")
+    sim = rv.prepare(cells, dt=0.1, record=[])
+    sim.run(1.0)
+    compiled = loop.compilations
+    few, many = (len(sim.run(100.0, parameters={"cells.refractory": r}).spikes) for r in (refractory, refractory + 20.0))
+    assert few > many > 0 and loop.compilations == compiled
+
+
+def test_delays_within_the_longest_compile_nothing():
+    cells = rv.Population(6, rv.neurons.LeakyIntegrateAndFire(), current=400.0, name="cells")
+    wire = rv.Projection(cells, cells, rv.synapses.Delta(), rv.connect.all_to_all(), weight=1.0, delay=1.0)
+    sim = rv.prepare(rv.Network(cells, wire), dt=0.1)
+    sim.run(1.0)
+    compiled = loop.compilations
+    counts = {len(sim.run(100.0, parameters={"cells→cells.delay": d}).spikes) for d in (0.5, 1.0, 1.5)}
+    assert len(counts) > 1 and loop.compilations == compiled
+
+
+def test_what_is_changed_is_what_a_network_with_that_number_does():
+    cells = rv.Population(6, rv.neurons.LeakyIntegrateAndFire(), current=np.linspace(200, 400, 6), name="cells")
+
+    def net(weight, delay, tau):
+        synapse = rv.synapses.ExponentialCurrent(tau=tau)
+        return rv.Network(cells, rv.Projection(cells, cells, synapse, rv.connect.pairwise_bernoulli(0.5), weight=weight, delay=delay))
+
+    sim = rv.prepare(net(20.0, 1.0, 5.0), dt=0.1, seed=3)
+    changes = {"cells→cells.weight": rv.normal(30.0, 2.0), "cells→cells.delay": 0.7, "cells→cells.tau": 3.0}
+    run = sim.run(100.0, parameters=changes)
+    other = rv.simulate(net(rv.normal(30.0, 2.0), 0.7, 3.0), duration=100.0, dt=0.1, seed=3)
+    np.testing.assert_array_equal(run.spikes.steps, other.spikes.steps)
+    np.testing.assert_array_equal(run.state.neurons["cells"]["V"], other.state.neurons["cells"]["V"])
+    np.testing.assert_array_equal(run.edges("cells→cells").weight, other.edges("cells→cells").weight)
+    again = sim.run(100.0)
+    first = rv.simulate(net(20.0, 1.0, 5.0), duration=100.0, dt=0.1, seed=3)
+    np.testing.assert_array_equal(again.spikes.steps, first.spikes.steps)
+
+
+def test_projections_that_share_their_states_may_come_apart():
+    a, b = (rv.Population(4, rv.neurons.LeakyIntegrateAndFire(), current=400.0, name=name) for name in "ab")
+    synapse = rv.synapses.ExponentialCurrent(tau=5.0)
+    wires = [rv.Projection(p, b, synapse, rv.connect.all_to_all(), weight=10.0, name=f"from {p.name}") for p in (a, b)]
+    sim = rv.prepare(rv.Network(a, b, *wires), dt=0.1)
+    assert sim.explain()["from a"].shared == ("from b",)
+    run = sim.run(50.0, parameters={"from a.tau": 2.0})
+    wires[0] = rv.Projection(a, b, rv.synapses.ExponentialCurrent(tau=2.0), rv.connect.all_to_all(), weight=10.0, name="from a")
+    other = rv.simulate(rv.Network(a, b, *wires), duration=50.0, dt=0.1)
+    np.testing.assert_array_equal(run.spikes.steps, other.spikes.steps)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "named"),
+    [
+        ({"cells.leek": 1.0}, rv.UnknownNameError, r"leek.*leak"),
+        ({"sells.leak": 1.0}, rv.UnknownNameError, r"cells\.leak"),
+        ({"cells": 1.0}, rv.ParameterError, "names a part"),
+        ({"cells.leak": -1.0}, rv.ParameterError, "leak is -1"),
+        ({"cells.leak": [1.0, 2.0]}, rv.ParameterError, r"shape \(2,\)"),
+        ({"cells.current": rv.stimuli.SquarePulse(1.0, start=1, stop=2)}, rv.UnsupportedError, "Constant"),
+        ({3: 1.0}, rv.ParameterError, "path"),
+        ([("cells.leak", 1.0)], rv.ParameterError, "mapping"),
+    ],
+)
+def test_a_parameter_that_is_not_there_or_cannot_be_is_named(given, error, named):
+    sim = rv.prepare(rv.Population(3, rv.neurons.LeakyIntegrateAndFire(), current=1.0, name="cells"), dt=0.1)
+    with pytest.raises(error, match=named):
+        sim.run(1.0, parameters=given)
+    assert len(sim.run(1.0).spikes) == 0  # nothing is lost
+
+
+def test_ten_populations_compile_as_one():
+    lif = rv.neurons.LeakyIntegrateAndFire()
+    sim = rv.prepare(rv.Network(*(rv.Population(3, lif, current=400.0 + i, name=f"p{i}") for i in range(10))), dt=0.1)
+    assert len(sim.layout.plan.groups) == 1
+    run = sim.run(50.0)
+    alone = rv.simulate(rv.Population(3, lif, current=404.0, name="p4"), duration=50.0, dt=0.1, record=[])
+    np.testing.assert_array_equal(run.spikes["p4"].steps, alone.spikes.steps)
