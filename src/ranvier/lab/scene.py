@@ -227,7 +227,8 @@ class _Builder:
     def streams(self) -> list[dict[str, Any]]:
         """Where the random numbers of each cell come from."""
         names = list(Network(*self.populations).populations)
-        return [of_cell(name, i, len(self.parts[key].facts["moving"])) for i, (key, name) in enumerate(zip(self.cells, names, strict=True))]
+        moving = lambda facts: [facts["variables"][v] for v in facts["moving"]]
+        return [of_cell(name, moving(self.parts[key].facts)) for key, name in zip(self.cells, names, strict=True)]
 
     def scene(self, title: str, summary: str) -> Scene:
         self.settings["P"] = {key: [entry["value"] for entry in part.facts["parameters"]] for key, part in self.parts.items()}

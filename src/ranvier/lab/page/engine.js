@@ -195,8 +195,7 @@ class Run {
       this.rate(y, t, rates);
       this.system.cells.forEach((cell, i) => (cell.noisy ? cell.f.diffusion(y.of[i], others[i]) : others[i].fill(0)));
       each((x, f, g, i, m) => {
-        const stream = this.scene.streams[i];
-        const xi = g ? normalAt(this.settings.seed, stream.diffusion[m].stream, this.k, stream.diffusion[m].index) : 0;
+        const xi = g ? normalAt(this.settings.seed, this.scene.streams[i].diffusion[m], this.k, 0) : 0;
         return x + (h * f + g * (root * xi));
       });
     };
@@ -208,8 +207,7 @@ class Run {
     const t = k * dt, next = (k + 1) * dt;
     cells.forEach((cell, i) => {
       if (!cell.noisyDrive) return;
-      const { stream, index } = this.scene.streams[i].noise;
-      this.held[i] = (cell.noisyDrive.noise(t) / Math.sqrt(dt)) * normalAt(this.settings.seed, stream, k, index);
+      this.held[i] = (cell.noisyDrive.noise(t) / Math.sqrt(dt)) * normalAt(this.settings.seed, this.scene.streams[i].noise, k, 0);
     });
     before.all.set(y.all);
     this.advance(t, next);
@@ -236,8 +234,7 @@ class Run {
   fires(cell, i, before, after, k, t) {
     if (cell.fires === "test") return cell.f.spiked(before, after);
     if (cell.fires === "given") return cell.given.has(k);
-    const { stream, index } = this.scene.streams[i].spikes;
-    return happensAt(this.settings.seed, stream, k, index, -Math.expm1(-cell.f.hazard(after, t) * this.dt));
+    return happensAt(this.settings.seed, this.scene.streams[i].spikes, k, 0, -Math.expm1(-cell.f.hazard(after, t) * this.dt));
   }
 
   /** A function's results in place of what they are made from. */
