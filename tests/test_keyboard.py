@@ -13,6 +13,7 @@ import ranvier as rv
 from ranvier.describe import as_html
 from ranvier.equations import GREEK, mathml
 from ranvier.model import Model
+from ranvier.plot.html import network_table
 from ranvier.progress import Progress, ProgressBar
 from ranvier.stimuli.base import refuse_time_series
 
@@ -92,6 +93,12 @@ def test_a_model_has_an_html_form():
     html = rv.neurons.HodgkinHuxley()._repr_html_()
     assert "<math" in html and "HodgkinHuxleySodium" in html and "<script" not in html
     assert "µF/cm²" in as_html(rv.neurons.HodgkinHuxley())
+
+
+def test_a_network_has_an_html_form():
+    html = network_table(rv.models.brunel("A", scale=0.05))
+    assert "exc → exc, inh" in html and "0.1 mV" in html and "From outside" in html and "<math" in html
+    assert "6 nS" in network_table(rv.models.coba(scale=0.05)) and "<script" not in html
 
 
 def step(t):

@@ -25,7 +25,29 @@ SCENES = DOCS / "_static" / "scenes"
 def setup(app):
     app.connect("builder-inited", lambda _: make_all())
     app.connect("autodoc-process-docstring", plain_docstring, priority=100)  # before napoleon
+    app.connect("doctree-read", describe_images)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def describe_images(app, doctree):
+    """Pictures of executed cells get an alternative text: what the figure itself says in its PNG, else where it stands."""
+    from docutils import nodes
+    from PIL import Image
+
+    for image in doctree.findall(nodes.image):
+        if image.get("alt"):
+            continue
+        path = Path(app.srcdir) / image["uri"].lstrip("/")
+        path = path if path.exists() else Path(image["uri"])
+        text = ""
+        if path.suffix == ".png" and path.exists():
+            with Image.open(path) as picture:
+                text = picture.info.get("Description", "")
+        section = image
+        while section is not None and not isinstance(section, nodes.section):
+            section = section.parent
+        title = section.next_node(nodes.title).astext() if section is not None else "this page"
+        image["alt"] = text or f"Figure of the section {title}"
 
 
 def make_all():
@@ -82,7 +104,9 @@ def model_section(cls: type, kind: str) -> Iterator[str]:
             break
         yield from [paragraph.replace("\n", " "), ""]
     if cls.equations:
-        yield from ["```text", cls.equations, "```", ""]
+        from ranvier.equations import mathml
+
+        yield from ["```{raw} html", f'<div class="equations">{mathml(cls.equations)}</div>', "```", ""]
     parts = list(component_rows(cls))
     if parts:
         yield from ["| part | model |", "|---|---|", *parts, ""]

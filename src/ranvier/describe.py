@@ -103,10 +103,11 @@ def as_html(model: Model) -> str:
     """
     from ranvier.plot.html import STYLE
 
-    return f'{STYLE}<div class="ranvier-result">{_section(model)}</div>'
+    return f'{STYLE}<div class="ranvier-result">{model_section(model)}</div>'
 
 
-def _section(model: Model) -> str:
+def model_section(model: Model) -> str:
+    """The inside of `as_html`: equations, parameters, parts and source."""
     from ranvier.plot.appearance import pretty_unit
 
     out = f"<header><b>{type(model).__name__}</b>: {escape(_summary(model))}</header>"
@@ -121,7 +122,7 @@ def _section(model: Model) -> str:
         heads = "<tr><th>parameter</th><th>value</th><th>unit</th><th>what it is</th><th>allowed</th></tr>"
         out += f"<table>{heads}{rows}</table>"
     for name, inner in _components(model):
-        out += f"<details><summary>{escape(name)}: {type(inner).__name__}</summary>{_section(inner)}</details>"
+        out += f"<details><summary>{escape(name)}: {type(inner).__name__}</summary>{model_section(inner)}</details>"
     return out + (f"<footer>{escape(model.reference)}</footer>" if model.reference else "")
 
 

@@ -7,13 +7,12 @@ is first asked for, which takes some 0.4 ms a neuron; `spiketrains.multiplexed` 
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ranvier.errors import UnsupportedError
+from ranvier.errors import UnsupportedError, warn
 from ranvier.interop.source import Signal, Source
 
 QUANTITIES = {"uA/cm^2": "uA/cm**2", "mS/cm^2": "mS/cm**2", "uF/cm^2": "uF/cm**2", "1": "dimensionless", "mM": "mmol/L"}
@@ -124,10 +123,9 @@ def write(source: Source, path: Path) -> None:
     except ImportError:
         raise UnsupportedError("NIX files need neo and nixio. Install them with: pip install 'ranvier[neo]'") from None
     if source.n > MANY:
-        warnings.warn(
+        warn(
             f"A NIX file holds an object a neuron: {source.n} will take some {source.n * SECONDS_A_NEURON / 60:.0f} minutes and "
-            f"{source.n * BYTES_A_NEURON / 1e6:.0f} MB. NWB takes seconds: to='nwb'.",
-            stacklevel=2,
+            f"{source.n * BYTES_A_NEURON / 1e6:.0f} MB. NWB takes seconds: to='nwb'."
         )
     none = np.zeros(0, np.int64)
     block = _block(source, none, none, lambda s: 0)

@@ -6,13 +6,12 @@ follows the reference reader (libsonata), not the guide: `index_pointers` has on
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ranvier.errors import UnsupportedError
+from ranvier.errors import UnsupportedError, warn
 from ranvier.interop.source import Signal, Source
 
 SORTING = {"none": 0, "by_id": 1, "by_time": 2}
@@ -39,7 +38,7 @@ def write(source: Source, path: Path) -> None:
         _write_spikes(file, source, h5py.enum_dtype(SORTING, basetype="u1"))
     for s in source.signals:
         if why := _unfit(s, source):
-            warnings.warn(f"{s.variable} of {s.part} is not in the SONATA files: {why}.", stacklevel=4)
+            warn(f"{s.variable} of {s.part} is not in the SONATA files: {why}.")
             continue
         with h5py.File(path / f"{s.variable.replace('/', '_')}_report.h5", "a") as file:
             _describe(file, source)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ranvier.plot.appearance import pretty_unit
+from ranvier.random import Distribution
 
 if TYPE_CHECKING:
+    from ranvier.model import Model
+    from ranvier.network.spec import Network, PoissonInput, Projection
     from ranvier.result import Result
 
 STYLE = """<style>
@@ -59,6 +64,62 @@ def result_table(result: Result) -> str:
         _section("Run", None, [*([r[0], r[1] + (" ms" if r[0] == "dt" else "")] for r in run), ["versions", versions]], opened=False),
     ]
     return f'{STYLE}<div class="ranvier-result"><header>{head}</header>{"".join(sections)}</div>'
+
+
+def network_table(network: Network) -> str:
+    """A network as HTML: its populations with their models folded, who is wired to whom by what, Poisson inputs. Nothing is drawn.
+
+    Example:
+        >>> import ranvier as rv
+        >>> html = network_table(rv.models.coba())
+        >>> "3200" in html and "ExponentialConductance" in html and "<math" in html
+        True
+    """
+    from ranvier.describe import model_section
+    from ranvier.network.edges import weight_unit
+
+    def unit(name: str, part: Projection | PoissonInput) -> str:
+        said = weight_unit(name, part.synapse, part.targets)
+        return {"(pA)/mV": "nS", "(nA)/mV": "µS", "(uA/cm^2)/mV": "mS/cm²"}.get(said, pretty_unit(said))
+
+    def given(value: object) -> str:
+        array = np.asarray(value) if not isinstance(value, Distribution) else None
+        if array is not None and array.ndim:
+            return f"{array.size} values"
+        return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+    names = {id(p): name for name, p in network.populations.items()}
+    populations = [
+        [name, f"{p.n}", type(p.model).__name__, "none" if p.current is None else repr(p.current)]
+        for name, p in network.populations.items()
+    ]
+    projections = [
+        [
+            name,
+            f"{names[id(p.source)]} → {', '.join(names[id(t)] for t in p.targets)}",
+            type(p.synapse).__name__,
+            f"{given(p.weight)} {unit(name, p)}".strip(),
+            f"{given(p.delay)} ms",
+        ]
+        for name, p in network.projections.items()
+    ]
+    outside = [
+        [name, ", ".join(names[id(t)] for t in p.targets), type(p.synapse).__name__, f"{given(p.weight)} {unit(name, p)}".strip()]
+        for name, p in network.poisson.items()
+    ]
+    parts: list[Model] = [p.model for p in network.populations.values()]
+    parts += [p.synapse for p in network.projections.values()] + [p.synapse for p in network.poisson.values()]
+    models = "".join(
+        f"<details><summary>{type(model).__name__}</summary>{model_section(model)}</details>"
+        for model in {type(m): m for m in parts}.values()
+    )
+    sections = [
+        _section("Populations", ["name", "neurons", "model", "current"], populations, numbers=(1,)),
+        _section("Projections", ["name", "wires", "synapse", "weight", "delay"], projections) if projections else "",
+        _section("From outside", ["name", "onto", "synapse", "weight"], outside) if outside else "",
+    ]
+    neurons = sum(p.n for p in network.populations.values())
+    return f'{STYLE}<div class="ranvier-result"><header><b>Network</b> of {neurons} neurons</header>{"".join(sections)}{models}</div>'
 
 
 def _section(title: str, heads: list[str] | None, rows: list[list[str]], numbers: tuple[int, ...] = (), opened: bool = True) -> str:
