@@ -347,7 +347,6 @@ class Result:
 
     Attributes:
         spikes: all spikes, `Spikes`.
-        state: the final `SimulationState`; `rv.simulate(..., initial=run.state)` goes on from it.
         network: the network that ran.
         records: everything recorded, a list of `Recorded`.
         info: dt, integrator, seed, precision, versions, seconds spent compiling and running.
@@ -381,7 +380,7 @@ class Result:
 
     @functools.cached_property
     def state(self) -> SimulationState:
-        """The final state; it leaves the device when it is asked for."""
+        """The final `SimulationState`: `rv.simulate(..., initial=run.state)` goes on from it. It leaves the device when it is asked for."""
         return self._state() if callable(self._state) else self._state
 
     @property

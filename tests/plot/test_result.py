@@ -153,3 +153,14 @@ def test_the_html_escapes_names():
     Model.__name__ = "<b>&Model"
     run = rv.simulate(rv.Network(rv.Population(1, Model(), name="cells")), duration=0.1)
     assert "&lt;b&gt;&amp;Model" in run._repr_html_() and "<b>&Model" not in run._repr_html_()
+
+
+def test_weights_of_a_projection():
+    cells = rv.Population(50, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+    rule = rv.connect.fixed_in_degree(10)
+    wires = rv.Projection(cells, cells, rv.synapses.ExponentialCurrent(), rule, weight=rv.normal(5.0, 1.0), name="wires")
+    run = rv.simulate(rv.Network(cells, wires), duration=1.0, dt=0.1, seed=2)
+    ax = run.plot.weights("wires")
+    counts, edges, _ = ax.patches[0].get_data()
+    assert counts.sum() == 500 and ax.get_xlabel() == "weight (pA)"
+    assert edges[0] == run.edges("wires").weight.min() and edges[-1] == run.edges("wires").weight.max()

@@ -150,8 +150,8 @@ def weights(values: Any, *, unit: str = "", bins: int = BINS, label: str | None 
     """Draws how synaptic weights are distributed.
 
     Args:
-        values: the weights, an array of any shape.
-        unit: theirs, for the label.
+        values: the weights, an array of any shape, or the edges of a projection: `run.edges("exc→exc")`.
+        unit: theirs, for the label; edges have their own.
         bins: how many there are.
         label, color: of the curve.
         ax: where to draw.
@@ -164,6 +164,8 @@ def weights(values: Any, *, unit: str = "", bins: int = BINS, label: str | None 
         >>> rv.plot.weights([0.1, 0.2, 0.2, 0.9], unit="mV").get_xlabel()
         'weight (mV)'
     """
+    if hasattr(values, "weight") and hasattr(values, "unit"):
+        values, unit = values.weight, unit or values.unit
     values = np.ravel(np.asarray(values, float))
     if not len(values) or not np.isfinite(values).all():
         raise ParameterError(f"There are {len(values)} weights, {int((~np.isfinite(values)).sum())} of them not finite: nothing to draw.")

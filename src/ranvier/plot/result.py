@@ -206,6 +206,10 @@ class ResultPlots:
         """The mean rate by the time from an event. Options as in `rv.plot.psth`."""
         return histograms.psth(self._spikes(part), events, ax=ax, **options)
 
+    def weights(self, projection: Any, *, ax: Axes | None = None, **options: Any) -> Axes:
+        """How the weights of a projection are distributed, as drawn for this run. Options as in `rv.plot.weights`."""
+        return histograms.weights(self._result.edges(projection), ax=ax, **options)
+
     def _spikes(self, part: Any) -> Spikes:
         return self._result.spikes if part is None else self._result[self._population(part)].spikes
 
