@@ -178,6 +178,12 @@ CALLS = {
     "to_nir": (rt.to_nir, {"net": rt.LIF(N), "shape": (N,), "time_unit": "s"}),
     "EngineNetwork": (rt.EngineNetwork, {"network": DRIVEN, "output": "cells", "variable": "V", "dt": 0.1, "integrator": None, "seed": 0}),
     "LIF.from_neuron": (rt.LIF.from_neuron, {"model": rv.neurons.LeakyIntegrateAndFire(), "dt": 0.1}),
+    "watch_firing": (rt.watch_firing, {"net": rt.LIF(N)}),
+    "LIF.from_lif_project": (
+        rt.LIF.from_lif_project,
+        {"num_neurons": N, "V_th": 1.0, "V_reset": 0.0, "tau": 20.0, "dt": 1.0, "eta": 0.1, "use_adaptive_threshold": True,
+         "noise_std": 0.1, "stochastic": True, "min_threshold": 0.5, "max_threshold": 2.0},
+    ),
     "AdaptiveLIF.from_neuron": (rt.AdaptiveLIF.from_neuron, {"model": rv.neurons.AdaptiveThresholdIntegrateAndFire(), "dt": 0.1}),
     "AdEx.from_neuron": (rt.AdEx.from_neuron, {"model": rv.neurons.AdaptiveExponentialIntegrateAndFire(), "dt": 0.1}),
     "Izhikevich.from_neuron": (rt.Izhikevich.from_neuron, {"model": rv.neurons.Izhikevich2003(), "dt": 1.0}),
@@ -208,7 +214,7 @@ CALLS |= {
                  "ShortTermPlasticity", "Delays", "Recurrent", "Sequential", "WithFeedback")
 }  # fmt: skip
 STATES = {name for name in dir(rt) if name.endswith("State")}
-BASES = {"Mechanism", "SpikingLayer", "Surrogate"}
+BASES = {"Mechanism", "SpikingLayer", "Surrogate", "FiringWarning"}
 OF_THE_ENGINE = {"TensorCurrent"}
 
 

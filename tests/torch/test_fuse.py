@@ -118,5 +118,5 @@ def test_without_a_compiler(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UnsupportedError, match=r"needs a C\+\+ compiler, and none was found"):
         rt.Fused(Of(lambda x, v: 0.123 * x))
-    with pytest.raises(ParameterError, match=r"Fused.layer must be a spiking layer such as rt.LIF\(50\)"):
+    with pytest.raises(ParameterError, match=r"Fused.layer is .*, but it must be a SpikingLayer such as rt.LIF\(50\)"):
         rt.Fused(torch.nn.Linear(3, 3))

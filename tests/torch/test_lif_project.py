@@ -14,6 +14,9 @@ rule, written out here, and asserted to be otherwise in ours:
 - a factor of the synaptic efficiency is rounded to single precision in a run in double.
 """
 
+import contextlib
+import warnings
+
 import pytest
 import torch
 
@@ -221,3 +224,44 @@ def test_its_surrogates_up_to_their_scale(published):
         gauss = rt.Gaussian(width=a).derivative(x) * (a * (2 * torch.pi) ** 0.5)
         for name, ours in (("fast_sigmoid", fast), ("arctan", arc), ("gaussian", gauss)):
             torch.testing.assert_close(ours, theirs[f"sg_{name}_a{a}"], rtol=0, atol=TOLERANCE)
+
+
+def test_the_projects_defaults_under_a_name(published):
+    theirs = published("4c41b7b")
+    fixed = rt.LIF.from_lif_project(6, use_adaptive_threshold=False, stochastic=False)
+    assert type(fixed) is rt.LIF
+    assert torch.equal(fixed(theirs["I"])[0].bool(), theirs["group_det_fixed_S"])
+    whole = rt.LIF.from_lif_project(6, generator=torch.Generator().manual_seed(0))
+    ours = whole(theirs["I"].float())[0].mean()
+    assert type(whole) is rt.AdaptiveLIF and ours == pytest.approx(theirs["group_stoch_S"].float().mean().item(), abs=0.03)
+
+
+@pytest.mark.parametrize(("tau", "dt"), [(20.0, 1.0), (5.0, 0.1), (torch.tensor([2.0, 50.0]), 1.0)])
+def test_the_projects_noise_is_that_of_a_step(tau, dt, draws):
+    layer = rt.LIF.from_lif_project(2, tau=tau, dt=dt, noise_std=0.3, generator=draws)
+    torch.testing.assert_close(layer.draws(torch.zeros(20_000, 2))["noise"].std(0), torch.full((2,), 0.3), rtol=0.02, atol=0)
+
+
+def test_the_projects_example_fires_and_learns(draws):
+    """With `rt.LIF`'s own defaults the same network is silent, and `rt.watch_firing` says so."""
+    torch.manual_seed(0)
+    x = torch.rand(100, 8, 10)
+    for layer, fires in ((rt.LIF(20), False), (rt.LIF.from_lif_project(20, generator=draws), True)):
+        net = rt.Sequential(torch.nn.Linear(10, 20), layer)
+        context = (
+            contextlib.nullcontext() if fires else pytest.warns(rt.FiringWarning, match=r"Layer '1' \(LIF\) has not fired in this batch")
+        )
+        with context, rt.watch_firing(net):
+            spikes, _ = net(x)
+        spikes.mean().backward()
+        assert bool(spikes.any()) == fires
+        assert (net[0].weight.grad.abs().max() > 1e-4) == fires
+
+
+def test_a_layer_that_fires_in_every_step_is_said_too():
+    layer = rt.LIF(3, input="impulse")
+    with pytest.warns(rt.FiringWarning, match="LIF has fired in every step"), rt.watch_firing(layer):
+        layer(torch.full((5, 2, 3), 2.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layer(torch.full((5, 2, 3), 2.0))  # outside, nobody watches

@@ -60,3 +60,5 @@ from ranvier.torch.surrogate import Triangle as Triangle
 from ranvier.torch.unrolling import checkpointed as checkpointed
 from ranvier.torch.unrolling import trace as trace
 from ranvier.torch.unrolling import truncated as truncated
+from ranvier.torch.watch import FiringWarning as FiringWarning
+from ranvier.torch.watch import watch_firing as watch_firing

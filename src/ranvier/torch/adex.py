@@ -80,7 +80,7 @@ class AdEx(SpikingLayer):
     @checked(
         **LAYER,
         **dict.fromkeys(PARAMETERS, arguments.value),
-        refractory=arguments.number(0.0),
+        refractory=arguments.duration,
         surrogate=SURROGATE,
         detach_reset=arguments.flag,
     )

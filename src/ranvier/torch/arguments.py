@@ -1,4 +1,4 @@
-"""The door that every public function and class of the layers has: what each argument may be.
+"""The door that every public function and class of the layers has: what each argument may be, by the checks of `ranvier.doors`.
 
 A kind is a function of the argument's name and its value that returns the value to go on with, or raises. `checked`
 puts kinds before a function and fails at import where an argument has none, so that none can be forgotten.
@@ -11,7 +11,6 @@ import functools
 import inspect
 import math
 import numbers
-import operator
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ranvier import doors
 from ranvier.errors import ParameterError, unknown
 
 P = ParamSpec("P")
@@ -47,7 +47,7 @@ def checked(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
         ...     return 10 / dt
         >>> steps_of(0)
         Traceback (most recent call last):
-        ranvier.errors.ParameterError: steps_of: dt must be a positive number (ms), not 0.
+        ranvier.errors.ParameterError: steps_of: dt is 0 ms, but it must be within [1e-09, 1e+09] ms.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -108,35 +108,17 @@ def anything(name: str, value: Any) -> Any:
 
 def flag(name: str, value: Any) -> bool:
     """True or False."""
-    if not isinstance(value, bool | np.bool_):
-        raise ParameterError(f"{name} must be True or False, not {shown(value)}.")
-    return bool(value)
+    return doors.flag(value, name)
 
 
 def whole(least: int, most: int = MOST) -> Kind:
     """A whole number within bounds."""
-
-    def kind(name: str, value: Any) -> int:
-        if is_whole(value) and least <= value <= most:
-            return int(value)
-        what = f"a whole number of at least {least}"
-        bound = f" and at most {most}" if is_whole(value) and value > most else ""
-        raise ParameterError(f"{name} must be {what}{bound}, not {shown(value)}.{_units(value)}")
-
-    return kind
+    return lambda name, value: doors.count(value, name, low=least, high=most)
 
 
-def number(low: float = -LARGEST, high: float = LARGEST, unit: str = "") -> Kind:
-    """A finite number within bounds, not a tensor."""
-
-    def kind(name: str, value: Any) -> float:
-        if is_number(value) and low <= value <= high:
-            return float(value)
-        what = "a positive number" if 0 < low < 1e-6 else "a number" if low < 0 else f"a number of at least {low:g}"
-        bounds = f" within {low:g} and {high:g}" if is_number(value) and abs(value) not in (0, math.inf) and low != 0 else ""
-        raise ParameterError(f"{name} must be {what}{bounds}{unit}, not {shown(value)}.{_units(value)}")
-
-    return kind
+def number(low: float = -LARGEST, high: float = LARGEST, unit: str = "1") -> Kind:
+    """A finite number within bounds, not a tensor; or a quantity, which is converted."""
+    return lambda name, value: doors.number(value, name, low=low, high=high, unit=unit)
 
 
 def bound(name: str, value: Any) -> float:
@@ -149,27 +131,18 @@ def optional(kind: Kind) -> Kind:
     return lambda name, value: None if value is None else kind(name, value)
 
 
-time_step = number(1e-9, 1e9, " (ms)")
+time_step = number(1e-9, 1e9, "ms")
+duration = number(0.0, LARGEST, "ms")
 
 
 def word(*known: str) -> Kind:
     """One of the words."""
-
-    def kind(name: str, value: Any) -> str:
-        if not isinstance(value, str):
-            raise ParameterError(f"{name} must be one of {', '.join(map(repr, known))}, not {shown(value)}.")
-        if value not in known:
-            raise unknown(name, value, known)
-        return value
-
-    return kind
+    return lambda name, value: doors.choice(value, name, known)
 
 
 def text(name: str, value: Any) -> str:
     """A text."""
-    if not isinstance(value, str):
-        raise ParameterError(f"{name} must be a text, not {shown(value)}.")
-    return value
+    return doors.text(value, name)
 
 
 def words(name: str, value: Any) -> tuple[str, ...]:
@@ -184,14 +157,7 @@ def words(name: str, value: Any) -> tuple[str, ...]:
 
 def instance(of: type | tuple[type, ...], such_as: str) -> Kind:
     """An object of a class; a class in its place is told to be called."""
-
-    def kind(name: str, value: Any) -> Any:
-        if isinstance(value, of):
-            return value
-        hint = f" Did you mean {value.__name__}()?" if isinstance(value, type) and issubclass(value, of) else ""
-        raise ParameterError(f"{name} must be {such_as}, not {shown(value)}.{hint}")
-
-    return kind
+    return lambda name, value: doors.instance(value, name, of, such_as)
 
 
 def function(name: str, value: Any) -> Any:
@@ -202,8 +168,15 @@ def function(name: str, value: Any) -> Any:
     return value
 
 
-module = instance(nn.Module, "a module such as nn.Linear(50, 50)")
-generator = optional(instance(torch.Generator, "a torch.Generator or None"))
+module = instance(nn.Module, "nn.Linear(50, 50)")
+
+
+def seed(name: str, value: Any) -> int:
+    """From which everything random comes."""
+    return doors.seed(value, name)
+
+
+generator = optional(instance(torch.Generator, "torch.Generator().manual_seed(0), or None"))
 
 
 def device(name: str, value: Any) -> torch.device | None:
@@ -396,23 +369,4 @@ def shown(given: Any) -> str:
     """A value in an error: short, and never the numbers of a tensor."""
     if isinstance(given, Tensor):
         return f"a tensor of shape {list(given.shape)} and {given.dtype}"
-    if isinstance(given, np.ndarray):
-        return f"{'an array' if type(given) is np.ndarray else 'a ' + type(given).__name__} of shape {list(given.shape)} and {given.dtype}"
-    try:
-        text = repr(given)
-    except Exception:
-        text = f"a {type(given).__name__}"
-    return text if len(text) <= 60 else f"{text[:40]}… ({type(given).__name__})"
-
-
-def index(name: str, value: Any) -> int:
-    """Any whole number that fits 64 bits."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        found = operator.index(value)
-    except TypeError:
-        found = None
-    if found is None or not -(2**63) <= found < 2**63:
-        raise ParameterError(f"{name} must be a whole number, not {shown(value)}.")
-    return found
+    return doors.said(given)

@@ -52,7 +52,7 @@ class Delays(SpikingLayer):
     @checked(
         inputs=arguments.whole(1),
         outputs=arguments.whole(1),
-        max_delay=arguments.number(0.0, unit=" (ms)"),
+        max_delay=arguments.duration,
         dt=arguments.time_step,
         delay=arguments.optional(arguments.value),
         width=arguments.number(1e-3, 1e9),

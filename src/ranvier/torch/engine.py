@@ -73,12 +73,12 @@ class EngineNetwork(SpikingLayer):
     """
 
     @checked(
-        network=arguments.instance(Network, "an rv.Network"),
+        network=arguments.instance(Network, "rv.Network(cells)"),
         output=arguments.text,
         variable=arguments.text,
         dt=arguments.time_step,
-        integrator=arguments.optional(arguments.instance(Integrator, "an integrator such as rv.RungeKutta4()")),
-        seed=arguments.index,
+        integrator=arguments.optional(arguments.instance(Integrator, "rv.RungeKutta4()")),
+        seed=arguments.seed,
     )
     def __init__(
         self,

@@ -219,8 +219,8 @@ class WithFeedback(SpikingLayer):
     """
 
     @checked(
-        neuron=arguments.instance(LIF, "an rt.LIF or one of its kin"),
-        mechanisms=arguments.instance(Mechanism, "a mechanism such as rt.AdaptationCurrent()"),
+        neuron=arguments.instance(LIF, "rt.LIF(50)"),
+        mechanisms=arguments.instance(Mechanism, "rt.AdaptationCurrent()"),
     )
     def __init__(self, neuron: LIF, *mechanisms: Mechanism):
         super().__init__()

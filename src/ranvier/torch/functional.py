@@ -114,7 +114,7 @@ def fired(z: Tensor, uniform: Tensor) -> Tensor:
 
 STEP: dict[str, arguments.Kind] = {
     "x": arguments.tensor,
-    "state": arguments.instance(LIFState, "an rt.LIFState(…)"),
+    "state": arguments.instance(LIFState, "rt.LIFState(…)"),
     **dict.fromkeys(("decay", "gain", "rest", "threshold", "reset", "threshold_decay", "threshold_jump", "slope"), arguments.coefficient),
     "reset_by_subtraction": arguments.flag,
     "refractory": arguments.steps,
@@ -122,7 +122,7 @@ STEP: dict[str, arguments.Kind] = {
     "threshold_max": arguments.bound,
     "noise": arguments.optional(arguments.tensor),
     "uniform": arguments.optional(arguments.tensor),
-    "surrogate": arguments.instance(Surrogate, "a surrogate such as rt.FastSigmoid()"),
+    "surrogate": arguments.instance(Surrogate, "rt.FastSigmoid()"),
     "detach_reset": arguments.flag,
 }
 """What the arguments of a step may be."""

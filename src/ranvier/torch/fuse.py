@@ -44,7 +44,7 @@ class Fused(SpikingLayer):
         4
     """
 
-    @checked(layer=arguments.instance(SpikingLayer, "a spiking layer such as rt.LIF(50)"))
+    @checked(layer=arguments.instance(SpikingLayer, "rt.LIF(50)"))
     def __init__(self, layer: SpikingLayer):
         from ranvier.torch.fused.build import built
         from ranvier.torch.fused.source import struct, traced

@@ -17,11 +17,11 @@ from ranvier.torch.engine_parameters import membrane, parameters_of
 from ranvier.torch.firing import SigmoidFiring
 from ranvier.torch.functional import LIFState
 from ranvier.torch.layer import SpikingLayer, computing_dtype
-from ranvier.torch.ranged import expm1, exponential, of_dtype
+from ranvier.torch.ranged import Ranged, expm1, exponential, of_dtype
 from ranvier.torch.surrogate import Surrogate
 
 INPUT = arguments.word("current", "impulse")
-SURROGATE = arguments.instance(Surrogate, "a surrogate such as rt.FastSigmoid()")
+SURROGATE = arguments.instance(Surrogate, "rt.FastSigmoid()")
 LAYER = {
     "size": arguments.size,
     "dt": arguments.time_step,
@@ -90,7 +90,7 @@ class LIF(SpikingLayer):
         **LAYER,
         **dict.fromkeys(("tau", "leak", "rest", "threshold", "reset", "noise"), arguments.value),
         reset_by=arguments.word("value", "subtraction"),
-        refractory=arguments.number(0.0),
+        refractory=arguments.duration,
         input=INPUT,
         firing=arguments.optional(arguments.instance(SigmoidFiring, "rt.SigmoidFiring(…) or None")),
         surrogate=SURROGATE,
@@ -160,6 +160,75 @@ class LIF(SpikingLayer):
         """
         values = parameters_of(model, LeakyIntegrateAndFire)
         return cls(dt=dt, **{**membrane(values), **values, **others})
+
+    @classmethod
+    @checked(
+        num_neurons=arguments.size,
+        **dict.fromkeys(("V_th", "V_reset", "tau"), arguments.value),
+        dt=arguments.time_step,
+        eta=arguments.number(1e-9, 1.0),
+        use_adaptive_threshold=arguments.flag,
+        noise_std=arguments.number(0.0),
+        stochastic=arguments.flag,
+        min_threshold=arguments.bound,
+        max_threshold=arguments.bound,
+    )
+    def from_lif_project(
+        cls,
+        num_neurons: int | tuple[int, ...] | None = None,
+        *,
+        V_th: Any = 1.0,
+        V_reset: Any = 0.0,
+        tau: Any = 20.0,
+        dt: float = 1.0,
+        eta: float = 0.1,
+        use_adaptive_threshold: bool = True,
+        noise_std: float = 0.1,
+        stochastic: bool = True,
+        min_threshold: float = 0.5,
+        max_threshold: float = 2.0,
+        **others: Any,
+    ) -> LIF:
+        """A layer by the names, and with the defaults, of the LIF project (Extended_LIF_Neurons): it fires at random, with noise.
+
+        | there | here |
+        |---|---|
+        | `V += (I − V)·dt/tau` | `euler=True` |
+        | `stochastic=True`: P = sigmoid(V − V_th) | `firing=rt.SigmoidFiring(1.0)`; the noise is there only then |
+        | `noise_std`: the deviation of what a step adds, whatever dt | `noise = noise_std / √(1 − exp(−2·dt/tau))` |
+        | `use_adaptive_threshold`: up by `eta` at a spike, else down | `rt.AdaptiveLIF`, `threshold_jump=eta`, `threshold_tau=dt/eta` |
+        | `min_threshold`, `max_threshold` | `threshold_min`, `threshold_max`, where it adapts |
+
+        What its rules have that is not sound is not repeated: see "What the LIF project did" in the how-to.
+
+        Args:
+            num_neurons: the size. V_th, V_reset, tau, dt, eta, use_adaptive_threshold, noise_std, stochastic, min_threshold,
+                max_threshold: as there.
+            others: as of the class.
+
+        Returns:
+            An `rt.AdaptiveLIF`, or an `rt.LIF` where the threshold does not adapt.
+
+        Example:
+            >>> import torch, ranvier.torch as rt
+            >>> layer = rt.LIF.from_lif_project(10, generator=torch.Generator().manual_seed(0))
+            >>> spikes, _ = layer(torch.full((200, 4, 10), 0.5))
+            >>> bool(spikes.mean() > 0.2)
+            True
+        """
+        made = {"tau": tau, "dt": dt, "threshold": V_th, "reset": V_reset, "euler": True}
+        if stochastic:
+            kept = -expm1(-2 * dt / Ranged("LIF.from_lif_project: tau", tau, low=0.0).value)
+            made |= {"firing": SigmoidFiring(1.0), "noise": noise_std / kept**0.5}
+        if use_adaptive_threshold:
+            made |= {"threshold_jump": eta, "threshold_tau": dt / eta, "threshold_min": min_threshold, "threshold_max": max_threshold}
+        try:
+            return (AdaptiveLIF if use_adaptive_threshold else LIF)(num_neurons, **{**made, **others})
+        except ParameterError as error:
+            raise ParameterError(
+                f"LIF.from_lif_project: {error} (The threshold is V_th, the reset V_reset, the size num_neurons; threshold_min and "
+                "threshold_max are min_threshold and max_threshold, the noise is noise_std's.)"
+            ) from error
 
     def initial_state(self, x: Tensor) -> LIFState:
         dtype = computing_dtype(x)

@@ -45,7 +45,7 @@ UNIT = arguments.word(*PER_SECOND)
 
 
 def a_graph(name: str, value: Any) -> Any:
-    return arguments.instance(library().NIRGraph, "an nir.NIRGraph, such as nir.read(path)")(name, value)
+    return arguments.instance(library().NIRGraph, "nir.read(path)")(name, value)
 
 
 def a_shape(name: str, value: Any) -> tuple[int, ...]:
@@ -57,7 +57,7 @@ def a_shape(name: str, value: Any) -> tuple[int, ...]:
 # Out
 
 
-@checked(net=arguments.instance(SpikingLayer, "an rt.Sequential or one layer of it"), shape=a_shape, time_unit=UNIT)
+@checked(net=arguments.instance(SpikingLayer, "rt.Sequential(…)"), shape=a_shape, time_unit=UNIT)
 def to_nir(net: SpikingLayer, shape: tuple[int, ...], *, time_unit: str = "s") -> Any:
     """A network as a NIR graph.
 

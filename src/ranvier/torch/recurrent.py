@@ -40,7 +40,7 @@ class Recurrent(SpikingLayer):
         (torch.Size([100, 8, 50]), torch.Size([8, 50]))
     """
 
-    @checked(layer=arguments.instance(SpikingLayer, "a spiking layer such as rt.LIF(50)"), connection=arguments.module)
+    @checked(layer=arguments.instance(SpikingLayer, "rt.LIF(50)"), connection=arguments.module)
     def __init__(self, layer: SpikingLayer, connection: nn.Module):
         super().__init__()
         self.layer, self.connection, self.size = layer, connection, layer.size

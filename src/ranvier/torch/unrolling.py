@@ -13,7 +13,7 @@ from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer, State, map_state
 
 SEQUENCE = {
-    "layer": arguments.instance(SpikingLayer, "a spiking layer or an rt.Sequential"),
+    "layer": arguments.instance(SpikingLayer, "rt.LIF(50)"),
     "x": arguments.sequence,
     "state": arguments.anything,
 }
