@@ -308,6 +308,14 @@ def test_derivatives(x64, exponent):
     check_grads(jax.jit(after), [jnp.asarray(x) for x in at], order=1, modes=["fwd", "rev"], rtol=1e-5)
 
 
+def test_without_a_change_the_weights_are_handed_on(x64):
+    case = Case(2, amplitudes=True)
+    accumulator, weights = deliver_and_learn(case.history, jnp.int64(STEP), case.edges, case.weights, case.accumulator, offset=case.offset)
+    delivered = deliver_events(case.history, jnp.int64(STEP), case.edges, case.weights, case.accumulator, case.offset)
+    np.testing.assert_array_equal(accumulator, delivered)
+    np.testing.assert_array_equal(weights, case.weights)
+
+
 def test_weights_are_updated_in_place_in_a_loop(native):
     case = Case(1, targets=500, edges=100_000)
 

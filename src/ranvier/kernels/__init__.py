@@ -15,6 +15,12 @@ from ranvier.kernels.draws import normals as normals
 from ranvier.kernels.draws import poisson_counts as poisson_counts
 from ranvier.kernels.draws import poisson_table as poisson_table
 from ranvier.kernels.draws import uniforms as uniforms
+from ranvier.kernels.due_edges import EdgesDue as EdgesDue
+from ranvier.kernels.due_edges import change_at_targets as change_at_targets
+from ranvier.kernels.due_edges import change_where_due as change_where_due
+from ranvier.kernels.due_edges import due_edges as due_edges
+from ranvier.kernels.due_edges import incoming_edges as incoming_edges
+from ranvier.kernels.due_edges import put as put
 from ranvier.kernels.incoming import Incoming as Incoming
 from ranvier.kernels.incoming import index_by_target as index_by_target
 from ranvier.kernels.integrate_and_fire import LinearForm as LinearForm

@@ -71,9 +71,9 @@ def deliver_and_learn(
     edges: DelayedEdges,
     weights: jax.Array,
     accumulator: jax.Array,
-    change: WeightChange,
-    pre: jax.Array,
-    post: jax.Array,
+    change: WeightChange | None = None,
+    pre: jax.Array | None = None,
+    post: jax.Array | None = None,
     offset: jax.Array | int = 0,
 ) -> tuple[jax.Array, jax.Array]:
     """`deliver_events`, and then each edge that has delivered changes its weight: what a rule does on a presynaptic spike.
@@ -84,7 +84,8 @@ def deliver_and_learn(
     Args:
         history, step, edges, accumulator, offset: as for `deliver_events`.
         weights: `[edges]`, in the order of `edges`; updated in place where XLA can.
-        change: by how much.
+        change: by how much. None: not at all here; the weights are handed on to what changes them next, as `change_where_due`,
+            which can then work in place. (After `deliver_events` XLA would copy all weights first.)
         pre: values of the sources, `[traces, slots, n]`, with as many slots as the history: row `k % slots` are those of
             step `k`, so an edge of delay *D* finds those of step `step − D`, as the source was when it spiked.
         post: values of the targets now, `[traces, targets]`. Edges onto a target beyond them are skipped.
@@ -130,6 +131,9 @@ def deliver_and_learn(
             f"{where}: weights must be [{target.shape[0]}], one an edge, and weights, accumulator [n] and history of one type, not "
             f"{weights.dtype} {list(weights.shape)}, {dtype} {list(accumulator.shape)} and {history.amplitude.dtype}."
         )
+    change = WeightChange(jnp.zeros((1, 1))) if change is None else change
+    pre = jnp.zeros((0, *history.source.shape)) if pre is None else pre
+    post = jnp.zeros((0, accumulator.shape[0])) if post is None else post
     learning = _learning(where, change, pre, post, history.source.shape, None, dtype)
     step, offset = dispatch.as_step(step, where), dispatch.as_step(offset, f"{where}: offset")
     return _arrive(*history, step, delays, segments, target, bounds.astype(jnp.int64), *learning, offset, weights, accumulator)

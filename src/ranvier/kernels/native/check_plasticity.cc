@@ -83,6 +83,48 @@ void check_index(int64_t n, int64_t n_delays, int64_t n_edges, int64_t targets, 
   }
 }
 
+struct Listed {
+  std::vector<int32_t> position, source, target, row;
+  ranvier::EdgesDue due;
+
+  explicit Listed(int64_t size) : position(size, -7), source(size, -7), target(size, -7), row(size, -7) {
+    due = {position.data(), source.data(), target.data(), row.data(), size};
+  }
+
+  void expect_inside(int64_t edges, int64_t sources, int64_t targets, int64_t slots) const {
+    for (size_t i = 0; i < position.size(); ++i) {
+      expect(position[i] >= 0 && position[i] <= edges, "listed edges: no place");
+      if (position[i] == edges) continue;
+      expect(source[i] >= 0 && source[i] < sources && target[i] >= 0 && target[i] < targets && row[i] >= 0 && row[i] < slots,
+             "listed edges: outside");
+    }
+  }
+};
+
+void check_lists(int64_t n, int64_t slots, int64_t n_delays, int64_t n_edges, int64_t targets, int64_t size) {
+  const int64_t blocks = integer(1, 3), step = integer(-100, 100), first = integer(-5, 200);
+  std::vector<int32_t> source = indices(slots * n, n), count = indices(slots, n), delays = indices(n_delays, slots);
+  const auto target = indices(n_edges, targets), segments = indices(blocks * n * (n_delays + 1), n_edges);
+  for (int32_t& c : count) c = std::min<int32_t>(c, static_cast<int32_t>(n));
+  std::vector<int64_t> bounds, rows;
+  for (int64_t b = 0; b <= blocks; ++b) bounds.push_back(hostile(targets));
+  const ranvier::SortedEdges edges{delays.data(), n_delays, segments.data(), target.data(), n_edges, bounds.data(), blocks};
+  const Listed arriving(size), incoming(size);
+  expect(ranvier::due_edges(source.data(), count.data(), slots, n, step, edges, targets, first, arriving.due) >= 0, "due_edges: not so many");
+  arriving.expect_inside(n_edges, n, targets, slots);
+  for (int64_t j = 0; j <= targets; ++j) rows.push_back(hostile(n_edges));
+  const auto position = indices(n_edges, n_edges), lag = indices(n_edges, slots * n);
+  const std::unique_ptr<bool[]> fired(new bool[targets]);
+  for (int64_t j = 0; j < targets; ++j) fired[j] = integer(0, 1);
+  const ranvier::Incoming index{rows.data(), position.data(), lag.data(), n_edges};
+  ranvier::incoming_edges(fired.get(), targets, step, index, slots, n, n_edges, first, incoming.due);
+  incoming.expect_inside(n_edges, n, targets, slots);
+  auto values = numbers<float>(n_edges);
+  const auto value = numbers<float>(size);
+  const auto places = indices(size, n_edges);
+  ranvier::put(places.data(), value.data(), size, values.data(), n_edges);
+}
+
 }  // namespace
 
 void check_plasticity() {
@@ -94,6 +136,7 @@ void check_plasticity() {
           check_arrivals<double, int64_t>(n, 1 + repeat, repeat, edges, targets);
           check_targets<float>(n, 1 + repeat, edges, targets);
           check_targets<double>(n, 1 + repeat, edges, targets);
+          for (const int64_t size : {0, 1, 30, 300}) check_lists(n, 1 + repeat, repeat, edges, targets, size);
           for (const bool sound : {false, true}) {
             check_index<int32_t>(n, repeat, edges, targets, sound);
             check_index<int64_t>(n, repeat, edges, targets, sound);

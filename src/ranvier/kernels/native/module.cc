@@ -90,6 +90,30 @@ nb::capsule capsule() {
   return nb::capsule(reinterpret_cast<void*>(handler));
 }
 
+// Attributes have names, which no signature tells.
+nb::capsule incoming_edges_capsule() {
+  XLA_FFI_Handler* handler = +[](XLA_FFI_CallFrame* frame) -> XLA_FFI_Error* {
+    static auto* bound = ffi::Ffi::Bind()
+                             .Arg<ffi::Buffer<ffi::PRED>>()
+                             .Arg<ffi::Buffer<ffi::S64>>()
+                             .Arg<ffi::Buffer<ffi::S64>>()
+                             .Arg<ffi::Buffer<ffi::S32>>()
+                             .Arg<ffi::Buffer<ffi::S32>>()
+                             .Arg<ffi::Buffer<ffi::S64>>()
+                             .Ret<ffi::Buffer<ffi::S32>>()
+                             .Ret<ffi::Buffer<ffi::S32>>()
+                             .Ret<ffi::Buffer<ffi::S32>>()
+                             .Ret<ffi::Buffer<ffi::S32>>()
+                             .Ret<ffi::Buffer<ffi::S64>>()
+                             .Attr<int64_t>("slots")
+                             .Attr<int64_t>("sources")
+                             .To(incoming_edges)
+                             .release();
+    return bound->Call(frame);
+  };
+  return nb::capsule(reinterpret_cast<void*>(handler));
+}
+
 // Its operands and results are as many as the neurons have variables, which no signature tells.
 template <ffi::DataType type>
 nb::capsule integrate_and_fire_capsule() {
@@ -144,6 +168,10 @@ NB_MODULE(_native, m) {
     handlers["deliver_and_learn_f64_s64"] = capsule<deliver_and_learn<ffi::F64, ffi::S64>>();
     handlers["learn_at_targets_f32"] = capsule<learn_at_targets<ffi::F32>>();
     handlers["learn_at_targets_f64"] = capsule<learn_at_targets<ffi::F64>>();
+    handlers["due_edges"] = capsule<due_edges>();
+    handlers["incoming_edges"] = incoming_edges_capsule();
+    handlers["put_f32"] = capsule<put<ffi::F32>>();
+    handlers["put_f64"] = capsule<put<ffi::F64>>();
     handlers["integrate_and_fire_f32"] = integrate_and_fire_capsule<ffi::F32>();
     handlers["integrate_and_fire_f64"] = integrate_and_fire_capsule<ffi::F64>();
     handlers["weighted_sum_f32"] = capsule<weighted_sum<ffi::F32>>();

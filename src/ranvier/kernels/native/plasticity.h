@@ -63,6 +63,40 @@ void learn_at_targets(const bool* fired, int64_t low, int64_t high, int64_t step
 void learn_at_targets(const bool* fired, int64_t low, int64_t high, int64_t step, const Incoming& edges, const Traces<double>& traces,
                       const WeightChange<double>& change, double* weight, int64_t n_weights);
 
+// Some of the edges at which something happens, one after the other; where there is none, position is the number of edges.
+// `row` is that of the source's values in arrays with a row a step.
+struct EdgesDue {
+  int32_t* position;
+  int32_t* source;
+  int32_t* target;
+  int32_t* row;
+  int64_t size;
+};
+
+// Blocks of edges by source, and all that `BlockOfEdges` has but the weights.
+struct SortedEdges {
+  const int32_t* delays;
+  int64_t n_delays;
+  const int32_t* segments;  // [blocks, sources, n_delays + 1]
+  const int32_t* target;
+  int64_t n_edges;
+  const int64_t* bounds;
+  int64_t blocks;
+};
+
+// The edges whose spikes arrive at `step`, from the `first` on in the order of blocks, delays and spikes; returns how many there are in
+// all. Those onto targets outside their block, or at `targets` and beyond, have no position.
+int64_t due_edges(const int32_t* source, const int32_t* count, int64_t slots, int64_t n, int64_t step, const SortedEdges& edges,
+                  int64_t targets, int64_t first, const EdgesDue& due);
+
+// The edges onto the targets that fired, from the `first` on, target by target.
+int64_t incoming_edges(const bool* fired, int64_t targets, int64_t step, const Incoming& edges, int64_t slots, int64_t sources,
+                       int64_t n_weights, int64_t first, const EdgesDue& due);
+
+// values[position[i]] = value[i] for positions inside.
+void put(const int32_t* position, const float* value, int64_t size, float* values, int64_t n);
+void put(const int32_t* position, const double* value, int64_t size, double* values, int64_t n);
+
 // The edges of one block by source.
 template <class Index>
 struct Outgoing {

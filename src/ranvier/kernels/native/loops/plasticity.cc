@@ -210,6 +210,31 @@ RANVIER_INLINE void learn(const bool* fired, int64_t low, int64_t high, int64_t 
   });
 }
 
+// Which of a stretch of events, the `before`-th and those after it, are among due's: calls visit(event of the stretch, place in due).
+template <class Visit>
+RANVIER_INLINE void for_each_wanted(int64_t before, int64_t length, int64_t first, int64_t size, const Visit& visit) {
+  const int64_t begin = std::max<int64_t>(first - before, 0), end = std::min(length, first + size - before);
+  for (int64_t k = begin; k < end; ++k) visit(k, before + k - first);
+}
+
+RANVIER_INLINE void no_more(const EdgesDue& due, int64_t from, int64_t nowhere) {
+  for (int64_t i = std::max<int64_t>(from, 0); i < due.size; ++i) {
+    due.position[i] = static_cast<int32_t>(nowhere);
+    due.source[i] = due.target[i] = due.row[i] = 0;
+  }
+}
+
+template <class T>
+RANVIER_INLINE void put_all(const int32_t* position, const T* value, int64_t size, T* values, int64_t n) {
+  for (int64_t i = 0; i < size; ++i) {
+    if (i + kEdgesAhead < size) {
+      const uintptr_t offset = static_cast<uintptr_t>(position[i + kEdgesAhead]) * sizeof(T);  // wherever: a prefetch cannot fault
+      prefetch_to_write(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(values) + offset));
+    }
+    if (position[i] >= 0 && position[i] < n) values[position[i]] = value[i];
+  }
+}
+
 // Calls visit(edge, target, lag) for every edge of a block in its order.
 template <class Index, class Visit>
 RANVIER_INLINE void for_each_edge(const Outgoing<Index>& edges, int64_t targets, const Visit& visit) {
@@ -271,6 +296,70 @@ void learn_at_targets(const bool* fired, int64_t low, int64_t high, int64_t step
 void learn_at_targets(const bool* fired, int64_t low, int64_t high, int64_t step, const Incoming& edges, const Traces<double>& traces,
                       const WeightChange<double>& change, double* weight, int64_t n_weights) {
   learn(fired, low, high, step, edges, traces, change, weight, n_weights);
+}
+
+int64_t due_edges(const int32_t* source, const int32_t* count, int64_t slots, int64_t n, int64_t step, const SortedEdges& edges,
+                  int64_t targets, int64_t first, const EdgesDue& due) {
+  first = std::max<int64_t>(first, 0);
+  int64_t before = 0;
+  for (int64_t b = 0; b < edges.blocks; ++b) {
+    const int64_t low = std::max<int64_t>(edges.bounds[b], 0), high = std::min(edges.bounds[b + 1], targets);
+    for (int64_t d = 0; d < edges.n_delays; ++d) {
+      const int64_t delay = edges.delays[d];
+      if (delay < 0 || delay >= slots) continue;
+      const int64_t slot = floor_mod(floor_mod(step, slots) - delay, slots), spikes = std::min<int64_t>(count[slot], n);
+      for (int64_t j = 0; j < spikes; ++j) {
+        const int32_t who = source[slot * n + j];
+        if (who < 0 || who >= n) continue;
+        const int32_t* row = edges.segments + (b * n + who) * (edges.n_delays + 1) + d;
+        const int64_t begin = std::max<int64_t>(row[0], 0), end = std::min<int64_t>(row[1], edges.n_edges);
+        if (begin >= end) continue;
+        for_each_wanted(before, end - begin, first, due.size, [&](int64_t k, int64_t i) {
+          const int32_t j_post = edges.target[begin + k];
+          const bool there = j_post >= low && j_post < high;
+          due.position[i] = static_cast<int32_t>(there ? begin + k : edges.n_edges);
+          due.source[i] = who;
+          due.target[i] = there ? j_post : 0;
+          due.row[i] = static_cast<int32_t>(slot);
+        });
+        before += end - begin;
+      }
+    }
+  }
+  no_more(due, before - first, edges.n_edges);
+  return before;
+}
+
+int64_t incoming_edges(const bool* fired, int64_t targets, int64_t step, const Incoming& edges, int64_t slots, int64_t sources,
+                       int64_t n_weights, int64_t first, const EdgesDue& due) {
+  const int64_t ring = slots * sources, now = floor_mod(step, slots) * sources;
+  first = std::max<int64_t>(first, 0);
+  int64_t before = 0;
+  for_each_set(fired, targets, [&](int64_t j) {
+    const int64_t begin = std::max<int64_t>(edges.rows[j], 0), end = std::min<int64_t>(edges.rows[j + 1], edges.n_edges);
+    if (begin >= end) return;
+    for_each_wanted(before, end - begin, first, due.size, [&](int64_t k, int64_t i) {
+      int64_t at = now - edges.lag[begin + k];
+      at = at < 0 ? at + ring : at;
+      const int32_t place = edges.position[begin + k];
+      const bool there = at >= 0 && at < ring && place >= 0 && place < n_weights;
+      due.position[i] = static_cast<int32_t>(there ? place : n_weights);
+      due.target[i] = static_cast<int32_t>(j);
+      due.row[i] = there ? static_cast<int32_t>(static_cast<uint32_t>(at) / static_cast<uint32_t>(sources)) : 0;
+      due.source[i] = there ? static_cast<int32_t>(at - due.row[i] * sources) : 0;
+    });
+    before += end - begin;
+  });
+  no_more(due, before - first, n_weights);
+  return before;
+}
+
+void put(const int32_t* position, const float* value, int64_t size, float* values, int64_t n) {
+  put_all(position, value, size, values, n);
+}
+
+void put(const int32_t* position, const double* value, int64_t size, double* values, int64_t n) {
+  put_all(position, value, size, values, n);
 }
 
 void count_incoming(const Outgoing<int32_t>& edges, int64_t targets, int64_t* of_target) { count(edges, targets, of_target); }
