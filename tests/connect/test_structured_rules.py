@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse
 import scipy.stats
 from scipy.sparse.csgraph import shortest_path
+from tests.reproduces import record_reproduction
 
 import ranvier as rv
 from ranvier.random import Key
@@ -136,6 +137,17 @@ class TestSmallWorld:
         )
         assert counts[0] == 0 and counts[1] > 1.5 * counts[4]
 
+    def test_the_published_clustering(self):
+        edges = drawn(rv.connect.small_world(20, 0.1), 4000)
+        record_reproduction(
+            "Small-world network",
+            "Watts & Strogatz 1998; Barrat & Weigt 2000",
+            "clustering, 20 neighbours, a tenth of them exchanged",
+            3 * 18 / (4 * 19) * 0.9**3,
+            clustering(edges, 4000),
+            0.015,
+        )
+
 
 class TestScaleFree:
     @pytest.mark.parametrize("m", [1, 3])
@@ -150,6 +162,18 @@ class TestScaleFree:
         wanted = np.append(wanted, 1 - wanted.sum()) * (n - 1)
         assert scipy.stats.chisquare(counts, wanted).pvalue > IMPROBABLE
         assert degrees.max() > 20 * m * np.sqrt(m)  # about m·√n: a network without preference has none above 30
+
+    def test_the_published_degrees(self):
+        edges = drawn(rv.connect.scale_free(3), 60_000, seed=2)
+        degrees = 3 + np.bincount(edges.pre, minlength=60_000)[1:]
+        record_reproduction(
+            "Scale-free network",
+            "Barabási & Albert 1999; Bollobás et al. 2001",
+            "share of neurons with 3, 4 and 5 edges, 3 for each that is added",
+            [0.4, 0.2, 24 / 210],
+            [float((degrees == k).mean()) for k in (3, 4, 5)],
+            0.01,
+        )
 
     def test_hubs_send_receive_or_both(self):
         send, receive, both = (dense(drawn(rv.connect.scale_free(3, hubs), 80), 80) for hubs in ("senders", "receivers", "both"))
@@ -210,6 +234,18 @@ class TestClustered:
             assert abs(count - pairs * p) < 4 * np.sqrt(pairs * p * (1 - p))
         assert autapses or not (edges.pre == edges.post).any()
         assert abs(len(edges) / n**2 - 0.2) < 0.003
+
+    def test_the_published_probabilities(self):
+        edges = drawn(rv.connect.clustered(0.2, 50, 2.5), 4000)
+        inside = edges.pre // 80 == edges.post // 80
+        record_reproduction(
+            "Clustered network",
+            "Litwin-Kumar & Doiron 2012",
+            "probability within and between clusters, mean 0.2, ratio 2.5",
+            [2.5 * 0.2 / 1.03, 0.2 / 1.03],
+            [float(inside.sum() / (50 * 80**2)), float((~inside).sum() / (4000**2 - 50 * 80**2))],
+            0.004,
+        )
 
     def test_every_pair_has_its_probability(self):
         """11 neurons in 3 clusters of 3, 4 and 4, onto 7 in clusters of 2, 2 and 3."""

@@ -134,9 +134,9 @@ class DrawnPart:
         array = self._values(self.weight, "weight", edges, start)
         if edges.values is not None:
             array = array * edges.values
-        finite = np.isfinite(array)
-        if not finite.all():
-            raise ParameterError(f"The weight of {part.name} is not finite for {_edge(edges, int(np.flatnonzero(~finite)[0]), start)}.")
+        if not _all_within(array, -np.inf):
+            first = int(np.flatnonzero(~np.isfinite(array))[0])
+            raise ParameterError(f"The weight of {part.name} is not finite for {_edge(edges, first, start)}.")
         if part.conductance and len(array) and array.min() < 0:
             raise ParameterError(
                 f"The weight of {part.name} is {array.min():g} for {_edge(edges, int(array.argmin()), start)}, but a conductance cannot "
@@ -153,9 +153,8 @@ class DrawnPart:
         array = self._values(self.delay, "delay", edges, start)
         if edges.delays is not None:
             array = array + edges.delays
-        usable = np.isfinite(array) & (array >= 0)
-        if not usable.all():
-            first = int(np.flatnonzero(~usable)[0])
+        if not _all_within(array, 0.0):
+            first = int(np.flatnonzero(~(np.isfinite(array) & (array >= 0)))[0])
             drawn = isinstance(self.delay, Distribution)
             hint = f" A distribution needs a low end: rv.normal(mean, sd, low={self.part.dt:g})." if drawn else ""
             raise ParameterError(
@@ -263,6 +262,14 @@ def _given(part: Part, given: Any, kind: str, edges: int) -> Given:
             f"a column ({part.size}, 1), a row (1, {part.sources}) or a matrix ({part.size}, {part.sources})."
         )
     return array
+
+
+def _all_within(array: np.ndarray, low: float) -> bool:
+    """Whether all numbers are finite, and not below `low`; without arrays of flags, since it is asked of every edge."""
+    if not array.size:
+        return True
+    least, most = array.min(), array.max()  # NaN where one is
+    return bool(np.isfinite(least) and np.isfinite(most) and least >= low)
 
 
 def numbered(edges: int) -> Edges:

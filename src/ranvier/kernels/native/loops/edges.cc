@@ -46,6 +46,18 @@ RANVIER_INLINE void draw_until(const DrawKey& key, uint32_t row, uint32_t n, con
   }
 }
 
+// x becomes mean + sd · x; returns how many are then outside.
+RANVIER_CLONES int64_t scale(const Within& within, int64_t n, double* RANVIER_RESTRICT x) {
+  const double mean = within.mean, sd = within.sd, low = within.low, high = within.high;
+  int64_t outside = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const double scaled = x[i] * sd + mean;
+    x[i] = scaled;
+    outside += !(scaled >= low) | !(scaled <= high);
+  }
+  return outside;
+}
+
 // Calls draw(key, first, i, n) for stretches of the indices start, start + 1, … that share a high word.
 template <class Draw>
 void for_each_stretch(const DrawKey& key, uint64_t start, int64_t n, const Draw& draw) {
@@ -231,28 +243,27 @@ void normal_numbers_at(const DrawKey& key, const int64_t* index, int64_t n, cons
 
 int64_t normal_numbers_within(const DrawKey* keys, int64_t n_keys, uint64_t start, int64_t n, const uint32_t* quantiles, const Within& within,
                               double* out) {
-  int64_t left = 0;
   if (n_keys < 1) return n;
-  const auto inside = [&](double x) { return x >= within.low && x <= within.high; };
-  for_each_stretch(keys[0], start, n, [&](const DrawKey& own, uint32_t first, int64_t begin, int64_t some) {
-    for (int64_t done = 0; done < some; done += kNumbers) {
-      const int64_t end = std::min(some, done + kNumbers);
-      double* const x = out + begin;
-      normals(own, first + static_cast<uint32_t>(done), end - done, quantiles, x + done);
-      int64_t outside = 0;
-      for (int64_t i = done; i < end; ++i) {
-        x[i] = x[i] * within.sd + within.mean;
-        outside += !inside(x[i]);
-      }
-      for (int64_t i = done; outside > 0; ++i) {
-        if (inside(x[i])) continue;
-        --outside;
-        for (int64_t k = 1; k < n_keys && !inside(x[i]); ++k) {
-          normals(at(keys[k], own.step), first + static_cast<uint32_t>(i), 1, quantiles, x + i);
-          x[i] = x[i] * within.sd + within.mean;
+  int64_t left = 0, index[kNumbers];
+  double again[kNumbers];
+  for_each_stretch(keys[0], start, n, [&](const DrawKey& own, uint32_t first, int64_t begin, int64_t all) {
+    for (int64_t done = 0; done < all; done += kNumbers) {
+      const int64_t some = std::min(all - done, kNumbers);
+      double* const x = out + begin + done;
+      normals(own, first + static_cast<uint32_t>(done), some, quantiles, x);
+      int64_t outside = scale(within, some, x);
+      for (int64_t k = 1; k < n_keys && outside > 0; ++k) {
+        outside = 0;
+        for (int64_t i = 0; i < some; ++i) {
+          index[outside] = static_cast<int64_t>(start) + begin + done + i;
+          outside += !(x[i] >= within.low && x[i] <= within.high);
         }
-        left += !inside(x[i]);
+        normals_at(keys[k], index, outside, quantiles, again);
+        const int64_t drawn = outside;
+        outside = scale(within, drawn, again);
+        for (int64_t j = 0; j < drawn; ++j) x[index[j] - static_cast<int64_t>(start) - begin - done] = again[j];
       }
+      left += outside;
     }
   });
   return left;
