@@ -264,3 +264,63 @@ def test_what_is_kept_in_memory_goes_on_too(tmp_path):
     assert_same_run(unbroken, rv.resume(path))
     longer = rv.resume(path, duration=31.0)
     np.testing.assert_array_equal(longer["cells"].V.time, np.arange(271, 311) * 0.1)
+
+
+def of(model, *, n=40, delay=1.5, cells="cells"):
+    """Like `small_network`, but for what is said."""
+    synapse, lif = rv.synapses.ExponentialConductance(tau=5, reversal=0), rv.neurons.LeakyIntegrateAndFire()
+    first, others = rv.Population(n, model or lif, current=300.0, name=cells), rv.Population(10, lif, name="others")
+    return rv.Network(first, others, rv.Projection(first, first, synapse, rv.connect.pairwise_bernoulli(0.2), weight=1.0, delay=delay))
+
+
+@pytest.mark.parametrize(
+    ("network", "how", "named"),
+    [
+        (of(None, n=80), {}, "cells has 80 neurons in this network and 40 in the state"),
+        (of(rv.neurons.QuadraticIntegrateAndFire(), delay=30.0), {}, "delays no longer fit"),
+        (of(rv.neurons.Izhikevich2003()), {}, "it is of another model"),
+        (rv.Population(3, rv.neurons.HodgkinHuxley(), name="x"), {}, "it has the populations cells, others, this network x"),
+        (None, {"dt": 0.07, "duration": 40.04}, r"t = 15 ms, in steps of 0\.1 ms; that is no multiple of dt = 0\.07 ms"),
+    ],
+)
+def test_what_keeps_a_branch_from_its_state_is_named(copy, tmp_path, network, how, named):
+    with pytest.raises(rv.RanvierError, match=named):
+        rv.resume(copy, network, branch=True, into=tmp_path / "branch.zarr", record=[], **how)
+    assert not (tmp_path / "branch.zarr").exists()
+
+
+def test_a_branch_may_have_another_seed_and_another_step(copy, tmp_path):
+    run = rv.resume(copy, branch=True, into=tmp_path / "seed.zarr", seed=9)
+    assert run.info["seed"] == 9 and run.state.seed_number == 9 and (run.spikes.start, run.spikes.stop) == (15.0, 30.0)
+    finer = rv.resume(copy, branch=True, into=tmp_path / "finer.zarr", dt=0.05)
+    assert (finer.spikes.start, finer.spikes.stop, finer.info["dt"]) == (15.0, 30.0, 0.05)
+    assert rv.open_store(tmp_path / "finer.zarr").info["start_step"] == 300
+    assert_same_run(finer, rv.resume(tmp_path / "finer.zarr"))
+
+
+def test_nothing_that_is_said_of_a_complete_run_is_ignored(tmp_path):
+    path = tmp_path / "run.zarr"
+    how = {**HOW, "duration": 5.0, "record": [rv.Record("cells", "V", keep=2.0), rv.Record("others", "V", every=1.0)]}
+    unbroken = rv.simulate(small_network(), store=path, **how)
+    for name, value in (("dt", 0.05), ("seed", 4), ("precision", "single"), ("integrator", rv.RungeKutta4())):
+        with pytest.raises(rv.StoreError, match=name):
+            rv.resume(path, **{name: value})
+    with pytest.raises(rv.StoreError, match="What is recorded"):
+        rv.resume(path, record=[rv.Record("cells", "V", every=0.4)])
+    run = rv.resume(path, dt=0.1, seed=3, precision="double", integrator=rv.ExponentialEuler())
+    assert run.info["steps"] == 0
+    assert_same_run(unbroken, run)  # what was kept in memory too
+    assert run["cells"].V.shape == (20, 40)
+
+
+def test_xlas_flags_are_part_of_the_conditions(tmp_path, monkeypatch):
+    from ranvier.store import build
+
+    path = tmp_path / "run.zarr"
+    rv.simulate(small_network(), store=path, **{**HOW, "duration": 5.0})
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=1 --xla_cpu_enable_fast_math=true")
+    build.this_build.cache_clear()
+    with pytest.warns(UserWarning, match=r"XLA's flags are others \(none before, --xla_cpu_enable_fast_math=true now\)"):
+        assert rv.resume(path, duration=6.0).info["bit_identical"] is False
+    monkeypatch.undo()
+    build.this_build.cache_clear()

@@ -97,19 +97,29 @@ def _time(root: layout.Root) -> str:
 
 
 def _refuse_other_streams(stored: Origin) -> None:
-    """Refuses to go on with numbers that the run would never have drawn."""
-    if stored.facts["store_version"] != layout.STORE_VERSION and stored.facts.get("streams_version", 1) == STREAMS_VERSION:
-        raise StoreError(
-            f"{stored.path} is a store of version {stored.facts['store_version']}, and this Ranvier writes version {layout.STORE_VERSION}: "
-            f"it is read and exported, but not written. A new run can start from its state: rv.resume({str(stored.path)!r}, branch=True)."
-        )
-    version = stored.facts.get("streams_version", 1)
-    if version != STREAMS_VERSION:
-        raise StoreError(
-            f"{stored.path} is of {other_streams(version)}: going on would draw other numbers, so it is not resumed. It can be read and "
-            f"exported (rv.open_store, ranvier export), and a new run can start from its state, with what is random drawn anew: "
-            f"rv.resume({str(stored.path)!r}, branch=True)."
-        )
+    """Refuses to go on with numbers that the run would never have drawn, or in a form that is no longer written.
+
+    Raises:
+        StoreError: it says what can be done instead.
+    """
+    facts, path = stored.facts, stored.path
+    streams = facts.get("streams_version", 1)
+    if streams == STREAMS_VERSION and facts["store_version"] == layout.STORE_VERSION:
+        return
+    if streams != STREAMS_VERSION:
+        why = f"is of {other_streams(streams)}: going on would draw other numbers"
+    else:
+        why = f"is a store of version {facts['store_version']}, and this Ranvier writes version {layout.STORE_VERSION}"
+    said = f"{path} {why}, so it is not resumed. It can be read and exported (rv.open_store, ranvier export)"
+    try:
+        next(checkpoints(path / layout.CHECKPOINTS)).load()
+    except OlderFormError:
+        raise StoreError(f"{said}; its state is of a form that is no longer known.") from None
+    except (StoreError, StopIteration):
+        pass
+    raise StoreError(
+        f"{said}, and a new run can start from its state, with what is random drawn anew: rv.resume({str(path)!r}, branch=True)."
+    )
 
 
 def network_in(path: Path) -> Network:
@@ -431,7 +441,9 @@ class _Plan:
         self.dt = self._chosen("dt", None if given["dt"] is None else checked_time(given["dt"], "dt"))
         self.seed = self._chosen("seed", given["seed"])
         self.precision = self._chosen("precision", given["precision"])
-        self.integrators = rebuilt(description["integrators"], stored.arrays)
+        before = rebuilt(description["integrators"], stored.arrays)
+        everywhere = next(iter(before.values()), None) if len({repr(given) for given in before.values()}) == 1 else None
+        self.integrators = {name: before.get(name, everywhere) for name in self.network.populations}  # a branch may have others
         if given["integrator"] is not None:
             self.integrators = by_population(self.network, given["integrator"])
             self._compare("The integrator", description["integrators"], described(self.integrators, arrays))
