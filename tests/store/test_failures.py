@@ -383,7 +383,7 @@ def test_names_stay_in_the_folder():
         ({"checkpoint_every": 1.0}, "checkpoint_every is for a run with a store"),
         ({"overwrite": True}, "overwrite is for a run with a store"),
         ({"store": "x.zarr", "checkpoint_every": -1.0}, "checkpoint_every is -1 ms"),
-        ({"until": 3}, "until takes a function"),
+        ({"until": 3}, "but it must be a function"),
         ({"record": rv.Record("c", lambda c: jnp.outer(c["V"], c["V"]), name="square")}, "must be a number or a vector"),
         ({"record": rv.Record("c", lambda c: c["W"], name="w")}, "'w' cannot be computed: KeyError"),
         ({"record": rv.Record("c", "last_spike", reduce="mean")}, "is a time"),
@@ -400,7 +400,7 @@ def test_bad_options(tmp_path, monkeypatch, how, message):
     ("arguments", "options", "message"),
     [
         (("c", "V"), {"reduce": "middle"}, "Unknown reduction 'middle'"),
-        (("c", "V"), {"reduce": ("percentile", 101)}, "between 0 and 100"),
+        (("c", "V"), {"reduce": ("percentile", 101)}, r"it must be within \[0, 100\]"),
         (("c", "V"), {"reduce": lambda V: V.sum()}, "needs one"),
         (("c", "V"), {"every": 1.0, "every_steps": 2}, "give one of them"),
         (("c", "V"), {"every_steps": 0}, "every_steps is 0"),
