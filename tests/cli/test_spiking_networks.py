@@ -38,7 +38,7 @@ def test_the_microcircuit_has_a_panel_for_each_population(here, capsys):
     folder = here / "results" / "microcircuit-scale-0.02-seed0"
     parameters = json.loads((folder / "parameters.json").read_text())
     assert parameters["precision"] == "single" and list(parameters["populations"])[:2] == ["L23E", "L23I"]
-    assert {"raster.png", "rate.png", "report.html"} <= set(parameters["files"])
+    assert {"raster.png", "rate.png", "connectivity.png", "report.html"} <= set(parameters["files"])
     assert "spectrum.png" not in parameters["files"]  # too short for one
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ranvier.connect.base import ConnectionRule
 from ranvier.errors import ParameterError
 from ranvier.interop.source import as_file_name
 from ranvier.plot.appearance import loose_figure, panels, readable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ranvier.result import Result
 
-CONNECTIVITY_UP_TO = 2_000_000  # pairs of neurons: more are not drawn anew for a picture
+CONNECTIVITY_UP_TO = 200_000_000  # pairs of neurons, where a rule looks at each: more take too long to be drawn anew for a picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +58,26 @@ def general(run: Result) -> list[Picture]:
             name = f"recorded-{as_file_name(part)}-{as_file_name(variable)}.png"
             heading = f"{readable(variable)} of {part}"
             pictures.append(Picture(name, heading, _recorded_caption(shown.values.shape[1], shown.one), _recorded(run, part, variable)))
-    net = run.network
-    n = sum(p.n for p in net.populations.values())
-    if net.projections and n * n <= CONNECTIVITY_UP_TO:
-        caption = "Rows are postsynaptic neurons, columns presynaptic ones; each connection in the colour of its source."
-        pictures.append(Picture("connectivity.png", "Connections", caption, lambda: connectivity_picture(run)))
-    return pictures
+    return [*pictures, *connectivity_of(run)]
+
+
+def connectivity_of(run: Result) -> list[Picture]:
+    """The picture of who is wired to whom, of a network that is not too large for it."""
+    n = sum(p.n for p in run.network.populations.values())
+    if not run.network.projections or (
+        n * n > CONNECTIVITY_UP_TO and any(_looks_at_pairs(p.rule) for p in run.network.projections.values())
+    ):
+        return []
+    caption = (
+        "Rows are postsynaptic neurons, columns presynaptic ones; each connection in the colour of its source, deeper where more of "
+        "the pairs that a point stands for are connected."
+    )
+    return [Picture("connectivity.png", "Connections", caption, lambda: connectivity_picture(run))]
+
+
+def _looks_at_pairs(rule: ConnectionRule) -> bool:
+    """Whether a rule's edges are drawn all at once, pair by pair for all that is known."""
+    return type(rule).rows is ConnectionRule.rows
 
 
 def connectivity_picture(run: Result) -> Figure:

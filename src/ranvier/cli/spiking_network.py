@@ -11,7 +11,7 @@ import numpy as np
 
 from ranvier.analysis import coefficient_of_variation, synchrony
 from ranvier.analysis.spectrum import SEGMENT
-from ranvier.cli.figures import Picture
+from ranvier.cli.figures import Picture, connectivity_of
 from ranvier.errors import ParameterError
 from ranvier.models.catalogue import ReadyMade
 from ranvier.plot import population_rate, raster, spectrum, variation
@@ -74,7 +74,7 @@ class Own:
                 f"Of each population's rate in bins of {RESOLUTION:g} ms ({span}; Welch's method, resolution {1000 / SEGMENT:.0f} Hz)."
             )
             made.append(Picture("spectrum.png", "Spectra", caption, lambda: _each(spikes, _spectrum, among=active)))
-        return made
+        return [*made, *connectivity_of(run)]
 
     def table(self, run: Result) -> list[tuple[str, str]]:
         """Irregularity and synchrony of each population."""
