@@ -180,6 +180,7 @@ class Simulation:
             "integrator": type(self.layout.integrator).__name__,
             "seed": drawn.seed,
             "precision": self.precision,
+            "native": {p.name: self.layout.chosen.groups[p.group].native for p in self.layout.plan.populations},
             **(info or {}),
             "build_seconds": self._build_seconds + time.perf_counter() - began,
         }

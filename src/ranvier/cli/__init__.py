@@ -41,9 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             show()
         elif arguments.command == "info":
-            from ranvier.cli.store import info
+            from ranvier.cli.store import explain, info
 
-            info(arguments)
+            if arguments.explain:
+                explain(_parser().parse_args(["run", arguments.store]))
+            else:
+                info(arguments)
         elif arguments.command == "lab":
             lab.run(arguments)
         elif arguments.command == "scene":
@@ -128,7 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--file", metavar="FILE.py", help="the file that defines `network`, where that holds classes or functions of yours")
     resume.add_argument("--checkpoint-every", type=float, metavar="MS", help="as for `ranvier run` (default: as before)")
     info = commands.add_parser("info", help="say what a store holds", description="Says what a store holds, also while it is written.")
-    info.add_argument("store", metavar="STORE")
+    info.add_argument("store", metavar="STORE", help="a store; with --explain a model or a file, as for `ranvier run`")
+    info.add_argument(
+        "--explain", action="store_true", help="say how a model is computed: methods, what is native and why, where states lie"
+    )
     check = commands.add_parser(
         "check",
         help="read all of a store and say what is damaged",

@@ -105,6 +105,14 @@ def info(arguments: argparse.Namespace) -> None:
     _print([*_rows(store), *_details(store), *_way_on(store)])
 
 
+def explain(arguments: argparse.Namespace) -> None:
+    """Says how a model is computed."""
+    from ranvier.simulation import explain as explained
+
+    job = job_of(arguments)
+    print(explained(job.network, dt=job.dt, current=job.current, integrator=job.integrator, precision=job.precision, seed=job.seed))
+
+
 @contextlib.contextmanager
 def _said() -> Iterator[None]:
     """Warnings in the command's own words."""

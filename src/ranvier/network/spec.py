@@ -126,6 +126,8 @@ class Projection:
         short_term_plasticity: how the amplitude of a spike depends on those before
             it, such as `rv.synapses.TsodyksMarkram()`; one state a source neuron.
         site: overrides where the state lives (`"edge"` gives every synapse its own).
+        share: whether states at the targets may be shared with projections and inputs of equal kinetics; False keeps
+            them apart, so that they can be recorded alone.
         name: its name in results; by default `"source→target"`.
 
     Projections (and Poisson inputs) with equal synapses onto the same neurons share
@@ -144,6 +146,7 @@ class Projection:
         initial: Mapping[str, Any] | None = None,
         short_term_plasticity: Any = None,
         site: str | None = None,
+        share: bool = True,
         name: str | None = None,
     ):
         self.name = doors.name(name, "Projection.name", "projection")
@@ -172,6 +175,7 @@ class Projection:
         self.delay = _checked_values(delay, f"{of}.delay", lambda: "ms", 0.0)
         self.initial = _checked_initial(initial, f"{of}.initial", lambda v: synapse.variable_units.get(v, "1"))
         self.site = site or synapse.site
+        self.share = doors.flag(share, f"{of}.share")
 
     def __repr__(self) -> str:
         targets = ", ".join(map(repr, self.targets))

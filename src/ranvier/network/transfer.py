@@ -255,7 +255,7 @@ def continued(own: SimulationState, given: SimulationState) -> SimulationState:
         neurons[part] = variables if theirs is None else _fitting(part, variables, theirs, "neurons")
     if not any(part in given.neurons for part in own.neurons):
         raise ParameterError(
-            f"The initial state is of another network: it has the populations {', '.join(given.neurons)}, "
+            f"The initial state does not fit, it is of another network: it has the populations {', '.join(given.neurons)}, "
             f"this network {', '.join(own.neurons)}."
         )
     synapses = {}

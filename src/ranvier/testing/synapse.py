@@ -14,6 +14,7 @@ from ranvier.network.spec import Network, Population, Projection
 from ranvier.neurons.base import NeuronModel
 from ranvier.neurons.integrate_and_fire import LeakyIntegrateAndFire
 from ranvier.random import Key
+from ranvier.record.record import Record
 from ranvier.synapses.base import Presynaptic, SynapseModel
 from ranvier.testing.common import (
     PRECISIONS,
@@ -219,6 +220,17 @@ def _check_networks(synapse: SynapseModel, source: NeuronModel, name: str) -> No
     for variable, x in single.synapses["it"].items():
         expected = "float64" if synapse.variable_units.get(variable) == "ms" else "float32"
         require(x.dtype == expected, f"{name} in single precision: {variable!r} is {x.dtype}; it must be {expected}.")
-    if synapse.site == "source" and not (synapse.emits and synapse.event_driven):
-        edges = run(_network(synapse, source, matrix, current, weight=weight, site="edge")).state
-        check_close(first.neurons["after"], edges.neurons["after"], f"{name}, a state a source and a state a synapse: ", rtol=1e-9)
+    if _can_be_at_edges(synapse):
+        where = f"{name}, a state a {synapse.site} and a state a synapse: "
+        both = [Record("it", "current"), Record("after", ["V", "synaptic_current"])]
+        own, edges = (run(_network(synapse, source, matrix, current, weight=weight, site=site), record=both) for site in (None, "edge"))
+        check_close(own.state.neurons["after"], edges.state.neurons["after"], where, rtol=1e-9)
+        for part, variable in (("it", "current"), ("after", "V"), ("after", "synaptic_current")):
+            mine, theirs = ({variable: run[part][variable].values} for run in (own, edges))
+            check_close(mine, theirs, f"{where}the record of {part}, ", rtol=1e-9)
+
+
+def _can_be_at_edges(synapse: SynapseModel) -> bool:
+    """Whether the engine keeps its states at the edges where it is asked to."""
+    kicks = type(synapse).kick is not SynapseModel.kick
+    return synapse.site != "edge" and not kicks and not (synapse.emits and synapse.event_driven)
