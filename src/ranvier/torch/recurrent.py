@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ranvier.errors import ParameterError
-from ranvier.torch import arguments
+from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer, State, called, computing_dtype
+from ranvier.torch.lif import LIF, AdaptiveLIF
 
 
 class RecurrentState(NamedTuple):
@@ -47,6 +48,27 @@ class Recurrent(SpikingLayer):
 
     def initial_state(self, x: Tensor) -> RecurrentState:
         return RecurrentState(self.layer.initial_state(x), torch.zeros(x.shape, dtype=computing_dtype(x), device=x.device))
+
+    def sequence(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        done = self._fused(x, state)
+        return self.step_by_step(x, state) if done is None else done
+
+    def _fused(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState] | None:
+        """The whole sequence of leaky integrate-and-fire neurons with a matrix between them; None where it cannot be done so."""
+        neurons, connection = self.layer, self.connection
+        if torch.compiler.is_compiling() or type(neurons) not in (LIF, AdaptiveLIF) or type(connection) is not nn.Linear:
+            return None
+        if neurons.backend == "reference" or connection._forward_hooks or connection._forward_pre_hooks:
+            return None
+        weight, bias = connection.weight, connection.bias
+        if not fused.recurrent.fits(x, state.output, weight, bias, state.layer):
+            return None
+        arguments = {**neurons.coefficients(x.dtype), **neurons.draws(x)}  # type: ignore[operator]
+        drawn = arguments["noise"]
+        if (drawn is not None and drawn.requires_grad) or fused.unsupported(x, state.layer, **arguments) is not None:
+            return None
+        spikes, after = fused.recurrent.sequence(x, state.layer, state.output, weight, bias, **arguments)
+        return spikes, RecurrentState(after, spikes[-1])
 
     def step(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         back = called("Recurrent", "connection", self.connection, state.output)

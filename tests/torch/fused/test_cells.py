@@ -86,3 +86,26 @@ def test_without_gradients_in_threads_and_with_a_constant_input():
         wanted, last = layer.step_by_step(x, layer.initial_state(x[0]))
     assert torch.equal(y, wanted) and y.sum() > 1000
     torch.testing.assert_close(state.v, last.v, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_recurrent_neurons_are_the_reference(adaptive, bias, dtype, monkeypatch):
+    if fused.built_in("leak") is None:
+        pytest.skip("the native module is not there")
+    torch.manual_seed(0)
+    kind = rt.AdaptiveLIF if adaptive else rt.LIF
+    own = {"learn": ("tau", "threshold_jump")} if adaptive else {"learn": ("tau", "threshold"), "refractory": 2.0}
+    neurons = kind(20, tau=5.0, surrogate=rt.ArcTangent(), dtype=dtype, **own)
+    layer = rt.Recurrent(neurons, torch.nn.Linear(20, 20, bias=bias, dtype=dtype))
+    x = 3 * torch.rand(60, 4, 2, 20, dtype=dtype)
+    state = layer.initial_state(x[0])
+    state = state._replace(output=(torch.rand_like(x[0]) > 0.5).to(dtype))
+    monkeypatch.setattr(layer, "step_by_step", None)
+    reference = lambda x, state: rt.Recurrent.step_by_step(layer, x, state)
+    ours, wanted = (results(run, layer, x, state) for run in (layer.sequence, reference))
+    assert wanted[0].sum() > 500
+    assert torch.equal(ours[0], wanted[0])
+    for got, want in zip([*ours[1], *ours[2]], [*wanted[1], *wanted[2]], strict=True):
+        assert (got - want).abs().max() <= TOLERANCE[dtype] * want.abs().max() + 1e-30

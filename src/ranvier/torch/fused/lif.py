@@ -66,7 +66,7 @@ def lif_sequence(
     )  # fmt: skip
 
 
-def run(
+def prepared(
     x: Tensor,
     state: LIFState,
     *,
@@ -79,8 +79,8 @@ def run(
     surrogate: Surrogate = DEFAULT_SURROGATE,
     detach_reset: bool = False,
     **parameters: Tensor | float,
-) -> tuple[Tensor, LIFState]:
-    """`lif_sequence` where `unsupported` has nothing against it."""
+) -> tuple[LIFProblem, int]:
+    """What the loops are given but for the state, and a bit for each row that is learnt."""
     values = {**_DEFAULTS, **parameters}
     adaptive = state.threshold is not None
     if reset_by_subtraction and not adaptive:
@@ -89,37 +89,25 @@ def run(
     period_shape = _common_shape(x, [*in_order, refractory])
     rows = _rows(x, in_order, period_shape)
     held = None if state.refractory is None else _steps(x, refractory, period_shape)
-    learnt = _learnt(in_order)
-    if not torch.compiler.is_compiling() and direct.plain(x, noise, uniform, *state):
-        problem = LIFProblem(
-            x, noise, uniform, rows, held, adaptive, reset_by_subtraction, detach_reset, threshold_min, threshold_max,
-            SURROGATES.index(type(surrogate)), _shape_of(surrogate), CHUNK,
-        )  # fmt: skip
+    problem = LIFProblem(
+        x, noise, uniform, rows, held, adaptive, reset_by_subtraction, detach_reset, threshold_min, threshold_max,
+        SURROGATES.index(type(surrogate)), _shape_of(surrogate), CHUNK,
+    )  # fmt: skip
+    return problem, _learnt(in_order)
+
+
+def run(x: Tensor, state: LIFState, **arguments: Any) -> tuple[Tensor, LIFState]:
+    """`lif_sequence` where `unsupported` has nothing against it."""
+    problem, learnt = prepared(x, state, **arguments)
+    if not torch.compiler.is_compiling() and direct.plain(x, problem.noise, problem.uniform, *state):
         spikes, v, left, threshold = direct.lif_sequence(problem, *state, learnt)
         return spikes, LIFState(v, left, threshold)
-    spikes, v, left, threshold, *_ = differentiable_lif_sequence(
-        _flat(x, 1),
-        _flat(noise, 1),
-        _flat(uniform, 1),
-        rows,
-        held,
-        adaptive,
-        reset_by_subtraction,
-        detach_reset,
-        threshold_min,
-        threshold_max,
-        SURROGATES.index(type(surrogate)),
-        _shape_of(surrogate),
-        CHUNK,
-        _flat(state.v, 0),
-        _flat(state.refractory, 0),
-        _flat(state.threshold, 0),
-        learnt,
-        torch.is_grad_enabled(),
-    )
+    flat = problem._replace(x=x.reshape(len(x), -1), noise=_flat(problem.noise, 1), uniform=_flat(problem.uniform, 1))
+    states = (_flat(state.v, 0), _flat(state.refractory, 0), _flat(state.threshold, 0))
+    spikes, v, left, threshold, *_ = differentiable_lif_sequence(*flat, *states, learnt, torch.is_grad_enabled())
     of_step = x.shape[1:]
     return spikes.view(x.shape), LIFState(
-        v.view(of_step), left.view(of_step) if state.refractory is not None else None, threshold.view(of_step) if adaptive else None
+        v.view(of_step), left.view(of_step) if state.refractory is not None else None, threshold.view(of_step) if problem.adaptive else None
     )
 
 

@@ -30,7 +30,7 @@ def forward(problem: LIFProblem, state: State, keep: bool) -> tuple[Tensor | Non
     x, (v, left, threshold) = problem.x, state
     elements = v.numel()
     spikes = torch.empty_like(x, memory_format=torch.contiguous_format)
-    v, left, threshold = v.clone(memory_format=torch.contiguous_format), _copy(left), _copy(threshold)
+    v, left, threshold = v.clone(memory_format=torch.contiguous_format), copied(left), copied(threshold)
     kept_v = kept_left = kept_threshold = None
     if keep:
         rows = (problem.kept_rows, elements)
@@ -51,8 +51,8 @@ def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wante
     steps, elements = x.shape[0], kept[0].shape[1]
     of_x = torch.empty_like(x, memory_format=torch.contiguous_format) if wanted.x else None
     of_noise = torch.empty_like(x, memory_format=torch.contiguous_format) if wanted.noise else None
-    of_v = x.new_zeros(elements) if incoming.v is None else _copy(incoming.v)
-    of_threshold = _copy(incoming.threshold)
+    of_v = x.new_zeros(elements) if incoming.v is None else copied(incoming.v)
+    of_threshold = copied(incoming.threshold)
     if of_threshold is None and problem.adaptive:
         of_threshold = x.new_zeros(elements)
     of_parameters = per_element = None
@@ -102,7 +102,65 @@ def _sequence(problem: LIFProblem, elements: int) -> tuple[Any, tuple[Tensor | N
     return sequence, (x, noise, uniform, parameters)
 
 
-def _copy(x: Tensor | None) -> Tensor | None:
+class Steps:
+    """The loops over one step at a time of a sequence that lies in memory as a whole.
+
+    Args:
+        problem: all but the input.
+        x: the input `[T, …]`, contiguous; it may be written before each step.
+        parameters: the rows.
+    """
+
+    def __init__(self, problem: LIFProblem, x: Tensor, parameters: Tensor):
+        self.problem, self.x = problem, x
+        self.elements = x[0].numel()
+        self.parameters, self.noise = parameters.contiguous(), _contiguous(problem.noise)
+        self.uniform, self.refractory = _contiguous(problem.uniform), problem.refractory
+        self.sequence, self.run, self.back = _loops(x.dtype)
+        self.size = x.element_size()
+        p = self.parameters
+        self.work = x.new_empty((len(p), self.elements))
+        self.starts = (x.data_ptr(), _address(self.noise), _address(self.uniform))
+        self.fixed = (p.data_ptr(), _address(self.refractory), problem.adaptive, problem.by_subtraction, problem.detach_reset)
+        self.bounds = (problem.threshold_min, problem.threshold_max, 1)
+
+    def _one(self, t: int) -> Any:
+        offset = t * self.elements * self.size
+        x, noise, uniform = (start + offset if start else 0 for start in self.starts)
+        return self.sequence(1, self.elements, self.parameters.shape[1], x, 0, noise, uniform, *self.fixed, *self.bounds)
+
+    def _kept(self, kept: list[Any], row: int) -> list[int]:
+        return [0 if one is None else one.data_ptr() + row * self.elements * one.element_size() for one in kept]
+
+    def forward(self, t: int, state: list[Any], kept: list[Any], row: int, spikes: Tensor) -> None:
+        """Step t: the state goes on, that before goes into a row of the kept ones."""
+        self.run(self._one(t), *map(_address, state), *self._kept(kept, row), spikes.data_ptr(), 1)
+
+    def backward(
+        self,
+        t: int,
+        kept: list[Any],
+        incoming: Tensor,
+        of_v: Tensor,
+        of_threshold: Tensor | None,
+        of_x: Tensor,
+        of_parameters: Any,
+        learnt: int,
+    ) -> None:
+        """Step t back."""
+        p = self.problem
+        self.back(
+            self._one(t), *self._kept(kept, t), p.surrogate, *p.shape, incoming.data_ptr(), self.elements, of_v.data_ptr(),
+            _address(of_threshold), of_x.data_ptr(), 0, self.work.data_ptr(), _address(of_parameters), learnt, 1,
+        )  # fmt: skip
+
+
+def _contiguous(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.contiguous()
+
+
+def copied(x: Tensor | None) -> Tensor | None:
+    """A contiguous copy."""
     return None if x is None else x.clone(memory_format=torch.contiguous_format)
 
 
