@@ -177,14 +177,58 @@ def bounds(low: float, high: float) -> str:
 # -- the others -----------------------------------------------------------------------------------------------------
 
 
+# What a table's model does, drawn beside it.
+FIGURES = {
+    "Hodgkin–Huxley 1952": """
+run = rv.simulate(rv.neurons.HodgkinHuxley(), current=rv.stimuli.SquarePulse(10.0, start=20, stop=80), duration=100.0)
+run.plot("V", "sodium.m", "sodium.h", "potassium.n")""",
+    "Wang–Buzsáki 1996": """
+run = rv.simulate(rv.neurons.WangBuzsaki(), current=np.linspace(0, 20, 41), duration=400.0, dt=0.02, record=[])
+run.plot.fi_curve()""",
+    "Morris–Lecar": """
+run = rv.simulate(rv.neurons.MorrisLecar(), current=100.0, duration=400.0, dt=0.05)
+run.plot.phase_plane("V", "w")""",
+    "AdEx": """
+run = rv.simulate(rv.neurons.AdaptiveExponentialIntegrateAndFire(), current=rv.stimuli.SquarePulse(1000.0, 50, 400), duration=450.0, dt=0.1)
+run.plot("V", "w")""",
+    "Izhikevich 2003": """
+run = rv.simulate(rv.models.izhikevich(), duration=1000.0, dt=0.5, integrator=rv.SplitEuler(), seed=1)
+run.plot.raster()""",
+    "COBA": """
+run = rv.simulate(rv.models.coba(), duration=400.0, dt=0.1, integrator=rv.ExponentialEuler(), seed=1)
+run.plot()""",
+    "CUBA": """
+run = rv.simulate(rv.models.cuba(), duration=400.0, dt=0.1, seed=1)
+run.plot()""",
+    "Brunel 2000": """
+run = rv.simulate(rv.models.brunel("C"), duration=200.0, dt=0.1, seed=1)
+run.plot.raster(neurons=500)""",
+    "Cortical microcircuit": """
+run = rv.simulate(rv.models.microcircuit(scale=0.05), duration=400.0, dt=0.1, seed=1)
+run.plot.raster(neurons=1500)""",
+    "Synfire chain, Diesmann 1999": """
+run = rv.simulate(rv.models.synfire_chain(), duration=150.0, dt=0.1, seed=1)
+run.plot.raster()""",
+}
+NOTEBOOK = ["---", "file_format: mystnb", "kernelspec:", "  name: python3", "  display_name: Python 3", "---", ""]
+
+
 def reproduces_page() -> str:
     file = DOCS / "reproduces.json"
     entries = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     lines = [
+        *NOTEBOOK,
         "# Reproduces",
         "",
         "What published models should give, and what they give here. Each row is an assertion in a test, and was written by that test "
-        "(`RANVIER_WRITE_REPRODUCES=1 pytest`). The tolerance is the largest absolute difference that the test allows.",
+        "(`RANVIER_WRITE_REPRODUCES=1 pytest`). The tolerance is the largest absolute difference that the test allows. "
+        "The figures are drawn by this page; the column is a twentieth of its size.",
+        "",
+        "```{code-cell} ipython3",
+        ":tags: [remove-cell]",
+        "import numpy as np",
+        "import ranvier as rv",
+        "```",
         "",
     ]
     if not entries:
@@ -196,6 +240,8 @@ def reproduces_page() -> str:
                 cells = (e["what"], amount(e["expected"]), amount(e["measured"]), f"{e['tolerance']:g}", e["unit"], e["source"])
                 lines.append("| " + " | ".join(str(c).replace("|", "\\|") for c in cells) + " |")
         lines.append("")
+        if model in FIGURES:
+            lines += ["```{code-cell} ipython3", ":tags: [hide-input]", FIGURES[model].strip(), "```", ""]
     return "\n".join(lines)
 
 

@@ -310,7 +310,7 @@ def test_nothing_is_overwritten_and_failures_leave_nothing(to, run, tmp_path, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(source.Source, "pieces", fails)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(rv.StoreError, match="the disk is full"):
         export(run, tmp_path / "new", to=to)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"] and (tmp_path / "mine").read_text() == "mine"
 
