@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import warnings
 import zipfile
 from io import BytesIO
@@ -25,7 +26,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a later starlette about a later httpx
     from starlette.testclient import TestClient
 
-from ranvier.lab.server import stores
+from ranvier.lab.server import runs, stores
 from ranvier.lab.server.app import LARGEST_MESSAGE, MOST_SESSIONS, application
 from ranvier.lab.server.serve import listening, serve
 
@@ -350,3 +351,115 @@ def test_the_newest_request_of_a_panel_wins_and_all_panels_are_answered(inside):
         while not {19, 99} <= set(seen):
             seen.append(read(ws.receive_bytes())[1])
     assert seen == sorted(seen)
+
+
+# -- a network that runs -----------------------------------------------------------------------------------
+
+
+class Page:
+    """What a page does: it asks, hears, and says when it has drawn."""
+
+    def __init__(self, socket):
+        self.socket, self.facts, self.status, self.errors, self.spikes = socket, None, [], [], []
+
+    def say(self, op, **details):
+        self.socket.send_text(json.dumps({"id": 1, "op": op, "panel": "live", **details}))
+
+    def hear(self, enough):
+        while not enough(self):
+            kind, _, header, numbers = read(self.socket.receive_bytes())
+            assert header["live"]
+            if kind == 5:
+                self.errors.append(header["error"])
+            elif kind == 2:
+                steps, neurons = np.frombuffer(numbers, "<u4").reshape(2, -1).astype(np.int64)
+                self.spikes += list(zip((steps + header["k0"]).tolist(), neurons.tolist(), strict=True))
+                self.say("ack")
+            elif "parameters" in header:
+                self.facts = header
+            else:
+                self.status.append(header)
+        return self
+
+
+def reached(t):
+    return lambda page: page.status and page.status[-1]["t"] >= t
+
+
+def test_a_run_from_the_page_loses_no_spike_and_obeys(inside):
+    with inside.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("start", model="coba", scale=0.5, seed=3)
+        page.hear(lambda page: page.facts)
+        assert page.facts["n"] == 2000
+        declared = {p["name"]: p for p in page.facts["parameters"]}
+        assert declared["exc.leak"]["unit"] == "nS"
+        page.hear(reached(150.0))
+        page.say("pause")
+        page.hear(lambda page: page.status[-1]["status"] == "paused")
+        page.say("step", duration=10)
+        at = page.status[-1]["t"]
+        page.hear(lambda page: page.status[-1]["t"] > at and page.status[-1]["status"] == "paused")
+        page.say("set", name="exc.leak", value="x")
+        page.say("set", name="exc.nothing", value=1.0)
+        page.say("step", duration=-1)
+        page.hear(lambda page: len(page.errors) == 3)
+        assert "must be a number" in page.errors[0]
+        assert "Unknown parameter" in page.errors[1]
+        page.say("set", name="exc.threshold", value=1000.0)
+        page.say("set", name="inh.threshold", value=1000.0)
+        changed_at = page.status[-1]["t"]
+        page.say("resume")
+        page.hear(reached(changed_at + 100.0))
+        assert page.status[-1]["set"] == {"exc.threshold": 1000.0, "inh.threshold": 1000.0}
+        page.say("stop")
+        page.hear(lambda page: page.status[-1]["status"] == "stopped")
+    unbroken = rv.simulate(rv.models.coba(scale=0.5), duration=changed_at, dt=0.1, integrator=rv.ExponentialEuler(), seed=3)
+    ours = sorted((k, n) for k, n in page.spikes if k * 0.1 < changed_at - 1e-9)
+    assert ours == sorted(zip(unbroken.spikes.steps.tolist(), unbroken.spikes.neurons.tolist(), strict=True))
+    assert len(ours) > 100
+    assert not [k for k, _ in page.spikes if k * 0.1 > changed_at + 1.0]  # nobody reaches that threshold
+
+
+@pytest.mark.parametrize(
+    ("details", "message"),
+    [
+        ({"model": "../x"}, "Unknown network"),
+        ({"model": None}, "Unknown network"),
+        ({"model": "coba", "scale": 5}, "at most 1"),
+        ({"model": "microcircuit", "scale": 1}, "at most 0.2"),
+        ({"model": "coba", "scale": "1"}, "scale must be"),
+        ({"model": "coba", "seed": -1}, "seed must be"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(inside, details, message):
+    with inside.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("pause")
+        page.say("start", **details)
+        page.hear(lambda page: len(page.errors) == 2)
+    assert "Start a network first" in page.errors[0]
+    assert message in page.errors[1]
+
+
+def test_no_more_runs_than_allowed_and_those_of_closed_pages_end(monkeypatch):
+    made = [runs.LiveRun("coba", scale=0.02) for _ in range(runs.MOST_RUNS)]
+    with pytest.raises(rv.ParameterError, match="run already"):
+        runs.LiveRun("coba", scale=0.02)
+    for run in made:
+        run.stop(wait=60)
+    again = runs.LiveRun("coba", scale=0.02)
+    again.stop(wait=60)
+
+
+def test_a_page_that_does_not_answer_loses_the_picture_not_the_run(monkeypatch):
+    monkeypatch.setattr(runs, "MOST_WAITING", 50)
+    run = runs.LiveRun("coba", scale=0.1)
+    while run._status["t"] < 200.0 and run._status["status"] != "failed":
+        time.sleep(0.05)
+    _, status, spikes, problem = run.news()
+    run.stop(wait=60)
+    assert problem is None
+    assert status["t"] >= 200.0
+    assert status["skipped"] > 0
+    assert len(spikes[0]) > 0

@@ -11,9 +11,9 @@ def add_to(commands: Any) -> None:
     """The command's options."""
     parser = commands.add_parser(
         "lab",
-        help="explore stores in the browser",
+        help="explore stores and run networks in the browser",
         description="Shows the stores below a folder in the browser, running or finished: rasters by zooming, statistics, traces, where "
-        "they come from. Nothing is written, and only this machine can call. It runs until Ctrl-C.",
+        "they come from; and runs the ready-made networks there. Nothing is written, and only this machine can call. It runs until Ctrl-C.",
     )
     parser.add_argument("root", nargs="?", default=".", metavar="DIR|STORE", help="a folder that holds stores, or a store (default: here)")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="the port to serve at (default: a free one)")

@@ -48,6 +48,7 @@ function connect() {
     if (view.getUint32(0, true) !== 0x314c5652) return;
     const kind = view.getUint16(4, true), id = view.getUint32(8, true), size = view.getUint32(12, true);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(event.data, 16, size)));
+    if (header.live) return heardRun(kind, header, event.data.slice(16 + size));
     const asked = waiting.get(id);
     waiting.delete(id);
     if (!asked) return;
@@ -55,7 +56,7 @@ function connect() {
     say("");
     asked.got(kind, header, event.data.slice(16 + size));
   };
-  socket.onclose = () => { if (waiting.size) say("The lab's server does not answer. Is `ranvier lab` still running? Reload the page to try again."); };
+  socket.onclose = () => { if (waiting.size || liveRun) say("The lab's server does not answer. Is `ranvier lab` still running? Reload the page to try again."); };
 }
 
 // -- home ----------------------------------------------------------------------------------------------
@@ -63,7 +64,7 @@ function connect() {
 const amount = x => Math.round(x).toLocaleString("en").replace(/,/g, " ");
 
 async function home() {
-  const [stores, scenes] = await Promise.all([get("/api/stores"), get("/api/scenes")]);
+  const [stores, scenes, networks] = await Promise.all([get("/api/stores"), get("/api/scenes"), get("/api/networks")]);
   const rows = stores.map(s => h("tr", {},
     h("th", { scope: "row" }, s.problem ? s.name : h("button", { type: "button", onclick: () => open(s.id, s.name) }, s.name)),
     ...(s.problem ? [h("td", { colspan: "4" }, s.problem)]
@@ -72,6 +73,8 @@ async function home() {
     h("section", { "aria-labelledby": "of-stores" }, h("h2", { id: "of-stores" }, "Stores"),
       rows.length ? h("div", { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": "of-stores" }, h("table", { class: "stores" }, h("thead", {}, h("tr", {}, ...["store", "status", "time", "neurons", "spikes"].map(t => h("th", { scope: "col" }, t)))), h("tbody", {}, rows)))
         : h("p", {}, "There are no stores here. rv.simulate(…, store=\"run.zarr\") or ranvier run NAME --store run.zarr makes one.")),
+    h("section", { "aria-labelledby": "of-networks" }, h("h2", { id: "of-networks" }, "Networks"),
+      h("ul", { class: "scenes" }, networks.map(n => h("li", {}, h("button", { type: "button", title: n.summary, onclick: () => openRun(n) }, n.title))))),
     h("section", { "aria-labelledby": "of-scenes" }, h("h2", { id: "of-scenes" }, "Scenes"),
       h("ul", { class: "scenes" }, scenes.map(name => h("li", {}, h("a", { class: "button", href: `/api/scene?name=${encodeURIComponent(name)}` }, name))))), live);
   document.documentElement.dataset.ready = "home";

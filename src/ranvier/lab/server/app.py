@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -23,10 +24,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ranvier.errors import RanvierError
+from ranvier.errors import ParameterError, RanvierError
 from ranvier.lab import html
 from ranvier.lab.catalogue import by_name
-from ranvier.lab.server import frames, stores
+from ranvier.lab.server import frames, runs, stores
 from ranvier.lab.server.stores import Stores, Window
 
 HOSTS = ("127.0.0.1", "localhost")
@@ -38,7 +39,7 @@ POLICY = (
 )
 ASSETS = {
     "style.css": ("text/css", ("style.css", "explore.css")),
-    "explore.js": ("text/javascript", ("plots.js", "controls.js", "explore.js")),
+    "explore.js": ("text/javascript", ("plots.js", "controls.js", "run.js", "explore.js")),
 }
 FORMATS = ("csv", "npz", "nwb", "neo", "sonata", "netcdf")
 
@@ -141,6 +142,9 @@ def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOST
     async def scenes(request: Request) -> Response:
         return JSONResponse(sorted(by_name()))
 
+    async def networks(request: Request) -> Response:
+        return JSONResponse(runs.known())
+
     async def scene(request: Request) -> Response:
         made = by_name().get(request.query_params.get("name", ""))
         if made is None:
@@ -177,6 +181,7 @@ def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOST
             Route("/api/stores", guarded(list_of_stores)),
             Route("/api/store", guarded(one_store)),
             Route("/api/scenes", guarded(scenes)),
+            Route("/api/networks", guarded(networks)),
             Route("/api/scene", guarded(scene)),
             Route("/api/export", guarded(export)),
             WebSocketRoute("/ws", socket),
@@ -209,6 +214,7 @@ async def _talk(websocket: WebSocket, found: Stores) -> None:
     """Answers a page: of requests for one panel the newest alone, so that a fast hand never waits for old pictures."""
     waiting: dict[str, dict[str, Any]] = {}
     come = anyio.Event()
+    live = _Live(websocket)
 
     async def speak() -> None:
         nonlocal come
@@ -223,6 +229,7 @@ async def _talk(websocket: WebSocket, found: Stores) -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(speak)
+        tasks.start_soon(live.stream)
         with contextlib.suppress(WebSocketDisconnect):
             while True:
                 text = await websocket.receive_text()
@@ -236,10 +243,71 @@ async def _talk(websocket: WebSocket, found: Stores) -> None:
                 except (ValueError, KeyError, TypeError, AttributeError):
                     await websocket.close(1007)
                     break
+                if message["op"] in live.operations:
+                    await live.take(message)
+                    continue
                 waiting.pop(panel, None)
                 waiting[panel] = message
                 come.set()
+        live.end()
         tasks.cancel_scope.cancel()
+
+
+class _Live:
+    """The network that a page runs: one a connection. It ends with the connection."""
+
+    operations = ("start", "pause", "resume", "step", "set", "stop", "ack")
+
+    def __init__(self, websocket: WebSocket):
+        self.websocket = websocket
+        self.run: runs.LiveRun | None = None
+        self.number = 0
+        self.free = True  # the page has drawn the last spikes
+
+    async def take(self, message: dict[str, Any]) -> None:
+        """Does what a page asks of its run, and says so where that cannot be done."""
+        try:
+            operation = message["op"]
+            if operation == "ack":
+                self.free = True
+            elif operation == "start":
+                self.end()
+                self.run, self.number, self.free = None, int(message["id"]) & 0xFFFFFFFF, True
+                self.run = runs.LiveRun(message.get("model"), message.get("scale"), message.get("seed", 0))
+            elif self.run is None:
+                raise ParameterError("Nothing runs here. Start a network first.")
+            elif operation == "set":
+                self.run.set(message.get("name"), message.get("value"))
+            elif operation == "step":
+                self.run.step(message.get("duration"))
+            else:
+                getattr(self.run, operation)()
+        except RanvierError as error:
+            await self.websocket.send_bytes(frames.frame(frames.ERROR, self.number, {"error": str(error), "live": True}))
+
+    async def stream(self) -> None:
+        """Sends what is new, at most thirty times a second, and spikes only when the page has drawn those before."""
+        while True:
+            await anyio.sleep(1 / 30)
+            if self.run is None or not self.free:
+                continue
+            facts, status, spikes, problem = self.run.news()
+            messages = [frames.frame(frames.STATUS, self.number, {"live": True, **part}) for part in (facts, status) if part]
+            if problem:
+                messages.append(frames.frame(frames.ERROR, self.number, {"error": problem, "live": True}))
+            if spikes is not None:
+                self.free = False
+                first = int(spikes[0][0]) if len(spikes[0]) else 0
+                header = {"live": True, "k0": first, "spikes": len(spikes[0])}
+                blocks = ((spikes[0] - first).astype(np.uint32), spikes[1].astype(np.uint32))
+                messages.append(frames.frame(frames.SPIKES, self.number, header, *blocks))
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+                for message in messages:
+                    await self.websocket.send_bytes(message)
+
+    def end(self) -> None:
+        if self.run is not None:
+            self.run.stop()
 
 
 def _answer(found: Stores, message: dict[str, Any]) -> bytes:
