@@ -198,6 +198,7 @@ class WithTest(rv.NeuronModel):
             "a square": lambda: a**2 >= limit,
             "a magnitude": lambda: jnp.abs(a) >= limit,
             "never": lambda: jnp.zeros(a.shape, bool),
+            "the larger of it and a constant": lambda: jnp.maximum(a, 2.0) >= limit,
             "two of one end": lambda: jnp.maximum(a, after["w"]) >= limit,
             "across neurons": lambda: a >= jnp.mean(a) + limit,
         }[self.kind]()
@@ -258,6 +259,7 @@ def test_more_than_zero_is_not_zero(threshold):
         ("a square", "spiked takes the square of V after"),
         ("a magnitude", "spiked takes abs of V after, where the kernel takes one comparison with a threshold"),
         ("never", "spiked does not depend on the variables, where the kernel takes one comparison with a threshold"),
+        ("the larger of it and a constant", "spiked takes the larger of V after and another value"),
         ("two of one end", "spiked compares twice at one end of the step (w)"),
         (
             "across neurons",

@@ -221,6 +221,8 @@ def _test(found: Equations) -> Firing | NotAffine:
             difference = _difference(expressions, side, below)
             if isinstance(difference, NotAffine):
                 return difference
+            if isinstance(above, Largest) and not any(difference):
+                return NotAffine(f"spiked {above.reason}")
             forms.append(difference)
     strict = [signs.get(c.sign, c.sign) == ">" for c in either]
     ends: dict[str, dict[str, int]] = {}
