@@ -9,14 +9,18 @@ from ranvier.network.linearity.exponential import exponential
 
 
 def both(matrices, entries=None):
-    """By NumPy, traced, and by NumPy among many."""
+    """By NumPy, and traced."""
     matrices = np.asarray(matrices, np.float64)
     entries = np.ones(matrices.shape[1:], bool) if entries is None else entries
     with jax.enable_x64(True):
         one, other = (compute(lambda m: exponential(m, entries)) for compute in (lambda f: f, jax.jit))
         last = np.moveaxis(matrices, 0, -1)
         many = np.tile(last, 40)  # another way to multiply
-        return [np.moveaxis(np.asarray(x), -1, 0) for x in (one(last), other(last), one(many)[..., : len(matrices)])]
+        few, traced, among_many = one(last), other(last), one(many)
+    np.testing.assert_array_equal(among_many, np.tile(few, 40))  # to the bit: no network may depend on what lies beside it
+    for i in range(len(matrices)):
+        np.testing.assert_array_equal(one(last[..., i : i + 1])[..., 0], few[..., i])
+    return [np.moveaxis(np.asarray(x), -1, 0) for x in (few, traced)]
 
 
 TRIANGLE = np.triu(np.ones((2, 2), bool))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ from jax import lax
 
 TERMS = 14  # of the series, for what is at most 1/2: the first left out is 3e-18 of the whole
 MOST_SQUARINGS = 44  # when traced: up to rates of 1e13 / dt
-FEW = 32  # traced matrices, up to which a product is quicker than one entry after the other
+FEW = 32  # matrices, up to which fewer operations on all entries are quicker than those on the entries that there are
 AT_ONCE = 4096  # matrices whose entries stay in a core's cache
 
 
@@ -65,7 +64,7 @@ def exponential(matrices: Any, entries: np.ndarray) -> Any:
 
 def _exponential(matrices: Any, entries: np.ndarray) -> Any:
     xp = jnp if isinstance(matrices, jax.core.Tracer) else np
-    m, _, count = matrices.shape
+    m = len(entries)
     reach = closure(entries)
     together = reach & reach.T
     alone = np.eye(m, dtype=bool) & (together.sum(0) == 1)
@@ -76,15 +75,12 @@ def _exponential(matrices: Any, entries: np.ndarray) -> Any:
     identity = xp.broadcast_to(np.eye(m)[..., None], matrices.shape)
     scaled = matrices * 2.0**-squarings
     steps = TERMS + _longest(reach, together)
-    times: Callable[..., Any]
+    times = functools.partial(_product, reach=reach)
     if xp is jnp:
-        times = _traced if count <= FEW else functools.partial(_traced_entries, reach=reach)
         result = lax.scan(lambda p, k: (identity + times(scaled, p, entries) / k, None), identity, jnp.arange(steps, 0, -1.0))[0]
         square = lambda p, k: jnp.where(k < squarings, exact(times(p, p, reach), 2.0**-k), p)
         body = lambda p, k: (lax.cond(jnp.any(k < squarings), square, lambda p, k: p, p, k), None)
         return lax.scan(body, exact(result, 2.0**-squarings), jnp.arange(MOST_SQUARINGS - 1, -1, -1.0))[0]
-    # One entry after the other, also for few: a matrix must not have other bits where others stand beside it.
-    times = functools.partial(_entry_by_entry, reach=reach)
     with np.errstate(under="ignore", over="ignore", invalid="ignore"):
         result = identity
         for k in range(steps, 0, -1):
@@ -95,19 +91,24 @@ def _exponential(matrices: Any, entries: np.ndarray) -> Any:
     return np.where(reach[..., None], result, 0.0)
 
 
-def _traced(a: jax.Array, b: jax.Array, within: np.ndarray) -> jax.Array:
-    return jnp.einsum("ikr,kjr->ijr", a, b)
+def _product(a: Any, b: Any, within: np.ndarray, reach: np.ndarray) -> Any:
+    """`a · b`, of which the first has entries `within` and the second those that can be reached.
 
-
-def _traced_entries(a: jax.Array, b: jax.Array, within: np.ndarray, reach: np.ndarray) -> jax.Array:
-    m, nothing = len(within), jnp.zeros(a.shape[2])
-    entry = lambda i, j: sum((a[i, k] * b[k, j] for k in range(m) if within[i, k] and reach[k, j]), nothing)
-    return jnp.stack([jnp.stack([entry(i, j) for j in range(m)]) for i in range(m)])
-
-
-def _entry_by_entry(a: np.ndarray, b: np.ndarray, within: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """`a · b`, of which the first has entries `within` and the second those that can be reached."""
+    By NumPy the sums are taken in one order however many matrices there are, so that a
+    matrix has the same bits whatever stands beside it.
+    """
+    m, few = len(within), a.shape[2] <= FEW
+    if isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer):
+        if few:
+            return jnp.einsum("ikr,kjr->ijr", a, b)
+        nothing = jnp.zeros(a.shape[2])
+        entry = lambda i, j: sum((a[i, k] * b[k, j] for k in range(m) if within[i, k] and reach[k, j]), nothing)
+        return jnp.stack([jnp.stack([entry(i, j) for j in range(m)]) for i in range(m)])
     result = np.zeros(a.shape)
+    if few:
+        for k in np.flatnonzero(within.any(0)):
+            result += a[:, k, None] * b[k]
+        return result
     for i, k in zip(*np.nonzero(within), strict=True):
         for j in np.flatnonzero(reach[k]):
             result[i, j] += a[i, k] * b[k, j]
@@ -125,7 +126,7 @@ def _size(matrices: Any, together: np.ndarray, xp: Any) -> Any:
     logarithm = xp.zeros((1, 1, matrices.shape[2]))
     for power in range(6):
         if power:
-            absolute, logarithm = xp.einsum("ikr,kjr->ijr", absolute, absolute), 2 * logarithm
+            absolute, logarithm = _product(absolute, absolute, together, together), 2 * logarithm
         norm = xp.maximum(xp.max(absolute, axis=(0, 1), keepdims=True), 1e-300)
         absolute, logarithm = absolute / norm, logarithm + xp.log(norm)
     return xp.maximum(largest, xp.exp((logarithm + np.log(m)) / 32))
