@@ -1,11 +1,16 @@
 """The exponential of small matrices, against closed forms and SciPy."""
 
+import decimal
+import itertools
+import math
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
 
-from ranvier.network.linearity.exponential import exponential
+from ranvier.network.linearity.exponential import exponential, exponential_entries, first_difference, second_difference
 
 
 def both(matrices, entries=None):
@@ -135,3 +140,54 @@ def test_many_are_computed_in_parts_that_fit_a_cache_and_so_are_their_derivative
 
 def _unit(i, j):
     return np.where((np.arange(3)[:, None] == i) & (np.arange(3) == j), 1.0, 0.0)
+
+
+def with_fifty_digits(points):
+    """The divided difference of the exponential at some points, by its series about their mean."""
+    with decimal.localcontext(prec=50):
+        points = [decimal.Decimal(float(x)) for x in points]
+        mean = sum(points) / len(points)
+        sums = [decimal.Decimal(1)] + [decimal.Decimal(0)] * 59
+        for x in points:  # the sums of all products of k points, one point more each time
+            for k in range(1, len(sums)):
+                sums[k] += (x - mean) * sums[k - 1]
+        return float(mean.exp() * sum(x / math.factorial(k + len(points) - 1) for k, x in enumerate(sums)))
+
+
+def test_differences_of_the_exponential_to_all_digits():
+    steps = [0.0, 1e-14, 1e-9, 1e-4, 1.001e-3, 0.03, 0.3, 0.499, 0.501, 1.7, 8.0]
+    start = -1.3
+    pairs = np.array([(start + sign * step, start) for step in steps for sign in (1, -1)])
+    found = first_difference(*pairs.T)
+    np.testing.assert_allclose(found, [with_fifty_digits(p) for p in pairs], rtol=1.5e-15)
+    triples = np.array(
+        [order for a in steps[::2] for b in steps[1::2] for order in itertools.permutations((start, start - a, start + b / 2))]
+    )
+    expected = np.array([with_fifty_digits(p) for p in triples])
+    np.testing.assert_allclose(second_difference(*triples.T), expected, rtol=5e-15)
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(jax.jit(lambda *p: second_difference(*p, jnp))(*triples.T), expected, rtol=5e-15)
+        # A derivative by one point is the difference with that point twice.
+        slopes = jax.jit(jax.vmap(jax.grad(lambda *p: first_difference(*p, jnp), argnums=(0, 1))))(*pairs.T)
+        for i, slope in enumerate(slopes):
+            np.testing.assert_allclose(slope, [with_fifty_digits([*p, p[i]]) for p in pairs], rtol=2e-11)
+        slopes = jax.jit(jax.vmap(jax.grad(lambda *p: second_difference(*p, jnp), argnums=(0, 1, 2))))(*triples.T)
+        for i, slope in enumerate(slopes):
+            np.testing.assert_allclose(slope, [with_fifty_digits([*p, p[i]]) for p in triples], rtol=2e-11)
+
+
+def test_an_entry_does_not_depend_on_what_is_not_on_its_paths():
+    rng = np.random.default_rng(0)
+    values = lambda *at: {(i, j): rng.normal(size=5) - 3.0 * (i == j) for i, j in at}
+    chain = values((0, 0), (0, 1), (1, 1), (1, 2), (2, 2), (0, 3), (3, 3), (0, 4), (2, 5), (5, 2), (5, 5))
+    more = values((0, 6), (6, 6), (6, 7), (7, 7), (7, 8), (8, 8)) | {(8, 8): np.full(5, -400.0), (0, 7): np.full(5, 1e9)}
+    wanted = [(i, j) for i in range(6) for j in range(6)]
+    alone, among = exponential_entries(chain, 6, wanted), exponential_entries(chain | more, 9, wanted)
+    matrices = np.zeros((5, 6, 6))
+    for (i, j), x in chain.items():
+        matrices[:, i, j] = x
+    for (i, j), one, other, expected in zip(
+        wanted, alone, among, scipy.linalg.expm(matrices).transpose(1, 2, 0).reshape(36, 5), strict=True
+    ):
+        np.testing.assert_array_equal(one, other, err_msg=f"{i}, {j}")
+        np.testing.assert_allclose(one, expected, rtol=1e-12, atol=1e-14)

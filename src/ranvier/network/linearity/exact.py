@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier.network.linearity.exponential import closure, exponential
+from ranvier.network.linearity.exponential import closure, exponential_entries
 from ranvier.network.linearity.expressions import Expressions, Level
 from ranvier.network.linearity.neighbourhood import (
     INPUT,
@@ -85,8 +85,11 @@ class Exact:
         if not n or not self.rows:
             return [np.zeros(0 if place in self.each else members) for place, _ in enumerate(self.places)]
         values, of_neurons, of_members = self._values(leaves)
-        step = exponential(self._matrices(values, leaves[-1]), self._mask())
-        return [step[i, j, of_neurons if place in self.each else of_members] for place, (i, j) in enumerate(self.places)]
+        count, dt = max((x.shape[0] for x in values if np.ndim(x)), default=1), leaves[-1]
+        xp = jnp if is_traced(leaves) else np
+        entries = {(i, j): xp.broadcast_to(x * dt, (count,)) for x, (i, j, _) in zip(values, self.entries, strict=True)}
+        step = exponential_entries(entries, len(self.columns), self.places)
+        return [x[of_neurons if place in self.each else of_members] for place, x in enumerate(step)]
 
     def _values(self, leaves: Sequence[Any]) -> tuple[list[Any], Any, Any]:
         """The entries of the matrices that differ, and which of those matrices each neuron and each member has.
@@ -113,25 +116,6 @@ class Exact:
             first, of_members = distinct([np.zeros(members), *rows])
             return [x[first] for x in rows], None, of_members
         return evaluate(), None, np.arange(members) if Level.MEMBER in levels else np.zeros(members, np.int64)
-
-    def _mask(self) -> np.ndarray:
-        """Where the matrix has entries."""
-        mask = np.zeros((len(self.columns), len(self.columns)), bool)
-        for i, j, _ in self.entries:
-            mask[i, j] = True
-        return mask
-
-    def _matrices(self, values: list[Any], dt: Any) -> Any:
-        """The equations' matrices, times `dt`: `[columns, columns, matrices]`."""
-        size, count = len(self.columns), max((x.shape[0] for x in values if np.ndim(x)), default=1)
-        where = np.array([(i, j) for i, j, _ in self.entries], np.int64).reshape(-1, 2).T
-        xp = jnp if is_traced([*values, dt]) else np
-        flat = xp.stack([xp.broadcast_to(x * dt, (count,)) for x in values]) if values else np.zeros((0, count))
-        if xp is jnp:
-            return jnp.zeros((size, size, count)).at[where[0], where[1]].set(flat)
-        matrices = np.zeros((size, size, count))
-        matrices[where[0], where[1]] = flat
-        return matrices
 
     def advance(self, numbers: dict[str, Any], variables: dict[str, dict[str, Any]], current: Any = None) -> dict[str, dict[str, Any]]:
         """The moving variables after a step.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -22,6 +23,94 @@ def closure(edges: np.ndarray) -> np.ndarray:
     for _ in range(max(1, len(edges)).bit_length()):
         reach = reach @ reach
     return reach
+
+
+def exponential_entries(entries: Mapping[tuple[int, int], Any], size: int, wanted: Sequence[tuple[int, int]]) -> list[Any]:
+    """Some entries of the exponentials of sparse matrices, each from what lies on its paths alone.
+
+    So an entry has the same bits whatever else a matrix has, and most are closed forms.
+
+    Args:
+        entries: those that may be other than 0, by their row and column: float64 `[matrices]`.
+        size: of how many rows a matrix is.
+        wanted: rows and columns of the entries asked for.
+
+    Example:
+        >>> decay, gain = np.array([-1.0]), np.array([2.0])
+        >>> [x.round(6).tolist() for x in exponential_entries({(0, 0): decay, (0, 1): gain}, 2, [(0, 0), (0, 1)])]
+        [[0.367879], [1.264241]]
+    """
+    edges = np.zeros((size, size), bool)
+    for i, j in entries:
+        edges[i, j] = True
+    reach = closure(edges)
+    alone = (reach & reach.T).sum(0) == 1
+    xp = jnp if any(isinstance(x, jax.core.Tracer) for x in entries.values()) else np
+    count = max((len(x) for x in entries.values()), default=1)
+    of = lambda i, j: entries.get((i, j), np.zeros(count))
+    order = np.argsort(-reach.sum(1), kind="stable")  # none before one that leads to it
+    found: dict[tuple[int, int], Any] = {}
+    longer: dict[tuple[bytes, int], list[tuple[int, ...]]] = {}
+    between = {(i, j): tuple(int(k) for k in order if reach[i, k] and reach[k, j]) for i, j in wanted}
+    for (i, j), path in between.items():
+        if not path:
+            found[i, j] = xp.zeros(count)
+        elif len(path) > 3 or not alone[list(path)].all():
+            kind = longer.setdefault((edges[np.ix_(path, path)].tobytes(), len(path)), [])
+            kind += [] if path in kind else [path]
+        elif i == j:
+            found[i, j] = xp.exp(of(i, i))
+        else:
+            rates = [of(k, k) for k in path]
+            found[i, j] = of(i, j) * first_difference(rates[0], rates[-1], xp)
+            if len(path) == 3:
+                found[i, j] = found[i, j] + of(i, path[1]) * of(path[1], j) * second_difference(rates[0], rates[1], rates[2], xp)
+    for (bits, m), sets in longer.items():
+        matrices = xp.stack([xp.stack([xp.concatenate([of(rows[a], rows[b]) for rows in sets]) for b in range(m)]) for a in range(m)])
+        result = exponential(matrices, np.frombuffer(bits, bool).reshape(m, m))
+        for (i, j), path in between.items():
+            if path in sets:
+                first = sets.index(path) * count
+                found[i, j] = result[path.index(i), path.index(j), first : first + count]
+    return [found[at] for at in wanted]
+
+
+def first_difference(x: Any, y: Any, xp: Any = np) -> Any:
+    """`(exp(x) − exp(y)) / (x − y)`, which is `exp(x)` where both are equal: a divided difference of the exponential.
+
+    Example:
+        >>> [float(first_difference(np.float64(x), np.float64(y)).round(6)) for x, y in ((0.0, -1.0), (0.0, 0.0))]
+        [0.632121, 1.0]
+    """
+    apart = x - y
+    near = abs(apart) < 1e-3
+    far = xp.where(near, 1.0, abs(apart))
+    return xp.where(near, xp.exp((x + y) / 2) * (1 + apart * apart / 24), xp.exp(xp.maximum(x, y)) * -xp.expm1(-far) / far)
+
+
+def second_difference(x: Any, y: Any, z: Any, xp: Any = np) -> Any:
+    """`(D(x, y) − D(y, z)) / (x − z)` with `D` the `first_difference`, which is `exp(x) / 2` where all are equal.
+
+    Example:
+        >>> [float(second_difference(np.float64(0.0), np.float64(y), np.float64(-y)).round(6)) for y in (-1.0, 0.0)]
+        [0.543081, 0.5]
+    """
+    highest, lowest = xp.maximum(xp.maximum(x, y), z), xp.minimum(xp.minimum(x, y), z)
+    middle = xp.maximum(xp.minimum(x, y), xp.minimum(xp.maximum(x, y), z))
+    near = highest - lowest < 0.5
+    wide = xp.where(near, 1.0, highest - lowest)
+    far = (first_difference(highest, middle, xp) - first_difference(middle, lowest, xp)) / wide
+    mean = (x + y + z) / 3
+    a, b, c = (xp.where(near, point - mean, 0.0) for point in (x, y, z))
+    power, two, three = (xp.ones_like(mean) for _ in range(3))  # the sums of all products of k of a; of a and b; of all
+    total, factorial = three / 2, 2.0
+    for k in range(1, 15):
+        power = power * a
+        two = power + b * two
+        three = two + c * three
+        factorial *= k + 2
+        total = total + three / factorial
+    return xp.where(near, xp.exp(mean) * total, far)
 
 
 def exponential(matrices: Any, entries: np.ndarray) -> Any:
