@@ -10,8 +10,9 @@ from ranvier.integrators.base import Integrator, State
 class ExactLinear(Integrator):
     """Linear models advanced exactly: `y ← P y + R u + c`, with `P = exp(A·dt)`.
 
-    The matrix `A` of a neuron and the linear synapses that reach it is found by
-    automatic differentiation once a run. There is no error of the step but
+    The matrix `A` of a neuron and the linear synapses that reach it is read from their
+    equations, operation by operation: which terms there are never depends on the
+    parameters' values, and gradients pass through `P`. There is no error of the step but
     rounding: spikes act at the ends of steps, and a current is taken at the
     start of a step and held over it. What is not linear is refused by name.
 
