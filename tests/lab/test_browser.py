@@ -5,6 +5,8 @@ Skipped where there is no Chromium or no playwright (`apt-get install chromium`,
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -178,6 +180,94 @@ def test_everyone_can_use_it(opened, name, width, scheme):
         .filter(([e, r]) => r.width && !['checkbox'].includes(e.type) && (r.height < 24 || r.width < 24)).map(([e]) => e.outerHTML)"""
     )
     assert small == []
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+# -- the lab's server -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """`ranvier lab` as a process of its own, on a folder with a store: its address."""
+    pytest.importorskip("uvicorn", reason="the extra lab is not installed")
+    root = tmp_path_factory.mktemp("stores")
+    cells = rv.Population(50, rv.neurons.PoissonSource(20.0), name="cells")
+    target = rv.Population(2, rv.neurons.LeakyIntegrateAndFire(), current=300.0, name="target")
+    record = rv.Record(target, "V", every=1.0)
+    rv.simulate(rv.Network(cells, target), duration=1000.0, dt=0.1, record=record, store=root / "one.zarr")
+    command = [sys.executable, "-m", "ranvier.cli", "lab", str(root), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+@pytest.fixture
+def inside(browser, lab):
+    contexts = []
+
+    def open_(width=1280, scheme="light"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page = context.new_page()
+        asked, complaints = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(lab)
+        page.wait_for_selector("html[data-ready=store]")  # the only store there is opens by itself
+        contexts.append((context, asked, complaints))
+        return page
+
+    yield open_
+    own = lab.partition("/#")[0]
+    for context, asked, complaints in contexts:
+        context.close()
+        assert not complaints
+        assert all(url.startswith((own, "blob:", "data:")) for url in asked)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_store_is_explored_and_everyone_can(inside, width, scheme):
+    page = inside(width, scheme)
+    assert "token" not in page.url
+    total = page.locator("main > .summary", has_text="neurons 0 to 51")
+    total.wait_for()
+    page.locator("canvas.raster").focus()
+    page.keyboard.press("+")
+    page.locator("main > .summary", has_text="from 250 to 750 ms").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("main > .summary", has_text="from 0 to 1000 ms").wait_for()
+    page.locator("#panel-statistics .summary", has_text="cells: ").wait_for()
+    page.click("#tab-traces")
+    page.locator("#panel-traces .summary", has_text="V of target").wait_for()
+    page.click("#tab-provenance")
+    assert "jax" in page.inner_text("#panel-provenance")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    for _ in ("store", "home"):
+        found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")] == []
+        if page.get_by_role("button", name="All stores").count():
+            page.get_by_role("button", name="All stores").click()
+            page.wait_for_selector("html[data-ready=home]")
+
+
+def test_a_network_runs_in_the_page(inside):
+    page = inside()
+    page.get_by_role("button", name="All stores").click()
+    page.get_by_role("button", name="COBA", exact=True).click()
+    page.get_by_label("scale").fill("0.1")
+    page.get_by_role("button", name="Start").click()
+    page.locator(".summary", has_text="running: t = ").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Pause").click()
+    page.locator(".summary", has_text="paused: t = ").wait_for()
+    threshold = page.get_by_label("threshold, mV").first
+    threshold.fill("-51")
+    threshold.press("Enter")
+    page.get_by_role("button", name="Step 10 ms").click()
+    page.get_by_role("button", name="Stop").click()
+    page.locator(".summary", has_text="stopped").wait_for()
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")] == []

@@ -301,9 +301,12 @@ function makeProvenance() {
   for (const [name, value] of Object.entries(store.facts.facts)) add(name, value);
   for (const p of store.facts.populations) add("population", `${p.name}: ${amount(p.n)} neurons`);
   for (const p of store.facts.projections) add("projection", p);
-  for (const [name, value] of Object.entries(store.facts.provenance.versions || {})) add(name, value);
-  if (store.facts.provenance.network_hash) add("network", store.facts.provenance.network_hash);
-  for (const s of store.facts.provenance.sessions || []) add("session", s);
+  const { sessions = [], script, git, network_hash: network, ...versions } = store.facts.provenance;
+  for (const [name, value] of Object.entries(versions)) add(name, value);
+  if (script) add("script", `${script.name}, SHA-256 ${String(script.sha256).slice(0, 16)}…`);
+  if (git) add("commit", `${git.commit}${git.changed ? ", with changes" : ""}`);
+  if (network) add("network", `SHA-256 ${network.slice(0, 16)}…`);
+  for (const s of sessions) add("session", `${s.started} to ${s.ended || "?"}: step ${s.from_step} to ${s.to_step === undefined ? "?" : s.to_step}, ${s.status || "running"}`);
   return list;
 }
 

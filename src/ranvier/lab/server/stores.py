@@ -152,7 +152,8 @@ def described(run: StoredRun) -> dict[str, Any]:
     ]
     try:
         came = run.provenance
-        provenance = {name: came[name] for name in ("versions", "network_hash", "sessions") if name in came}
+        provenance = {name: came[name] for name in ("network_hash", "script", "git", "sessions") if came.get(name)}
+        provenance |= came.get("build", {}).get("versions", {})
     except (RanvierError, KeyError):
         provenance = {}
     shown = ("dt", "seed", "precision", "integrator", "n")
