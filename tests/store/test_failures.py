@@ -16,10 +16,10 @@ import xarray
 
 import ranvier as rv
 from ranvier.cli import main
-from ranvier.store import checkpoint, files, growing, layout
+from ranvier.store import checkpoint, files, growing, layout, provenance, sink
 from ranvier.store.checkpoint import load_tree, save_tree
 from ranvier.store.documents import sealed_root, text_of
-from ranvier.store.lock import Lock
+from ranvier.store.lock import Lock, is_written
 from ranvier.store.sink import StoreSink
 from tests.store.runs import assert_same_run, assert_same_state, records, small_network
 from tests.store.test_resume import HOW, Stop, stopped
@@ -45,11 +45,18 @@ def copy(left, tmp_path):
 # -- a full disk ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("writes", [3, 40, 90, 110, 130, 160])
+@pytest.mark.parametrize("writes", [3, 40, 90, 110, 130, 160, "the last", "the last but one", "the last but two"])
 def test_a_full_disk(tmp_path, monkeypatch, unbroken, writes):
     """Whichever write fails: a clear error, a store that can be read, and a run that goes on once there is room."""
     path = tmp_path / "run.zarr"
     whole, done = files.write_whole, []
+    if isinstance(writes, str):  # while the run is finished
+        counted = []
+        with monkeypatch.context() as patch:
+            for module in (growing, checkpoint, sink, provenance):
+                patch.setattr(module, "write_whole", lambda *a, **k: counted.append(1) or whole(*a, **k))
+            rv.simulate(small_network(), record=records(), store=tmp_path / "other.zarr", checkpoint_every=3.0, **HOW)
+        writes = len(counted) - ["the last", "the last but one", "the last but two"].index(writes) - 1
 
     def write(*arguments, **options):
         done.append(1)
@@ -57,11 +64,12 @@ def test_a_full_disk(tmp_path, monkeypatch, unbroken, writes):
             raise OSError(errno.ENOSPC, "No space left on device")
         whole(*arguments, **options)
 
-    for module in (growing, checkpoint):
+    for module in (growing, checkpoint, sink, provenance):
         monkeypatch.setattr(module, "write_whole", write)
     with pytest.raises(rv.StoreError, match=r"disk is full|cannot be written: No space left"):
         rv.simulate(small_network(), record=records(), store=path, checkpoint_every=3.0, **HOW)
     monkeypatch.undo()
+    assert not is_written(path)  # nobody holds it
     if not path.exists():  # it was full before the run began
         run = rv.simulate(small_network(), record=records(), store=path, **HOW)
     else:

@@ -184,6 +184,15 @@ def make_room(path: Path, overwrite: bool) -> None:
     Raises:
         StoreError: something else is there, or the place cannot be written.
     """
+    try:
+        _look(path, overwrite)
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{path} cannot be used: {why(error)}. Choose another path for the store.") from None
+
+
+def _look(path: Path, overwrite: bool) -> None:
     if path.is_symlink() or path.exists():
         if not path.is_dir() or path.is_symlink():
             raise StoreError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -281,7 +282,10 @@ class StoreSink:
             if self._writer.error is not None and status != "failed":
                 self._raise(self._writer.error)
             if self._writer.error is None and status != "failed":
-                remove_replaced(self.path, self._replaces)
+                try:
+                    remove_replaced(self.path, self._replaces)
+                except OSError as error:  # the new store stands all the same
+                    warnings.warn(f"The store that {self.path} replaces cannot be removed: {why(error)}.", stacklevel=2)
         finally:
             self._lock.release()
 
