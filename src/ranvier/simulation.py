@@ -733,7 +733,8 @@ def store_place(store: Any, checkpoint_every: Any, overwrite: bool) -> tuple[Pat
                 raise ParameterError(f"{name} is for a run with a store. Write simulate(…, store='run.zarr', {name}=…).")
         return None, None
     from ranvier.store.layout import make_room
+    from ranvier.store.reader import as_path
 
-    place = Path(store)
+    place = as_path(store)
     make_room(place, overwrite)
     return place, None if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")

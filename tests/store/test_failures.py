@@ -390,6 +390,9 @@ def test_names_stay_in_the_folder():
     [
         ({"checkpoint_every": 1.0}, "checkpoint_every is for a run with a store"),
         ({"overwrite": True}, "overwrite is for a run with a store"),
+        ({"store": ""}, "store must be the path of a folder"),
+        ({"store": 3}, "store must be the path of a folder"),
+        ({"store": "x\0.zarr"}, "store must be the path of a folder"),
         ({"store": "x.zarr", "checkpoint_every": -1.0}, "checkpoint_every is -1 ms"),
         ({"until": 3}, "but it must be a function"),
         ({"record": rv.Record("c", lambda c: jnp.outer(c["V"], c["V"]), name="square")}, "must be a number or a vector"),
