@@ -17,8 +17,7 @@ import numpy as np
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.model import parameters
 from ranvier.network.common import moving_variables, resolve
-from ranvier.network.linearity import of_any_length
-from ranvier.network.linearity.jaxprs import depends
+from ranvier.network.linearity import depends, of_any_length
 from ranvier.neurons.base import Inputs, NeuronModel
 from ranvier.random import Key
 from ranvier.synapses.base import Presynaptic, SynapseModel

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import ranvier as rv
-from ranvier.network.linearity import Exact, NotAffine, adds_to, changes_in_time, elementwise, exact, of_any_length
+from ranvier.network.linearity import Exact, NotAffine, adds_to, depends, exact, of_any_length
+from ranvier.network.linearity.jaxprs import elementwise
 from tests.network.linearity.neighbourhoods import matrix_of, of
 
 
@@ -135,10 +136,11 @@ def test_a_parameter_that_is_no_value_a_neuron_is_refused_where_it_is_used():
     assert isinstance(exact(*of(Tabled(table=[1.0, 2.0, 3.0], use=False), (5,))), Exact)
 
 
-def test_a_stimulus_that_changes_is_told_from_one_that_does_not():
-    assert not changes_in_time([None, lambda t: 3.0, lambda t: 0.0 * 2.0, rv.stimuli.Constant(2.0)])
-    assert changes_in_time([None, lambda t: 3.0 + t])
-    assert changes_in_time([rv.stimuli.SquarePulse(1.0, 2.0, 3.0)])
+def test_what_depends_on_what():
+    traced = jax.make_jaxpr(lambda x, y, z: (x + jax.jit(lambda a, b: a * 2.0)(y, z), jnp.cos(2.0)))(1.0, 2.0, 3.0)
+    assert depends(traced, {0}) and depends(traced, {1})
+    assert not depends(traced, {2})  # it goes into a function that does nothing with it
+    assert depends(traced, {1, 2}) and not depends(traced, set())
 
 
 def test_what_takes_elements_one_by_one():

@@ -17,8 +17,7 @@ NumPy where they are known and by JAX where they are traced. In order:
 from ranvier.network.linearity.exact import Exact as Exact
 from ranvier.network.linearity.exact import exact as exact
 from ranvier.network.linearity.jaxprs import adds_to as adds_to
-from ranvier.network.linearity.jaxprs import changes_in_time as changes_in_time
-from ranvier.network.linearity.jaxprs import elementwise as elementwise
+from ranvier.network.linearity.jaxprs import depends as depends
 from ranvier.network.linearity.jaxprs import of_any_length as of_any_length
 from ranvier.network.linearity.neighbourhood import INPUT as INPUT
 from ranvier.network.linearity.neighbourhood import LocalSynapses as LocalSynapses

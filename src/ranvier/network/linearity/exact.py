@@ -52,10 +52,6 @@ class Exact:
     expressions: Expressions = dataclasses.field(compare=False, repr=False)
 
     @property
-    def reads_current(self) -> bool:
-        return INPUT in self.columns
-
-    @property
     def places(self) -> list[tuple[int, int]]:
         """For each coefficient its row and column in the matrix."""
         place = {column: i for i, column in enumerate(self.columns)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -60,13 +60,6 @@ def _depending(jaxpr: Any, inputs: set[int]) -> list[bool]:
             outputs = [True] * len(equation.outvars) if inner is None else _depending(getattr(inner, "jaxpr", inner), into)
             reached.update(id(variable) for variable, depends in zip(equation.outvars, outputs, strict=True) if depends)
     return [id(variable) in reached for variable in jaxpr.outvars]
-
-
-def changes_in_time(stimuli: Iterable[Callable[[Any], Any] | None]) -> bool:
-    """Whether one of these currents, functions of the time (ms), may change within a step."""
-    with jax.enable_x64(True):
-        t = jax.ShapeDtypeStruct((), "float64")
-        return any(depends(jax.make_jaxpr(stimulus)(t), {0}) for stimulus in stimuli if stimulus is not None)
 
 
 def adds_to(function: Callable[..., Any], values: dict[str, Any], n: int, dtype: Any) -> str | None:
