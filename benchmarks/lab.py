@@ -23,6 +23,7 @@ from ranvier.lab.server.stores import Window
 
 PULSE = rv.stimuli.SquarePulse(10.0, start=20, stop=180)
 
+READY = "Number(document.documentElement.dataset.ready)"  # ms since the navigation began
 DRAG = """async moves => {
   const slider = document.querySelector('input[type=range]');
   const frames = [];
@@ -97,11 +98,7 @@ def scenes(options, folder: Path) -> dict:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto((folder / "hh.html").as_uri())
             page.wait_for_selector("html[data-ready]")
-            ready.append(
-                page.evaluate(
-                    "performance.getEntriesByType('navigation')[0].domInteractive + Number(document.documentElement.dataset.ready)"
-                )
-            )
+            ready.append(page.evaluate(READY))
             page.close()
         found["first_picture_ms"] = spread(ready)
         page = browser.new_page(viewport={"width": 1280, "height": 900})

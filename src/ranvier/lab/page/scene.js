@@ -1,6 +1,5 @@
 // The page of a scene: controls at the left, traces and studies at the right.
 
-const started = performance.now();
 const defaults = copy(SCENE.settings);
 let settings = readLink() || copy(defaults);
 let result = null, pinned = null, cursor = null, zoom = null;
@@ -34,12 +33,12 @@ function received({ id, job, part, result: whole, error }) {
   if (error) return say(`This cannot be computed: ${error}`);
   request.onresult(whole);
 }
-const askRun = helper(received);
-let askStudy = null;
+let askRun = null, askStudy = null;
 function ask(job, details, onresult, onpart) {
   const id = ++requests;
   waiting[job] = { id, onresult, onpart };
   if (job !== "run" && !askStudy) askStudy = helper(received);
+  if (job === "run" && !askRun) askRun = helper(received);
   (job === "run" ? askRun : askStudy)({ id, job, settings, ...details });
 }
 
@@ -48,14 +47,23 @@ let running = false, again = false;
 function run() {
   if (running) { again = true; return; }
   running = true;
-  performance.mark("run-asked");
-  const stride = Math.max(1, Math.ceil(settings.duration / settings.dt / 20000));
-  ask("run", { stride }, whole => {
+  ask("run", { stride: strideOf(settings) }, whole => {
     running = false;
     result = whole;
     paint();
     if (again) { again = false; run(); }
   });
+}
+
+const strideOf = ({ duration, dt }) => Math.max(1, Math.ceil(duration / dt / 20000));
+
+/** The first picture is made here: a worker would still be starting. */
+function firstRun() {
+  if (settings.duration / settings.dt > 50000) return run();
+  try {
+    result = simulate(SCENE, PARTS, settings, { stride: strideOf(settings) });
+    paint();
+  } catch { run(); }
 }
 
 // -- settings: changes, undo, link --------------------------------------------------------------------
@@ -187,7 +195,7 @@ function paint() {
   performance.clearMarks("slider-moved");
   performance.clearMarks("painted");
   if (!document.documentElement.dataset.ready) {
-    document.documentElement.dataset.ready = String(Math.round(performance.now() - started));
+    document.documentElement.dataset.ready = String(Math.round(performance.now()));
   }
   if (study === "plane") drawPlane();
   return height;
@@ -706,8 +714,11 @@ document.getElementById("scene").append(
 
 buildControls();
 historyButtons();
-run();
+firstRun();
 new ResizeObserver(() => { if (result) { paint(); if (studies[study]) studies[study].draw(); } }).observe(canvas.parentElement);
 palette.addEventListener("change", () => { paint(); if (studies[study]) studies[study].draw(); });
 window.addEventListener("hashchange", () => { const read = readLink(); if (read && JSON.stringify(read) !== history.kept) { settings = read; keep(); refresh(); } });
-(window.requestIdleCallback || setTimeout)(() => restudy());
+(window.requestIdleCallback || setTimeout)(() => {
+  askRun = askRun || helper(received);
+  restudy();
+});
