@@ -366,7 +366,8 @@ class Simulation:
             raise ParameterError(
                 f"The function takes (parameters, state); the state is sim.state() or run.state, not a {type(state).__name__}."
             )
-        base = self._drawn_with(None, self.seed)
+        with jax.ensure_compile_time_eval():  # a run with other numbers may have come between, and this may be traced
+            base = self._drawn_with(None, self.seed)
         drawn = self._substituted(base, parameters)
         layout = self._layout_for(base, parameters)
         constants = layout.constants(drawn)

@@ -139,3 +139,19 @@ def test_gradients_are_finite_differences(make, integrator, kernels):
             checked += abs(expected) > 1e-8
     assert all(spikes[name].any() for name in ("exc", "inh", "cells", "relay") if name in spikes)
     assert checked > 0.6 * len(leaves)
+
+
+@pytest.mark.parametrize("integrator", [EXACT, EULER], ids=lambda x: type(x).__name__)
+def test_a_batch_is_the_runs_one_by_one_and_second_derivatives_are_differences_of_first(integrator):
+    sim = rv.prepare(currents(), dt=0.1, integrator=integrator, seed=3)
+    state, values = sim.state(), np.array([150.0, 200.0, 260.0])
+    # Runs with other numbers come before, so that the function must go back to those that it was prepared with.
+    runs = [sim.run(10.0, parameters={"exc.capacitance": c}, initial=state).state.neurons["exc"]["V"] for c in values]
+    end = lambda c: sim.function(steps=100)({"exc.capacitance": c}, state)[0].neurons["exc"]["V"]
+    slope = lambda c: jax.grad(lambda c: end(c).sum())(c)
+    with jax.enable_x64(True):
+        batch, slopes, second = jax.jit(lambda c, d: (jax.vmap(end)(c), jax.vmap(slope)(d), jax.hessian(lambda c: end(c).sum())(c[1])))(
+            values, np.array([199.99, 200.01])
+        )
+    np.testing.assert_array_equal(batch, runs)
+    assert float(second) == pytest.approx(float(slopes[1] - slopes[0]) / 0.02, rel=1e-6)
