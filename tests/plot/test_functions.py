@@ -413,3 +413,5 @@ def test_the_potential_of_a_model_that_resets_has_its_spikes():
 def test_figures_say_what_they_show():
     text = in_words(rv.plot.fi_curve([0.0, 5.0], [0.0, 60.0], label="a").figure)
     assert text == "firing rate (Hz) from 0 to 60 over current (µA/cm²) from 0 to 5: a."
+    assert in_words(rv.plot.heat_map(potentials()).figure).startswith("V (mV) as colour, neuron from -0.5 to 2.5 over time (ms)")
+    assert in_words(rv.plot.traces(potentials()).figure).startswith("one above the other, each neuron over time (ms) from 0 to 24.5")

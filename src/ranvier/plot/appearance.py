@@ -99,7 +99,13 @@ def in_words(figure: Figure) -> str:
         (low, high), (left, right) = ax.dataLim.intervaly, ax.dataLim.intervalx
         span = lambda a, b: f" from {a:.4g} to {b:.4g}" if abs(a) < 1e300 > abs(b) else ""
         text = f"{ax.get_title(loc='left') or ax.get_title()}: ".removeprefix(": ")
-        text += (up or "values") + span(low, high) + (f" over {across}" + span(left, right) if across else "")
+        stacked = not ax.spines["left"].get_visible()  # traces above each other: the axis has no values
+        text += (f"one above the other, each {up}" if stacked else (up or "values") + span(low, high)) + (
+            f" over {across}" + span(left, right) if across else ""
+        )
+        bar = ax.images[0].colorbar if ax.images else None
+        if bar is not None:
+            text = f"{bar.ax.get_ylabel()} as colour, {text}"
         names = [name for name in ax.get_legend_handles_labels()[1] if not name.startswith("_")]
         panels.append(text + (f": {', '.join(dict.fromkeys(names))}" if names else ""))
     count = f"{len(panels)} panels. " if len(panels) > 1 else ""
