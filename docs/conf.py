@@ -35,6 +35,7 @@ myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 nb_execution_mode = "cache"
+nb_execution_in_temp = True  # what a page writes is gone with it, and cannot stand in the way of the next build
 nb_execution_cache_path = str(HERE / "_build" / f"executed-{fingerprint()}")
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True

@@ -67,9 +67,11 @@ def make_all():
     write("reproduces.md", reproduces_page())
     write("command_line.md", command_line_page())
     write("changelog.md", changelog_page())
-    for path in GENERATED.rglob("*"):
+    for path in sorted(GENERATED.rglob("*"), reverse=True):  # what is in a folder before the folder
         if path.is_file() and path not in made:
             path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 # -- models ---------------------------------------------------------------------------------------------------------
