@@ -120,8 +120,8 @@ def integrate_and_fire(
         interval: the length of the step, a number.
         step: this step, int64 scalar.
         recent: the step of each neuron's last spike, less `since`, int32 `[n]`.
-        refractory: for how many steps after that it is refractory, int32, one a member, `[members]`, or one a neuron, `[n]`
-            (if there are as many members as neurons: one a member); None for none.
+        refractory: for how many steps after that it is refractory, int32, one a member, `[members, 1]`, or one a neuron, `[n]`;
+            None for none.
         each: coefficients that differ among the neurons, `[n]` each, by their places in the row.
         since: what `recent` counts from, int64 scalar.
         ends: member `m` has the neurons `ends[m - 1]` … `ends[m] - 1`, and the last one all that follow, int32 `[members]`;
@@ -138,7 +138,7 @@ def integrate_and_fire(
         >>> with jax.enable_x64(True):
         ...     (V,), recent, fires = integrate_and_fire(
         ...         decay, [jnp.array([8.0, 12.0])], jnp.array([[2.0, 0.5, 10.0, 1.0, 0.0]]), 0.1, jnp.int64(7),
-        ...         recent=jnp.full(2, -100, jnp.int32), refractory=jnp.array([20], jnp.int32),
+        ...         recent=jnp.full(2, -100, jnp.int32), refractory=jnp.array([[20]], jnp.int32),
         ...     )
         >>> V.tolist(), fires.tolist(), recent.tolist()                   # 2 + V/2; fires from 10 on; falls back to 0
         ([6.0, 0.0], [False, True], [-100, 7])
@@ -163,12 +163,17 @@ def integrate_and_fire(
         raise ParameterError(
             f"integrate_and_fire: the ends of {members} members must be int32 [{members}], not {ends.dtype} {list(ends.shape)}."
         )
+    if steps.shape == (members, 1):
+        steps = steps[:, 0] if members != n else steps[segment_of(ends, n), 0]  # in one column, as many as neurons are one a neuron
+    elif steps.shape not in ((0,), (n,)):
+        raise ParameterError(
+            f"integrate_and_fire: refractory must be int32 [{members}, 1] or [{n}], not {steps.dtype} {list(steps.shape)}."
+        )
     bad = any(x.shape != (n,) or x.dtype != dtype for x in (*variables, *own)) or not all(0 <= place < wanted for place in places)
-    of_steps = ((0,), (members,), (n,))
-    if bad or coefficients.dtype != dtype or recent.dtype != jnp.int32 or steps.dtype != jnp.int32 or steps.shape not in of_steps:
+    if bad or coefficients.dtype != dtype or recent.dtype != jnp.int32 or steps.dtype != jnp.int32:
         raise ParameterError(
             "integrate_and_fire: variables and what differs among neurons must be [n] of the coefficients' type, recent int32 [n] and "
-            f"refractory int32 [members] or [n], not {[f'{x.dtype} {list(x.shape)}' for x in (*variables, *own, recent, steps)]}."
+            f"refractory int32, not {[f'{x.dtype} {list(x.shape)}' for x in (*variables, *own, recent, steps)]}."
         )
     operands = step, since, jnp.asarray(interval, dtype), recent, steps, coefficients, ends, *variables, *own
     *moved, recent, fires = _advance(equations, places, *operands)
@@ -212,7 +217,7 @@ def _reference(equations, places, step, since, interval, recent, refractory, sha
             total = total + next(coefficients) * values[variable]
         return total
 
-    if refractory.shape[0] == shared.shape[0]:
+    if refractory.shape[0] not in (0, *n):
         refractory = of_member(refractory)
     waiting = now <= recent + refractory if refractory.shape[0] else jnp.zeros(n, bool)
     after = list(variables)

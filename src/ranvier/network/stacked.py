@@ -82,6 +82,10 @@ class Stacked:
             return self.tree
         return self._map(lambda leaf: repeated(leaf, self.sizes))
 
+    def in_columns(self) -> Any:
+        """The model with its leaves `[members, 1]` or `[neurons]`: which of the two stays plain where these are as many."""
+        return self._map(lambda leaf: leaf[:, None])
+
     def tree_flatten(self) -> Any:
         return (self.tree,), (self.per_neuron, self.sizes)
 

@@ -172,7 +172,7 @@ class Stepper:
             jnp.asarray(self.constants.dt).astype(self.plan.dtype),
             working.k,
             working.recent[group.name],
-            None if constants.refractory is None else constants.refractory.tree,
+            None if constants.refractory is None else constants.refractory.in_columns(),
             each,
             working.state.since,
             jnp.asarray(np.cumsum(group.sizes), jnp.int32),

@@ -30,7 +30,7 @@ class Description {
   bool good_ = true;
 };
 
-// step [batch…], since [batch…], interval [batch…], recent [batch…, n], refractory [batch…, members, n or 0],
+// step [batch…], since [batch…], interval [batch…], recent [batch…, n], refractory [batch…, n, members or 0] (where these are one number, one a neuron),
 // coefficients [batch…, members, C], ends [batch…, members], then the variables [batch…, n], those that are written first, then the coefficients that differ among the neurons, [batch…, n],
 // whose places are `each`. Results: recent and flags [batch…, n], the written variables.
 template <ffi::DataType type>
@@ -127,7 +127,7 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
                                        since.typed_data()[batch.block(since.dimensions(), b)]);
     neurons.recent = new_recent->typed_data() + b * n;
     const bool waits = p.back() != 0;
-    neurons.refractory = {waits ? refractory.typed_data() + batch.block(p, b) * p.back() : nullptr, p.back() != members, 1};
+    neurons.refractory = {waits ? refractory.typed_data() + batch.block(p, b) * p.back() : nullptr, p.back() == n, 1};
     return numbers_of.ended() && next == shared && next_own == own;
   };
   if (n == 0 || batch.size == 0) return ffi::Error::Success();
