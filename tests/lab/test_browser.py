@@ -33,6 +33,7 @@ def files(tmp_path_factory):
     rv.lab.scene(rv.neurons.HodgkinHuxley(), current=pulse).save(folder / "hh.html")
     rv.lab.of_plasticity(rv.synapses.TsodyksMarkram()).save(folder / "stp.html")
     rv.lab.of_neuron(rv.neurons.EscapeNoiseIntegrateAndFire()).save(folder / "escape-noise.html")
+    rv.lab.of_neuron(rv.neurons.AdaptiveExponentialIntegrateAndFire()).save(folder / "adex.html")  # the longest name
     return folder
 
 
@@ -170,7 +171,7 @@ def test_a_notebooks_frame_runs_it(browser, files):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", ["hh", "stp"])
+@pytest.mark.parametrize("name", ["hh", "stp", "adex"])
 def test_everyone_can_use_it(opened, name, width, scheme):
     page = opened(name, width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

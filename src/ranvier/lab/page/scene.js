@@ -700,7 +700,7 @@ Object.assign(studies, !PAIR && facts.takesInput ? { rates: makeRates() } : {}, 
 study = Object.keys(studies)[0];
 
 document.getElementById("scene").append(
-  h("header", {}, h("h1", {}, SCENE.title), h("p", {}, SCENE.summary || facts.summary),
+  h("header", {}, h("h1", {}, SCENE.title), h("p", {}, (SCENE.summary || facts.summary).replace(/`/g, "")),
     h("div", { class: "row", role: "toolbar", "aria-label": "Scene" }, playButton, pinButton, undoButton, redoButton,
       h("button", { type: "button", onclick: () => { settings = copy(defaults); keep(); refresh(); } }, "Reset"),
       h("button", { type: "button", onclick: () => dialog("Python", pythonScript(settings), fileName("py")) }, "Python"),
