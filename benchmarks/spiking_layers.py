@@ -36,7 +36,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from harness import RESULTS, save
+from harness import RESULTS, machine, save
 from torch import Tensor, nn
 
 BATCH = 64
@@ -285,6 +285,39 @@ def learning(seed: int = 0) -> dict[str, list[float]]:
     return found
 
 
+def small_calls(rounds: int, calls: int = 20) -> dict:
+    """Microseconds of processor time of one call of a small layer (T 16, batch 10, 50 neurons), forward and forward + backward: the
+    layer beside its own steps one by one, and beside a ReLU, which shows what PyTorch itself takes. Calls come in blocks, in turns."""
+    import ranvier.torch as rt
+
+    on_cores(1)
+    x = torch.rand(16, 10, 50, generator=torch.Generator().manual_seed(1))
+    gradient, leaf = torch.ones_like(x), x.clone().requires_grad_()
+    layers = {
+        "LIF": rt.LIF(50),
+        "LIF, two parameters learnt": rt.LIF(50, learn=("tau", "threshold")),
+        "AdaptiveLIF": rt.AdaptiveLIF(50),
+        "CurrentLIF": rt.CurrentLIF(50),
+        "Izhikevich": rt.Izhikevich(50),
+        "AdEx": rt.AdEx(50),
+        "LeakyReadout": rt.LeakyReadout(50),
+        "Recurrent": rt.Recurrent(rt.LIF(50), nn.Linear(50, 50)),
+    }
+    by_steps = lambda layer: lambda x: layer.step_by_step(x, layer.initial_state(x[0]))
+    ways = {"ReLU": lambda x: (torch.relu(x),), **layers, **{f"{name}, step by step": by_steps(layer) for name, layer in layers.items()}}
+    found: dict[str, dict[str, list[float]]] = {name: {direction: [] for direction in COPIES} for name in ways}
+    for _ in range(rounds):
+        for name, layer in ways.items():
+            whole = {"forward": forward(layer, x), "forward + backward": training(lambda x, layer=layer: layer(x)[0], leaf, gradient)}
+            for direction, call in whole.items():
+                call()
+                began = time.process_time()
+                for _ in range(calls):
+                    call()
+                found[name][direction].append((time.process_time() - began) / calls * 1e6)
+    return {name: {d: round(statistics.median(times), 1) for d, times in of.items()} for name, of in found.items()}
+
+
 def start(steps: int, neurons: int) -> dict:
     """What is measured once: memory, at one size, and learning."""
     size = steps * BATCH * neurons * 4
@@ -309,12 +342,18 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[0, 1, 2, 3], help="which sizes, by number: the last takes 2 GB a tensor")
     parser.add_argument("--again", action="store_true", help="replaces only these cases in the results that are kept")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="how many threads, one after the other (default 1 2)")
+    parser.add_argument("--small", action="store_true", help="only what one call of a small layer costs; replaces that in the results")
     parser.add_argument("--peak", nargs=3, metavar=("NAME", "STEPS", "NEURONS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
         return peak(options.peak[0], *map(int, options.peak[1:]))
     if not KEEPS_MEMORY.items() <= os.environ.items():
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEPS_MEMORY})
+    if options.small:
+        load = os.getloadavg()[0]
+        small = {"load": [load, os.getloadavg()[0]], "microseconds": small_calls(options.rounds)}
+        before = json.loads((RESULTS / f"{Path(__file__).stem}.json").read_text())
+        return save(__file__, options, {**before, "small_calls": {**small, "machine": machine()}, "machine": before["machine"]})
     sizes = [(20, 64)] if options.quick else [SIZES[number] for number in options.sizes]
     layers = {name: make() for name, make in CONTENDERS.items()}
     kept = RESULTS / f"{Path(__file__).stem}.json"

@@ -24,9 +24,10 @@ def plain(*tensors: Tensor | None) -> bool:
 
 def lif_sequence(problem: LIFProblem, v: Tensor, left: Tensor | None, threshold: Tensor | None, learn: int) -> tuple[Any, ...]:
     """As `operator.lif_sequence`, but in the shapes of the input `[T, …]` and of the state; without the kept states."""
-    wanted = torch.is_grad_enabled() and any(
-        t is not None and t.requires_grad for t in (problem.x, problem.noise, problem.parameters, v, threshold)
-    )
+    noise, wanted = problem.noise, torch.is_grad_enabled()
+    if wanted:
+        wanted = problem.x.requires_grad or v.requires_grad or problem.parameters.requires_grad
+        wanted = wanted or (noise is not None and noise.requires_grad) or (threshold is not None and threshold.requires_grad)
     if not wanted:
         return native.forward(problem, (v, left, threshold), keep=False)[:4]
     return _Sequence.apply(problem, learn, left, problem.x, problem.noise, problem.parameters, v, threshold)

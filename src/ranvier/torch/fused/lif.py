@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -86,14 +87,25 @@ def prepared(
     if reset_by_subtraction and not adaptive:
         values["reset"] = values["reset"] - values["threshold"]
     in_order = [values[name] for name in ROWS]
-    period_shape = _common_shape(x, [*in_order, refractory])
-    rows = _rows(x, in_order, period_shape)
-    held = None if state.refractory is None else _steps(x, refractory, period_shape)
+    learnt = 0
+    alike = state.refractory is None and not any(isinstance(value, Tensor) for value in in_order)
+    if alike and not torch.compiler.is_compiling() and direct.plain(x):
+        rows, held = _numbers(tuple(in_order), x.dtype), None
+    else:
+        period_shape = _common_shape(x, [*in_order, refractory])
+        rows, learnt = _rows(x, in_order, period_shape), _learnt(in_order)
+        held = None if state.refractory is None else _steps(x, refractory, period_shape)
     problem = LIFProblem(
         x, noise, uniform, rows, held, adaptive, reset_by_subtraction, detach_reset, threshold_min, threshold_max,
         SURROGATES.index(type(surrogate)), _shape_of(surrogate), CHUNK,
     )  # fmt: skip
-    return problem, _learnt(in_order)
+    return problem, learnt
+
+
+@functools.lru_cache(maxsize=64)
+def _numbers(values: tuple[float, ...], dtype: torch.dtype) -> Tensor:
+    """Rows of numbers that all neurons share. They are read alone."""
+    return torch.tensor([[value] for value in values], dtype=dtype)
 
 
 def run(x: Tensor, state: LIFState, **arguments: Any) -> tuple[Tensor, LIFState]:
