@@ -131,7 +131,7 @@ def test_gif_without_memory_is_escape_noise():
     gif = rv.neurons.GeneralizedIntegrateAndFire(
         currents={}, thresholds={}, **{name if name != "reset_potential" else "reset": getattr(plain, name) for name in shared}
     )
-    runs = [rv.simulate(rv.Population(20, c, current=150.0), duration=200.0, dt=DT, record=[], seed=3) for c in (plain, gif)]
+    runs = [rv.simulate(rv.Population(20, c, current=150.0, name="cells"), duration=200.0, dt=DT, record=[], seed=3) for c in (plain, gif)]
     assert len(runs[0].spikes) > 50
     np.testing.assert_array_equal(runs[0].spikes.steps, runs[1].spikes.steps)
 
