@@ -364,6 +364,18 @@ class Model:
                 if isinstance(part, Model):
                     part.check_step(dt, f"{what}.{name}")
 
+    def check_times(self, begin: int, end: int, dt: float, what: str) -> None:
+        """Checks what a model gives at the times of a run, from step `begin` to step `end`. A run calls it for each population's model.
+
+        Args:
+            begin, end: the first step of the run, and the one that it ends before.
+            dt: the step (ms).
+            what: what the model is called in the network, for the error.
+
+        Raises:
+            ParameterError: it gives something there that it must not.
+        """
+
     def __repr__(self) -> str:
         inside = ", ".join(f"{_keyword(f)}={_short(getattr(self, f.name))}" for f in dataclasses.fields(self))  # type: ignore[arg-type]
         return f"{type(self).__name__}({inside})"

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ranvier.model import POSITIVE, PerNeuron, parameter
 from ranvier.neurons.base import Inputs, NeuronModel, NeuronState, reached
+from ranvier.neurons.exponential import check_onset
 from ranvier.random import Key
 
 _LARGER_THAN_0 = (1e-12, float("inf"))
@@ -78,6 +79,9 @@ Naud, Marcille, Clopath & Gerstner 2008, Biol Cybern 99:335, table 1: the firing
     def delayed_accelerating(cls) -> AdaptiveExponentialIntegrateAndFire:
         """Silence, then ever faster spikes, at 300 pA."""
         return _naud(200.0, 12.0, -70.0, -10.0, 300.0, 0.0, -58.0)
+
+    def check_parameters(self) -> None:
+        check_onset(type(self).__name__, self.slope, self.threshold, self.peak)
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         return {"V": jnp.full(n, self.rest), "w": jnp.zeros(n)}

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ranvier.model import POSITIVE, PerNeuron, parameter
-from ranvier.neurons.base import Inputs, NeuronModel, NeuronState, reached
+from ranvier.neurons.base import Inputs, NeuronModel, NeuronState, beyond, reached
 from ranvier.random import Key
 
 _LARGER_THAN_0 = (1e-12, float("inf"))
@@ -44,6 +44,10 @@ Teeter et al. 2018, Nat Commun 9:709: with a leaky membrane, their GLIF2"""
     threshold_jump: PerNeuron = parameter(2.0, "mV", text="how much a spike raises the threshold")
     threshold_tau: PerNeuron = parameter(100.0, "ms", _LARGER_THAN_0, "time constant with which the threshold returns")
     refractory: PerNeuron = parameter(2.0, "ms", POSITIVE, "how long the potential stays reset")
+
+    @property
+    def largest_potential(self) -> float:
+        return beyond(self.rest, self.threshold, self.reset_potential)
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         return {"V": jnp.full(n, self.rest), "shift": jnp.zeros(n)}

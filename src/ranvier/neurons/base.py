@@ -13,6 +13,7 @@ import numpy as np
 from ranvier.model import Model
 from ranvier.random import Key
 
+LARGEST_POTENTIAL = 1e4  # mV: no membrane has such a potential
 NeuronState = dict[str, jax.Array]
 """One array `[n]` for each variable, by name."""
 
@@ -50,6 +51,9 @@ class NeuronModel(Model):
         held: the variables that stay as they are while the neuron is refractory.
         takes_input: whether currents and synapses reach it. False for sources of
             spikes, which have no membrane: a projection onto one is refused.
+
+    `largest_potential` (mV) bounds `V`: a run in which it is passed has gone wrong. A model
+    whose potential may be larger, such as one that counts, has another value there.
 
     A model with a refractory period has a parameter `refractory` (ms).
 
@@ -127,6 +131,11 @@ class NeuronModel(Model):
         return {}
 
     @property
+    def largest_potential(self) -> float:
+        """How far from 0 a potential can be before the run counts as diverged."""
+        return LARGEST_POTENTIAL
+
+    @property
     def fires_by_hazard(self) -> bool:
         """Whether it spikes at random, by `spike_hazard`."""
         return type(self).spike_hazard is not NeuronModel.spike_hazard
@@ -139,6 +148,11 @@ class NeuronModel(Model):
     def unit_of(self, name: str) -> str:
         """The unit of a variable or observable (`"1"` where it has none)."""
         return self.variable_units.get(name, "1")
+
+
+def beyond(*potentials: Any) -> float:
+    """What a linear membrane between such potentials does not pass: ten times the largest, and at least `LARGEST_POTENTIAL`."""
+    return max(LARGEST_POTENTIAL, *(10.0 * float(np.max(np.abs(np.asarray(p)), initial=0.0)) for p in potentials))
 
 
 def crossed_upward(before: jax.Array, after: jax.Array, threshold: Any) -> jax.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -142,6 +143,10 @@ class Passive(NeuronModel):
     capacitance: PerNeuron = parameter(1.0, "uF/cm^2", (1e-12, float("inf")), "membrane capacitance")
     leak: PerNeuron = parameter(0.1, "mS/cm^2", POSITIVE, "leak conductance")
     rest: PerNeuron = parameter(-65.0, "mV", text="resting potential")
+
+    @property
+    def largest_potential(self) -> float:
+        return math.inf  # it cannot run away, and without a leak it is a perfect counter
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         return {"V": jnp.full(n, self.rest)}

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from ranvier.errors import ParameterError
 from ranvier.model import POSITIVE, PerNeuron, parameter
 from ranvier.neurons.base import Inputs, NeuronModel, NeuronState, reached
 from ranvier.random import Key
 
 _LARGER_THAN_0 = (1e-12, float("inf"))
+
+
+_LARGEST_EXPONENT = 600.0  # exp of it times a conductance is still far from what a double holds
+
+
+def check_onset(model: str, slope: Any, threshold: Any, peak: Any) -> None:
+    """Refuses an exponential onset of the spike that no number can hold at its peak.
+
+    Raises:
+        ParameterError: `exp((peak − threshold) / slope)` is too large.
+    """
+    exponent = np.max((np.asarray(peak) - np.asarray(threshold)) / np.asarray(slope), initial=0.0)
+    if exponent > _LARGEST_EXPONENT:
+        raise ParameterError(
+            f"{model}.slope is {np.min(slope):g} mV: at the peak of the spike exp((peak - threshold) / slope) = exp({exponent:.3g}), "
+            "which no "
+            f"number holds, whatever dt is. A slope of {np.max(np.asarray(peak) - np.asarray(threshold)) / 100:.2g} mV is sharp "
+            "already; for a "
+            "sharper onset lower the peak, or use rv.neurons.LeakyIntegrateAndFire, whose spike begins at once."
+        )
 
 
 class ExponentialIntegrateAndFire(NeuronModel):
@@ -39,6 +63,9 @@ V >= peak: a spike, V = reset, and V is held there for `refractory`"""
     peak: PerNeuron = parameter(-30.0, "mV", text="potential at which the spike is cut off")
     reset_potential: PerNeuron = parameter(-68.0, "mV", text="potential after a spike", alias="reset")
     refractory: PerNeuron = parameter(1.7, "ms", POSITIVE, "how long the potential stays reset")
+
+    def check_parameters(self) -> None:
+        check_onset(type(self).__name__, self.slope, self.threshold, self.peak)
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         return {"V": jnp.full(n, self.rest)}

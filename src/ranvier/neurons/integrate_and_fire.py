@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ranvier.model import POSITIVE, PerNeuron, parameter
-from ranvier.neurons.base import Inputs, NeuronModel, NeuronState, reached
+from ranvier.neurons.base import Inputs, NeuronModel, NeuronState, beyond, reached
 from ranvier.random import Key
 
 
@@ -32,6 +32,10 @@ V >= threshold: a spike, V = reset, and V is held there for `refractory`"""
     threshold: PerNeuron = parameter(-50.0, "mV", text="firing threshold")
     reset_potential: PerNeuron = parameter(-60.0, "mV", text="potential after a spike", alias="reset")
     refractory: PerNeuron = parameter(0.0, "ms", POSITIVE, "how long the potential stays reset")
+
+    @property
+    def largest_potential(self) -> float:
+        return beyond(self.rest, self.threshold, self.reset_potential)
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         return {"V": jnp.full(n, self.rest)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier.errors import ParameterError
+from ranvier import doors
+from ranvier.errors import ParameterError, warn
 from ranvier.model import POSITIVE, PerNeuron, component, parameter
 from ranvier.neurons.base import Inputs, NeuronModel, NeuronState
 from ranvier.random import Key
@@ -26,6 +28,22 @@ class SpikeSource(NeuronModel):
 
     def derivatives(self, state: NeuronState, inputs: Inputs, t: jax.Array) -> NeuronState:
         return {}
+
+
+LOST = 0.05  # of the spikes, from where on it is worth a warning
+TIMES_AT_ONCE = 1 << 16
+
+
+def warn_of_lost_spikes(rate: float, dt: float, what: str) -> None:
+    """Warns where a neuron that spikes at most once a step cannot follow its rate (Hz)."""
+    mean = float(rate) * dt / 1000.0
+    got = -math.expm1(-mean)
+    if got < (1.0 - LOST) * mean:
+        warn(
+            f"{what} has a rate of {rate:g} Hz, which is {mean:.2g} spikes a step of {dt:g} ms; a neuron spikes at most once a step, so "
+            "it has "
+            f"{1000 * got / dt:.4g} Hz. Take dt = {100 / rate:.2g} ms, or rv.PoissonInput, whose spikes may be several a step."
+        )
 
 
 class PoissonSource(SpikeSource):
@@ -46,6 +64,9 @@ class PoissonSource(SpikeSource):
     reference = "Perkel, Gerstein & Moore 1967, Biophys J 7:391"
 
     rate: PerNeuron = parameter(10.0, "Hz", POSITIVE, "firing rate")
+
+    def check_step(self, dt: float, what: str) -> None:
+        warn_of_lost_spikes(np.max(np.asarray(self.rate), initial=0.0), dt, what)
 
     def spike_hazard(self, state: NeuronState, t: jax.Array) -> jax.Array:
         return jnp.asarray(self.rate) / 1000.0
@@ -73,10 +94,23 @@ class InhomogeneousPoissonSource(SpikeSource):
     rate: Stimulus = component(Constant(10.0))
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", as_stimulus(self.rate))
+        object.__setattr__(self, "rate", as_stimulus(self.rate, "InhomogeneousPoissonSource.rate"))
         super().__post_init__()
         if self.rate.noise(0.0) is not None:
             raise ParameterError("The rate of an InhomogeneousPoissonSource cannot have white noise: it would have no value at any time.")
+        if isinstance(self.rate, Constant) and isinstance(self.rate.amplitude, float | np.ndarray):
+            doors.in_bounds(np.asarray(self.rate.amplitude), "InhomogeneousPoissonSource.rate", 0.0, math.inf, unit="Hz")
+
+    def check_times(self, begin: int, end: int, dt: float, what: str) -> None:
+        steps = np.linspace(begin, max(end - 1, begin), min(max(end - begin, 1), TIMES_AT_ONCE)).astype(np.int64)
+        rates = np.asarray(jax.vmap(self.rate)(jnp.asarray(steps * dt)))
+        if np.isnan(rates).any():
+            raise ParameterError(
+                f"{what}: the rate of an InhomogeneousPoissonSource is NaN at t = {steps[np.argwhere(np.isnan(rates))[0][0]] * dt:g} "
+                "ms, but it "
+                "must be a number (Hz) at all times of the run."
+            )
+        warn_of_lost_spikes(rates.max(), dt, what)
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         shape = jax.eval_shape(self.rate, jnp.zeros(())).shape
@@ -133,7 +167,9 @@ class SpikeTimes(SpikeSource):
             >>> SpikeTimes.of_trains([[1.0, 7.0], [], [5.0]]).neurons.tolist()
             [0.0, 0.0, 2.0]
         """
-        times = [np.asarray(train, np.float64).ravel() for train in trains]
+        if not isinstance(trains, list | tuple):
+            raise doors.refusal("trains", trains, "a list of spike trains (ms), one a neuron, such as [[1.0, 7.0], [], [5.0]]")
+        times = [doors.numbers(train, f"trains[{i}]", low=0.0, unit="ms") for i, train in enumerate(trains)]
         return cls(
             times=np.concatenate([*times, np.empty(0)]), neurons=np.repeat(np.arange(len(times), dtype=np.float64), [len(t) for t in times])
         )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import numbers
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.errors import ParameterError, UnsupportedError, warn
 from ranvier.integrators.base import Integrator
 from ranvier.integrators.runge_kutta import RungeKutta4
 from ranvier.odeint import tree
@@ -161,7 +160,7 @@ def _floating(y0: Any, driver: Any, library: str) -> Any:
 
     y0 = tree.map_named(convert, y0)
     if converted:
-        warnings.warn(f"{'; '.join(converted)}. Write 1.0 instead of 1, or give a floating dtype, to say so yourself.", stacklevel=3)
+        warn(f"{'; '.join(converted)}. Write 1.0 instead of 1, or give a floating dtype, to say so yourself.")
     names = {real_name(leaf.dtype) for leaf in tree.leaves(y0)}
     if len(names) > 1:
         raise ParameterError(f"The arrays of y0 have different precisions ({', '.join(sorted(names))}). Convert them to one.")

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, warn
 from ranvier.model import INPUT, PerNeuron, parameter
 from ranvier.stimuli.base import Stimulus
 
@@ -24,6 +24,19 @@ class SquarePulse(Stimulus):
     start: PerNeuron = parameter(0.0, "ms", text="first moment it is on")
     stop: PerNeuron = parameter(np.inf, "ms", text="first moment it is off again")
 
+    def check_step(self, dt: float, what: str) -> None:
+        length = np.asarray(self.stop, np.float64) - np.asarray(self.start, np.float64)
+        short = (length > 0) & (length < dt * (1 - 1e-9))
+        if short.any():
+            shortest = float(length[short].min())
+            warn(
+                f"{what} is a pulse of {shortest:g} ms, which is shorter than dt = {dt:g} ms: a step sees the current at the times that "
+                "its "
+                f"method asks for alone, so all of the step's charge arrives or none. Take dt = {shortest:g} ms, or the same charge in "
+                "a whole "
+                f"step: {shortest / dt:.3g} of the amplitude for {dt:g} ms."
+            )
+
     def __call__(self, t: Any) -> Any:
         return jnp.where((t >= self.start) & (t < self.stop), self.amplitude, 0.0)
 
@@ -38,8 +51,7 @@ class Ramp(Stimulus):
     start: PerNeuron = parameter(0.0, "ms", text="when the ramp begins")
     stop: PerNeuron = parameter(100.0, "ms", text="when the ramp ends")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check_parameters(self) -> None:
         if np.any(np.asarray(self.stop) <= np.asarray(self.start)):
             raise ParameterError(f"Ramp: stop ({self.stop} ms) must be after start ({self.start} ms).")
 
@@ -69,6 +81,14 @@ class Steps(Stimulus):
         if times.ndim != 1 or times.shape != values.shape or np.any(np.diff(times) <= 0):
             raise ParameterError(
                 f"Steps: times (shape {times.shape}) must be ascending and one for each of the values (shape {values.shape})."
+            )
+
+    def check_step(self, dt: float, what: str) -> None:
+        lengths = np.diff(np.atleast_1d(np.asarray(self.times, np.float64)))
+        if (lengths < dt * (1 - 1e-9)).any():
+            warn(
+                f"{what} has a value that holds for {lengths.min():g} ms, which is shorter than dt = {dt:g} ms: a step may not see it. "
+                "Take a shorter dt, or the mean of the values over each step."
             )
 
     def __call__(self, t: Any) -> Any:

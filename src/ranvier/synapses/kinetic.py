@@ -6,9 +6,11 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.lax import optimization_barrier
 
 from ranvier.channels.base import relax, sigmoid
+from ranvier.errors import warn
 from ranvier.model import POSITIVE, PerNeuron, parameter
 from ranvier.random import Key
 from ranvier.synapses.base import Presynaptic, SynapseModel, SynapseState
@@ -39,6 +41,15 @@ d open/dt = opening * (1 - open) * [T] - closing * open
     delay: PerNeuron = parameter(0.0, "ms", POSITIVE, "from the spike to the pulse", double=True)
     reversal: PerNeuron = parameter(0.0, "mV", text="reversal potential", per="target")
     published_rounding: bool = False
+
+    def check_step(self, dt: float, what: str) -> None:
+        pulses = np.asarray(self.pulse, np.float64)
+        if ((pulses > 0) & (pulses < dt * (1 - 1e-9))).any():
+            warn(
+                f"The pulse of transmitter of {what} lasts {pulses[pulses > 0].min():g} ms, which is shorter than dt = {dt:g} ms: a "
+                "step sees it "
+                "at the times that its method asks for alone, or not at all. Take a shorter dt."
+            )
 
     def initial_state(self, n: int, key: Key) -> SynapseState:
         return {"open": jnp.zeros(n), "last_spike": jnp.full(n, -jnp.inf)}
