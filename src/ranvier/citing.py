@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ranvier import doors
 from ranvier.model import Model
 from ranvier.versions import own_version
 
@@ -44,6 +45,8 @@ def cite(what: Any) -> str:
           note = {Leak}
         }
     """
+    if not list(_models(what)) and not hasattr(what, "populations"):
+        raise doors.refusal("what", what, "a run, a network, a population, a projection or a model")
     papers: dict[str, tuple[dict[str, str], list[str]]] = {}
     for model in _models(what):
         for text in re.split(r"[;\n]\s*", model.reference):

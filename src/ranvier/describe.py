@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.equations import mathml
 from ranvier.model import Model, parameters
 from ranvier.progress import in_notebook
@@ -35,7 +36,9 @@ def describe(model: Model | type[Model]) -> None:
         Source
             Hodgkin & Huxley 1952, J Physiol 117:500, eq. 6
     """
-    shown = model() if isinstance(model, type) else model
+    if isinstance(model, type) and issubclass(model, Model):
+        model = model()
+    shown: Model = doors.instance(model, "model", Model, "rv.channels.Leak()")
     if in_notebook():
         from IPython.display import HTML, display
 

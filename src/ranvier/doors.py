@@ -25,18 +25,28 @@ fails for one that it does not know.
 | a function | `function(condition, "condition", "lambda now: now.time > 5")` |
 | a mapping from names | `mapping(initial, "initial")` |
 
+A function names the doors of all its arguments at once:
+
+```python
+@checked(spikes=spikes, bin_width=interval, smoothing=duration, n=optional(at_least(1)))
+def rate_over_time(spikes, bin_width=5.0, *, smoothing=0.0, n=None): ...
+```
+
 Durations become steps by `ranvier.steps.in_steps`, which is bounded too.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import numbers as kinds_of_numbers
 import os
 import re
+import types
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import jax
 import numpy as np
@@ -45,6 +55,9 @@ from ranvier import units
 from ranvier.errors import ParameterError, did_you_mean, unknown
 
 Kind = TypeVar("Kind")
+Called = TypeVar("Called", bound=Callable[..., Any])
+Door: TypeAlias = Callable[[Any, str], Any]
+"""What takes an argument and its name, and gives the argument back."""
 
 MOST_NEURONS = 2**31 - 1
 """What the index of a neuron, or of an edge's end, can count."""
@@ -69,6 +82,8 @@ def said(value: Any) -> str:
         return f"the class {value.__name__}"
     if units.is_quantity(value) and not isinstance(value, list | tuple):
         return f"a {type(value).__name__} in {units.unit_of(value)}"
+    if isinstance(value, types.ModuleType):
+        return f"the module {value.__name__}"
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         masked = "a masked array" if isinstance(value, np.ma.MaskedArray) else "an array"
         return _shortened(repr(value)) if np.ndim(value) == 0 else f"{masked} of shape {tuple(value.shape)} and type {value.dtype}"
@@ -117,12 +132,17 @@ def _plain(value: Any, what: str, unit: str, wanted: str) -> float:
         raise refusal(what, given, wanted)
     if isinstance(value, jax.Array) and value.dtype.kind in "iuf":
         value = value.item()
-    if isinstance(value, bool | np.bool_) or not isinstance(value, kinds_of_numbers.Real):
+    if not _is_number(value, kinds_of_numbers.Real):
         raise refusal(what, given, wanted)
     try:
         return float(value)
     except OverflowError:
         raise refusal(what, given, wanted) from None
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    """Whether a value is of a kind of number; truth values and spans of time, which Python and NumPy count among them, are not."""
+    return isinstance(value, kind) and not isinstance(value, bool | np.bool_ | np.timedelta64)
 
 
 def number(
@@ -205,7 +225,7 @@ def count(value: Any, what: str, *, low: int = 0, high: int = MOST_NEURONS, hint
     """
     if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer) and value.shape == ():
         value = value[()] if isinstance(value, np.ndarray) else np.asarray(value)[()]
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or units.is_quantity(value):
+    if not _is_number(value, (int, np.integer)) or units.is_quantity(value):
         raise refusal(what, value, f"a whole number of at least {low}", hint)
     if not low <= value <= high:
         raise refusal(what, value, f"a whole number of at least {low}" + (f", and at most {high}" if value > high else ""), hint)
@@ -323,6 +343,21 @@ def mapping(value: Any, what: str, example: str) -> dict[str, Any]:
 
 def _array(value: Any, what: str, unit: str, wanted: str) -> np.ndarray:
     """An array of its own, of real numbers in float64."""
+    return np.array(real_array(value, what, unit, wanted), np.float64)
+
+
+def real_array(value: Any, what: str, unit: str, wanted: str) -> np.ndarray:
+    """What holds real numbers, as an array; of a type of its own, and perhaps the user's.
+
+    Args:
+        value: what the user gave.
+        what: what it is called.
+        unit: what plain numbers are in, and quantities are converted to.
+        wanted: what it must be, for the error.
+
+    Raises:
+        ParameterError: it holds anything else: truth values, complex numbers, masked values, times, words, objects.
+    """
     given, value = value, units.magnitude(value, unit, what)
     if isinstance(value, jax.core.Tracer):
         raise refusal(what, given, wanted)
@@ -337,12 +372,15 @@ def _array(value: Any, what: str, unit: str, wanted: str) -> np.ndarray:
     except Exception:  # lists of unequal length, and whatever `__array__` of others raises
         raise refusal(what, given, wanted, "Rows must have one length.") from None
     if array.dtype.kind == "O" and array.size and all(isinstance(v, kinds_of_numbers.Real) for v in array.flat):
-        array = array.astype(np.float64)  # fractions, and whole numbers beyond 64 bits
+        try:
+            array = array.astype(np.float64)  # fractions, and whole numbers beyond 64 bits
+        except OverflowError:
+            raise refusal(what, given, wanted, "It is too large.") from None
     if array.size == 0 and array.dtype.kind not in "iuf":
         array = np.zeros(array.shape)
     if array.dtype.kind not in "iuf" or _has_flags(value):
         raise refusal(what, given, wanted)
-    return np.array(array, np.float64)
+    return array
 
 
 def _has_flags(value: Any) -> bool:
@@ -461,12 +499,12 @@ def indices(value: Any, what: str, n: int | None = None) -> np.ndarray:
         n: how many neurons there are, where that is known.
     """
     wanted = "a list of whole numbers from 0, such as [0, 3, 5]"
-    array = _array(value, what, "1", wanted)
-    if array.ndim != 1 or (array.size and np.asarray(value).dtype.kind not in "iu"):
+    array = real_array(value, what, "1", wanted)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise refusal(what, value, wanted)
-    exact = np.array(np.asarray(value), np.int64) if array.size else np.zeros(0, np.int64)
-    if len(exact) and (array.min() < 0 or array.max() > MOST_NEURONS):
+    if len(array) and (array.min() < 0 or array.max() > MOST_NEURONS):
         raise ParameterError(f"{what} holds {array.min() if array.min() < 0 else array.max():g}, but it must be {wanted}.")
+    exact = np.array(array, np.int64)
     if n is not None and len(exact) and exact.max() >= n:
         raise ParameterError(f"{what} asks for neuron {int(exact.max())}, but there are {n} (0 … {n - 1}).")
     return exact
@@ -478,3 +516,71 @@ def only(given: Iterable[str], known: Iterable[str], what: str) -> None:
     for one in given:
         if one not in words:
             raise ParameterError(f"{what} has no {one!r}. {did_you_mean(str(one), words)}")
+
+
+def spikes(value: Any, what: str) -> Any:
+    """The spikes of a run or of one of its populations."""
+    from ranvier.result import Spikes  # which uses these doors itself
+
+    if not isinstance(value, Spikes):
+        hint = "Write run.spikes." if hasattr(value, "spikes") else ""
+        raise refusal(what, value, "the spikes of a run, such as run.spikes or run['exc'].spikes", hint)
+    return value
+
+
+def positive(value: Any, what: str) -> float:
+    """A number above 0."""
+    return number(value, what, low=0.0, above=True)
+
+
+def not_negative(value: Any, what: str) -> float:
+    """A number of at least 0."""
+    return number(value, what, low=0.0)
+
+
+def anything(value: Any, what: str) -> Any:
+    """What the function looks at itself."""
+    return value
+
+
+def at_least(low: int) -> Door:
+    """The door of a whole number of at least `low`."""
+    return functools.partial(count, low=low)
+
+
+def one_of(*words: str) -> Door:
+    """The door of one of some words."""
+    return functools.partial(choice, known=words)
+
+
+def optional(door: Door) -> Door:
+    """The door of what may be left out, as None."""
+    return lambda value, what: None if value is None else door(value, what)
+
+
+def checked(**doors_of: Door) -> Callable[[Called], Called]:
+    """Makes a function take its arguments through their doors; each by its name, none left out.
+
+    Example:
+        >>> @checked(rate=not_negative, n=at_least(1))
+        ... def trains(rate, *, n=1):
+        ...     return rate * n
+        >>> trains(5, n=0)
+        Traceback (most recent call last):
+        ranvier.errors.ParameterError: n is 0, but it must be a whole number of at least 1.
+    """
+
+    def decorate(made: Called) -> Called:
+        names = list(inspect.signature(made).parameters)
+        if set(names) != set(doors_of):
+            raise TypeError(f"{made.__qualname__} takes {names}, and has doors for {list(doors_of)}.")
+
+        @functools.wraps(made)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            given = [doors_of[name](value, name) for name, value in zip(names, args, strict=False)]
+            named = {name: doors_of[name](value, name) if name in doors_of else value for name, value in kwargs.items()}
+            return made(*given, *args[len(names) :], **named)
+
+        return call  # type: ignore[return-value]
+
+    return decorate

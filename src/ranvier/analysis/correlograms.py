@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.analysis.counts import steps_of
-from ranvier.errors import ParameterError
 
 if TYPE_CHECKING:
     import xarray
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 PAIRS_AT_ONCE = 2_000_000
 
 
+def _one_or_several(value: Any, what: str) -> np.ndarray:
+    """The numbers of some neurons, or of one."""
+    return doors.indices([value] if isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64) else value, what)
+
+
+@doors.checked(
+    spikes=doors.spikes,
+    first=doors.optional(_one_or_several),
+    second=doors.optional(_one_or_several),
+    bin_width=doors.interval,
+    longest=doors.duration,
+)
 def correlogram(spikes: Any, first: Any = None, second: Any = None, *, bin_width: float = 1.0, longest: float = 50.0) -> xarray.DataArray:
     """How many pairs of spikes there are by the time from the first neuron's to the second's.
 
@@ -42,7 +54,7 @@ def correlogram(spikes: Any, first: Any = None, second: Any = None, *, bin_width
     width = steps_of(bin_width, spikes.dt, "bin_width")
     bins = int(longest / bin_width * (1 + 1e-12))
     reach = bins * width + width // 2
-    a, b = (_of(spikes, neurons) for neurons in (first, second))
+    a, b = (_of(spikes, neurons, what) for neurons, what in ((first, "first"), (second, "second")))
     counts = np.zeros(2 * bins + 1, np.int64)
     steps_a, steps_b = a[0], b[0]
     low, high = np.searchsorted(steps_b, steps_a - reach), np.searchsorted(steps_b, steps_a + reach, side="right")
@@ -69,11 +81,9 @@ def correlogram(spikes: Any, first: Any = None, second: Any = None, *, bin_width
     )
 
 
-def _of(spikes: Any, neurons: Any) -> tuple[np.ndarray, np.ndarray]:
+def _of(spikes: Any, neurons: Any, what: str) -> tuple[np.ndarray, np.ndarray]:
     if neurons is None:
         return spikes.steps, spikes.neurons
-    wanted = np.atleast_1d(np.asarray(neurons))
-    if wanted.size and not (np.issubdtype(wanted.dtype, np.integer) and wanted.min() >= 0 and wanted.max() < spikes.n):
-        raise ParameterError(f"There are neurons 0 to {spikes.n - 1}, but {neurons!r} was asked for.")
+    wanted = doors.indices(neurons, what, spikes.n)
     mine = np.isin(spikes.neurons, wanted)
     return spikes.steps[mine], spikes.neurons[mine]

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.errors import ParameterError
+from ranvier.steps import MOST_STEPS
 
 
+@doors.checked(spikes=doors.spikes, bin_width=doors.interval)
 def spike_counts(spikes: Any, bin_width: float) -> np.ndarray:
     """How often each neuron fires in each bin of time.
 
@@ -43,12 +46,13 @@ def steps_of(time: float, dt: float, what: str) -> int:
     Raises:
         ParameterError: it is not whole.
     """
-    steps = round(time / dt) if np.isfinite(time) else 0
+    steps = round(time / dt) if time < MOST_STEPS * dt else 0
     if steps < 1 or abs(steps * dt - time) > 1e-6 * dt:
         raise ParameterError(f"{what} is {time:g} ms, but it must be a multiple of the spikes' time step, {dt:g} ms.")
     return steps
 
 
+@doors.checked(spikes=doors.spikes, window=doors.interval)
 def fano_factor(spikes: Any, window: float) -> np.ndarray:
     """The variance of a neuron's spike count in windows of time, divided by its mean. 0 for a clock, 1 for a Poisson process.
 
@@ -75,6 +79,7 @@ def fano_factor(spikes: Any, window: float) -> np.ndarray:
         return counts.var(axis=0) / counts.mean(axis=0)
 
 
+@doors.checked(spikes=doors.spikes, bin_width=doors.interval)
 def correlation(spikes: Any, bin_width: float) -> np.ndarray:
     """Pearson's correlation of the spike counts of every two neurons.
 

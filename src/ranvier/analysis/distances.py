@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.errors import ParameterError
 
 
+@doors.checked(spikes=doors.spikes, tau=doors.interval)
 def van_rossum_distance(spikes: Any, tau: float) -> np.ndarray:
     """The distance between every two neurons' spike trains, each filtered by a decaying exponential.
 
@@ -49,6 +51,7 @@ def van_rossum_distance(spikes: Any, tau: float) -> np.ndarray:
     return np.sqrt(np.maximum(own[:, None] + own[None, :] - 2 * overlap, 0.0))
 
 
+@doors.checked(spikes=doors.spikes, cost=doors.not_negative)
 def victor_purpura_distance(spikes: Any, cost: float) -> np.ndarray:
     """The least cost of turning one neuron's spike train into another's: 1 to add or take away a spike, `cost` a ms to move it.
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ranvier import doors
+
 LEAST = 3
 
 
+@doors.checked(spikes=doors.spikes)
 def intervals(spikes: Any) -> tuple[np.ndarray, np.ndarray]:
     """The time between every spike and the next of the same neuron.
 
@@ -30,6 +33,7 @@ def intervals(spikes: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.diff(spikes.steps[order])[same] * spikes.dt, neurons[1:][same]
 
 
+@doors.checked(spikes=doors.spikes, least=doors.at_least(0))
 def coefficient_of_variation(spikes: Any, least: int = LEAST) -> np.ndarray:
     """The standard deviation of the intervals between a neuron's spikes, divided by their mean.
 
@@ -58,6 +62,7 @@ def coefficient_of_variation(spikes: Any, least: int = LEAST) -> np.ndarray:
     return np.where(count >= max(least, 1), result, np.nan)
 
 
+@doors.checked(spikes=doors.spikes, least=doors.at_least(0))
 def cv2(spikes: Any, least: int = LEAST) -> np.ndarray:
     """How unequal neighbouring intervals are: 2·|I₂ − I₁| / (I₁ + I₂), averaged over a neuron's pairs.
 
@@ -81,6 +86,7 @@ def cv2(spikes: Any, least: int = LEAST) -> np.ndarray:
     return _of_neighbours(spikes, least, lambda first, second: 2 * abs(second - first) / (first + second))
 
 
+@doors.checked(spikes=doors.spikes, least=doors.at_least(0))
 def local_variation(spikes: Any, least: int = LEAST) -> np.ndarray:
     """LV: 3·(I₁ − I₂)² / (I₁ + I₂)², averaged over a neuron's neighbouring intervals. 0 for a clock, 1 for a Poisson process.
 
@@ -111,6 +117,7 @@ def _of_neighbours(spikes: Any, least: int, measure: Any) -> np.ndarray:
     return np.where(pairs + 1 >= max(least, 2), mean, np.nan)
 
 
+@doors.checked(spikes=doors.spikes, start=doors.optional(doors.time))
 def steady_rate(spikes: Any, start: float | None = None) -> np.ndarray:
     """How fast each neuron fires once it has settled: the inverse of its mean interval (Hz).
 

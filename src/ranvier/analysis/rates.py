@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.analysis.counts import spike_counts, steps_of
 from ranvier.errors import ParameterError
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     import xarray
 
 
+def _moments(value: Any, what: str) -> np.ndarray:
+    """Moments (ms), or one."""
+    return np.atleast_1d(doors.numbers(value, what, rank=(0, 1), unit="ms", example="[100.0, 200.0]"))
+
+
+@doors.checked(spikes=doors.spikes, bin_width=doors.interval, smoothing=doors.duration)
 def rate_over_time(spikes: Any, bin_width: float = 5.0, *, smoothing: float = 0.0) -> xarray.DataArray:
     """The rate of each neuron in bins of time, smoothed where that is wanted.
 
@@ -52,6 +59,7 @@ def rate_over_time(spikes: Any, bin_width: float = 5.0, *, smoothing: float = 0.
     )
 
 
+@doors.checked(spikes=doors.spikes, events=_moments, before=doors.duration, after=doors.duration, bin_width=doors.interval)
 def psth(spikes: Any, events: Any, *, before: float = 20.0, after: float = 80.0, bin_width: float = 5.0) -> xarray.DataArray:
     """The peri-stimulus time histogram: the mean rate of all neurons by the time from an event, such as a pulse.
 
@@ -77,12 +85,12 @@ def psth(spikes: Any, events: Any, *, before: float = 20.0, after: float = 80.0,
 
     width = steps_of(bin_width, spikes.dt, "bin_width")
     earlier, later = (round(t / bin_width) for t in (before, after))
-    at = np.round(np.atleast_1d(np.asarray(events, float)) / spikes.dt).astype(np.int64)
+    at = np.round(events / spikes.dt).astype(np.int64)
     first, last = round(spikes.start / spikes.dt), round(spikes.stop / spikes.dt)
     at = at[(at - earlier * width >= first) & (at + later * width <= last)]
     if not len(at):
         raise ParameterError(
-            f"No event has {before:g} ms before and {after:g} ms after it within the run of {spikes.start:g} to {spikes.stop:g} ms."
+            f"None of events has {before:g} ms before and {after:g} ms after it within the run of {spikes.start:g} to {spikes.stop:g} ms."
         )
     edges = at[:, None] + np.arange(-earlier, later + 1) * width
     counts = np.diff(np.searchsorted(spikes.steps, edges), axis=1).sum(axis=0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 SEGMENT = 250.0  # ms: three cycles and more of everything from 12 Hz up
 
 
+def _over_time(value: Any, what: str) -> Any:
+    """A DataArray over time."""
+    if not hasattr(value, "dims") or "time" not in value.dims:
+        raise doors.refusal(what, value, "a DataArray over time, such as run.V")
+    return value
+
+
+@doors.checked(values=_over_time, start=doors.optional(doors.time), stop=doors.optional(doors.time), segment=doors.interval)
 def power_spectrum(values: Any, *, start: float | None = None, stop: float | None = None, segment: float = SEGMENT) -> xarray.DataArray:
     """The power spectral density by Welch's method, of the mean over all neurons.
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.errors import ParameterError
 
 BIN = 3.0  # ms
 
 
+@doors.checked(spikes=doors.spikes, bin_width=doors.interval)
 def synchrony(spikes: Any, bin_width: float = BIN) -> float:
     """The variance of the population's spike count in bins of time, divided by its mean.
 

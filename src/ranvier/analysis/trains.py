@@ -10,12 +10,54 @@ from typing import Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.errors import ParameterError
+from ranvier.memory import require_memory
+from ranvier.model import Model
 from ranvier.result import Spikes
+from ranvier.steps import in_steps
 
 DT = 0.1  # ms
 
 
+def _rate(value: Any, what: str) -> Any:
+    """A rate (Hz), or one for each train."""
+    return doors.numbers(value, what, rank=(0, 1), low=0.0, unit="Hz", example="20.0")
+
+
+def _rate_or_function(value: Any, what: str) -> Any:
+    """A rate (Hz), one for each train, or a function of the time (ms)."""
+    return value if callable(value) and not isinstance(value, type) and not isinstance(value, Model) else _rate(value, what)
+
+
+def _list_of_trains(value: Any, what: str) -> list[np.ndarray]:
+    """The times of the spikes of each neuron (ms)."""
+    if not isinstance(value, list | tuple | np.ndarray) or np.ma.isMaskedArray(value):
+        raise doors.refusal(what, value, "a list of spike trains (ms), one a neuron, such as [[1.0, 7.0], [], [5.0]]")
+    if isinstance(value, np.ndarray):
+        return list(doors.numbers(value, what, rank=2, low=0.0, unit="ms", example="[[1.0, 7.0], [], [5.0]]"))
+    return [np.atleast_1d(doors.numbers(train, f"{what}[{i}]", rank=(0, 1), low=0.0, unit="ms")) for i, train in enumerate(value)]
+
+
+def _times(value: Any, what: str) -> np.ndarray:
+    """The times of spikes (ms)."""
+    return doors.numbers(value, what, low=0.0, unit="ms")
+
+
+def _require_room(rates: np.ndarray, n: int, duration: float, dt: float) -> None:
+    """Refuses trains whose spikes would not fit, or whose steps cannot be counted."""
+    in_steps(duration - duration % dt, dt, "duration")
+    expected = float(np.max(rates, initial=0.0)) / 1000.0 * duration * n
+    require_memory(
+        64.0 * expected,
+        f"Trains with a rate of {np.max(rates, initial=0.0):g} Hz for a duration of {duration:g} ms (n = {n})",
+        "Take fewer, shorter or slower ones.",
+    )
+
+
+@doors.checked(
+    rate=_rate_or_function, duration=doors.duration, n=doors.at_least(0), refractory=doors.duration, seed=doors.seed, dt=doors.interval
+)
 def poisson_trains(rate: Any, *, duration: float, n: int = 1, refractory: float = 0.0, seed: int = 0, dt: float = DT) -> Spikes:
     """Poisson processes, with a constant rate or one that changes in time, with or without refractoriness.
 
@@ -42,10 +84,12 @@ def poisson_trains(rate: Any, *, duration: float, n: int = 1, refractory: float 
     """
     random = np.random.default_rng(seed)
     if not callable(rate):
+        _require_room(rate, n, duration, dt)
         hazard = _hazard(_rates(rate, n), refractory)
         mean = np.divide(1000.0, hazard, out=np.full(n, np.inf), where=hazard > 0)
         return _renewal(lambda k: refractory + mean[:, None] * random.exponential(size=(n, k)), mean + refractory, duration, dt, n)
-    steps = round(duration / dt)
+    steps = int(in_steps(duration, dt, "duration"))
+    require_memory(32.0 * steps, f"A rate over a duration of {steps} steps of dt = {dt:g} ms", "Take a longer dt.")
     rates = np.broadcast_to(np.asarray(rate((np.arange(steps) + 0.5) * dt), float), steps)
     hazard = _hazard(rates, refractory)
     if refractory == 0.0:
@@ -67,6 +111,7 @@ def poisson_trains(rate: Any, *, duration: float, n: int = 1, refractory: float 
     return _spikes(steps_of_spikes, neurons, n, duration, dt)
 
 
+@doors.checked(rate=_rate, shape=doors.positive, duration=doors.duration, n=doors.at_least(0), seed=doors.seed, dt=doors.interval)
 def gamma_trains(rate: Any, shape: float, *, duration: float, n: int = 1, seed: int = 0, dt: float = DT) -> Spikes:
     """Renewal processes whose intervals have a gamma distribution: more regular than Poisson for a `shape` above 1, burstier below.
 
@@ -86,14 +131,16 @@ def gamma_trains(rate: Any, shape: float, *, duration: float, n: int = 1, seed: 
         >>> float(rv.analysis.coefficient_of_variation(trains).mean().round(1))
         0.5
     """
-    if not shape > 0:
-        raise ParameterError(f"shape is {shape}, but it must be positive.")
+    _require_room(rate, n, duration, dt)
     random = np.random.default_rng(seed)
     rates = _rates(rate, n)
     mean = np.divide(1000.0, rates, out=np.full(n, np.inf), where=rates > 0)
     return _renewal(lambda k: mean[:, None] * random.gamma(shape, 1 / shape, size=(n, k)), mean, duration, dt, n)
 
 
+@doors.checked(
+    rate=_rate, duration=doors.duration, n=doors.at_least(0), phase=doors.optional(doors.number), seed=doors.seed, dt=doors.interval
+)
 def regular_trains(rate: Any, *, duration: float, n: int = 1, phase: float | None = None, seed: int = 0, dt: float = DT) -> Spikes:
     """Clocks.
 
@@ -110,6 +157,7 @@ def regular_trains(rate: Any, *, duration: float, n: int = 1, phase: float | Non
         >>> rv.analysis.regular_trains(100.0, duration=35.0, phase=0.5).times
         array([ 5., 15., 25.])
     """
+    _require_room(rate, n, duration, dt)
     random = np.random.default_rng(seed)
     rates = _rates(rate, n)
     period = np.divide(1000.0, rates, out=np.full(n, np.inf), where=rates > 0)
@@ -120,6 +168,7 @@ def regular_trains(rate: Any, *, duration: float, n: int = 1, phase: float | Non
     return from_times((k + first[neurons]) * period[neurons], neurons, n=n, duration=duration, dt=dt)
 
 
+@doors.checked(spikes=doors.spikes, spread=doors.duration, seed=doors.seed)
 def jittered_trains(spikes: Spikes, spread: float, *, seed: int = 0) -> Spikes:
     """Spike trains with every spike moved by a normal number; those moved out of the run are folded back into it.
 
@@ -145,6 +194,16 @@ def jittered_trains(spikes: Spikes, spread: float, *, seed: int = 0) -> Spikes:
     return moved
 
 
+@doors.checked(
+    rate=doors.not_negative,
+    correlation=doors.probability,
+    duration=doors.duration,
+    n=doors.at_least(0),
+    kind=doors.one_of("pairwise", "common"),
+    jitter=doors.duration,
+    seed=doors.seed,
+    dt=doors.interval,
+)
 def correlated_trains(
     rate: float,
     correlation: float,
@@ -177,10 +236,9 @@ def correlated_trains(
         >>> bool(abs(rv.analysis.correlation(trains, 5.0)[0, 2] - 0.2) < 0.02)
         True
     """
-    if not 0 <= correlation <= 1:
-        raise ParameterError(f"correlation is {correlation}, but it must be from 0 to 1.")
-    if kind not in ("pairwise", "common"):
-        raise ParameterError(f"kind is {kind!r}, but it must be 'pairwise' or 'common'.")
+    with np.errstate(over="ignore"):
+        fastest = np.asarray(rate) / (correlation if kind == "pairwise" and correlation else 1.0)
+    _require_room(fastest, n, duration, dt)
     random = np.random.default_rng(seed)
     seeds = random.integers(2**32, size=2)
     if correlation == 0.0 or n == 0:
@@ -197,6 +255,7 @@ def correlated_trains(
     return from_times(times, neurons, n=n, duration=duration, dt=dt)
 
 
+@doors.checked(trains=_list_of_trains, duration=doors.duration, dt=doors.interval)
 def from_trains(trains: Sequence[Any], *, duration: float, dt: float = DT) -> Spikes:
     """Spikes from data: a list with one array of times (ms) a neuron.
 
@@ -208,11 +267,12 @@ def from_trains(trains: Sequence[Any], *, duration: float, dt: float = DT) -> Sp
         >>> rv.analysis.from_trains([[1.0, 7.0], [], [5.0]], duration=10.0).counts.tolist()
         [2, 0, 1]
     """
-    arrays = [np.atleast_1d(np.asarray(train, float)) for train in trains]
+    arrays = list(trains)
     neurons = np.repeat(np.arange(len(arrays)), [len(a) for a in arrays])
     return from_times(np.concatenate([np.empty(0), *arrays]), neurons, n=len(arrays), duration=duration, dt=dt)
 
 
+@doors.checked(times=_times, neurons=doors.indices, n=doors.optional(doors.at_least(0)), duration=doors.duration, dt=doors.interval)
 def from_times(times: Any, neurons: Any, *, n: int | None = None, duration: float, dt: float = DT) -> Spikes:
     """Spikes from data: the time of each (ms), and its neuron.
 
@@ -230,7 +290,7 @@ def from_times(times: Any, neurons: Any, *, n: int | None = None, duration: floa
         >>> rv.analysis.from_times([7.0, 1.0, 5.0], [0, 0, 2], duration=10.0).times
         array([1., 5., 7.])
     """
-    times, neurons = np.asarray(times, float), np.asarray(neurons, np.int64)
+    in_steps(duration - duration % dt, dt, "duration")
     n = int(neurons.max(initial=-1)) + 1 if n is None else n
     if times.shape != neurons.shape or times.ndim != 1:
         raise ParameterError(
@@ -238,9 +298,11 @@ def from_times(times: Any, neurons: Any, *, n: int | None = None, duration: floa
         )
     if len(times) and not (times.min() >= 0 and times.max() < duration):
         wrong = times[~((times >= 0) & (times < duration))][0]
-        raise ParameterError(f"A spike at {wrong:g} ms is not in a recording from 0 to {duration:g} ms.")
+        raise ParameterError(f"times: a spike at {wrong:g} ms is not in a recording with a duration of {duration:g} ms.")
     if len(neurons) and not (neurons.min() >= 0 and neurons.max() < n):
-        raise ParameterError(f"There are neurons 0 to {n - 1}, but a spike is of neuron {neurons[(neurons < 0) | (neurons >= n)][0]}.")
+        raise ParameterError(
+            f"n says that there are neurons 0 to {n - 1}, but a spike is of neuron {neurons[(neurons < 0) | (neurons >= n)][0]}."
+        )
     return _spikes(np.floor(times / dt * (1 + 1e-12) + 1e-9).astype(np.int64), neurons, n, duration, dt)
 
 

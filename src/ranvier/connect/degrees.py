@@ -132,7 +132,7 @@ def fixed_in_degree(degree: Any, autapses: bool = True, multapses: bool = True) 
                 f"fixed_in_degree: the degree of target {int(np.argmax(degrees < 0))} is {degrees[degrees < 0][0]}, less than 0."
             )
         return InDegrees(np.array(degrees, np.int64), autapses, multapses)
-    return FixedInDegree(_whole(degree, "fixed_in_degree: the degree"), autapses, multapses)
+    return FixedInDegree(doors.count(degree, "fixed_in_degree: degree", high=2**62), autapses, multapses)
 
 
 def fixed_out_degree(degree: int, autapses: bool = True, multapses: bool = True) -> ConnectionRule:
@@ -150,7 +150,7 @@ def fixed_out_degree(degree: int, autapses: bool = True, multapses: bool = True)
         >>> sorted(fixed_out_degree(2).edges(3, 100, range(100), None, Key(1)).pre.tolist())
         [0, 0, 1, 1, 2, 2]
     """
-    return FixedOutDegree(_whole(degree, "fixed_out_degree: the degree"), *_flags("fixed_out_degree", autapses, multapses))
+    return FixedOutDegree(doors.count(degree, "fixed_out_degree: degree", high=2**62), *_flags("fixed_out_degree", autapses, multapses))
 
 
 def fixed_total_number(number: int, autapses: bool = True, multapses: bool = True) -> ConnectionRule:
@@ -169,17 +169,13 @@ def fixed_total_number(number: int, autapses: bool = True, multapses: bool = Tru
         >>> len(fixed_total_number(7).edges(3, 100, range(100), None, Key(1)))
         7
     """
-    return FixedTotalNumber(_whole(number, "fixed_total_number: the number"), *_flags("fixed_total_number", autapses, multapses))
+    return FixedTotalNumber(
+        doors.count(number, "fixed_total_number: number", high=2**62), *_flags("fixed_total_number", autapses, multapses)
+    )
 
 
 def _flags(rule: str, autapses: bool, multapses: bool) -> tuple[bool, bool]:
     return doors.flag(autapses, f"{rule}: autapses"), doors.flag(multapses, f"{rule}: multapses")
-
-
-def _whole(value: int, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise ParameterError(f"{what} must be a whole number of at least 0, not {value!r}.")
-    return int(value)
 
 
 def _check_degree(rule: str, degree: int, candidates: np.ndarray, multapses: bool, one: str, other: str) -> None:

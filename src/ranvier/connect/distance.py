@@ -23,7 +23,8 @@ class Gaussian(PairFunction):
     peak: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_profile("gaussian", "sd", self.sd, self.peak)
+        object.__setattr__(self, "sd", doors.positive(self.sd, "gaussian: sd"))
+        object.__setattr__(self, "peak", doors.probability(self.peak, "gaussian: peak"))
 
     def __call__(self, distance: np.ndarray) -> np.ndarray:
         return self.peak * np.exp(-0.5 * (distance / self.sd) ** 2)
@@ -37,7 +38,8 @@ class Exponential(PairFunction):
     peak: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_profile("exponential", "length", self.length, self.peak)
+        object.__setattr__(self, "length", doors.positive(self.length, "exponential: length"))
+        object.__setattr__(self, "peak", doors.probability(self.peak, "exponential: peak"))
 
     def __call__(self, distance: np.ndarray) -> np.ndarray:
         return self.peak * np.exp(-distance / self.length)
@@ -165,10 +167,7 @@ def distance_dependent(
         >>> near.edges(5, 5, range(2), 0, Key(1)).pre.tolist()
         [1, 0, 2]
     """
-    if not callable(probability):
-        raise ParameterError(
-            f"distance_dependent: the probability must be a function, such as rv.connect.gaussian(100.0), not {probability!r}."
-        )
+    doors.function(probability, "distance_dependent: probability", "rv.connect.gaussian(100.0)")
     if cutoff is not None:
         cutoff = doors.number(cutoff, "distance_dependent: cutoff", low=0.0)
     space = _space(source_positions, target_positions, extent, "distance_dependent")
@@ -196,8 +195,7 @@ def by_distance(
         >>> rv.Network(cells, wires).edges(wires).delay.tolist()
         [0.6, 0.8, 0.6, 0.7, 0.8, 0.7]
     """
-    if not callable(function):
-        raise ParameterError(f"by_distance: it takes a function of distances, such as lambda d: 0.5 + d / 100, not {function!r}.")
+    doors.function(function, "by_distance: function", "lambda d: 0.5 + d / 100")
     return ByDistance(function, *_space(source_positions, target_positions, extent, "by_distance"))
 
 
@@ -227,28 +225,18 @@ def _space(source_positions: Any, target_positions: Any, extent: Any, what: str)
     target = source if target_positions is None else _positions(target_positions, "target", what)
     dimensions = source.shape[1]
     if target.shape[1] != dimensions:
-        raise ParameterError(f"{what}: sources have {dimensions} coordinates and targets {target.shape[1]}.")
+        raise ParameterError(f"{what}: source_positions have {dimensions} coordinates and target_positions {target.shape[1]}.")
     if extent is None:
         return source, target, None
-    size = np.asarray(extent, np.float64)
-    if size.shape not in ((), (dimensions,)) or not (np.isfinite(size) & (size > 0)).all():
-        raise ParameterError(f"{what}: the extent must be a positive size, or {dimensions}, not {size.tolist()}.")
+    size = doors.numbers(extent, f"{what}: extent", rank=(0, 1), low=1e-300, example="1000.0")
+    if size.shape not in ((), (dimensions,)):
+        raise ParameterError(f"{what}: extent has {len(size)} sizes, but there are {dimensions} dimensions.")
     size = np.broadcast_to(size, (dimensions,))
     return source % size, target % size, size
 
 
 def _positions(given: Any, side: str, what: str) -> np.ndarray:
-    positions = np.asarray(given, np.float64)
+    example = f"numbers [{side}s] or [{side}s, dimensions]"
+    positions = doors.numbers(given, f"{what}: {side}_positions", rank=(1, 2), example=example)
     positions = positions[:, None] if positions.ndim == 1 else positions
-    if positions.ndim != 2 or not np.isfinite(positions).all():
-        raise ParameterError(
-            f"{what}: {side} positions must be finite numbers [{side}s] or [{side}s, dimensions]; these have the shape {np.shape(given)}."
-        )
     return positions
-
-
-def _check_profile(name: str, what: str, scale: float, peak: float) -> None:
-    if not (np.isfinite(scale) and scale > 0):
-        raise ParameterError(f"{name}: {what} must be positive, not {scale}.")
-    if not 0 <= peak <= 1:
-        raise ParameterError(f"{name}: peak is a probability, within [0, 1], not {peak}.")

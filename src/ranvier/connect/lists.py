@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.connect.base import ConnectionRule, Edges, kept_rows, sorted_edges
 from ranvier.errors import ParameterError, unknown
 from ranvier.random import Key
@@ -81,10 +82,9 @@ def fanout(targets: Sequence[Any], weights: Sequence[Any] | None = None, delays:
         >>> edges.pre.tolist(), edges.post.tolist(), edges.delays.tolist()
         ([0, 0, 2], [0, 1, 1], [1.0, 2.0, 0.5])
     """
-    rows = [np.asarray(row if np.size(row) else np.zeros(0, np.int64)) for row in targets]
-    for source, row in enumerate(rows):
-        if row.ndim != 1:
-            raise ParameterError(f"fanout: the targets of source {source} must be a list of whole numbers, not {targets[source]!r}.")
+    if not isinstance(targets, list | tuple | np.ndarray) or np.ma.isMaskedArray(targets):
+        raise doors.refusal("fanout: targets", targets, "a list for each source, such as [[0, 1], [], [1]]")
+    rows = [_ids(row, f"targets[{source}]", "fanout") for source, row in enumerate(targets)]
     columns: dict[str, Any] = {
         "pre": np.repeat(np.arange(len(rows)), [len(row) for row in rows]),
         "post": np.concatenate([np.zeros(0, np.int64), *rows]),
@@ -114,10 +114,10 @@ def from_file(path: str | os.PathLike[str]) -> ConnectionRule:
         >>> rule.edges(3, 2, range(2), None, Key(0)).values.tolist()
         [1.5, 0.5]
     """
-    path = Path(path)
+    path = doors.path(path, "from_file: path")
     readers = {".csv": _read_csv, ".npz": _read_npz}
     if path.suffix not in readers:
-        raise ParameterError(f"from_file: {path.name} must end in .csv or .npz.")
+        raise ParameterError(f"from_file: the path {path.name} must end in .csv or .npz.")
     try:
         columns = readers[path.suffix](path)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -149,7 +149,10 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 def _like(rows: list[np.ndarray], lists: Sequence[Any], name: str) -> np.ndarray:
     """What belongs to the targets, in one array."""
-    given = [np.asarray(row if np.size(row) else np.zeros(0), np.float64) for row in lists]
+    if not isinstance(lists, list | tuple | np.ndarray) or np.ma.isMaskedArray(lists):
+        raise doors.refusal(f"fanout: {name}s", lists, "a list for each source, as the targets are")
+    unit = "ms" if name == "delay" else "1"
+    given = [doors.numbers(row, f"fanout: {name}s[{source}]", unit=unit) for source, row in enumerate(lists)]
     if len(given) != len(rows):
         raise ParameterError(f"fanout: there are {name}s of {len(given)} sources, but targets of {len(rows)}.")
     for source, (row, values) in enumerate(zip(rows, given, strict=True)):
@@ -166,13 +169,13 @@ def _edge_list(columns: Mapping[str, Any], what: str, sources: int | None = None
     weights, delays = (None if columns.get(name) is None else _numbers(columns[name], name, len(pre), what) for name in ("weight", "delay"))
     if delays is not None and (delays < 0).any():
         first = int(np.flatnonzero(delays < 0)[0])
-        raise ParameterError(f"{what}: the delay is {delays[first]:g} ms for edge {first}; it cannot be negative.")
+        raise ParameterError(f"{what}: delays has {delays[first]:g} ms for edge {first}; it cannot be negative.")
     return EdgeList(pre, post, weights, delays, what, sources)
 
 
 def _ids(given: Any, side: str, what: str) -> np.ndarray:
-    ids = np.asarray(given)
-    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "uif"):
+    ids = doors.real_array(given, f"{what}: {side}", "1", "whole numbers [edges]")
+    if ids.ndim != 1:
         raise ParameterError(f"{what}: {side} must be whole numbers [edges], not {ids.dtype} of the shape {ids.shape}.")
     if ids.dtype.kind == "f":
         whole = np.isfinite(ids) & (ids == np.rint(np.nan_to_num(ids))) & (np.abs(np.nan_to_num(ids)) < 2.0**53)
@@ -183,9 +186,10 @@ def _ids(given: Any, side: str, what: str) -> np.ndarray:
 
 
 def _numbers(given: Any, name: str, edges: int, what: str) -> np.ndarray:
-    numbers = np.asarray(given, np.float64)
+    unit = "ms" if name == "delay" else "1"
+    numbers = np.array(doors.real_array(given, f"{what}: {name}s", unit, "numbers [edges]"), np.float64)
     if numbers.shape != (edges,):
-        raise ParameterError(f"{what}: {name} has the shape {numbers.shape}; there must be one for each of the {edges} edges.")
+        raise ParameterError(f"{what}: {name}s has the shape {numbers.shape}; there must be one for each of the {edges} edges.")
     if not np.isfinite(numbers).all():
-        raise ParameterError(f"{what}: the {name} is not finite for edge {int(np.flatnonzero(~np.isfinite(numbers))[0])}.")
+        raise ParameterError(f"{what}: {name}s has a value that is not finite for edge {int(np.flatnonzero(~np.isfinite(numbers))[0])}.")
     return numbers

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.connect.base import ConnectionRule, Edges
 from ranvier.errors import ParameterError
 from ranvier.random import Key
@@ -55,13 +56,26 @@ def matrix(entries: Any) -> ConnectionRule:
         >>> len(matrix([[0, 1], [1, 1]]).edges(2, 2, range(2), None, Key(0)))
         3
     """
-    if not hasattr(entries, "tocsr"):
-        entries = np.asarray(entries)
-        if entries.ndim != 2 or entries.dtype.kind not in "buif":
-            raise ParameterError(
-                f"A connection matrix must be a 2-d array of numbers; it has the shape {entries.shape} and the type {entries.dtype}."
-            )
+    wanted = "a table of numbers [targets, sources], dense or SciPy sparse"
+    if hasattr(entries, "tocsr"):
+        entries = entries.copy()
+        if entries.dtype.kind not in "buif":
+            raise doors.refusal("matrix: entries", entries, wanted)
+    else:
+        given = entries
+        if not (isinstance(entries, np.ndarray) and entries.dtype == bool and not np.ma.isMaskedArray(entries)) and not _of_flags(entries):
+            entries = doors.real_array(entries, "matrix: entries", "1", wanted)
+        entries = np.array(entries)
+        if entries.ndim != 2:
+            raise doors.refusal("matrix: entries", given, wanted)
     data = entries.data if hasattr(entries, "tocsr") and hasattr(entries, "data") else entries
     if isinstance(data, np.ndarray) and data.dtype.kind == "f" and not np.isfinite(data).all():
-        raise ParameterError("The connection matrix has entries that are not finite.")
+        raise ParameterError("matrix: some of the entries are not finite.")
     return Matrix(entries)
+
+
+def _of_flags(entries: Any) -> bool:
+    """Whether it is a list of lists of True and False, which say who is wired."""
+    return isinstance(entries, list | tuple) and all(
+        isinstance(row, list | tuple) and row and all(isinstance(entry, bool | np.bool_) for entry in row) for row in entries
+    )

@@ -115,17 +115,12 @@ def pairwise_bernoulli(probability: Any, autapses: bool = True) -> ConnectionRul
         [1, 0, 2, 1, 3, 2]
     """
     autapses = doors.flag(autapses, "pairwise_bernoulli: autapses")
-    if callable(probability):
+    if callable(probability) and not isinstance(probability, type):
         return PairwiseProbability(probability, autapses)
-    try:
-        given = np.asarray(probability, np.float64)
-    except (TypeError, ValueError):
-        given = np.zeros(0)
-    if given.ndim == 0:
-        return PairwiseBernoulli(float(given), autapses)
-    if given.ndim != 2:
-        raise ParameterError(
-            "pairwise_bernoulli: the probability must be a number, a matrix [targets, sources], or a function of the source's and "
-            f"the target's numbers, not {probability!r}."
-        )
-    return PairwiseProbability(given, autapses)
+    what = "pairwise_bernoulli: probability"
+    wanted = "a number within [0, 1], a matrix [targets, sources] of them, or a function of the source's and the target's numbers"
+    given = np.array(doors.real_array(probability, what, "1", wanted), np.float64)
+    if given.ndim not in (0, 2):
+        raise doors.refusal(what, probability, wanted)
+    doors.in_bounds(given, what, 0.0, 1.0)
+    return PairwiseBernoulli(float(given), autapses) if given.ndim == 0 else PairwiseProbability(given, autapses)

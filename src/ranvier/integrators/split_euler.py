@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from ranvier import doors
 from ranvier.integrators.base import Integrator, State
 
 
@@ -33,6 +34,10 @@ class SplitEuler(Integrator):
 
     first: str = "V"
     parts: int = 2
+
+    def __post_init__(self) -> None:
+        doors.text(self.first, "SplitEuler.first")
+        object.__setattr__(self, "parts", doors.count(self.parts, "SplitEuler.parts", low=1))
 
     def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
         h = system.interval(t, t_next)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranvier import doors
 from ranvier.errors import ParameterError
 from ranvier.model import INPUT, PerNeuron, parameter
 from ranvier.network.spec import Network, Population, Projection
@@ -43,6 +44,37 @@ I(t) = amplitude * 0.9996 exp(-(t - stop)/decay) from stop on"""
         return self.amplitude * jnp.where(there, 1.0 - exponential, 0.9996 * exponential)
 
 
+def _matrix(value: Any, what: str) -> np.ndarray:
+    """Connections, of numbers or of truth values."""
+    if isinstance(value, np.ndarray) and value.dtype == bool and not np.ma.isMaskedArray(value):
+        value = value.astype(np.float64)
+    return doors.numbers(value, what, rank=2, example="np.zeros((120, 120))")
+
+
+def _cell(value: Any, what: str) -> NeuronModel:
+    return doors.instance(value, what, NeuronModel, "rv.neurons.ProjectionNeuron()")
+
+
+def _initial_values(value: Any, what: str) -> dict[str, dict[str, Any]]:
+    example = "{'PN': {'V': -70.0}}"
+    given = doors.mapping(value, what, example)
+    doors.only(given, ("PN", "LN", "acetylcholine", "GABA"), what)
+    return {name: doors.mapping(values, f"{what}[{name!r}]", example) for name, values in given.items()}
+
+
+@doors.checked(
+    ach_mat=doors.optional(_matrix),
+    fgaba_mat=doors.optional(_matrix),
+    driven=doors.optional(doors.indices),
+    stimulus=doors.optional(as_stimulus),
+    pn=doors.optional(_cell),
+    ln=doors.optional(_cell),
+    initial=doors.optional(_initial_values),
+    gaba=doors.flag,
+    seed=doors.seed,
+    site=doors.optional(doors.one_of("source", "edge")),
+    published=doors.flag,
+)
 def antennal_lobe(
     *,
     ach_mat: Any = None,
@@ -97,7 +129,7 @@ def antennal_lobe(
         <0 spikes of 120 neurons, 0.00 Hz on average>
     """
     pn, ln = pn or ProjectionNeuron(), ln or LocalNeuron()
-    given = [np.asarray(m) for m in (ach_mat, fgaba_mat) if m is not None]
+    given = [m for m in (ach_mat, fgaba_mat) if m is not None]
     total = given[0].shape[0] if given else PROJECTION_NEURONS + LOCAL_NEURONS
     for matrix in given:
         if matrix.shape != (total, total):
@@ -110,27 +142,25 @@ def antennal_lobe(
     if ach_mat is None:
         ach = (key.child("acetylcholine").uniform(n_ln * n_pn) < 0.5).reshape(n_ln, n_pn)
     else:
-        ach = np.asarray(ach_mat)
+        ach = ach_mat
         _refuse_others(ach, (slice(n_pn, None), slice(None, n_pn)), "ach_mat", "from projection to local neurons")
         ach = ach[n_pn:, :n_pn]
     if fgaba_mat is None:
         inhibition = (key.child("GABA").uniform(total * n_ln) < 0.5).reshape(total, n_ln)
         inhibition[n_pn + np.arange(n_ln), np.arange(n_ln)] = False
     else:
-        inhibition = np.asarray(fgaba_mat)
+        inhibition = fgaba_mat
         _refuse_others(inhibition, (slice(None), slice(n_pn, None)), "fgaba_mat", "from local neurons")
         inhibition = inhibition[:, n_pn:]
     if driven is None:
         order = np.argsort(key.child("driven").uniform(total), kind="stable")
         driven = np.sort(order[: int(DRIVEN_SHARE * total)])
-    driven = np.asarray(driven)
-    if driven.size and (driven.min() < 0 or driven.max() >= total):
-        raise ParameterError(f"driven holds neuron {int(driven.max())}, but there are {total} (0 … {total - 1}).")
+    driven = doors.indices(driven, "driven", total)
     reached = np.zeros(total)
     reached[driven] = 1.0
     if stimulus is None:
         stimulus = _published_odor() if published else Odor()
-    current = as_stimulus(stimulus)
+    current: Stimulus = stimulus
     if initial is None:
         initial = {"PN": _initial(pn, n_pn, key.child("PN")), "LN": _initial(ln, n_ln, key.child("LN"))}
 

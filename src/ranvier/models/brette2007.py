@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ranvier import doors
 from ranvier.connect import pairwise_bernoulli
 from ranvier.errors import ParameterError
 from ranvier.models.scaled import checked_scale, scaled
@@ -20,6 +21,7 @@ AREA = 2e-4  # cm²: 20 000 µm²
 LEAK = 10.0  # nS
 
 
+@doors.checked(scale=checked_scale)
 def cuba(scale: float = 1.0) -> Network:
     """CUBA: integrate-and-fire neurons whose synapses are currents; irregular firing that keeps itself up.
 
@@ -50,6 +52,7 @@ def cuba(scale: float = 1.0) -> Network:
     return balanced(scale, cell, uniform(-60.0, -50.0), excitation, inhibition, weights)
 
 
+@doors.checked(scale=checked_scale)
 def coba(scale: float = 1.0) -> Network:
     """COBA: integrate-and-fire neurons whose synapses are conductances; bursty irregular firing that keeps itself up.
 
@@ -79,6 +82,7 @@ def coba(scale: float = 1.0) -> Network:
     return _conductance_based(scale, cell, per=1.0)
 
 
+@doors.checked(scale=checked_scale)
 def cobahh(scale: float = 1.0) -> Network:
     """COBAHH: Hodgkin–Huxley neurons of Traub & Miles whose synapses are conductances.
 
@@ -133,7 +137,7 @@ def balanced(
     inhibited: dict[str, Any] | None = None,
 ) -> Network:
     """80 % excitatory and 20 % inhibitory neurons of one model, wired at random."""
-    probability = PROBABILITY / checked_scale(scale)
+    probability = PROBABILITY / scale
     if probability > 1:
         raise ParameterError(f"scale is {scale:g}, but at less than {PROBABILITY} there are fewer neurons than the 80 that each hears.")
     exc = Population(scaled(EXCITATORY, scale), cell, initial={"V": V}, name="exc")

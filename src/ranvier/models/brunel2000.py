@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ranvier import doors
 from ranvier.connect import fixed_in_degree
-from ranvier.errors import ParameterError, unknown
 from ranvier.models.scaled import checked_scale, scaled
 from ranvier.network.spec import Network, PoissonInput, Population, Projection
 from ranvier.neurons import LeakyIntegrateAndFire
@@ -19,6 +19,9 @@ REGIMES = {"A": (3.0, 2.0), "B": (6.0, 4.0), "C": (5.0, 2.0), "D": (4.5, 0.9)}
 """Relative strength of the inhibition `g`, and drive in units of what reaches the threshold, of the paper's figure 8."""
 
 
+@doors.checked(
+    regime=doors.one_of(*REGIMES), scale=checked_scale, g=doors.optional(doors.not_negative), drive=doors.optional(doors.not_negative)
+)
 def brunel(regime: str = "C", *, scale: float = 1.0, g: float | None = None, drive: float | None = None) -> Network:
     """Sparsely connected integrate-and-fire neurons under a Poisson drive: four kinds of activity.
 
@@ -49,16 +52,11 @@ def brunel(regime: str = "C", *, scale: float = 1.0, g: float | None = None, dri
         >>> run.spikes.n, len(run.spikes) > 200
         (1250, True)
     """
-    if regime not in REGIMES:
-        raise unknown("regime", regime, REGIMES)
     g, drive = (own if given is None else given for given, own in zip((g, drive), REGIMES[regime], strict=True))
-    for name, value in (("g", g), ("drive", drive)):
-        if not 0 <= value < float("inf"):
-            raise ParameterError(f"{name} is {value}, but it must be at least 0 and finite.")
     cell = LeakyIntegrateAndFire(
         capacitance=10.0 * TIME_CONSTANT, leak=10.0, rest=0.0, threshold=THRESHOLD, reset_potential=RESET, refractory=REFRACTORY
     )
-    exc = Population(scaled(EXCITATORY, checked_scale(scale)), cell, name="exc")
+    exc = Population(scaled(EXCITATORY, scale), cell, name="exc")
     inh = Population(scaled(INHIBITORY, scale), cell, name="inh")
     everyone, kick = [exc, inh], Delta()
     threshold_rate = 1000.0 * THRESHOLD / (JUMP * FROM_EXCITATORY * TIME_CONSTANT)  # Hz

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ranvier import doors
 from ranvier.connect import all_to_all
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.neurons import Izhikevich2003
@@ -12,6 +13,7 @@ from ranvier.synapses import StepCurrent
 EXCITATORY, INHIBITORY = 800, 200
 
 
+@doors.checked(seed=doors.seed)
 def izhikevich(*, seed: int = 0) -> Network:
     """A thousand neurons of mixed kinds, all connected to all, under noise: rhythms of about 10 and about 40 Hz.
 

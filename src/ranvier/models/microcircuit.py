@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.connect import fixed_total_number
 from ranvier.errors import ParameterError
 from ranvier.models.scaled import checked_scale, scaled
@@ -97,6 +98,7 @@ def compensation(scale: float) -> np.ndarray:
     return (1.0 - math.sqrt(scale)) * (recurrent + external) * SYNAPTIC / 1000.0
 
 
+@doors.checked(scale=checked_scale)
 def microcircuit(scale: float = 1.0) -> Network:
     """The neurons under one square millimetre of early sensory cortex: four layers, 77 169 neurons, 299 million synapses.
 
@@ -123,7 +125,7 @@ def microcircuit(scale: float = 1.0) -> Network:
         >>> run.spikes.n, len(run.spikes) > 50
         (1544, True)
     """
-    if checked_scale(scale) > 1:
+    if scale > 1:
         raise ParameterError(f"scale is {scale:g}, but the microcircuit is a piece of cortex of 1 mm²: it can be made smaller, not larger.")
     cell = LeakyIntegrateAndFire(
         capacitance=CAPACITANCE, leak=CAPACITANCE / TIME_CONSTANT, rest=-65.0, threshold=-50.0, reset_potential=-65.0, refractory=2.0

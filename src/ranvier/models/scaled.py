@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from ranvier.errors import ParameterError
+from ranvier import doors
 
 
-def checked_scale(scale: Any) -> float:
+def checked_scale(value: Any, what: str = "scale") -> float:
     """The factor of a network's size.
 
     Raises:
-        ParameterError: it is no positive, finite number.
+        ParameterError: it is no positive, finite number, or so large that the neurons could not be counted.
     """
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not (math.isfinite(scale) and scale > 0):
-        raise ParameterError(f"scale is {scale!r}, but it must be a positive, finite number; 1.0 is the published size.")
-    return float(scale)
+    return doors.number(value, what, low=0.0, above=True, high=1e4, hint="1.0 is the published size.")
 
 
 def scaled(n: int, scale: float) -> int:

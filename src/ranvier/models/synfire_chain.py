@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.connect import all_to_all
 from ranvier.errors import ParameterError
 from ranvier.network.spec import Network, PoissonInput, Population, Projection
@@ -24,6 +25,7 @@ ARRIVAL = 50.0  # ms
 GRID = 0.1  # ms: the packet's times are multiples of it, as those of spikes in a run with that step are
 
 
+@doors.checked(spikes=doors.at_least(0), spread=doors.duration, groups=doors.at_least(1), delay=doors.duration, seed=doors.seed)
 def synfire_chain(spikes: int = 85, *, spread: float = 1.0, groups: int = 10, delay: float = 5.0, seed: int = 0) -> Network:
     """Groups of neurons in a row, each wired to the next: a volley of spikes that is strong enough runs through, and sharpens.
 
@@ -52,9 +54,6 @@ def synfire_chain(spikes: int = 85, *, spread: float = 1.0, groups: int = 10, de
         >>> len(run["group 2"].spikes) > 50
         True
     """
-    for name, value, least in (("spikes", spikes, 0), ("groups", groups, 1)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ParameterError(f"{name} must be a whole number of at least {least}, not {value!r}.")
     if not 0 <= spread <= ARRIVAL / 10:
         raise ParameterError(
             f"spread is {spread} ms, but it must be at least 0, and small against the {ARRIVAL:g} ms at which they arrive."

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ranvier import doors
 from ranvier.connect import pairwise_bernoulli
 from ranvier.models.brette2007 import LEAK, balanced
+from ranvier.models.scaled import checked_scale
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.neurons import InhomogeneousPoissonSource, LeakyIntegrateAndFire
 from ranvier.random import uniform
@@ -14,6 +18,11 @@ SOURCES, RATE, UNTIL = 100, 100.0, 50.0  # Hz, ms
 PROBABILITY = 0.02
 
 
+def _conductance(value: Any, what: str) -> float:
+    return doors.number(value, what, low=0.0, unit="nS")
+
+
+@doors.checked(scale=checked_scale, excitation=_conductance, inhibition=_conductance)
 def vogels_abbott(scale: float = 1.0, *, excitation: float = 6.0, inhibition: float = 67.0) -> Network:
     """Integrate-and-fire neurons with conductances: a stimulus of 50 ms sets them going, and they go on by themselves.
 

@@ -8,8 +8,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ranvier import doors, units
 from ranvier.connect.base import ConnectionRule
 from ranvier.connect.matrix import matrix
@@ -234,9 +232,11 @@ class PoissonInput:
 
 def _as_rule(connect: Any) -> ConnectionRule:
     """What was given in place of a rule, as one."""
-    if isinstance(connect, str) or callable(connect) or connect is None or (np.ndim(connect) == 0 and not hasattr(connect, "tocsr")):
-        raise doors.refusal("Projection.connect", connect, "a rule such as rv.connect.all_to_all(), or a matrix [targets, sources]")
-    return matrix(connect)
+    try:
+        return matrix(connect)
+    except ParameterError as error:
+        wanted = "a rule such as rv.connect.all_to_all(), or a matrix [targets, sources]"
+        raise ParameterError(f"Projection.connect must be {wanted}. As a matrix it cannot be used: {error}") from None
 
 
 def _checked_targets(target: Any, what: str) -> tuple[Population, ...]:
@@ -275,6 +275,8 @@ class Network:
             if not isinstance(part, Population | Projection | PoissonInput):
                 hint = "Give the parts themselves, not a list of them."
                 raise doors.refusal("One of a Network's parts", part, "a population, a projection or a Poisson input", hint)
+        if stands_for is not None and not isinstance(stands_for, Mapping):
+            raise doors.refusal("Network.stands_for", stands_for, "a dict from populations of the network to others")
         populations = [p for p in parts if isinstance(p, Population)]
         projections = [p for p in parts if isinstance(p, Projection)]
         poisson = [p for p in parts if isinstance(p, PoissonInput)]
@@ -360,8 +362,6 @@ class Network:
 def _checked_stand_ins(stands_for: Any, populations: list[Population]) -> dict[Population, Population]:
     if stands_for is None:
         return {}
-    if not isinstance(stands_for, Mapping):
-        raise doors.refusal("Network.stands_for", stands_for, "a dict from populations of the network to others")
     for own, other in stands_for.items():
         if not any(own is p for p in populations) or not isinstance(other, Population):
             raise doors.refusal("Network.stands_for", {own: other}, "a dict from populations of the network to others")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ranvier.errors import ParameterError
+from ranvier import doors
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Adaptive:
 
     def __post_init__(self) -> None:
         for name in ("rtol", "atol"):
-            value = getattr(self, name)
-            if not 0 < value < float("inf"):
-                raise ParameterError(f"Adaptive.{name} is {value}, but a tolerance is a number above 0, such as 1e-6.")
+            given = doors.number(getattr(self, name), f"Adaptive.{name}", low=0.0, above=True, hint="A tolerance is such as 1e-6.")
+            object.__setattr__(self, name, given)
+        doors.flag(self.stiff, "Adaptive.stiff")
+        object.__setattr__(self, "max_steps", doors.count(self.max_steps, "Adaptive.max_steps", low=1))

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ranvier import doors, units
 from ranvier.errors import ParameterError, UnsupportedError, warn
 from ranvier.integrators.base import Integrator
 from ranvier.integrators.runge_kutta import RungeKutta4
@@ -109,10 +110,10 @@ def _checked(
         integrator=integrator,
         diffusion=None if diffusion is None else _callable(diffusion, "diffusion"),
         seed=_seed(seed),
-        events=(events,) if isinstance(events, Event) else tuple(events),
+        events=_events(events),
         save=None if save is None else _callable(save, "save"),
         save_every=_save_every(save_every),
-        progress=progress,
+        progress=None if progress is None else doors.flag(progress, "progress"),
         library=library,
     )
     _supported(problem, driver)
@@ -178,10 +179,9 @@ def _times(t: Any, library: str) -> Any:
         t = t.detach().cpu().numpy()
     elif other == "tensorflow":
         t = _static_tensor(t)
-    try:
-        times = np.asarray(t, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ParameterError(f"t is {called(t)} that does not hold numbers: pass a list or an array of times.") from None
+    if units.is_quantity(t):
+        raise doors.refusal("t", t, "plain numbers", "The unit of time is that of f: write t.magnitude, in that unit.")
+    times = np.array(doors.real_array(t, "t", "1", "numbers: a list or an array of times"), np.float64)
     if times.ndim != 1 or len(times) == 0:
         raise ParameterError(f"t has the shape {times.shape}, but it must be one row of at least one time, such as np.arange(0, 10, 0.01).")
     bad = ~np.isfinite(times)
@@ -232,15 +232,19 @@ def _seed(seed: Any) -> Any:
         if seed.shape != () or not np.issubdtype(seed.dtype, np.integer):
             raise ParameterError(f"seed is {called(seed)}, but it must be one integer.")
         return seed if isinstance(seed, jax.core.Tracer) else int(seed)
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
-        raise ParameterError(f"seed is {seed!r}, but it must be an integer, such as 1.")
-    return int(seed)
+    return doors.seed(seed)
+
+
+def _events(events: Any) -> tuple[Event, ...]:
+    if isinstance(events, Event):
+        return (events,)
+    if not isinstance(events, list | tuple):
+        raise doors.refusal("events", events, "a rv.Event(threshold, reset), or a list of them")
+    return tuple(events)
 
 
 def _save_every(save_every: Any) -> int:
-    if isinstance(save_every, bool) or not isinstance(save_every, numbers.Integral) or save_every < 1:
-        raise ParameterError(f"save_every is {save_every!r}, but it counts points: 1 keeps all, 10 every tenth.")
-    return int(save_every)
+    return doors.count(save_every, "save_every", low=1, high=2**62, hint="It counts points: 1 keeps all, 10 every tenth.")
 
 
 def _supported(problem: Problem, driver: Any) -> None:
@@ -258,7 +262,7 @@ def _supported(problem: Problem, driver: Any) -> None:
         return
     if not isinstance(integrator, Integrator):
         made = f" Write {integrator.__name__}()." if isinstance(integrator, type) else " Write, for example, integrator=rv.RungeKutta4()."
-        raise ParameterError(f"integrator is {integrator!r}, which is not a method.{made}")
+        raise ParameterError(f"integrator is {doors.said(integrator)}, which is not a method.{made}")
     stochastic = "diffusion" in integrator.needs
     if stochastic and problem.diffusion is None:
         raise UnsupportedError(f"{name} is for stochastic equations: give diffusion=, or use a method such as rv.RungeKutta4().")

@@ -64,7 +64,7 @@ class Record:
         name: str | None = None,
         unit: str = "1",
     ):
-        if part is not None and (isinstance(part, bool | float | int | type | list | tuple | dict | np.ndarray) or callable(part)):
+        if part is not None and not isinstance(part, str) and not hasattr(part, "name"):
             raise doors.refusal("Record.part", part, "a population or a projection, or the name of one, or None for the whole state")
         self.part = part
         self.function = None
@@ -78,7 +78,9 @@ class Record:
         else:
             raise doors.refusal("Record.variables", variables, "the names of variables, or a function of them")
         if part is None and self.function is None:
-            raise ParameterError(f"Record(None, …) is for a function of the whole state; {self.variables} belong to a population: name it.")
+            raise ParameterError(
+                f"Record.part is None, which is for a function of the whole state; {self.variables} belong to a population: name it."
+            )
         self.every = None if every is None else doors.interval(every, "Record.every", "It is the time between samples.")
         self.every_steps = None if every_steps is None else doors.count(every_steps, "Record.every_steps", low=1)
         if every is not None and every_steps is not None:
@@ -98,7 +100,7 @@ class Record:
         given: str = getattr(self.function, "__name__", "")
         self.name = self.name or given
         if not self.name.replace("_", "").isalnum():
-            raise ParameterError(f"The record of a function needs a name: rv.Record(…, {given or 'function'}, name='highest').")
+            raise ParameterError(f"Record.variables is a function without a name: rv.Record(…, {given or 'function'}, name='highest').")
         if self.reduce is not None or self.neurons is not None:
             raise ParameterError(f"reduce and neurons are for variables; the function {self.name!r} can do both itself.")
 
@@ -150,7 +152,9 @@ def _windows(start: Any, stop: Any, windows: Any) -> tuple[tuple[float, float], 
     ]
     for begin, end in cleaned:
         if not begin < end:
-            raise ParameterError(f"The record would start at {begin} ms and stop at {end} ms: start must come first.")
+            raise ParameterError(
+                f"Record.windows, or its start and stop: the record would start at {begin} ms and stop at {end} ms: start must come first."
+            )
     for (_, before), (after, _) in itertools.pairwise(cleaned):
         if not before < after:
             raise ParameterError(f"Record.windows must follow each other, but one ends at {before} ms and the next begins at {after} ms.")

@@ -41,7 +41,7 @@ def reduction(how: Any, name: str | None = None) -> Reduction:
     """
     if isinstance(how, str):
         if how not in _BY_NAME:
-            raise unknown("reduction", how, [*_BY_NAME, "percentile"])
+            raise unknown("Record.reduce", how, [*_BY_NAME, "percentile"])
         return Reduction(how, _BY_NAME[how], how)
     if isinstance(how, tuple | list) and len(how) == 2 and isinstance(how[0], str) and how[0] == "percentile":
         q = doors.number(how[1], "Record.reduce: a percentile", low=0.0, high=100.0)

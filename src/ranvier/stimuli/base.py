@@ -12,6 +12,7 @@ import numpy as np
 from ranvier import doors, units
 from ranvier.errors import ParameterError
 from ranvier.model import INPUT, Model, PerNeuron, component, parameter
+from ranvier.random import Distribution
 
 
 class Stimulus(Model):
@@ -137,6 +138,13 @@ def _instead(error: Exception) -> str:
     )
 
 
+def plain(value: Any) -> Any:
+    """Values whose unit does not matter, such as for their shape."""
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return getattr(value, "magnitude", value)
+
+
 def as_stimulus(current: Any, what: str = "current") -> Stimulus:
     """What the user gave as a current, as a stimulus.
 
@@ -153,13 +161,16 @@ def as_stimulus(current: Any, what: str = "current") -> Stimulus:
         raise doors.refusal(what, current, "a number, an array, a function of t or an rv.stimuli object", hint)
     if callable(current) and not isinstance(current, jax.Array) and not units.is_quantity(current):
         return Function(current)
-    if np.ndim(getattr(current, "magnitude", current)) > 1:
+    if units.is_quantity(current):
+        rank = 1 if isinstance(current, list | tuple) else np.ndim(getattr(current, "magnitude", 0.0))
+    else:
+        current = doors.values(current, what, rank=(0, 1, 2), infinite=True)
+        rank = 0 if isinstance(current, Distribution) else np.ndim(current)
+    if rank > 1:
         raise ParameterError(
             f"{what} of shape {np.shape(current)} could be (time, neuron) or (neuron, time). "
             "Say which: rv.stimuli.Sampled(values, every=dt) takes (time, neuron)."
         )
-    if not units.is_quantity(current):
-        current = doors.values(current, what, infinite=True)
     return Constant(current)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ranvier.errors import ParameterError, warn
 from ranvier.model import INPUT, PerNeuron, parameter
-from ranvier.stimuli.base import Stimulus
+from ranvier.stimuli.base import Stimulus, plain
 
 
 class SquarePulse(Stimulus):
@@ -77,7 +77,7 @@ class Steps(Stimulus):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        times, values = np.atleast_1d(self.times), np.atleast_1d(getattr(self.values, "magnitude", self.values))
+        times, values = np.atleast_1d(self.times), np.atleast_1d(plain(self.values))
         if times.ndim != 1 or times.shape != values.shape or np.any(np.diff(times) <= 0):
             raise ParameterError(
                 f"Steps: times (shape {times.shape}) must be ascending and one for each of the values (shape {values.shape})."

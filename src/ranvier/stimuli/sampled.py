@@ -10,7 +10,7 @@ from jax.lax import optimization_barrier
 
 from ranvier.errors import ParameterError, warn
 from ranvier.model import INPUT, parameter
-from ranvier.stimuli.base import Stimulus
+from ranvier.stimuli.base import Stimulus, plain
 
 
 class Sampled(Stimulus):
@@ -38,7 +38,7 @@ class Sampled(Stimulus):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if np.ndim(getattr(self.values, "magnitude", self.values)) not in (1, 2) or np.ndim(self.every) != 0:
+        if np.ndim(plain(self.values)) not in (1, 2) or np.ndim(self.every) != 0:
             raise ParameterError(
                 f"{type(self).__name__}: values must have the shape (time,) or (time, neuron), and every be one number; "
                 f"the shapes given are {np.shape(self.values)} and {np.shape(self.every)}."
