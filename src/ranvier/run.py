@@ -28,7 +28,6 @@ from ranvier.network.working import StepState
 from ranvier.progress import Progress, ProgressCallback
 from ranvier.record.plan import RecordPlan, Rows
 from ranvier.result import Recorded, Result, Spikes, SpikeSource
-from ranvier.steps import in_steps
 from ranvier.until import Moment, Until
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 SECONDS_PER_CALL = 0.2
 FIRST_STEPS = 1000  # of a loop whose speed is not known yet
 LEAST_SPIKES = 2**14  # what the list of spikes holds at least between two visits of the host
-RUNAWAY = 1e4  # mV: no membrane has such a potential
 SECONDS_OF_BACKUP = 5.0  # between copies of the state that a search for the first bad step may begin from
 PACKED = True  # benchmarks/populations.py turns it off to show what it is worth
 
@@ -133,7 +131,7 @@ class Run:
         self.first = self.k0 if first is None else first
         self.k1 = self.first + duration_steps
         self.until = until
-        self._question_steps = int(in_steps(until.every, self.dt, "until.every")) if until else 0
+        self._question_steps = until.steps(self.dt) if until else 0
         self._counts = np.zeros(len(self.structure.populations), np.int64) if counts is None else counts
         self.plan = records
         self.program = program_of(layout, records)
@@ -340,8 +338,8 @@ def program_of(layout: Layout, records: RecordPlan) -> loop.Program:
     # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
     # XLA would compute every variable's equation for each of them.
     packed = PACKED and not layout.integrator.by_name
-    models = [layout.net.populations[g.members[0]].model for g in layout.plan.groups]
-    largest = tuple(float(getattr(model, "largest_potential", RUNAWAY)) for model in models)
+    populations = layout.net.populations
+    largest = tuple(max(float(populations[name].model.largest_potential) for name in g.members) for g in layout.plan.groups)
     return loop.Program(layout.plan, layout.integrator, records.groups, capacity, packed, largest)
 
 

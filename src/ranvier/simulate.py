@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
-
+from ranvier import doors
 from ranvier.integrators.base import Integrator
 from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population, Projection
@@ -20,11 +19,11 @@ from ranvier.simulation import (
     checked_initial,
     checked_precision,
     checked_records,
-    checked_time,
     found_or_prepared,
     prepared,
     seed_of,
 )
+from ranvier.surroundings import inside
 from ranvier.until import Moment, Until
 
 
@@ -97,7 +96,7 @@ def simulate(
     given = None if isinstance(initial, Mapping) else checked_initial(initial)
     sim = found_or_prepared(
         net,
-        dt=checked_time(dt, "dt"),
+        dt=doors.interval(dt, "dt"),
         integrators=by_population(net, integrator),
         records=checked_records(record, single),
         seed=seed_of(seed, given, 0),
@@ -125,6 +124,7 @@ def recordable(part: NeuronModel | Population | Projection) -> list[str]:
         >>> recordable(rv.neurons.Passive())
         ['V', 'injected_current', 'last_spike', 'synaptic_conductance', 'synaptic_current']
     """
+    doors.instance(part, "part", (NeuronModel, Population, Projection), "rv.neurons.HodgkinHuxley()")
     if isinstance(part, Projection):
         net = Network(*{id(p): p for p in (part.source, *part.targets)}.values(), part)
         name = net.name_of(part)
@@ -132,5 +132,5 @@ def recordable(part: NeuronModel | Population | Projection) -> list[str]:
         net, _ = as_network(part, None, None)
         name = next(iter(net.populations))
     sim = prepared(net, dt=0.01, integrators=by_population(net, None), records=[], seed=0, precision="double")
-    with jax.enable_x64(True):
+    with inside():
         return sorted(sim.readable.shapes(name))

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier import doors, units
+from ranvier import doors
 from ranvier.connect.part import draw as draw_edges
-from ranvier.errors import ParameterError, UnsupportedError, unknown
+from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.integrators.base import Integrator
-from ranvier.model import Model, parameters, with_parameters
+from ranvier.model import parameters, with_parameters
 from ranvier.network import loop
 from ranvier.network.choice import by_population
 from ranvier.network.draw import Drawn, draw
@@ -49,7 +49,8 @@ from ranvier.record.record import Record
 from ranvier.result import Result
 from ranvier.run import PACKED, Run, Sink
 from ranvier.steps import in_steps
-from ranvier.stimuli.base import Constant
+from ranvier.stimuli.base import Constant, as_stimulus, plain
+from ranvier.surroundings import inside
 from ranvier.until import Moment, Until
 
 MERGE = True  # benchmarks/populations.py turns it off to show what it is worth
@@ -93,7 +94,7 @@ class Simulation:
         self.numbers = numbers_of(network)
         self._dtype = {"double": "float64", "single": "float32"}[precision]
         began = time.perf_counter()
-        with jax.enable_x64(True), building(progress) as bar:
+        with inside(), building(progress) as bar:
             self.drawn = draw(network, self.numbers, seed=seed, dt=dt)
             self.layout = self._laid_out(self.drawn, told=bar)
             self._placed: tuple[Drawn, Layout, Any, Any] | None = None
@@ -174,6 +175,8 @@ class Simulation:
         begin = int(state.step) if first is None else first
         if self.readable.plan is not self.layout.plan:
             self.readable = Readable(self.layout.plan, constants, own)
+        for name, population in drawn.populations.items():
+            population.model.check_times(int(state.step), begin + steps, self.dt, name)
         plan = RecordPlan(self.network, self.readable, records, begin, begin + steps, self.dt)
         facts = {
             "dt": self.dt,
@@ -256,8 +259,8 @@ class Simulation:
             seed: what it is drawn with; that of `prepare` when left out.
             parameters: other numbers, by path.
         """
-        with jax.enable_x64(True):
-            drawn = self._drawn_with(parameters, self.seed if seed is None else checked_seed(seed))
+        with inside():
+            drawn = self._drawn_with(parameters, self.seed if seed is None else doors.seed(seed))
             self.constants_of(drawn)
             return self.layout.initial(drawn).on_host()
 
@@ -300,10 +303,12 @@ class Simulation:
             >>> more.spikes.start, more.spikes.stop
             (50.0, 100.0)
         """
-        duration = checked_time(duration, "duration", allow_zero=True)
+        duration = doors.duration(duration, "duration")
+        steps = int(in_steps(duration, self.dt, "duration"))
         given = checked_initial(initial)
         seed = seed_of(seed, given, self.seed)
-        until = until if until is None or isinstance(until, Until) else Until(until)
+        until, shown = checked_until(until), checked_progress(progress)
+        check_disk = doors.flag(check_disk, "check_disk")
         place, every = store_place(store, checkpoint_every, overwrite)
 
         def sink(run: Run) -> Sink:
@@ -313,11 +318,10 @@ class Simulation:
 
             return start(run, place, self.recorded, self.integrators, checkpoint_every=every, overwrite=overwrite, fits=check_disk)
 
-        with jax.enable_x64(True):
-            steps = int(in_steps(duration, self.dt, "The duration"))
+        with inside():
             with building(progress is True) as bar:
                 run = self.start(steps, parameters=parameters, seed=seed, initial=given, sink=sink, until=until, told=bar)
-            return run.execute(ProgressBar() if progress is True else progress or None)
+            return run.execute(shown)
 
     def function(self, steps: int | None = None) -> Callable[..., Any]:
         """The network as a pure function, for `jax.jit`, `vmap`, `grad` and the rest. 64-bit numbers must be on where it is called.
@@ -548,10 +552,10 @@ def prepare(
     net, single = as_network(network, current, None)
     return prepared(
         net,
-        dt=checked_time(dt, "dt"),
+        dt=doors.interval(dt, "dt"),
         integrators=by_population(net, integrator),
         records=checked_records(record, single),
-        seed=checked_seed(seed),
+        seed=doors.seed(seed),
         precision=checked_precision(precision),
         progress=doors.flag(progress, "progress"),
     )
@@ -628,10 +632,11 @@ def as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool]
         return network, False
     if isinstance(network, NeuronModel):
         sizes = {np.shape(value)[0] for _, info, value in parameters(network) if info.per == "neuron" and np.ndim(value) == 1}
-        if current is not None and not callable(current) and np.ndim(getattr(current, "magnitude", current)) == 1:
-            sizes.add(len(current))
-        elif isinstance(current, Model):
-            sizes |= {np.shape(value)[0] for _, info, value in parameters(current) if info.per == "neuron" and np.ndim(value) == 1}
+        if current is not None:
+            current = as_stimulus(current)
+            sizes |= {
+                len(values) for _, info, value in parameters(current) if info.per == "neuron" and np.ndim(values := plain(value)) == 1
+            }
         if len(sizes) > 1:
             raise ParameterError(
                 f"The model's parameters and its current have {' and '.join(map(str, sorted(sizes)))} values: "
@@ -640,8 +645,7 @@ def as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool]
             )
         network = Population(sizes.pop() if sizes else 1, network)
     elif not isinstance(network, Population):
-        hint = f" Did you mean {network.__name__}()?" if isinstance(network, type) else ""
-        raise ParameterError(f"simulate takes a network, a population or a neuron model, not {network!r}.{hint}")
+        doors.instance(network, "network", (Network, Population, NeuronModel), "rv.neurons.HodgkinHuxley()")
     if current is not None and network.current is not None:
         raise ParameterError("The population has a current already; give it in one place.")
     values = {**network.initial, **(initial if isinstance(initial, Mapping) else {})}
@@ -651,45 +655,16 @@ def as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool]
     return Network(driven, stands_for={driven: network}), True
 
 
-def checked_time(value: Any, what: str, allow_zero: bool = False) -> float:
-    """A time (ms) that the user gave, as a positive number.
-
-    Raises:
-        ParameterError: it is none.
-    """
-    value = units.magnitude(value, "ms", what)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ParameterError(f"{what} must be a number (ms), not {value!r}.") from None
-    if not np.isfinite(number) or number < 0 or (number == 0 and not allow_zero):
-        raise ParameterError(f"{what} is {number:g} ms, but it must be {'at least 0' if allow_zero else 'positive'} and finite.")
-    return number
-
-
-def checked_seed(seed: Any) -> int:
-    """A seed as a whole number.
-
-    Raises:
-        ParameterError: it is none, or does not fit into 64 bits.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
-        raise ParameterError(f"seed must be a whole number of at least 0 and below 2⁶⁴, not {seed!r}.")
-    return int(seed)
-
-
 def checked_precision(precision: Any) -> str:
     """`"double"` or `"single"`."""
-    if precision not in ("double", "single"):
-        raise unknown("precision", precision, ("double", "single"))
-    return str(precision)
+    return doors.choice(precision, "precision", ("double", "single"))
 
 
 def checked_records(record: Any, single: bool) -> list[Record] | None:
     """What is recorded; None for everything of a single population."""
     if record is None:
         return None if single else []
-    return [record] if isinstance(record, Record) else list(record)
+    return doors.instances(record, "record", Record, "rv.Record(population, 'V')")
 
 
 def checked_initial(initial: Any) -> SimulationState | None:
@@ -703,9 +678,25 @@ def checked_initial(initial: Any) -> SimulationState | None:
     if isinstance(initial, Result):
         return initial.state
     raise ParameterError(
-        f"initial is a {type(initial).__name__}; it takes a state to go on from (run.state, rv.SimulationState.load(file)) "
+        f"initial is {doors.said(initial)}; it takes a state to go on from (run.state, rv.SimulationState.load(file)) "
         "or, for a single population, a mapping of initial values: initial={'V': -60.0}."
     )
+
+
+def checked_progress(progress: Any) -> ProgressCallback | None:
+    """What shows how far a run is."""
+    if callable(progress) and not isinstance(progress, type):
+        return progress
+    if not isinstance(progress, bool | np.bool_):
+        raise doors.refusal("progress", progress, "True, False, or a function that is called with rv.Progress")
+    return ProgressBar() if progress else None
+
+
+def checked_until(until: Any) -> Until | None:
+    """A stop condition."""
+    if until is None or isinstance(until, Until):
+        return until
+    return Until(doors.function(until, "until", "lambda now: now.rates['exc'] > 50"))
 
 
 def seed_of(seed: int | None, initial: SimulationState | None, default: int) -> int:
@@ -714,7 +705,7 @@ def seed_of(seed: int | None, initial: SimulationState | None, default: int) -> 
     Raises:
         ParameterError: another one was given.
     """
-    given = None if seed is None else checked_seed(seed)
+    given = None if seed is None else doors.seed(seed)
     if initial is None:
         return default if given is None else given
     own = initial.seed_number
@@ -728,6 +719,8 @@ def seed_of(seed: int | None, initial: SimulationState | None, default: int) -> 
 
 def store_place(store: Any, checkpoint_every: Any, overwrite: bool) -> tuple[Path | None, float | None]:
     """Where the store goes and how often it gets a checkpoint (ms), checked."""
+    overwrite = doors.flag(overwrite, "overwrite")
+    every = None if checkpoint_every is None else doors.interval(checkpoint_every, "checkpoint_every")
     if store is None:
         for name, given in (("checkpoint_every", checkpoint_every is not None), ("overwrite", overwrite)):
             if given:
@@ -738,4 +731,4 @@ def store_place(store: Any, checkpoint_every: Any, overwrite: bool) -> tuple[Pat
 
     place = as_path(store)
     make_room(place, overwrite)
-    return place, None if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
+    return place, every

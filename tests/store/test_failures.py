@@ -410,7 +410,7 @@ def test_bad_options(tmp_path, monkeypatch, how, message):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("c", "V"), {"reduce": "middle"}, "Unknown reduction 'middle'"),
+        (("c", "V"), {"reduce": "middle"}, "Unknown Record.reduce 'middle'"),
         (("c", "V"), {"reduce": ("percentile", 101)}, r"it must be within \[0, 100\]"),
         (("c", "V"), {"reduce": lambda V: V.sum()}, "needs one"),
         (("c", "V"), {"every": 1.0, "every_steps": 2}, "give one of them"),

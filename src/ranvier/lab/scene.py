@@ -143,9 +143,9 @@ class _Builder:
     """Gathers the parts of a scene."""
 
     def __init__(self, duration: float, dt: float, seed: int):
-        from ranvier.simulate import checked_time
+        from ranvier import doors
 
-        self.duration, self.dt = checked_time(duration, "duration"), checked_time(dt, "dt")
+        self.duration, self.dt = doors.interval(duration, "duration"), doors.interval(dt, "dt")
         self.parts: dict[str, Part] = {}
         self.cells: list[str] = []
         self.synapses: list[dict[str, Any]] = []

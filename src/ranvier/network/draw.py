@@ -129,7 +129,20 @@ def draw(net: Network, numbers: Numbers, *, seed: int, dt: float, like: Drawn | 
         name: kept.inputs[name] if name in same else draw_input(name, p, numbers[name], key.child("poisson").child(name), dt)
         for name, p in net.poisson.items()
     }
+    for name in numbers:
+        if name not in same:
+            _check_step(name, populations.get(name) or projections.get(name) or inputs[name], dt)
     return Drawn(seed, dt, numbers, populations, projections, inputs)
+
+
+def _check_step(name: str, part: DrawnPopulation | DrawnProjection | DrawnInput, dt: float) -> None:
+    """Lets every model of a part say what the step is too long for."""
+    if isinstance(part, DrawnPopulation):
+        part.model.check_step(dt, name)
+        if part.stimulus is not None:
+            part.stimulus.check_step(dt, f"The current of {name}")
+    else:
+        part.synapse.check_step(dt, name)
 
 
 # -- populations -------------------------------------------------------------------------------------

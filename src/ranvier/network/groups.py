@@ -112,7 +112,7 @@ def group_constants(group: GroupPlan, drawn: Drawn, dtype: str, cast: Any) -> Gr
 
 
 def _refractory_steps(member: DrawnPopulation, dt: float) -> np.ndarray:
-    steps = in_steps(np.asarray(member.model.refractory), dt, f"The refractory period of {member.name}")
+    steps = in_steps(np.asarray(member.model.refractory), dt, f"The refractory period of {member.name}", for_ever=True)
     return np.minimum(steps, LONGEST_REFRACTORY).astype(np.int32)
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.model import Model
-from ranvier.random import Key
+from ranvier.random import Distribution, Key
 
 LARGEST_POTENTIAL = 1e4  # mV: no membrane has such a potential
 NeuronState = dict[str, jax.Array]
@@ -152,7 +152,8 @@ class NeuronModel(Model):
 
 def beyond(*potentials: Any) -> float:
     """What a linear membrane between such potentials does not pass: ten times the largest, and at least `LARGEST_POTENTIAL`."""
-    return max(LARGEST_POTENTIAL, *(10.0 * float(np.max(np.abs(np.asarray(p)), initial=0.0)) for p in potentials))
+    some = [p.draw(Key(0), 64) if isinstance(p, Distribution) else np.asarray(p) for p in potentials]
+    return max(LARGEST_POTENTIAL, *(10.0 * float(np.max(np.abs(p), initial=0.0)) for p in some))
 
 
 def crossed_upward(before: jax.Array, after: jax.Array, threshold: Any) -> jax.Array:

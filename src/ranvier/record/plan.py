@@ -171,7 +171,7 @@ class RecordPlan:
         if record.part is None and WHOLE in (*self._network.populations, *self._network.projections):
             raise ParameterError(f"A part of this network is named {WHOLE!r}, as the records of the whole state are. Rename it.")
         schedule, windows = self._schedule(record)
-        keep = None if record.keep is None else max(1, int(in_steps(record.keep, self.dt, "keep")) // schedule.every)
+        keep = None if record.keep is None else max(1, int(in_steps(record.keep, self.dt, "Record.keep", for_ever=True)) // schedule.every)
         wanted: list[str | None] = [*record.variables] if record.function is None else [None]
         for name, variable in zip(record.names, wanted, strict=True):
             reads, neurons, label, unit, dtype, name = self._read(record, part, variable, name)
@@ -225,13 +225,17 @@ class RecordPlan:
         dt = self.dt
         if record.every is not None and record.every < 0.999 * dt:
             raise ParameterError(f"every = {record.every:g} ms is shorter than dt = {dt:g} ms: nothing can be recorded that often.")
-        every = record.every_steps or (1 if record.every is None else int(in_steps(record.every, dt, "every")))
-        windows = tuple((int(in_steps(a, dt, "start")), self._stop(b)) for a, b in record.windows)
+        record.check_within(self._k0 * dt, self._k1 * dt)
+        every = record.every_steps or (1 if record.every is None else int(in_steps(record.every, dt, "Record.every")))
+        windows = tuple((self._start(a), self._stop(b)) for a, b in record.windows)
         first, last = max(self._k0, windows[0][0]), windows[-1][1]
         return Schedule(int(every), -(-first // every) * every, last), windows
 
+    def _start(self, moment: float) -> int:
+        return 0 if np.isinf(moment) else int(in_steps(moment, self.dt, "Record.start"))
+
     def _stop(self, moment: float) -> int:
-        return self._k1 if np.isinf(moment) else min(self._k1, int(in_steps(moment, self.dt, "stop")))
+        return self._k1 if np.isinf(moment) else min(self._k1, int(in_steps(moment, self.dt, "Record.stop")))
 
     def _plan_buffers(self) -> None:
         groups, steps = [], MOST_STEPS

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 
+from ranvier import doors
 from ranvier.errors import ParameterError, StoreError
 from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population
@@ -22,7 +23,7 @@ from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
 from ranvier.run import Run
-from ranvier.simulation import Simulation, as_network, checked_time, prepared
+from ranvier.simulation import Simulation, as_network, prepared
 from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
 from ranvier.store.build import changed_since
@@ -293,7 +294,7 @@ def going_on(
             target = max(root.facts["written_step"], checkpoint.step)
         else:
             target = _target(origin, plan.dt, duration, checkpoint.step, branch=False)
-        every = origin.description["checkpoint_every"] if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
+        every = origin.description["checkpoint_every"] if checkpoint_every is None else doors.interval(checkpoint_every, "checkpoint_every")
         with jax.enable_x64(True):
             sim = _prepared(plan)
 
@@ -344,7 +345,7 @@ def _branch(
     checkpoint, tree, checked = newest_whole(path, origin.root)
     plan = _Plan(origin, network, record, until, given, branch=True)
     target = _target(origin, plan.dt, duration, checkpoint.step, branch=True)
-    every = origin.description["checkpoint_every"] if checkpoint_every is None else checked_time(checkpoint_every, "checkpoint_every")
+    every = origin.description["checkpoint_every"] if checkpoint_every is None else doors.interval(checkpoint_every, "checkpoint_every")
     place = _branch_place(path, into)
     try:
         state = with_step(tree["state"].with_seed(plan.seed), plan.dt)
@@ -401,7 +402,7 @@ def _target(stored: Origin, dt: float, duration: Any, reached: int, branch: bool
         end = facts["target_step"] * facts["dt"]
         return int(in_steps(end, dt, "The duration")) if branch else facts["target_step"]
     start = facts["start_step"] * facts["dt"]
-    length = checked_time(duration, "duration")
+    length = doors.interval(duration, "duration")
     at = reached * facts["dt"]
     if start + length < at - 1e-9:
         raise StoreError(
@@ -438,7 +439,7 @@ class _Plan:
         else:
             self.network, _ = as_network(network, None, None)
             self._compare("The network", description["network"], described_network(self.network, arrays))
-        self.dt = self._chosen("dt", None if given["dt"] is None else checked_time(given["dt"], "dt"))
+        self.dt = self._chosen("dt", None if given["dt"] is None else doors.interval(given["dt"], "dt"))
         self.seed = self._chosen("seed", given["seed"])
         self.precision = self._chosen("precision", given["precision"])
         before = rebuilt(description["integrators"], stored.arrays)
