@@ -325,8 +325,8 @@ def instances(value: Any, what: str, kind: type[Kind], example: str) -> list[Kin
 
 
 def function(value: Any, what: str, example: str) -> Callable[..., Any]:
-    """A function, and not a class."""
-    if not callable(value) or isinstance(value, type):
+    """A function, and neither a class nor a model, which may be called too."""
+    if not callable(value) or isinstance(value, type) or hasattr(value, "check_parameters"):
         raise refusal(what, value, f"a function, such as {example}")
     return value
 

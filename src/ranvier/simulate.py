@@ -16,6 +16,7 @@ from ranvier.record.record import Record
 from ranvier.result import Result
 from ranvier.simulation import (
     as_network,
+    check_run,
     checked_initial,
     checked_precision,
     checked_records,
@@ -92,11 +93,13 @@ def simulate(
         >>> run.spikes.times.round(2)
         array([21.89, 36.82, 51.47, 66.1 , 80.91])
     """
+    dt = doors.interval(dt, "dt")
+    check_run(duration, dt, progress, until, store, checkpoint_every, overwrite, check_disk)
     net, single = as_network(network, current, initial)
     given = None if isinstance(initial, Mapping) else checked_initial(initial)
     sim = found_or_prepared(
         net,
-        dt=doors.interval(dt, "dt"),
+        dt=dt,
         integrators=by_population(net, integrator),
         records=checked_records(record, single),
         seed=seed_of(seed, given, 0),

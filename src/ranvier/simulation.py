@@ -303,12 +303,11 @@ class Simulation:
             >>> more.spikes.start, more.spikes.stop
             (50.0, 100.0)
         """
-        duration = doors.duration(duration, "duration")
-        steps = int(in_steps(duration, self.dt, "duration"))
+        check_run(duration, self.dt, progress, until, store, checkpoint_every, overwrite, check_disk)
+        steps = int(in_steps(doors.duration(duration, "duration"), self.dt, "duration"))
         given = checked_initial(initial)
         seed = seed_of(seed, given, self.seed)
         until, shown = checked_until(until), checked_progress(progress)
-        check_disk = doors.flag(check_disk, "check_disk")
         place, every = store_place(store, checkpoint_every, overwrite)
 
         def sink(run: Run) -> Sink:
@@ -715,6 +714,25 @@ def seed_of(seed: int | None, initial: SimulationState | None, default: int) -> 
             f"or, if that is what you want, go on from initial=state.with_seed({given})."
         )
     return own
+
+
+def check_run(
+    duration: Any, dt: float, progress: Any, until: Any, store: Any, checkpoint_every: Any, overwrite: Any, check_disk: Any
+) -> None:
+    """Refuses arguments of a run that cannot be, before anything is drawn.
+
+    Raises:
+        ParameterError: naming the first.
+    """
+    in_steps(doors.duration(duration, "duration"), dt, "duration")
+    checked_progress(progress)
+    checked_until(until)
+    doors.flag(overwrite, "overwrite")
+    doors.flag(check_disk, "check_disk")
+    if store is not None:
+        doors.path(store, "store")
+    if checkpoint_every is not None:
+        doors.interval(checkpoint_every, "checkpoint_every")
 
 
 def store_place(store: Any, checkpoint_every: Any, overwrite: bool) -> tuple[Path | None, float | None]:

@@ -102,6 +102,7 @@ NOT_FOR_USERS = {
     "Model": "a base class",
     "Moment": "made by a run",
     "Result": "made by a run",
+    "Simulation": "made by prepare",
     "SimulationState": "made by a run",
     "component": "declares a field, in a class body",
     "parameter": "declares a field, in a class body",

@@ -8,6 +8,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.analysis.counts import steps_of
+from ranvier.errors import ParameterError
 
 if TYPE_CHECKING:
     import xarray
@@ -52,6 +53,8 @@ def correlogram(spikes: Any, first: Any = None, second: Any = None, *, bin_width
     import xarray
 
     width = steps_of(bin_width, spikes.dt, "bin_width")
+    if longest > 1e6 * bin_width:
+        raise ParameterError(f"longest is {longest:g} ms, which is {longest / bin_width:.3g} bins: take less, or a longer bin_width.")
     bins = int(longest / bin_width * (1 + 1e-12))
     reach = bins * width + width // 2
     a, b = (_of(spikes, neurons, what) for neurons, what in ((first, "first"), (second, "second")))

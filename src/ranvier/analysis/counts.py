@@ -72,7 +72,7 @@ def fano_factor(spikes: Any, window: float) -> np.ndarray:
         >>> bool(abs(rv.analysis.fano_factor(trains, 100.0) - 1).max() < 0.1)
         True
     """
-    counts = spike_counts(spikes, window)
+    counts = spike_counts(spikes, steps_of(window, spikes.dt, "window") * spikes.dt)
     if len(counts) < 2:
         return np.full(spikes.n, np.nan)
     with np.errstate(invalid="ignore"):

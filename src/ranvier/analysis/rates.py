@@ -43,10 +43,12 @@ def rate_over_time(spikes: Any, bin_width: float = 5.0, *, smoothing: float = 0.
     import xarray
 
     rates = spike_counts(spikes, bin_width) / bin_width * 1000.0
-    if smoothing > 0 and len(rates):
+    if smoothing / bin_width > 1e-9 and len(rates):
         from scipy.ndimage import gaussian_filter1d
 
         width = smoothing / bin_width
+        if not 4 * width < len(rates) * 1000:
+            raise ParameterError(f"smoothing is {smoothing:g} ms, but the run lasts {spikes.stop - spikes.start:g} ms.")
         weight = gaussian_filter1d(np.ones(len(rates)), width, mode="constant")
         rates = gaussian_filter1d(rates, width, axis=0, mode="constant") / weight[:, None]
     times = spikes.start + (np.arange(len(rates)) + 0.5) * bin_width
@@ -84,6 +86,11 @@ def psth(spikes: Any, events: Any, *, before: float = 20.0, after: float = 80.0,
     import xarray
 
     width = steps_of(bin_width, spikes.dt, "bin_width")
+    for what, span in (("before", before), ("after", after)):
+        if span > spikes.stop - spikes.start:
+            raise ParameterError(
+                f"{what} is {span:g} ms, but the run lasts {spikes.stop - spikes.start:g} ms: no event has so much around it."
+            )
     earlier, later = (round(t / bin_width) for t in (before, after))
     at = np.round(events / spikes.dt).astype(np.int64)
     first, last = round(spikes.start / spikes.dt), round(spikes.stop / spikes.dt)

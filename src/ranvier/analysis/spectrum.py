@@ -58,7 +58,9 @@ def power_spectrum(values: Any, *, start: float | None = None, stop: float | Non
         np.asarray(series.values[inside], float).mean(axis=1) if series.values.shape[1] else np.zeros(int(inside.sum())),
     )
     if len(times) < 8:
-        raise ParameterError(f"A spectrum needs at least 8 values, but {len(times)} are in the span. Record more often, or a longer span.")
+        raise ParameterError(
+            f"A spectrum needs at least 8 values, but {len(times)} are between start and stop. Record more often, or longer."
+        )
     step = np.diff(times)
     if not np.allclose(step, step[0], rtol=1e-6):
         raise ParameterError("A spectrum needs evenly spaced times.")

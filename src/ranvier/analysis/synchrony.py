@@ -8,6 +8,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.errors import ParameterError
+from ranvier.steps import MOST_STEPS
 
 BIN = 3.0  # ms
 
@@ -37,8 +38,8 @@ def synchrony(spikes: Any, bin_width: float = BIN) -> float:
         >>> rv.analysis.synchrony(rv.simulate(net, duration=50.0, dt=0.1).spikes) > 10
         True
     """
-    if not bin_width > 0:
-        raise ParameterError(f"bin_width is {bin_width} ms, but it must be positive.")
+    if (spikes.stop - spikes.start) / bin_width > MOST_STEPS:
+        raise ParameterError(f"bin_width is {bin_width:g} ms, but so many bins cannot be counted.")
     bins = int((spikes.stop - spikes.start) / bin_width * (1 + 1e-12))
     first = round(spikes.start / spikes.dt)
     which = ((spikes.steps - first) * (spikes.dt / bin_width) * (1 + 1e-12)).astype(np.int64)

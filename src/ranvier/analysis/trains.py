@@ -27,7 +27,7 @@ def _rate(value: Any, what: str) -> Any:
 
 def _rate_or_function(value: Any, what: str) -> Any:
     """A rate (Hz), one for each train, or a function of the time (ms)."""
-    return value if callable(value) and not isinstance(value, type) and not isinstance(value, Model) else _rate(value, what)
+    return value if callable(value) and not isinstance(value, type | Model) else _rate(value, what)
 
 
 def _list_of_trains(value: Any, what: str) -> list[np.ndarray]:
@@ -50,7 +50,7 @@ def _require_room(rates: np.ndarray, n: int, duration: float, dt: float) -> None
     expected = float(np.max(rates, initial=0.0)) / 1000.0 * duration * n
     require_memory(
         64.0 * expected,
-        f"Trains with a rate of {np.max(rates, initial=0.0):g} Hz for a duration of {duration:g} ms (n = {n})",
+        f"Trains (rate, correlation, n, duration): a rate of {np.max(rates, initial=0.0):g} Hz for a duration of {duration:g} ms (n = {n})",
         "Take fewer, shorter or slower ones.",
     )
 
@@ -139,7 +139,7 @@ def gamma_trains(rate: Any, shape: float, *, duration: float, n: int = 1, seed: 
 
 
 @doors.checked(
-    rate=_rate, duration=doors.duration, n=doors.at_least(0), phase=doors.optional(doors.number), seed=doors.seed, dt=doors.interval
+    rate=_rate, duration=doors.duration, n=doors.at_least(0), phase=doors.optional(doors.not_negative), seed=doors.seed, dt=doors.interval
 )
 def regular_trains(rate: Any, *, duration: float, n: int = 1, phase: float | None = None, seed: int = 0, dt: float = DT) -> Spikes:
     """Clocks.
@@ -298,7 +298,7 @@ def from_times(times: Any, neurons: Any, *, n: int | None = None, duration: floa
         )
     if len(times) and not (times.min() >= 0 and times.max() < duration):
         wrong = times[~((times >= 0) & (times < duration))][0]
-        raise ParameterError(f"times: a spike at {wrong:g} ms is not in a recording with a duration of {duration:g} ms.")
+        raise ParameterError(f"times: a spike at {wrong:g} ms is not in a recording with a duration of {duration:g} ms (dt = {dt:g} ms).")
     if len(neurons) and not (neurons.min() >= 0 and neurons.max() < n):
         raise ParameterError(
             f"n says that there are neurons 0 to {n - 1}, but a spike is of neuron {neurons[(neurons < 0) | (neurons >= n)][0]}."

@@ -123,10 +123,8 @@ def fixed_in_degree(degree: Any, autapses: bool = True, multapses: bool = True) 
         [0, 0, 2, 2, 2]
     """
     autapses, multapses = _flags("fixed_in_degree", autapses, multapses)
-    if not isinstance(degree, str) and np.ndim(degree) == 1:
-        degrees = np.asarray(degree)
-        if degrees.dtype.kind not in "iu" and degrees.size:
-            raise ParameterError(f"fixed_in_degree: the degrees must be whole numbers of at least 0, not {degrees.dtype}.")
+    if isinstance(degree, list | tuple | np.ndarray) and not (isinstance(degree, np.ndarray) and degree.ndim == 0):
+        degrees = doors.indices(degree, "fixed_in_degree: degree")
         if (degrees < 0).any():
             raise ParameterError(
                 f"fixed_in_degree: the degree of target {int(np.argmax(degrees < 0))} is {degrees[degrees < 0][0]}, less than 0."

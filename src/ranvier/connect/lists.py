@@ -82,7 +82,7 @@ def fanout(targets: Sequence[Any], weights: Sequence[Any] | None = None, delays:
         >>> edges.pre.tolist(), edges.post.tolist(), edges.delays.tolist()
         ([0, 0, 2], [0, 1, 1], [1.0, 2.0, 0.5])
     """
-    if not isinstance(targets, list | tuple | np.ndarray) or np.ma.isMaskedArray(targets):
+    if not _is_lists(targets):
         raise doors.refusal("fanout: targets", targets, "a list for each source, such as [[0, 1], [], [1]]")
     rows = [_ids(row, f"targets[{source}]", "fanout") for source, row in enumerate(targets)]
     columns: dict[str, Any] = {
@@ -149,7 +149,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 def _like(rows: list[np.ndarray], lists: Sequence[Any], name: str) -> np.ndarray:
     """What belongs to the targets, in one array."""
-    if not isinstance(lists, list | tuple | np.ndarray) or np.ma.isMaskedArray(lists):
+    if not _is_lists(lists):
         raise doors.refusal(f"fanout: {name}s", lists, "a list for each source, as the targets are")
     unit = "ms" if name == "delay" else "1"
     given = [doors.numbers(row, f"fanout: {name}s[{source}]", unit=unit) for source, row in enumerate(lists)]
@@ -193,3 +193,12 @@ def _numbers(given: Any, name: str, edges: int, what: str) -> np.ndarray:
     if not np.isfinite(numbers).all():
         raise ParameterError(f"{what}: {name}s has a value that is not finite for edge {int(np.flatnonzero(~np.isfinite(numbers))[0])}.")
     return numbers
+
+
+def _is_lists(given: Any) -> bool:
+    """Whether it has one entry for each source."""
+    return (
+        isinstance(given, list | tuple | np.ndarray)
+        and not np.ma.isMaskedArray(given)
+        and not (isinstance(given, np.ndarray) and given.ndim == 0)
+    )

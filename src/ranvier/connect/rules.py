@@ -115,7 +115,8 @@ def pairwise_bernoulli(probability: Any, autapses: bool = True) -> ConnectionRul
         [1, 0, 2, 1, 3, 2]
     """
     autapses = doors.flag(autapses, "pairwise_bernoulli: autapses")
-    if callable(probability) and not isinstance(probability, type):
+    if callable(probability):
+        doors.function(probability, "pairwise_bernoulli: probability", "lambda pre, post: 0.1")
         return PairwiseProbability(probability, autapses)
     what = "pairwise_bernoulli: probability"
     wanted = "a number within [0, 1], a matrix [targets, sources] of them, or a function of the source's and the target's numbers"

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ranvier.errors import ParameterError, UnsupportedError
+from ranvier import doors
+from ranvier.errors import ParameterError, UnknownNameError, UnsupportedError
 from ranvier.integrators.base import Integrator
 from ranvier.integrators.exact_linear import ExactLinear
 from ranvier.integrators.exponential_euler import ExponentialEuler
@@ -35,7 +36,10 @@ def by_population(net: Network, integrator: Any) -> dict[str, Integrator | None]
     if isinstance(integrator, Mapping):
         result: dict[str, Integrator | None] = dict.fromkeys(net.populations)
         for part, its_own in integrator.items():
-            name, _ = net.find(part)
+            try:
+                name, _ = net.find(part)
+            except UnknownNameError as error:
+                raise UnknownNameError(f"integrator is a mapping from populations. {error}") from None
             if name not in net.populations:
                 raise ParameterError(f"An integrator is for a population; {name!r} is a projection.")
             result[name] = _checked(its_own)
@@ -46,7 +50,7 @@ def by_population(net: Network, integrator: Any) -> dict[str, Integrator | None]
 def _checked(integrator: Any) -> Integrator:
     if not isinstance(integrator, Integrator):
         hint = f" Did you mean rv.{integrator.__name__}()?" if isinstance(integrator, type) else ""
-        raise ParameterError(f"integrator must be an integrator such as rv.RungeKutta4(), not {integrator!r}.{hint}")
+        raise ParameterError(f"integrator must be an integrator such as rv.RungeKutta4(), not {doors.said(integrator)}.{hint}")
     if isinstance(integrator, PerPopulation):
         raise UnsupportedError(
             "PerPopulation is what simulate makes of a mapping; give it that: "

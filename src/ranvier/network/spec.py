@@ -37,7 +37,7 @@ def _checked_initial(given: Any, what: str, unit_of: Callable[[str], str]) -> di
 
 def _checked_values(value: Any, what: str, unit: Callable[[], str], low: float = -math.inf) -> Any:
     """A weight or a delay: numbers, a distribution, or a function of the pair."""
-    if callable(value) and not isinstance(value, Distribution | type) and not units.is_quantity(value):
+    if callable(value) and not isinstance(value, Distribution | Stimulus | type) and not units.is_quantity(value):
         return value
     known = unit() if units.is_quantity(value) or low == 0 else "1"
     return doors.values(value, what, rank=(0, 1, 2), low=low, unit=known, one="edge")

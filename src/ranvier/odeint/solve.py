@@ -222,7 +222,7 @@ def _arguments(args: Any, library: str) -> tuple[Any, ...]:
 
 
 def _callable(f: Any, what: str) -> Any:
-    if not callable(f):
+    if not callable(f) or isinstance(f, type):
         raise ParameterError(f"{what} is {called(f)}, but it must be a function {what}(y, t).")
     return f
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,7 +65,7 @@ class Record:
         name: str | None = None,
         unit: str = "1",
     ):
-        if part is not None and not isinstance(part, str) and not hasattr(part, "name"):
+        if part is not None and not isinstance(part, str) and (not hasattr(part, "name") or isinstance(part, os.PathLike)):
             raise doors.refusal("Record.part", part, "a population or a projection, or the name of one, or None for the whole state")
         self.part = part
         self.function = None

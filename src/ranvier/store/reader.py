@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.errors import ParameterError, StoreError, unknown
 from ranvier.result import PartResult, Recorded, Spikes, counted
 from ranvier.store import layout, provenance
@@ -407,6 +408,7 @@ class StoredRun:
         )
 
 
+@doors.checked(path=doors.path, damaged=doors.one_of("refuse", "skip"))
 def open_store(path: Any, damaged: str = "refuse") -> StoredRun:
     """Opens the store of a run, to read. The run may still be going on, or have been killed.
 

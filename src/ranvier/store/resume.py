@@ -14,6 +14,7 @@ import jax
 
 from ranvier import doors
 from ranvier.errors import ParameterError, StoreError
+from ranvier.integrators.base import Integrator
 from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population
 from ranvier.network.state import with_step
@@ -23,7 +24,7 @@ from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
 from ranvier.run import Run
-from ranvier.simulation import Simulation, as_network, prepared
+from ranvier.simulation import Simulation, as_network, checked_progress, checked_until, prepared
 from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
 from ranvier.store.build import changed_since
@@ -179,6 +180,43 @@ def newest_whole(
     raise StoreError(f"{path} cannot be resumed: {why} What it holds can be read; start the run again with overwrite=True.")
 
 
+def _moment_or_false(value: Any, what: str) -> Any:
+    return value if value is False else checked_until(value)
+
+
+def _progress(value: Any, what: str) -> Any:
+    checked_progress(value)
+    return value
+
+
+def _network(value: Any, what: str) -> Any:
+    return doors.instance(value, what, (Network, Population, NeuronModel), "the network of the run")
+
+
+def _records(value: Any, what: str) -> list[Record]:
+    return doors.instances(value, what, Record, "rv.Record(population, 'V')")
+
+
+def _integrator(value: Any, what: str) -> Any:
+    return value if isinstance(value, Mapping) else doors.instance(value, what, Integrator, "rv.RungeKutta4()")
+
+
+@doors.checked(
+    store=doors.path,
+    network=doors.optional(_network),
+    duration=doors.optional(doors.interval),
+    record=doors.optional(_records),
+    until=_moment_or_false,
+    checkpoint_every=doors.optional(doors.interval),
+    branch=doors.flag,
+    into=doors.optional(doors.path),
+    dt=doors.optional(doors.interval),
+    seed=doors.optional(doors.seed),
+    precision=doors.optional(doors.one_of("double", "single")),
+    integrator=doors.optional(_integrator),
+    progress=_progress,
+    check_disk=doors.flag,
+)
 def resume(
     store: Any,
     network: Network | Population | NeuronModel | None = None,
