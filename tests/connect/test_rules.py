@@ -148,9 +148,9 @@ def test_each_pair_has_its_own_probability(given, monkeypatch):
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda: rv.connect.pairwise_bernoulli(1.5), r"pairwise_bernoulli\(1.5\): a probability must be within"),
-        (lambda: rv.connect.pairwise_bernoulli([0.1, 0.2]), r"must be a number, a matrix \[targets, sources\], or a function"),
-        (lambda: rv.connect.pairwise_bernoulli("often"), "must be a number, a matrix"),
+        (lambda: rv.connect.pairwise_bernoulli(1.5), r"probability is 1.5, but it must be within \[0, 1\]"),
+        (lambda: rv.connect.pairwise_bernoulli([0.1, 0.2]), r"must be a number within \[0, 1\], a matrix \[targets, sources\] of them, or a function"),
+        (lambda: rv.connect.pairwise_bernoulli("often"), "probability is 'often', but it must be a number"),
         (lambda: drawn(rv.connect.pairwise_bernoulli(np.ones((3, 4))), 3, 4, 1), r"have the shape \(3, 4\).*a matrix \(4, 3\)"),
         (lambda: drawn(rv.connect.pairwise_bernoulli([[0.1, 0.2, 1.2]]), 3, 4, 1), "it is 1.2 from 2 to 0"),
         (lambda: drawn(rv.connect.pairwise_bernoulli(lambda pre, post: np.where(post == 3, np.nan, 0)), 3, 4, 1), "it is nan from 0 to 3"),

@@ -54,6 +54,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "connect.clustered": {"probability": 0.1, "clusters": 2, "ratio": 2.0},
     "connect.scale_free": {"edges_each": 1},
     "connect.small_world": {"neighbours": 2, "rewired": 0.1},
+    "connect.symmetric_pairs": {"probability": 0.1},
     "connect.topographic": {"degree": 2, "spread": 0.1},
     "connect.by_distance": {"function": lambda d: d, "source_positions": [0.0, 1.0]},
     "connect.distance_dependent": {"probability": lambda d: 0.5, "source_positions": [0.0, 1.0]},

@@ -123,5 +123,6 @@ def pairwise_bernoulli(probability: Any, autapses: bool = True) -> ConnectionRul
     given = np.array(doors.real_array(probability, what, "1", wanted), np.float64)
     if given.ndim not in (0, 2):
         raise doors.refusal(what, probability, wanted)
-    doors.in_bounds(given, what, 0.0, 1.0)
-    return PairwiseBernoulli(float(given), autapses) if given.ndim == 0 else PairwiseProbability(given, autapses)
+    if given.ndim == 2:
+        return PairwiseProbability(given, autapses)  # which says of what pair one is wrong
+    return PairwiseBernoulli(doors.probability(given, what), autapses)
