@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ranvier import doors
-from ranvier.errors import ParameterError, StoreError, unknown
+from ranvier.errors import StoreError, unknown
 from ranvier.result import PartResult, Recorded, Spikes, counted
 from ranvier.store import layout, provenance
 from ranvier.store.checkpoint import Checkpoint, checkpoints
@@ -449,12 +448,10 @@ def open_store(path: Any, damaged: str = "refuse") -> StoredRun:
     return store
 
 
-def as_path(path: Any) -> Path:
+def as_path(path: Any, what: str = "store") -> Path:
     """The folder of a store that a user named.
 
     Raises:
         ParameterError: it is no path.
     """
-    if not isinstance(path, str | os.PathLike) or not str(path) or "\0" in str(path):
-        raise ParameterError(f"store must be the path of a folder, such as 'run.zarr', not {path!r}.")
-    return Path(path)
+    return doors.path(path, what)
