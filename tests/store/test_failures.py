@@ -390,7 +390,7 @@ def test_names_stay_in_the_folder():
     [
         ({"checkpoint_every": 1.0}, "checkpoint_every is for a run with a store"),
         ({"overwrite": True}, "overwrite is for a run with a store"),
-        ({"store": ""}, "store must be the path of a folder"),
+        ({"store": ""}, "store is .., but it must be a path"),
         ({"store": 3}, "store is 3, but it must be a path"),
         ({"store": "x\0.zarr"}, "store is .* must be a path"),
         ({"store": "x.zarr", "checkpoint_every": -1.0}, "checkpoint_every is -1 ms"),

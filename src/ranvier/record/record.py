@@ -101,7 +101,7 @@ class Record:
         given: str = getattr(self.function, "__name__", "")
         self.name = self.name or given
         if not self.name.replace("_", "").isalnum():
-            raise ParameterError(f"Record.variables is a function without a name: rv.Record(…, {given or 'function'}, name='highest').")
+            raise ParameterError(f"Record.variables is a function that needs a name: rv.Record(…, {given or 'function'}, name='highest').")
         if self.reduce is not None or self.neurons is not None:
             raise ParameterError(f"reduce and neurons are for variables; the function {self.name!r} can do both itself.")
 
