@@ -82,7 +82,7 @@ def test_the_forms_of_weights_agree(matrix, weight, data):
 def test_weights_of_another_shape_are_refused(matrix, extra):
     edges = np.count_nonzero(matrix)
     for shape in ((edges + extra,), (matrix.shape[0] + extra + 1, 1), (2, 2, 2)):
-        with pytest.raises(rv.ParameterError, match="weight.* has the shape"):
+        with pytest.raises(rv.ParameterError, match=r"weight.* has the shape"):
             wired(matrix, np.ones(shape))
 
 
