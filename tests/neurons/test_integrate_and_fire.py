@@ -71,9 +71,11 @@ def test_exponential_rheobase_and_period():
 
 def test_the_exponential_cannot_overflow():
     """A step far too long for the upstroke leaves finite numbers, in single precision too."""
-    cell = rv.neurons.ExponentialIntegrateAndFire(slope=0.01, peak=20.0)
+    with pytest.raises(rv.ParameterError, match=r"slope is 0.01 mV: .* exp\(7.99e\+03\), which no number holds"):
+        rv.neurons.ExponentialIntegrateAndFire(slope=0.01, peak=20.0)
+    cell = rv.neurons.ExponentialIntegrateAndFire(slope=0.01, peak=-59.5)
     for precision in ("single", "double"):
-        run = rv.simulate(cell.replace(peak=-59.5), current=5.0, duration=100.0, dt=0.1, precision=precision)
+        run = rv.simulate(cell, current=5.0, duration=100.0, dt=0.1, precision=precision)
         assert np.isfinite(run.V.values).all()
         assert len(run.spikes) > 10
 

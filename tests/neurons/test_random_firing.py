@@ -38,7 +38,8 @@ def test_poisson_source():
 
 def test_a_rate_for_each_source_and_none():
     source = rv.Population(3, rv.neurons.PoissonSource(np.array([0.0, 50.0, 5000.0])))
-    counts = rv.simulate(source, duration=2000.0, dt=DT, seed=2).spikes.counts
+    with pytest.warns(UserWarning, match="a rate of 5000 Hz, which is 0.5 spikes a step .* it has 3935 Hz"):
+        counts = rv.simulate(source, duration=2000.0, dt=DT, seed=2).spikes.counts
     assert counts[0] == 0
     assert counts[1] == pytest.approx(100, abs=40)
     assert counts[2] == pytest.approx(20_000 * (1 - np.exp(-0.5)), abs=300)

@@ -104,7 +104,7 @@ def test_numbers_and_lists_are_numpy():
         ([0.0, 1.0, 0.5], r"decreases: t\[1\] is 1 and t\[2\] is 0.5"),
         ([0.0, np.nan], r"t\[1\] is nan"),
         ([0.0, np.inf], r"t\[1\] is inf"),
-        ("now", "does not hold numbers"),
+        ("now", "t is .now., but it must be numbers"),
         (3.0, "one row"),
     ],
 )
