@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import optimization_barrier
 
-from ranvier.errors import ParameterError, warn
+from ranvier.errors import ParameterError
 from ranvier.model import INPUT, parameter
 from ranvier.stimuli.base import Stimulus, plain
 
@@ -42,14 +42,6 @@ class Sampled(Stimulus):
             raise ParameterError(
                 f"{type(self).__name__}: values must have the shape (time,) or (time, neuron), and every be one number; "
                 f"the shapes given are {np.shape(self.values)} and {np.shape(self.every)}."
-            )
-
-    def check_step(self, dt: float, what: str) -> None:
-        if self.every < dt * (1 - 1e-9):
-            warn(
-                f"{what} has samples every {float(self.every):g} ms, which is shorter than dt = {dt:g} ms: a step does not see all of "
-                "them. "
-                "Take a shorter dt, or the mean of the samples of each step."
             )
 
     def _index(self, t: Any) -> Any:
