@@ -52,6 +52,16 @@ def contents(path, to):
         io.close()
         signals = {f"{s.annotations['part']}.{s.name}": (s.magnitude.tolist(), float(s.t_start)) for s in segment.analogsignals}
         return [train.magnitude.tolist() for train in segment.spiketrains], signals
+    if to == "netcdf":
+        from scipy.io import netcdf_file
+
+        with netcdf_file(path, mmap=False) as file:
+            return {name: variable[...].tolist() for name, variable in file.variables.items()}
+    if to == "zarr":
+        import zarr
+
+        members = zarr.open_group(str(path), mode="r").members(max_depth=None)
+        return {name: np.asarray(x[...]).tolist() for name, x in members if isinstance(x, zarr.Array)}
     import h5py
 
     found = {}
@@ -68,7 +78,7 @@ def contents(path, to):
 
 @pytest.mark.parametrize("to", ENDINGS)
 def test_a_store_gives_what_the_run_in_memory_gives(both, to, tmp_path):
-    for library in NEEDS[to]:
+    for library in NEEDS.get(to, ()):
         pytest.importorskip(library)
     kept, store = both
     ours, theirs = (rv.interop.export(run, tmp_path / f"{name}{ENDINGS[to]}", to=to) for name, run in (("kept", kept), ("stored", store)))
@@ -93,7 +103,7 @@ def test_a_store_reaches_neo_in_one_call(both):
 
 def test_the_command(both, tmp_path, capsys):
     place = tmp_path / "a run.zarr"
-    rv.simulate(network(), duration=5.0, dt=0.1, record=RECORDS, store=place)
+    rv.simulate(network(), duration=5.0, dt=0.1, record=RECORDS[:1], store=place)
     assert main(["export", str(place), "--to", "npz"]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "a run.npz")
     with np.load(tmp_path / "a run.npz") as data:
