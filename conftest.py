@@ -8,6 +8,8 @@ import hypothesis
 import jax
 import pytest
 
+import ranvier  # noqa: F401  loaded before pytest loads the files of its docstrings, so that no class is there twice
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 hypothesis.settings.register_profile("ranvier", deadline=None, derandomize=True, print_blob=True)
