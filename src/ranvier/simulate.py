@@ -15,13 +15,13 @@ from ranvier.progress import ProgressCallback
 from ranvier.record.record import Record
 from ranvier.result import Result
 from ranvier.simulation import (
+    Simulation,
     as_network,
     check_run,
     checked_initial,
     checked_precision,
     checked_records,
     found_or_prepared,
-    prepared,
     seed_of,
 )
 from ranvier.surroundings import inside
@@ -134,6 +134,6 @@ def recordable(part: NeuronModel | Population | Projection) -> list[str]:
     else:
         net, _ = as_network(part, None, None)
         name = next(iter(net.populations))
-    sim = prepared(net, dt=0.01, integrators=by_population(net, None), records=[], seed=0, precision="double")
+    sim = Simulation(net, dt=0.01, integrators=by_population(net, None), records=[], seed=0, precision="double")
     with inside():
         return sorted(sim.readable.shapes(name))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -549,7 +548,7 @@ def prepare(
         (12, 7)
     """
     net, single = as_network(network, current, None)
-    return prepared(
+    return Simulation(
         net,
         dt=doors.interval(dt, "dt"),
         integrators=by_population(net, integrator),
@@ -579,21 +578,7 @@ def explain(network: Network | Population | NeuronModel | Simulation, **how: Any
     return (network if isinstance(network, Simulation) else prepare(network, **how)).explain()
 
 
-_kept: collections.OrderedDict[Any, tuple[Any, Simulation]] = collections.OrderedDict()
-
-
-def prepared(
-    net: Network,
-    *,
-    dt: float,
-    integrators: Mapping[str, Integrator | None],
-    records: list[Record] | None,
-    seed: int,
-    precision: str,
-    progress: bool = False,
-) -> Simulation:
-    """A network, prepared."""
-    return Simulation(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision, progress=progress)
+_kept: collections.OrderedDict[Any, Simulation] = collections.OrderedDict()
 
 
 def found_or_prepared(
@@ -609,12 +594,12 @@ def found_or_prepared(
     """A network, prepared; the same object that ran before, if it is small and unchanged, is not prepared anew."""
     key = (id(net), dt, precision, tuple(integrators.items()), MERGE)
     kept = _kept.get(key)
-    if kept is not None and kept[0]() is net and kept[1].matches(net):
-        kept[1].records = records
-        return kept[1]
-    sim = prepared(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision, progress=progress)
+    if kept is not None and kept.network is net and kept.matches(net):
+        kept.records = records
+        return kept
+    sim = Simulation(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision, progress=progress)
     if sim.bytes <= KEPT_BYTES:
-        _kept[key] = (weakref.ref(net), sim)
+        _kept[key] = sim
         _kept.move_to_end(key)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)

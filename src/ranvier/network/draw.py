@@ -22,7 +22,7 @@ from ranvier.model import Model, drawn, parameters, with_parameters
 from ranvier.network.common import initial_values
 from ranvier.network.facts import NeuronFacts, StimulusFacts, initial_state, neuron_facts, stimulus_facts
 from ranvier.network.numbers import InputNumbers, Numbers, PopulationNumbers, ProjectionNumbers
-from ranvier.network.spec import Network, PoissonInput, Population, Projection
+from ranvier.network.spec import Network, PoissonInput, Projection, weight_unit
 from ranvier.network.state import NEVER
 from ranvier.random import Distribution, Key
 from ranvier.steps import in_steps
@@ -205,22 +205,6 @@ def _given_spikes(name: str, model: Any, n: int, dt: float) -> tuple[np.ndarray,
 
 
 # -- projections -------------------------------------------------------------------------------------
-
-
-def weight_unit(name: str, synapse: SynapseModel, targets: tuple[Population, ...]) -> str:
-    """The unit of a weight.
-
-    Raises:
-        ParameterError: the targets' inputs are in different units.
-    """
-    input_units = {t.model.input_unit for t in targets}
-    if len(input_units) > 1:
-        raise ParameterError(
-            f"{name} goes to populations whose inputs are in different units ({', '.join(sorted(input_units))}). "
-            "Make one projection for each."
-        )
-    unit = input_units.pop()
-    return {"conductance": f"({unit})/mV", "potential": "mV"}.get(synapse.weight, unit)
 
 
 def draw_projection(net: Network, name: str, projection: Projection, numbers: Any, key: Key, dt: float) -> DrawnProjection:

@@ -13,9 +13,9 @@ from ranvier.connect.base import Edges
 from ranvier.connect.part import DrawnPart, Given, draw
 from ranvier.errors import ParameterError, unknown
 from ranvier.model import drawn, parameters
-from ranvier.network.draw import coupled_synapse, projection_key, projection_part, weight_unit
+from ranvier.network.draw import coupled_synapse, projection_key, projection_part
 from ranvier.network.numbers import ProjectionNumbers
-from ranvier.network.spec import Network, Projection
+from ranvier.network.spec import Network, Projection, weight_unit
 from ranvier.random import Distribution, Key
 
 if TYPE_CHECKING:

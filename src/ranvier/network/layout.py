@@ -206,10 +206,6 @@ class Layout:
                 if int(np.max(edges.delays, initial=0)) >= slots[history]:
                     raise LayoutChanged(s.name)
 
-    def longest_delay(self, name: str) -> int:
-        """How many steps back the spikes of a population, or of a projection with short-term plasticity, are needed."""
-        return next(h.slots for h in self.plan.histories if h.name == name)
-
     def initial(self, drawn: Drawn) -> SimulationState:
         """The state at the start, in the user's order."""
         dtype = self.dtype

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +42,7 @@ def _checked_values(value: Any, what: str, unit: Callable[[], str], low: float =
     return doors.values(value, what, rank=(0, 1, 2), low=low, unit=known, one="edge")
 
 
-def _weight_unit(synapse: SynapseModel, targets: tuple[Population, ...], what: str) -> str:
+def weight_unit(what: str, synapse: SynapseModel, targets: tuple[Population, ...]) -> str:
     """The unit of a weight.
 
     Raises:
@@ -168,8 +167,7 @@ class Projection:
                 )
         self.short_term_plasticity = short_term_plasticity
         self.rule: ConnectionRule = connect if isinstance(connect, ConnectionRule) else _as_rule(connect)
-        weight_unit = functools.partial(_weight_unit, synapse, self.targets, f"{of}.weight")
-        self.weight = _checked_values(weight, f"{of}.weight", weight_unit)
+        self.weight = _checked_values(weight, f"{of}.weight", lambda: weight_unit(f"{of}.weight", synapse, self.targets))
         self.delay = _checked_values(delay, f"{of}.delay", lambda: "ms", 0.0)
         self.initial = _checked_initial(initial, f"{of}.initial", lambda v: synapse.variable_units.get(v, "1"))
         self.site = site or synapse.site
@@ -223,8 +221,8 @@ class PoissonInput:
             )
         self.rate = doors.values(rate, f"{of}.rate", low=0.0, unit="Hz")
         self.sources = doors.values(sources, f"{of}.sources", low=0.0)
-        weight_unit = _weight_unit(synapse, self.targets, f"{of}.weight") if units.is_quantity(weight) else "1"
-        self.weight = doors.number(weight, f"{of}.weight", unit=weight_unit, hint="One spike weighs as much as another.")
+        unit = weight_unit(f"{of}.weight", synapse, self.targets) if units.is_quantity(weight) else "1"
+        self.weight = doors.number(weight, f"{of}.weight", unit=unit, hint="One spike weighs as much as another.")
 
     def __repr__(self) -> str:
         return f"<PoissonInput {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} → {', '.join(map(repr, self.targets))}>"

@@ -319,8 +319,8 @@ class NetworkSystem:
         variables = self.complete(moving)
         result = {name: dict(values) for name, values in moving.items()}
         for group in self.plan.groups:
-            if group.linear is None or group.linear.exact is None:
-                continue
+            if group.linear is None or group.linear.exact is None or group.linear.whole is not None:
+                continue  # another method's, or one kernel takes its whole step
             current = self.injected(group, t) if any(group.stimulated) else None
             after = group.linear.exact.advance(self.constants.groups[group.name].linear, variables, current)
             for owner, values in after.items():

@@ -76,7 +76,7 @@ def network_table(network: Network) -> str:
         True
     """
     from ranvier.describe import model_section
-    from ranvier.network.edges import weight_unit
+    from ranvier.network.spec import weight_unit
 
     def unit(name: str, part: Projection | PoissonInput) -> str:
         said = weight_unit(name, part.synapse, part.targets)

@@ -24,7 +24,7 @@ from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
 from ranvier.run import Run
-from ranvier.simulation import Simulation, as_network, checked_progress, checked_until, prepared
+from ranvier.simulation import Simulation, as_network, checked_progress, checked_until
 from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
 from ranvier.store.build import changed_since
@@ -410,7 +410,9 @@ def _branch(
 
 def _prepared(plan: _Plan) -> Simulation:
     """The network of a resumed run, drawn and laid out."""
-    return prepared(plan.network, dt=plan.dt, integrators=plan.integrators, records=plan.records, seed=plan.seed, precision=plan.precision)
+    return Simulation(
+        plan.network, dt=plan.dt, integrators=plan.integrators, records=plan.records, seed=plan.seed, precision=plan.precision
+    )
 
 
 def _again(
