@@ -258,7 +258,7 @@ class Simulation:
             seed: what it is drawn with; that of `prepare` when left out.
             parameters: other numbers, by path.
         """
-        with inside():
+        with jax.ensure_compile_time_eval(), inside():  # it may be asked for in a function that is being traced
             drawn = self._drawn_with(parameters, self.seed if seed is None else doors.seed(seed))
             self.constants_of(drawn)
             return self.layout.initial(drawn).on_host()

@@ -175,9 +175,8 @@ def nothing_runs(monkeypatch, tmp_path):
     def reached(*args, **kwargs):
         raise Reached
 
-    for module, names in {"simulate": ("found_or_prepared", "prepared"), "simulation": ("prepared",)}.items():
-        for name in names:
-            monkeypatch.setattr(importlib.import_module(f"ranvier.{module}"), name, reached)
+    monkeypatch.setattr(importlib.import_module("ranvier.simulate"), "found_or_prepared", reached)
+    monkeypatch.setattr(importlib.import_module("ranvier.simulation").Simulation, "__init__", reached)
     for library in ("numpy", "jax"):
         driver = importlib.import_module(f"ranvier.odeint.{library}_driver")
         monkeypatch.setattr(driver, "integrate", reached)

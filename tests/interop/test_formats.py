@@ -1,5 +1,6 @@
 """Runs in the formats of other programs, read back by those programs."""
 
+import gc
 import dataclasses
 import json
 import os
@@ -287,12 +288,13 @@ def test_memory_does_not_grow_with_the_run(to, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "BLOCK_BYTES", 2**16)
     export(long_run(100), tmp_path / f"warm{ENDINGS[to]}", to=to)  # imports, caches
     peaks = []
-    for steps in (2_000, 25_000):
+    for steps in (2_000, 50_000):
+        gc.collect()
         tracemalloc.start()
         export(long_run(steps), tmp_path / f"{steps}{ENDINGS[to]}", to=to)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 200_000  # the larger run has 1.6 MB of V, the smaller 0.1
+    assert peaks[1] < peaks[0] + 800_000  # the larger run has 3.2 MB of V, the smaller 0.1
 
 
 @pytest.mark.parametrize("to", ENDINGS)

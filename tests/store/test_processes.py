@@ -66,14 +66,14 @@ def unbroken():
 def test_another_run_has_finished_where_one_is_about_to_begin(tmp_path, unbroken, overwrite):
     """It is refused, or replaced where that was asked for; never removed by the one that comes too late."""
     path, go = tmp_path / "run.zarr", tmp_path / "go"
-    what = f"rv.simulate(small_network(), record=records(), store={str(path)!r}, overwrite={overwrite}, **{{**HOW, 'duration': 5.0}})"
+    what = f"rv.simulate(small_network(), record=records(), store={str(path)!r}, overwrite={overwrite}, **{{**HOW, 'duration': 12.0}})"
     late = process_that_waits_in("ranvier.store.start", "check_disk", what, go)
     rv.simulate(small_network(), record=records(), store=path, **HOW)
     go.touch()
     said, errors = late.communicate(timeout=300)
     assert late.returncode == 0, errors
     if overwrite:
-        assert "done" in said and rv.open_store(path).spikes.stop == 5.0
+        assert "done" in said and rv.open_store(path).spikes.stop == 12.0
     else:
         assert "refused There is a store at" in said
         assert_same_run(unbroken, rv.resume(path))
@@ -99,7 +99,7 @@ def test_two_at_once(tmp_path, unbroken):
     """While one goes on, the other is refused at once, and what the first writes is whole."""
     path, go = tmp_path / "run.zarr", tmp_path / "go"
     stopped(path, small_network(), 16.0, record=records(), checkpoint_every=3.0, **HOW)
-    first = process_that_waits_in("ranvier.store.resume", "prepared", f"rv.resume({str(path)!r})", go)
+    first = process_that_waits_in("ranvier.store.resume", "Simulation", f"rv.resume({str(path)!r})", go)
     for use in (rv.resume, lambda path: rv.simulate(small_network(), store=path, overwrite=True, **HOW)):
         with pytest.raises(rv.StoreError, match=r"is being written by process \d+"):
             use(path)
@@ -217,7 +217,7 @@ def test_whoever_has_read_enough(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--store", ""], "store must be the path"),
+        (["--store", ""], "must be a path with a name in it"),
         (["--checkpoint-every", "10"], "--checkpoint-every is for a run with a store"),
         (["--overwrite"], "--overwrite is for a run with a store"),
         (["--store", "run.zarr", "--out", "results"], "--out"),

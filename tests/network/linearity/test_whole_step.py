@@ -34,7 +34,7 @@ def taken(near, step, numbers, variables, current, dt, recent):
         gain = coefficients(numbers, "gains")[place]
         each[place] = jnp.broadcast_to(jnp.asarray(coefficients(numbers)[place] + gain * current), (near.n,))
     given = [variables[owner][v] for owner, v in step.variables]
-    refractory = jnp.array([3], jnp.int32) if near.refractory else None
+    refractory = jnp.array([[3]], jnp.int32) if near.refractory else None
     return integrate_and_fire(step.equations, given, row, dt, jnp.int64(9), recent, refractory, each)
 
 
