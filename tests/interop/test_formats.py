@@ -1,7 +1,7 @@
 """Runs in the formats of other programs, read back by those programs."""
 
-import gc
 import dataclasses
+import gc
 import json
 import os
 import subprocess
