@@ -42,6 +42,20 @@ def test_the_microcircuit_has_a_panel_for_each_population(here, capsys):
     assert "spectrum.png" not in parameters["files"]  # too short for one
 
 
+def test_neurapses_networks(here, capsys):
+    assert main(["run", "feedforward"]) == 0
+    folder = here / "results" / "feedforward-seed0"
+    assert {"overview.png", "raster.png", "connectivity.png", "report.html", "traces-post.nc"} <= {f.name for f in folder.iterdir()}
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "post 0 no spike" in printed and "post 1 spikes at 22.4 ms" in printed
+    assert main(["run", "drn", "--gamma", "0.77", "--scale", "0.5", "--duration", "300"]) == 0
+    folder = here / "results" / "drn-scale-0.5-gamma-0.77-seed0"
+    assert {"raster.png", "rate.png", "connectivity.png", "report.html"} <= {f.name for f in folder.iterdir()}
+    assert json.loads((folder / "parameters.json").read_text())["populations"]["exc"]["neurons"] == 80
+    assert main(["run", "cuba", "--gamma", "0.5"]) == 1
+    assert "--gamma means nothing to cuba" in capsys.readouterr().err
+
+
 def test_a_network_without_options_of_that_name(here, capsys):
     for arguments, message in (
         (["coba", "--regime", "A"], "--regime means nothing to coba: it knows --scale"),

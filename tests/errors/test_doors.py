@@ -73,6 +73,8 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "models.coba": {"scale": 0.05},
     "models.cobahh": {"scale": 0.05},
     "models.cuba": {"scale": 0.05},
+    "models.dynamic_random_network": {"scale": 0.1},
+    "models.feedforward": {},
     "models.izhikevich": {},
     "models.microcircuit": {"scale": 0.01},
     "models.synfire_chain": {"groups": 1},

@@ -23,7 +23,7 @@ from ranvier.record import Record
 
 DEFAULT_DT = 0.01
 NEURONS_RECORDED = 100  # of a population whose file says nothing about records
-OPTIONS = ("scale", "regime")  # of ready-made models, besides switches
+OPTIONS = ("scale", "regime", "gamma")  # of ready-made models, besides switches
 ABBREVIATIONS = {"rk4": "runge-kutta4"}
 
 
@@ -134,6 +134,10 @@ def _own(entry: catalogue.ReadyMade) -> Any:
         from ranvier.cli import antennal_lobe
 
         return antennal_lobe
+    if entry.name == "feedforward":
+        from ranvier.cli import feedforward
+
+        return feedforward
     from ranvier.cli.spiking_network import Own
 
     return Own(entry)

@@ -36,6 +36,7 @@ def job(arguments: argparse.Namespace, integrator: Integrator | None) -> Job:
         ("no_gaba", "it is for locust"),
         ("scale", "its size is that of its matrices"),
         ("regime", "it is for brunel"),
+        ("gamma", "it is for drn"),
     ):
         if getattr(arguments, option) not in (None, False):
             raise ParameterError(f"--{option.replace('_', '-')} means nothing to a saved run: {why}.")

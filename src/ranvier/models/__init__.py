@@ -8,5 +8,7 @@ from ranvier.models.brette2007 import cuba as cuba
 from ranvier.models.brunel2000 import brunel as brunel
 from ranvier.models.izhikevich2003 import izhikevich as izhikevich
 from ranvier.models.microcircuit import microcircuit as microcircuit
+from ranvier.models.neurapse import dynamic_random_network as dynamic_random_network
+from ranvier.models.neurapse import feedforward as feedforward
 from ranvier.models.synfire_chain import synfire_chain as synfire_chain
 from ranvier.models.vogels_abbott2005 import vogels_abbott as vogels_abbott

@@ -16,6 +16,7 @@ from ranvier.models.brette2007 import coba, cobahh, cuba
 from ranvier.models.brunel2000 import brunel
 from ranvier.models.izhikevich2003 import izhikevich
 from ranvier.models.microcircuit import microcircuit
+from ranvier.models.neurapse import dynamic_random_network, feedforward
 from ranvier.models.synfire_chain import synfire_chain
 from ranvier.models.vogels_abbott2005 import vogels_abbott
 from ranvier.network.spec import Network
@@ -186,6 +187,28 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         settled=100.0,
         options=("scale",),
         source="Potjans & Diesmann 2014, Cereb Cortex 24:785",
+    ),
+    ReadyMade(
+        name="feedforward",
+        title="Neurapse's feed-forward network",
+        summary="Three neurons onto two: delays make the one or the other answer to the order in which the three fire.",
+        make=feedforward,
+        duration=100.0,
+        dt=0.1,
+        record=lambda network: [Record("pre", "V"), Record("post", ["V", "synaptic_current"])],
+        source="Neurapse (github.com/udion/Neurapse), after Izhikevich 2006, Neural Comput 18:245",
+    ),
+    ReadyMade(
+        name="dynamic_random_network",
+        aliases=("drn",),
+        title="Neurapse's dynamic random network",
+        summary="200 neurons wired at random with delays of 1 to 20 ms, of which 25 are driven (--gamma scales the excitation).",
+        make=dynamic_random_network,
+        duration=2000.0,
+        dt=0.1,
+        settled=200.0,
+        options=("scale", "gamma"),
+        source="Neurapse (github.com/udion/Neurapse), after Izhikevich 2006, Neural Comput 18:245",
     ),
 )
 
