@@ -1,5 +1,6 @@
 """What one meets at the keyboard: names, completion, versions, what is shown, and what errors offer."""
 
+import contextlib
 import math
 import re
 import subprocess
@@ -30,9 +31,32 @@ def test_a_star_import_loads_nothing_that_is_optional():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_name_that_is_elsewhere_is_pointed_to():
-    with pytest.raises(AttributeError, match=r"Did you mean rv\.neurons\.HodgkinHuxley\?"):
-        rv.HodgkinHuxley  # noqa: B018
+PLACES = ("channels", "connect", "neurons", "synapses", "stimuli", "models", "random", "plot", "analysis", "interop", "testing", "lab")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_so_do_its_modules(place):
+    module = getattr(rv, place)
+    listed = [name for name in dir(module) if name[0] != "_"]
+    others = {"psst"}  # a module that is offered
+    assert listed and all(name in others or not isinstance(getattr(module, name), type(sys)) for name in listed)
+    assert not {"annotations", "Any", "np", "listed", "ParameterError"} & set(listed)
+
+
+@pytest.mark.parametrize(
+    "name, place",
+    [
+        ("HodgkinHuxley", r"rv\.neurons\.HodgkinHuxley"),
+        ("LIF", r"rv\.neurons\.LeakyIntegrateAndFire"),
+        ("NeuronGroup", r"rv\.Population"),
+        ("Poplation", r"rv\.Population"),
+    ],
+)
+def test_a_name_that_is_elsewhere_is_pointed_to(name, place):
+    with pytest.raises(AttributeError, match=rf"Did you mean {place}\?"):
+        getattr(rv, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'xyzzy'\.$"):
+        rv.xyzzy  # noqa: B018
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +120,7 @@ def test_a_model_has_an_html_form():
 
 
 def test_a_network_has_an_html_form():
-    html = network_table(rv.models.brunel("A", scale=0.05))
+    html = rv.models.brunel("A", scale=0.05)._repr_html_()
     assert "exc → exc, inh" in html and "0.1 mV" in html and "From outside" in html and "<math" in html
     assert "6 nS" in network_table(rv.models.coba(scale=0.05)) and "<script" not in html
 
@@ -138,8 +162,8 @@ def test_words_of_others_are_understood(make, hint):
 
 def test_as_many_values_as_steps_are_asked_about():
     with pytest.raises(rv.ParameterError, match=r"is it a time series\?.*Sampled.*rv\.Population\(1000, model"):
-        refuse_time_series(np.zeros(1000), 1000)
-    for innocent in (3.0, lambda t: t, np.zeros(7), np.zeros((1000, 2))):
+        rv.simulate(rv.neurons.HodgkinHuxley(), current=np.zeros(1000), duration=10.0)
+    for innocent in (None, 3.0, lambda t: t, np.zeros(7), np.zeros((1000, 2))):
         refuse_time_series(innocent, 1000)
 
 
@@ -164,6 +188,15 @@ def test_building_a_network_says_how_far_it_is(capsys, monkeypatch):
     assert "ranvier: building the network, 100%" in capsys.readouterr().err
     with pytest.raises(rv.ParameterError, match="progress is 1"):
         rv.prepare(cells, progress=1)
+
+
+def test_compiling_is_said(monkeypatch):
+    said = []
+    monkeypatch.setattr("ranvier.network.loop.stage", lambda what: said.append(what) or contextlib.nullcontext())
+    sim = rv.prepare(rv.Population(3, rv.neurons.Izhikevich2003(), name="a name of its own for a new structure"), dt=0.5, record=[])
+    sim.run(1.0, progress=True)
+    sim.run(1.0, progress=True)
+    assert said == ["compiling"]
 
 
 def test_in_a_notebook_a_bar():

@@ -64,7 +64,8 @@ def make_all():
         write(f"tutorials/{notebook.name}", notebook.read_text(encoding="utf-8"))
     for kind, page in model_pages():
         write(f"models/{kind}.md", page)
-    write("reproduces.md", reproduces_page())
+    for name, page in reproduces_pages():
+        write(f"reproduces/{name}.md", page)
     write("command_line.md", command_line_page())
     write("changelog.md", changelog_page())
     for path in sorted(GENERATED.rglob("*"), reverse=True):  # what is in a folder before the folder
@@ -179,72 +180,143 @@ def bounds(low: float, high: float) -> str:
 # -- the others -----------------------------------------------------------------------------------------------------
 
 
-# What a table's model does, drawn beside it.
+# What a table's model does, drawn beside it. A name is a model's, or what stands before its colon.
 FIGURES = {
-    "Hodgkin–Huxley 1952": """
-run = rv.simulate(rv.neurons.HodgkinHuxley(), current=rv.stimuli.SquarePulse(10.0, start=20, stop=80), duration=100.0)
-run.plot("V", "sodium.m", "sodium.h", "potassium.n")""",
-    "Wang–Buzsáki 1996": """
-run = rv.simulate(rv.neurons.WangBuzsaki(), current=np.linspace(0, 20, 41), duration=400.0, dt=0.02, record=[])
-run.plot.fi_curve()""",
-    "Morris–Lecar": """
-run = rv.simulate(rv.neurons.MorrisLecar(), current=100.0, duration=400.0, dt=0.05)
-run.plot.phase_plane("V", "w")""",
     "AdEx": """
 run = rv.simulate(rv.neurons.AdaptiveExponentialIntegrateAndFire(), current=rv.stimuli.SquarePulse(1000.0, 50, 400), duration=450.0, dt=0.1)
 run.plot("V", "w")""",
-    "Izhikevich 2003": """
-run = rv.simulate(rv.models.izhikevich(), duration=1000.0, dt=0.5, integrator=rv.SplitEuler(), seed=1)
-run.plot.raster()""",
+    "Brunel 2000": """
+run = rv.simulate(rv.models.brunel("C"), duration=200.0, dt=0.1, seed=1)
+run.plot.raster(neurons=500)""",
     "COBA": """
 run = rv.simulate(rv.models.coba(), duration=400.0, dt=0.1, integrator=rv.ExponentialEuler(), seed=1)
+run.plot()""",
+    "COBAHH": """
+run = rv.simulate(rv.models.cobahh(scale=0.25), duration=300.0, dt=0.05, integrator=rv.ExponentialEuler(), seed=1)
 run.plot()""",
     "CUBA": """
 run = rv.simulate(rv.models.cuba(), duration=400.0, dt=0.1, seed=1)
 run.plot()""",
-    "Brunel 2000": """
-run = rv.simulate(rv.models.brunel("C"), duration=200.0, dt=0.1, seed=1)
-run.plot.raster(neurons=500)""",
+    "Connor–Stevens": """
+run = rv.simulate(rv.neurons.ConnorStevens(), current=np.linspace(0, 20, 41), duration=600.0, dt=0.02, record=[])
+run.plot.fi_curve()""",
     "Cortical microcircuit": """
 run = rv.simulate(rv.models.microcircuit(scale=0.05), duration=400.0, dt=0.1, seed=1)
 run.plot.raster(neurons=1500)""",
+    "Escape noise": """
+cells = rv.Population(500, rv.neurons.EscapeNoiseIntegrateAndFire(), current=180.0, name="cells")
+run = rv.simulate(cells, duration=1000.0, dt=0.1, seed=1, record=[])
+run.plot.intervals()""",
+    "Generalised integrate-and-fire": """
+run = rv.simulate(rv.neurons.GeneralizedIntegrateAndFire(), current=rv.stimuli.SquarePulse(600.0, 50, 400), duration=450.0, dt=0.1, seed=1)
+run.plot("V")""",
+    "Hodgkin–Huxley 1952": """
+run = rv.simulate(rv.neurons.HodgkinHuxley(), current=rv.stimuli.SquarePulse(10.0, start=20, stop=80), duration=100.0)
+run.plot("V", "sodium.m", "sodium.h", "potassium.n")""",
+    "Izhikevich 2003": """
+run = rv.simulate(rv.models.izhikevich(), duration=1000.0, dt=0.5, integrator=rv.SplitEuler(), seed=1)
+run.plot.raster()""",
+    "Leaky integrate-and-fire": """
+run = rv.simulate(rv.neurons.LeakyIntegrateAndFire(refractory=2.0), current=300.0, duration=100.0, dt=0.1)
+run.plot("V")""",
+    "Morris–Lecar": """
+run = rv.simulate(rv.neurons.MorrisLecar(), current=100.0, duration=400.0, dt=0.05)
+run.plot.phase_plane("V", "w")""",
+    "NMDA": """
+V = np.linspace(-100, 40, 141)
+opened, _ = rv.synapses.NMDA().membrane_input(1.0, V)
+ax = rv.plot.traces(opened, time=V)
+ax.set(xlabel="V (mV)", ylabel="share of the conductance that is open")
+ax.figure""",
+    "Noisy integrate-and-fire": """
+run = rv.simulate(rv.neurons.NoisyIntegrateAndFire(), current=80.0, duration=200.0, dt=0.05, seed=1)
+run.plot("V")""",
+    "Quadratic integrate-and-fire": """
+run = rv.simulate(rv.neurons.QuadraticIntegrateAndFire(), current=np.linspace(0, 500, 41), duration=1000.0, dt=0.05, record=[])
+run.plot.fi_curve()""",
     "Synfire chain, Diesmann 1999": """
 run = rv.simulate(rv.models.synfire_chain(), duration=150.0, dt=0.1, seed=1)
 run.plot.raster()""",
+    "Tsodyks–Markram": """
+times = rv.Population(1, rv.neurons.SpikeTimes(np.arange(20.0, 420.0, 50.0), np.zeros(8, int)), name="times")
+cell = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), name="cell")
+wire = rv.Projection(
+    times, cell, rv.synapses.ExponentialCurrent(tau=3.0), rv.connect.all_to_all(), weight=300.0,
+    short_term_plasticity=rv.synapses.TsodyksMarkram(),
+)
+run = rv.simulate(rv.Network(times, cell, wire), duration=450.0, dt=0.1, record=rv.Record(cell, "V"))
+rv.plot.traces(run["cell"].V)""",
+    "Wang–Buzsáki 1996": """
+run = rv.simulate(rv.neurons.WangBuzsaki(), current=np.linspace(0, 20, 41), duration=400.0, dt=0.02, record=[])
+run.plot.fi_curve()""",
+    "PSST": """
+run = rv.simulate(rv.models.antennal_lobe(), duration=500.0, dt=0.05, integrator=rv.ExponentialEuler(), seed=1)
+run.plot()""",
+    "Small-world network": """
+cells = rv.Population(200, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+net = rv.Network(cells, rv.Projection(cells, cells, rv.synapses.Delta(), rv.connect.small_world(10, 0.05)))
+rv.plot.connectivity(net)""",
+    "Scale-free network": """
+cells = rv.Population(200, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+net = rv.Network(cells, rv.Projection(cells, cells, rv.synapses.Delta(), rv.connect.scale_free(3)))
+rv.plot.connectivity(net)""",
 }
 NOTEBOOK = ["---", "file_format: mystnb", "kernelspec:", "  name: python3", "  display_name: Python 3", "---", ""]
 
 
-def reproduces_page() -> str:
+def reproduces_pages() -> Iterator[tuple[str, str]]:
+    """A list of what is reproduced, and a page for each paper: its numbers, and a figure of what its model does."""
     file = DOCS / "reproduces.json"
     entries = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    papers: dict[str, list[dict]] = {}
+    for entry in entries:
+        papers.setdefault(paper_of(entry["model"]), []).append(entry)
+    pages = {paper: re.sub(r"[^a-z0-9]+", "_", paper.lower().translate(PLAIN)).strip("_") for paper in papers}
     lines = [
-        *NOTEBOOK,
         "# Reproduces",
         "",
-        "What published models should give, and what they give here. Each row is an assertion in a test, and was written by that test "
-        "(`RANVIER_WRITE_REPRODUCES=1 pytest`). The tolerance is the largest absolute difference that the test allows. "
-        "The figures are drawn by this page; the column is a twentieth of its size.",
+        "What published models should give, and what they give here: a page for each, with its figure. "
+        "Each number is an assertion in a test, and was written by that test (`RANVIER_WRITE_REPRODUCES=1 pytest`).",
         "",
-        "```{code-cell} ipython3",
-        ":tags: [remove-cell]",
-        "import numpy as np",
-        "import ranvier as rv",
-        "```",
-        "",
+        "| what | numbers | source |",
+        "|---|---|---|",
     ]
-    if not entries:
-        return "\n".join([*lines, "No test has written a row yet.", ""])
-    for model in dict.fromkeys(e["model"] for e in entries):
-        lines += [f"## {model}", "", "| what | expected | measured | tolerance | unit | source |", "|---|---|---|---|---|---|"]
-        for e in entries:
-            if e["model"] == model:
-                cells = (e["what"], amount(e["expected"]), amount(e["measured"]), f"{e['tolerance']:g}", e["unit"], e["source"])
-                lines.append("| " + " | ".join(str(c).replace("|", "\\|") for c in cells) + " |")
-        lines.append("")
-        if model in FIGURES:
-            lines += ["```{code-cell} ipython3", ":tags: [hide-input]", FIGURES[model].strip(), "```", ""]
-    return "\n".join(lines)
+    for paper, rows in papers.items():
+        lines.append(f"| [{paper}]({pages[paper]}) | {len(rows)} | {cell(rows[0]['source'])} |")
+    lines += ["", "```{toctree}", ":hidden:", *pages.values(), "```", ""]
+    yield "index", "\n".join(lines)
+    for paper, rows in papers.items():
+        yield pages[paper], "\n".join(reproduces_page(paper, rows))
+
+
+PLAIN = str.maketrans("áàéèíóöúüñç–", "aaeeioouunc-")
+
+
+def paper_of(model: str) -> str:
+    """What a model's numbers stand beside: `PSST Day 4: three cells` is of PSST."""
+    before = re.split(r":|, (?=depressing|facilitating)| Day \d", model)[0]
+    return before if before in ("Neurapse", "PSST", "Tsodyks–Markram") else model
+
+
+def reproduces_page(paper: str, rows: list[dict]) -> Iterator[str]:
+    drawn = FIGURES.get(paper)
+    yield from [*(NOTEBOOK if drawn else []), f"# {paper}", ""]
+    if drawn:
+        yield from ["```{code-cell} ipython3", ":tags: [remove-cell]", "import numpy as np", "import ranvier as rv", "```", ""]
+    yield from ["| what | expected | measured | tolerance | unit | source |", "|---|---|---|---|---|---|"]
+    for e in rows:
+        what = e["what"] if e["model"] == paper else f"{e['model'].removeprefix(paper).lstrip(':, ')}: {e['what']}"
+        cells = (what, amount(e["expected"]), amount(e["measured"]), f"{e['tolerance']:g}", e["unit"], e["source"])
+        yield f"| {' | '.join(map(cell, cells))} |"
+    yield from ["", "The tolerance is the largest absolute difference that the test allows.", ""]
+    if drawn:
+        smaller = paper in ("COBAHH", "Cortical microcircuit", "PSST")
+        yield "What the model does, drawn by this page" + (" (smaller or shorter than in the tests)." if smaller else ".")
+        yield from ["", "```{code-cell} ipython3", ":tags: [hide-input]", drawn.strip(), "```", ""]
+
+
+def cell(text: str) -> str:
+    return str(text).replace("|", "\\|")
 
 
 def amount(value: float | list) -> str:

@@ -105,6 +105,8 @@ def __getattr__(name: str) -> Any:
         from ranvier.versions import own_version
 
         return own_version()
-    places = [f"rv.{place}.{name}" for place in _MODULES if name[0] != "_" and hasattr(globals()[place], name)]
-    hint = f" Did you mean {' or '.join(places)}?" if places else ""
-    raise AttributeError(f"module 'ranvier' has no attribute {name!r}.{hint}")
+    if name[0] == "_":
+        raise AttributeError(f"module 'ranvier' has no attribute {name!r}.")
+    from ranvier.synonyms import elsewhere
+
+    raise AttributeError(f"module 'ranvier' has no attribute {name!r}.{elsewhere(name, {place: globals()[place] for place in _MODULES})}")

@@ -25,6 +25,7 @@ import numpy as np
 
 from ranvier import doors, units
 from ranvier.errors import ParameterError
+from ranvier.listing import listed
 from ranvier.words import MASK, NativeWords, words_for
 
 STREAMS_VERSION = 2
@@ -454,3 +455,7 @@ def lognormal(median: float, sigma: float) -> LogNormal:
         True
     """
     return LogNormal(median, sigma)
+
+
+def __dir__() -> list[str]:
+    return listed(globals(), own=True)

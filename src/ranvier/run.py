@@ -25,7 +25,7 @@ from ranvier.network.step import Stepper
 from ranvier.network.system import Packing
 from ranvier.network.transfer import enter, leave
 from ranvier.network.working import StepState
-from ranvier.progress import Progress, ProgressCallback
+from ranvier.progress import Progress, ProgressBar, ProgressCallback
 from ranvier.record.plan import RecordPlan, Rows
 from ranvier.result import Recorded, Result, Spikes, SpikeSource
 from ranvier.until import Moment, Until
@@ -181,7 +181,7 @@ class Run:
     def _execute(self, progress: ProgressCallback | None, interruption: Interruption) -> Result:
         state = enter(self.structure, self.state, self._pack)
         shapes = loop.buffer_shapes(self.program, self.plan.widths)
-        step, fresh = loop.compiled(self.program, self._arguments(state, shapes, self.k1, self.k0))
+        step, fresh = loop.compiled(self.program, self._arguments(state, shapes, self.k1, self.k0), isinstance(progress, ProgressBar))
         buffers = step.take_buffers(self.program, self.plan.widths)
         self.info["compile_seconds"] = step.seconds if fresh else 0.0
         k, length = self.k0, min(self.plan.steps_per_call, int(step.steps_per_second * SECONDS_PER_CALL) or FIRST_STEPS)

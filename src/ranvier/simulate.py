@@ -24,6 +24,7 @@ from ranvier.simulation import (
     found_or_prepared,
     seed_of,
 )
+from ranvier.stimuli.base import refuse_time_series
 from ranvier.surroundings import inside
 from ranvier.until import Moment, Until
 
@@ -66,7 +67,8 @@ def simulate(
             for a single population, initial values by name.
         seed: the whole number that everything random comes from: 0, or that of the state in `initial`, when left out.
         precision: `"double"` or `"single"`.
-        progress: True shows a bar on a terminal; a function is called with `Progress`.
+        progress: True shows how far building, compiling and running are: a bar on a terminal or in a notebook, elsewhere
+            a line every half minute. A function is called with a `ranvier.progress.Progress` instead, a few times a second.
         until: ends the run early: a function of a `Moment` (time, state, rates)
             that returns True, asked every 10 ms, or `rv.Until(function, every=…)`.
         store: a folder that spikes and records are written to while the run
@@ -95,6 +97,8 @@ def simulate(
     """
     dt = doors.interval(dt, "dt")
     check_run(duration, dt, progress, until, store, checkpoint_every, overwrite, check_disk)
+    if isinstance(network, NeuronModel):
+        refuse_time_series(current, round(doors.duration(duration, "duration") / dt))
     net, single = as_network(network, current, initial)
     given = None if isinstance(initial, Mapping) else checked_initial(initial)
     sim = found_or_prepared(

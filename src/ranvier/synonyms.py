@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
+from types import ModuleType
 
 NAMES = {
     "capacitance": ("c", "cm", "cmem", "membranecapacitance"),
@@ -23,6 +25,57 @@ NAMES = {
 }
 IONS = {"na": "sodium", "k": "potassium", "ca": "calcium", "l": "leak"}
 CURRENTS = ("i", "iext", "ie", "iapp", "iinj", "ioffset", "iinput", "current", "input")
+
+THINGS = {
+    "lif": "rv.neurons.LeakyIntegrateAndFire",
+    "iaf": "rv.neurons.LeakyIntegrateAndFire",
+    "glif": "rv.neurons.GeneralizedIntegrateAndFire",
+    "gif": "rv.neurons.GeneralizedIntegrateAndFire",
+    "adex": "rv.neurons.AdaptiveExponentialIntegrateAndFire",
+    "aeif": "rv.neurons.AdaptiveExponentialIntegrateAndFire",
+    "eif": "rv.neurons.ExponentialIntegrateAndFire",
+    "qif": "rv.neurons.QuadraticIntegrateAndFire",
+    "hh": "rv.neurons.HodgkinHuxley",
+    "izhikevich": "rv.neurons.Izhikevich2003",
+    "neurongroup": "rv.Population",
+    "group": "rv.Population",
+    "layer": "rv.Population",
+    "neurons": "rv.Population",
+    "synapses": "rv.Projection",
+    "connection": "rv.Projection",
+    "spikemonitor": "run.spikes: spikes are always recorded",
+    "statemonitor": "rv.Record",
+    "monitor": "rv.Record",
+    "poissongroup": "rv.neurons.PoissonSource",
+    "poissongenerator": "rv.PoissonInput",
+    "spikegeneratorgroup": "rv.neurons.SpikeTimes",
+    "run": "rv.simulate",
+    "load": "rv.open_store",
+}
+"""What others call the things themselves."""
+
+
+def elsewhere(name: str, places: Mapping[str, ModuleType]) -> str:
+    """A sentence on where what is called `name` is; empty where nothing is near.
+
+    Args:
+        name: what was looked for in `rv`.
+        places: the modules of `rv` that it may be in.
+
+    Example:
+        >>> import ranvier as rv
+        >>> elsewhere("LIF", {"neurons": rv.neurons}), elsewhere("HodgkinHuxly", {"neurons": rv.neurons})
+        (' Did you mean rv.neurons.LeakyIntegrateAndFire?', ' Did you mean rv.neurons.HodgkinHuxley?')
+    """
+    import ranvier
+
+    known = {**{n: f"rv.{n}" for n in dir(ranvier)}, **{n: f"rv.{place}.{n}" for place, module in places.items() for n in dir(module)}}
+    found = [f"rv.{place}.{name}" for place, module in places.items() if name in dir(module)]
+    if not found and name.lower().replace("_", "") in THINGS:
+        found = [THINGS[name.lower().replace("_", "")]]
+    if not found:
+        found = [known[n] for n in difflib.get_close_matches(name, known, n=2, cutoff=0.75)]
+    return f" Did you mean {' or '.join(found)}?" if found else ""
 
 
 def instead_of(name: str, known: Mapping[str, str]) -> str:

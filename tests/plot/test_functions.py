@@ -368,6 +368,16 @@ def test_variation_is_a_share_of_the_neurons():
         rv.plot.variation([[1.0, 2.0]])
 
 
+def test_a_flat_trace_leaves_room_for_what_is_drawn_later():
+    values = xarray.DataArray(np.full(100, -65.0), coords={"time": np.arange(100.0)}, dims="time", name="V", attrs={"units": "mV"})
+    ax = rv.plot.traces(values)
+    low, high = ax.get_ylim()
+    assert low < -65.9 and high > -64.1
+    rv.plot.traces(values + np.linspace(-10, 80, 100), ax=ax)
+    low, high = ax.get_ylim()
+    assert low <= -75 and high >= 15
+
+
 def test_what_is_drawn_later_is_not_cut_off():
     later = {
         "f–I": lambda ax, scale: rv.plot.fi_curve([0.0, 1.0], [0.0, scale], ax=ax),

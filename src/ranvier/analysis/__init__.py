@@ -22,3 +22,8 @@ from ranvier.analysis.trains import gamma_trains as gamma_trains
 from ranvier.analysis.trains import jittered_trains as jittered_trains
 from ranvier.analysis.trains import poisson_trains as poisson_trains
 from ranvier.analysis.trains import regular_trains as regular_trains
+from ranvier.listing import listed as _listed
+
+
+def __dir__() -> list[str]:
+    return _listed(globals())

@@ -22,3 +22,8 @@ from ranvier.channels.traub_miles import TraubMilesPotassium as TraubMilesPotass
 from ranvier.channels.traub_miles import TraubMilesSodium as TraubMilesSodium
 from ranvier.channels.wang_buzsaki import WangBuzsakiPotassium as WangBuzsakiPotassium
 from ranvier.channels.wang_buzsaki import WangBuzsakiSodium as WangBuzsakiSodium
+from ranvier.listing import listed as _listed
+
+
+def __dir__() -> list[str]:
+    return _listed(globals())

@@ -29,3 +29,8 @@ from ranvier.connect.scale_free import scale_free as scale_free
 from ranvier.connect.small_world import small_world as small_world
 from ranvier.connect.symmetric import symmetric_pairs as symmetric_pairs
 from ranvier.connect.topographic import topographic as topographic
+from ranvier.listing import listed as _listed
+
+
+def __dir__() -> list[str]:
+    return _listed(globals())

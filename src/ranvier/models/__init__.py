@@ -1,5 +1,6 @@
 """Ready-made published networks."""
 
+from ranvier.listing import listed as _listed
 from ranvier.models.antennal_lobe import Odor as Odor
 from ranvier.models.antennal_lobe import antennal_lobe as antennal_lobe
 from ranvier.models.brette2007 import coba as coba
@@ -12,3 +13,7 @@ from ranvier.models.neurapse import dynamic_random_network as dynamic_random_net
 from ranvier.models.neurapse import feedforward as feedforward
 from ranvier.models.synfire_chain import synfire_chain as synfire_chain
 from ranvier.models.vogels_abbott2005 import vogels_abbott as vogels_abbott
+
+
+def __dir__() -> list[str]:
+    return _listed(globals())

@@ -8,6 +8,7 @@ carries it, and stays on the device: of size n only the spikes and rows are seen
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import time
 from typing import Any
@@ -23,6 +24,7 @@ from ranvier.network.constants import Constants
 from ranvier.network.plan import Plan
 from ranvier.network.step import Stepper
 from ranvier.network.working import StepState, Variables
+from ranvier.progress import stage
 from ranvier.record.observe import observables
 
 CACHED_PROGRAMS = 32
@@ -273,8 +275,8 @@ compilations = 0
 """How often a loop was compiled in this process: a silent recompilation is a test failure."""
 
 
-def compiled(program: Program, args: Any) -> tuple[Compiled, bool]:
-    """The compiled loop for a program and arguments of these shapes, and whether it had to be compiled now."""
+def compiled(program: Program, args: Any, shown: bool = False) -> tuple[Compiled, bool]:
+    """The compiled loop for a program and arguments of these shapes, and whether it had to be compiled now; `shown` says so meanwhile."""
     global compilations
     leaves, tree = jax.tree.flatten(args)
     key = (program, tree, tuple((x.shape, x.dtype) if hasattr(x, "dtype") else type(x) for x in leaves))
@@ -287,7 +289,8 @@ def compiled(program: Program, args: Any) -> tuple[Compiled, bool]:
     if found is not None:
         _programs.move_to_end(key)
         return found, False
-    made = _programs[key] = Compiled(program, args)
+    with stage("compiling") if shown else contextlib.nullcontext():
+        made = _programs[key] = Compiled(program, args)
     compilations += 1
     while len(_programs) > CACHED_PROGRAMS:
         _programs.popitem(last=False)

@@ -349,6 +349,11 @@ class Network:
 
         return edges_of(self, projection, seed=seed, dt=dt)
 
+    def _repr_html_(self) -> str:
+        from ranvier.plot.html import network_table
+
+        return network_table(self)
+
     def __repr__(self) -> str:
         lines = [f"<Network of {sum(p.n for p in self.populations.values())} neurons"]
         lines += [f"  {name}: {p.n} {type(p.model).__name__}" for name, p in self.populations.items()]

@@ -1,5 +1,6 @@
 """Neuron models, one published family a file."""
 
+from ranvier.listing import listed as _listed
 from ranvier.neurons.adaptive_exponential import AdaptiveExponentialIntegrateAndFire as AdaptiveExponentialIntegrateAndFire
 from ranvier.neurons.adaptive_threshold import AdaptiveThresholdIntegrateAndFire as AdaptiveThresholdIntegrateAndFire
 from ranvier.neurons.base import Inputs as Inputs
@@ -33,3 +34,7 @@ from ranvier.neurons.sources import SpikeSource as SpikeSource
 from ranvier.neurons.sources import SpikeTimes as SpikeTimes
 from ranvier.neurons.traub_miles import TraubMiles as TraubMiles
 from ranvier.neurons.wang_buzsaki import WangBuzsaki as WangBuzsaki
+
+
+def __dir__() -> list[str]:
+    return _listed(globals())

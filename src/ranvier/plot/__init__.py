@@ -3,6 +3,7 @@
 Matplotlib is imported when the first figure is made, not before.
 """
 
+from ranvier.listing import listed as _listed
 from ranvier.plot.appearance import COLORS as COLORS
 from ranvier.plot.appearance import style as style
 from ranvier.plot.curves import fi_curve as fi_curve
@@ -18,3 +19,7 @@ from ranvier.plot.spike_times import population_rate as population_rate
 from ranvier.plot.spike_times import raster as raster
 from ranvier.plot.variation import variation as variation
 from ranvier.plot.wiring import connectivity as connectivity
+
+
+def __dir__() -> list[str]:
+    return _listed(globals())

@@ -190,12 +190,16 @@ def from_zero(ax: Axes, *artists: Any) -> None:
 
 
 def plain_numbers(ax: Axes, least: float = 0.0) -> None:
-    """Tick labels without an offset to add, and a span of at least `least`, so that noise does not fill the panel."""
+    """Tick labels without an offset to add, and a span of at least `least`, so that noise does not fill the panel.
+
+    What is drawn into it later is still made room for, as after `set_ylim` it would not be.
+    """
     ax.ticklabel_format(axis="y", useOffset=False)
     low, high = ax.get_ylim()
     if high - low < least:
         middle = (low + high) / 2
-        ax.set_ylim(middle - least / 2, middle + least / 2)
+        ax.update_datalim([(0.0, middle - least / 2), (0.0, middle + least / 2)], updatex=False)
+        ax.autoscale_view(scalex=False)
 
 
 def add_colour_bar(ax: Axes, image: Any, label: str) -> None:

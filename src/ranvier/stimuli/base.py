@@ -184,7 +184,7 @@ def refuse_time_series(current: Any, n_steps: int, what: str = "current") -> Non
     Raises:
         ParameterError: it has one value a step.
     """
-    if callable(current) or np.ndim(getattr(current, "magnitude", current)) != 1:
+    if current is None or callable(current) or np.ndim(plain(current)) != 1:
         return
     if n_steps > 1 and len(current) in (n_steps, n_steps + 1):
         raise ParameterError(

@@ -1,5 +1,6 @@
 """Synapse models, one family a file."""
 
+from ranvier.listing import listed as _listed
 from ranvier.synapses.alpha import AlphaConductance as AlphaConductance
 from ranvier.synapses.alpha import AlphaCurrent as AlphaCurrent
 from ranvier.synapses.base import Presynaptic as Presynaptic
@@ -17,3 +18,7 @@ from ranvier.synapses.nmda import SaturatingNMDA as SaturatingNMDA
 from ranvier.synapses.short_term_plasticity import ShortTermPlasticity as ShortTermPlasticity
 from ranvier.synapses.short_term_plasticity import TsodyksMarkram as TsodyksMarkram
 from ranvier.synapses.step_current import StepCurrent as StepCurrent
+
+
+def __dir__() -> list[str]:
+    return _listed(globals())

@@ -9,6 +9,7 @@ Example:
     >>> check_channel(rv.channels.HodgkinHuxleyPotassium())
 """
 
+from ranvier.listing import listed as _listed
 from ranvier.testing.channel import check_channel as check_channel
 from ranvier.testing.channel import check_pool as check_pool
 from ranvier.testing.common import ConformanceError as ConformanceError
@@ -18,3 +19,7 @@ from ranvier.testing.integrator import measured_order as measured_order
 from ranvier.testing.neuron import check_neuron as check_neuron
 from ranvier.testing.stimulus import check_stimulus as check_stimulus
 from ranvier.testing.synapse import check_synapse as check_synapse
+
+
+def __dir__() -> list[str]:
+    return _listed(globals())

@@ -5,6 +5,7 @@ try:
 except ImportError as error:
     raise ImportError("ranvier.torch needs PyTorch: pip install 'ranvier[torch]'") from error
 
+from ranvier.listing import listed as _listed
 from ranvier.torch import decode as decode
 from ranvier.torch import encode as encode
 from ranvier.torch import plot as plot
@@ -62,3 +63,7 @@ from ranvier.torch.unrolling import trace as trace
 from ranvier.torch.unrolling import truncated as truncated
 from ranvier.torch.watch import FiringWarning as FiringWarning
 from ranvier.torch.watch import watch_firing as watch_firing
+
+
+def __dir__() -> list[str]:
+    return _listed(globals(), "functional", "fused", "plot")

@@ -1,0 +1,27 @@
+"""What a namespace lists at the keyboard: `rv.neurons.<tab>`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+
+def listed(namespace: Mapping[str, Any], *also: str, own: bool = False) -> list[str]:
+    """The names that a package offers: no modules, no private names, nothing that it only uses itself.
+
+    Args:
+        namespace: its `globals()`.
+        also: names that are offered besides, such as modules.
+        own: only what is defined there: for a module that imports names for itself.
+
+    Example:
+        >>> listed({"f": listed, "_g": listed, "base": ModuleType("base")}, "psst")
+        ['f', 'psst']
+    """
+    offered = (
+        name
+        for name, value in namespace.items()
+        if name[0] != "_" and not isinstance(value, ModuleType) and (not own or getattr(value, "__module__", "") == namespace["__name__"])
+    )
+    return sorted({*offered, *also})
