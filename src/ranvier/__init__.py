@@ -7,6 +7,7 @@ from ranvier import channels as channels
 from ranvier import connect as connect
 from ranvier import models as models
 from ranvier import neurons as neurons
+from ranvier import plasticity as plasticity
 from ranvier import random as random
 from ranvier import stimuli as stimuli
 from ranvier import synapses as synapses
@@ -49,6 +50,7 @@ from ranvier.neurons.conductance_based import ConductanceBasedNeuron as Conducta
 from ranvier.odeint import Adaptive as Adaptive
 from ranvier.odeint import Event as Event
 from ranvier.odeint import odeint as odeint
+from ranvier.plasticity import PlasticityRule as PlasticityRule
 from ranvier.random import lognormal as lognormal
 from ranvier.random import normal as normal
 from ranvier.random import uniform as uniform

@@ -376,7 +376,11 @@ class Result:
             >>> sorted(set(run.edges("cells→cells").delay.tolist()))
             [0.5, 1.0, 1.5, 2.0]
         """
-        return self.network.edges(projection, seed=self.info["seed"], dt=self.info["dt"])
+        from ranvier.network.edges import edges_of
+
+        name, part = self.network.find(projection)
+        state = self.state if getattr(part, "plasticity", None) is not None else None
+        return edges_of(self.network, name, seed=self.info["seed"], dt=self.info["dt"], state=state)
 
     @functools.cached_property
     def state(self) -> SimulationState:

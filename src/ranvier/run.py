@@ -23,7 +23,7 @@ from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
 from ranvier.network.system import Packing
-from ranvier.network.transfer import enter, leave
+from ranvier.network.transfer import Outside, enter, leave
 from ranvier.network.working import StepState
 from ranvier.progress import Progress, ProgressBar, ProgressCallback
 from ranvier.record.plan import RecordPlan, Rows
@@ -99,6 +99,7 @@ class Run:
         layout: how it lies.
         constants: its numbers, on the device.
         state: the state that it begins with, in the user's order, on the host.
+        outside: what is known of the network outside the compiled step.
         first: the step that the run as a whole began with; that of the state when left out.
         duration_steps: how long the run is as a whole.
         records: what is recorded.
@@ -113,6 +114,7 @@ class Run:
         layout: Layout,
         constants: loop.Shared,
         state: SimulationState,
+        outside: Outside,
         *,
         records: RecordPlan,
         sink: Callable[[Run], Sink],
@@ -136,9 +138,10 @@ class Run:
         self.plan = records
         self.program = program_of(layout, records)
         self.constants = constants
+        self.outside = outside
         self._packing = Packing(self.structure)
         if type(self.integrator).init is not Integrator.init and not jax.tree.leaves(self.state.memory):
-            stepper = Stepper(self.structure, constants.tree(), self.integrator, self.program.packed)
+            stepper = Stepper(self.structure, constants.tree(), self.integrator, self.program.packed, outside)
             entered = stepper.enter(self.state)
             memory = self.integrator.init(stepper.system(entered), entered.moving, self.k0 * self.dt)
             self.state = dataclasses.replace(self.state, memory=memory)
@@ -160,7 +163,7 @@ class Run:
 
     def _in_users_order(self, state: StepState) -> SimulationState:
         """A copy on the host."""
-        return leave(self.structure, state, self._unpack, self.state.dt, self.state.seed, self.layout.heard)
+        return leave(self.structure, state, self._unpack, self.state.dt, self.state.seed, self.outside)
 
     def execute(self, progress: ProgressCallback | None) -> Result:
         """Runs to the end, and gives the result.
@@ -179,7 +182,7 @@ class Run:
             raise
 
     def _execute(self, progress: ProgressCallback | None, interruption: Interruption) -> Result:
-        state = enter(self.structure, self.state, self._pack)
+        state = enter(self.structure, self.state, self._pack, self.outside)
         shapes = loop.buffer_shapes(self.program, self.plan.widths)
         step, fresh = loop.compiled(self.program, self._arguments(state, shapes, self.k1, self.k0), isinstance(progress, ProgressBar))
         buffers = step.take_buffers(self.program, self.plan.widths)
@@ -307,6 +310,9 @@ class Run:
         held = {**{n: dict(v) for n, v in state.fixed.items()}}
         for name, values in self._unpack(state.moving).items():
             held.setdefault(name, {}).update(values)
+        if owner in state.learning:
+            value = float(np.asarray(state.learning[owner][variable])[index])
+            return owner, variable, int(self.outside.orders[owner][index]), value, "edge"
         value = float(np.asarray(held[owner][variable])[index])
         for p in self.structure.populations:
             if p.group == owner and p.start <= index < p.start + p.n:

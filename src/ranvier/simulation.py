@@ -96,9 +96,9 @@ class Simulation:
         with inside(), building(progress) as bar:
             self.drawn = draw(network, self.numbers, seed=seed, dt=dt)
             self.layout = self._laid_out(self.drawn, told=bar)
-            self._placed: tuple[Drawn, Layout, Any, Any] | None = None
+            self._placed: tuple[Drawn, Layout, frozenset[str], Any, Any] | None = None
             constants, _ = self.constants_of(self.drawn)
-            self.readable = Readable(self.layout.plan, constants, self.layout.initial(self.drawn))
+            self.readable = Readable(self.layout.plan, constants, self.layout.initial(self.drawn), self.layout.outside(self.drawn))
         self._build_seconds = time.perf_counter() - began
 
     # -- inside ------------------------------------------------------------------------------------
@@ -106,20 +106,33 @@ class Simulation:
     def _laid_out(self, drawn: Drawn, apart: frozenset[str] = frozenset(), told: BuildingBar | None = None) -> Layout:
         return Layout(self.network, drawn, self._dtype, self.integrators, apart=apart, merge=MERGE, progress=told)
 
-    def constants_of(self, drawn: Drawn, told: BuildingBar | None = None) -> tuple[Any, loop.Shared]:
+    def constants_of(
+        self, drawn: Drawn, told: BuildingBar | None = None, records: Sequence[Record] | None = None
+    ) -> tuple[Any, loop.Shared]:
         """The numbers of a drawn network, on the host and on the device. A layout that cannot hold them is replaced by one that can."""
-        if self._placed is not None and self._placed[0] is drawn and self._placed[1] is self.layout:
-            return self._placed[2], self._placed[3]
+        whole = self._read_whole(records if records is not None else self.records or ())
+        if self._placed is not None and self._placed[0] is drawn and self._placed[1:3] == (self.layout, whole):
+            return self._placed[3], self._placed[4]
         try:
-            constants = self.layout.constants(drawn, told)
+            constants = self.layout.constants(drawn, told, whole)
         except LayoutChanged:
             self.layout = self._laid_out(drawn, told=told)
-            constants = self.layout.constants(drawn, told)
+            constants = self.layout.constants(drawn, told, whole)
         shared = loop.Shared(constants)
         if shared.bytes > SMALL:
             shared = jax.device_put(shared)  # once: else every call would copy them
-        self._placed = (drawn, self.layout, constants, shared)
+        self._placed = (drawn, self.layout, whole, constants, shared)
         return constants, shared
+
+    def _read_whole(self, records: Sequence[Record]) -> frozenset[str]:
+        """The projections that learn, of which a record reads all edges in the user's order."""
+        plastic = [name for name, p in self.network.projections.items() if p.plasticity is not None]
+        if not plastic:
+            return frozenset()
+        functions = [r for r in records if r.function is not None or r.reduce is not None]
+        if any(r.part is None for r in functions):
+            return frozenset(plastic)
+        return frozenset(plastic).intersection(self.network.find(r.part)[0] for r in functions if r.part is not None)
 
     def _drawn_with(self, given: Mapping[str, Any] | None, seed: int) -> Drawn:
         numbers = with_numbers(self.network, self.numbers, given) if given else self.numbers
@@ -132,7 +145,7 @@ class Simulation:
     def bytes(self) -> int:
         """How much memory its numbers take."""
         assert self._placed is not None
-        return int(self._placed[3].bytes)
+        return int(self._placed[4].bytes)
 
     @property
     def recorded(self) -> list[Record]:
@@ -165,15 +178,18 @@ class Simulation:
         """A `Run`, ready to be executed inside `jax.enable_x64(True)`. What runs and stores are made of."""
         began = time.perf_counter()
         drawn = self._drawn_with(parameters, self.seed if seed is None else seed)
-        constants, shared = self.constants_of(drawn, told)
-        own = self.layout.initial(drawn)
-        state = own if initial is None else continued(own, with_step(initial, self.dt))
-        steps = duration_steps if isinstance(duration_steps, int) else duration_steps(state)
         if records is None:
             records = self.recorded
+        constants, shared = self.constants_of(drawn, told, records)
+        own = self.layout.initial(drawn)
+        if initial is not None:
+            self._check_weights(parameters, initial)
+        state = own if initial is None else continued(own, with_step(initial, self.dt))
+        steps = duration_steps if isinstance(duration_steps, int) else duration_steps(state)
         begin = int(state.step) if first is None else first
-        if self.readable.plan is not self.layout.plan:
-            self.readable = Readable(self.layout.plan, constants, own)
+        outside = self.layout.outside(drawn)
+        if self.readable.plan is not self.layout.plan or self.layout.plan.plastic:
+            self.readable = Readable(self.layout.plan, constants, own, outside)
         for name, population in drawn.populations.items():
             population.model.check_times(int(state.step), begin + steps, self.dt, name)
         plan = RecordPlan(self.network, self.readable, records, begin, begin + steps, self.dt)
@@ -192,6 +208,7 @@ class Simulation:
             self.layout,
             shared,
             state,
+            outside,
             records=plan,
             sink=sink or (lambda run: MemorySink(run.plan)),
             first=first,
@@ -200,6 +217,15 @@ class Simulation:
             counts=counts,
             info=facts,
         )
+
+    def _check_weights(self, given: Mapping[str, Any] | None, initial: SimulationState) -> None:
+        for path in given or ():
+            name, within = split(path, self.numbers)
+            if within == "weight" and name in initial.traces:
+                raise ParameterError(
+                    f"{path} says what the weights begin with, and they are state, for {name} learns: those of `initial` would go on. "
+                    f"Leave it out, or change them in the state: initial.synapses[{name!r}]['weight']."
+                )
 
     # -- for everybody -----------------------------------------------------------------------------
 
@@ -220,6 +246,8 @@ class Simulation:
             for within, value in paths_of(part):
                 if within.rpartition(".")[2] in SETTINGS or value is None:
                     continue
+                if within == "weight" and getattr(part, "plasticity", None) is not None:
+                    continue  # they are state
                 if within == "weight" and isinstance(part, ProjectionNumbers):
                     value = self._weight(drawn, name)
                 result[f"{name}.{within}"] = np.asarray(value, self._dtype)
@@ -372,20 +400,29 @@ class Simulation:
             base = self._drawn_with(None, self.seed)
         drawn = self._substituted(base, parameters)
         layout = self._layout_for(base, parameters)
-        constants = layout.constants(drawn)
+        whole = self._read_whole(self.records or ())
+        constants = layout.constants(drawn, placed=whole)
         constants = dataclasses.replace(constants, seed=(jnp.asarray(state.seed)[0], jnp.asarray(state.seed)[1]))
         integrator = layout.integrator
-        make = lambda: Stepper(layout.plan, constants, integrator, PACKED and not integrator.by_name)
+        outside = layout.outside(base)
+        make = lambda: Stepper(layout.plan, constants, integrator, PACKED and not integrator.by_name, outside)
         stepper = make()
         entered = jax.tree.map(jnp.asarray, stepper.enter(state))
         if type(integrator).init is not Integrator.init and not jax.tree.leaves(state.memory):
             memory = integrator.init(stepper.system(entered), entered.moving, entered.step * constants.dt)
             entered = dataclasses.replace(entered, memory=memory)
         if steps is None:
-            return stepper.leave(stepper.step(entered)[0], layout.heard), {}
+            return stepper.leave(stepper.step(entered)[0]), {}
         records = self.records or []
         plan = (
-            RecordPlan(self.network, Readable(layout.plan, layout.constants(base), layout.initial(base)), records, 0, steps, self.dt)
+            RecordPlan(
+                self.network,
+                Readable(layout.plan, layout.constants(base, placed=whole), layout.initial(base), outside),
+                records,
+                0,
+                steps,
+                self.dt,
+            )
             if records
             else None
         )
@@ -403,7 +440,7 @@ class Simulation:
         if plan is not None:
             for part, variable, rows in plan.columns_of(seen):
                 recorded.setdefault(part, {})[variable] = rows
-        return stepper.leave(final, layout.heard), recorded
+        return stepper.leave(final), recorded
 
     def _layout_for(self, drawn: Drawn, given: Mapping[str, Any]) -> Layout:
         """The layout; where kinetics are traced apart, projections that share their states get states of their own."""
@@ -412,7 +449,7 @@ class Simulation:
             for name, within in (split(path, self.numbers) for path, value in given.items() if isinstance(value, jax.core.Tracer))
             if not isinstance(self.numbers[name], PopulationNumbers)
             and within not in ("weight", "delay", "rate", "sources")
-            and not within.startswith("short_term_plasticity.")
+            and not within.startswith(("short_term_plasticity.", "plasticity."))
         )
         shared = {user.name for r in self.layout.receptors if len(r.users) > 1 for user in r.users}
         apart &= shared
@@ -435,6 +472,11 @@ class Simulation:
                 raise UnsupportedError(
                     f"{path} has no derivative: it decides in which step something happens, or how often. "
                     "sim.run(parameters=…) takes it; sim.function takes what is in sim.parameters."
+                )
+            if within == "weight" and getattr(self.numbers[name], "plasticity", None) is not None:
+                raise UnsupportedError(
+                    f"{path} says what the weights begin with; {name} learns, so they are state. "
+                    f"Change them there: sim.state().synapses[{name!r}]['weight']."
                 )
             by_part.setdefault(name, {})[within] = jnp.asarray(value)
         for name, values in by_part.items():
@@ -470,15 +512,19 @@ class Simulation:
 
 
 def _projection_with(projection: Any, values: dict[str, Any]) -> Any:
-    of_plasticity = {k.partition(".")[2]: v for k, v in values.items() if k.startswith("short_term_plasticity.")}
-    of_synapse = {k: v for k, v in values.items() if k != "weight" and not k.startswith("short_term_plasticity.")}
+    of_rules = {
+        rule: {k.partition(".")[2]: v for k, v in values.items() if k.startswith(f"{rule}.")}
+        for rule in ("short_term_plasticity", "plasticity")
+    }
+    of_synapse = {k: v for k, v in values.items() if k != "weight" and k.partition(".")[0] not in of_rules}
     synapse = with_parameters(projection.synapse, of_synapse)
     if projection.site == "edge":
         changed = _one_an_edge(synapse, projection.edges, projection.edges.sorted_like)
         synapse = with_parameters(synapse, {name: value for name, _, value in parameters(changed) if name in of_synapse})
     changes: dict[str, Any] = {"synapse": synapse}
-    if of_plasticity:
-        changes["short_term"] = with_parameters(projection.short_term, of_plasticity)
+    for rule, field in (("short_term_plasticity", "short_term"), ("plasticity", "plasticity")):
+        if of_rules[rule]:
+            changes[field] = with_parameters(getattr(projection, field), of_rules[rule])
     if "weight" in values:
         changes["part"] = dataclasses.replace(projection.part, weight=values["weight"])
         if projection.edges is not None:

@@ -171,7 +171,12 @@ def _choice(
     _check_fit(group, integrator, drawn, exactly)
     if not isinstance(integrator, ExactLinear | ExponentialEuler):
         return Choice(integrator, why, why_not_native=f"{type(integrator).__name__} asks for the equations within the step"), None
-    whole = whole_step(near, parts, exactly=isinstance(integrator, ExactLinear))
+    reads = next((p for p in plan.plastic if p.group == group.name and not p.fused), None)
+    whole: WholeStep | NotAffine
+    if reads is None:
+        whole = whole_step(near, parts, exactly=isinstance(integrator, ExactLinear))
+    else:
+        whole = NotAffine(f"the rule of {reads.name} may read its state before the reset")
     reason = whole.reason if isinstance(whole, NotAffine) else ""
     linear = Linear(
         exactly if isinstance(exactly, Exact) and isinstance(integrator, ExactLinear) else None,

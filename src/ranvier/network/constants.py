@@ -120,6 +120,26 @@ class ShortTermConstants:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class PlasticConstants:
+    """The numbers of a `PlasticPlan`.
+
+    Attributes:
+        rule: with its parameters.
+        incoming: the edges by target (`kernels.incoming`).
+        sign: −1 where the weights are below 0 and the rule acts on their size.
+        every: steps between two updates of all edges, int64.
+        place: where each edge stands in the order of delivery, sorted by target, then source; empty where nobody asks.
+    """
+
+    rule: Any
+    incoming: Any
+    sign: Any
+    every: Any
+    place: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Constants:
     """All numbers of a network.
 
@@ -132,3 +152,4 @@ class Constants:
     seed: tuple[Any, Any]
     groups: dict[str, GroupConstants]
     synapses: dict[str, Any]
+    plastic: dict[str, PlasticConstants] = dataclasses.field(default_factory=dict)

@@ -64,6 +64,7 @@ class DrawnProjection:
         part: its edges, weights and delays, drawn when they are asked for.
         edges, weight, delay: where the site is not the target: the edges, drawn, their weights, and delays in steps.
         short_term: its short-term plasticity, drawn, or None; `short_term_values` its initial state.
+        plasticity: the rule by which its weights change, or None.
     """
 
     name: str
@@ -77,6 +78,7 @@ class DrawnProjection:
     delay: Any = None
     short_term: Any = None
     short_term_values: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    plasticity: Any = None
 
     @property
     def delivered(self) -> bool:
@@ -267,12 +269,27 @@ def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, p
         )
     synapse = drawn(numbers.synapse, key, name, {"neuron": (targets, "target"), "target": (targets, "target")})
     values = _initial(numbers, name, synapse, targets, key)
+    rule = _checked_rule(name, numbers.plasticity)
     if numbers.short_term_plasticity is None:
-        return DrawnProjection(name, projection, "target", synapse, values, part)
+        return DrawnProjection(name, projection, "target", synapse, values, part, plasticity=rule)
     sources, child = projection.source.n, key.child("short_term_plasticity")
     model = drawn(numbers.short_term_plasticity, child, name, {"neuron": (sources, "source")})
     start = {k: np.broadcast_to(np.asarray(v, np.float64), (sources,)) for k, v in initial_state(model, sources, child).items()}
-    return DrawnProjection(name, projection, "target", synapse, values, part, short_term=model, short_term_values=start)
+    return DrawnProjection(name, projection, "target", synapse, values, part, short_term=model, short_term_values=start, plasticity=rule)
+
+
+def _checked_rule(name: str, rule: Any) -> Any:
+    """A rule of plasticity.
+
+    Raises:
+        ParameterError: a parameter is not one number.
+    """
+    if rule is None:
+        return None
+    for path, _, value in parameters(rule):
+        if isinstance(value, Distribution) or np.ndim(value):
+            raise ParameterError(f"{name}.plasticity.{path} must be one number for the projection, not {value!r}.")
+    return rule
 
 
 def _coupled(name: str, projection: Projection, numbers: ProjectionNumbers, part: Part, targets: int, key: Key) -> DrawnProjection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from ranvier.model import drawn, parameters
 from ranvier.network.draw import coupled_synapse, projection_key, projection_part
 from ranvier.network.numbers import ProjectionNumbers
 from ranvier.network.spec import Network, Projection, weight_unit
+from ranvier.network.state import SimulationState
 from ranvier.random import Distribution, Key
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ProjectionEdges:
         ([0, 0, 0, 0, 0, 1, 1], np.float64(2.0), (10,), (100, 100))
     """
 
-    def __init__(self, net: Network, name: str, key: Key, dt: float | None = None):
+    def __init__(self, net: Network, name: str, key: Key, dt: float | None = None, learnt: Mapping[str, np.ndarray] | None = None):
         projection = net.projections[name]
         self.projection = name
         self.source, self.sources = net.name_of(projection.source), projection.source.n
@@ -65,6 +66,7 @@ class ProjectionEdges:
             self.targets += target.n
         self.unit = weight_unit(name, projection.synapse, projection.targets)
         self.dt = dt
+        self._learnt = dict(learnt or {})
         self._first, self._stop = 0, self.targets
         self._made, self._key = projection, key
         self._drawn: Callable[[], DrawnPart] = functools.cache(
@@ -87,7 +89,10 @@ class ProjectionEdges:
 
     @property
     def weight(self) -> np.ndarray:
-        """Its weight in `unit`, float64 `[edges]`."""
+        """Its weight in `unit`, float64 `[edges]`; of a run's projection that learns, as it was at the end."""
+        if "weight" in self._learnt:
+            begins = self._drawn().begins
+            return np.asarray(self._learnt["weight"][begins[self._first] : begins[self._stop]], np.float64)
         return self._column(self._drawn().weights, np.float64)
 
     @property
@@ -233,8 +238,10 @@ class ProjectionEdges:
         return drawn(made.synapse, self._key, name, sizes), "target"
 
 
-def edges_of(net: Network, projection: Projection | str, *, seed: int = 0, dt: float | None = None) -> ProjectionEdges:
-    """The edges of a projection, as a run with that seed (and step, in ms) has them.
+def edges_of(
+    net: Network, projection: Projection | str, *, seed: int = 0, dt: float | None = None, state: SimulationState | None = None
+) -> ProjectionEdges:
+    """The edges of a projection, as a run with that seed (and step, in ms) has them, their weights as they are in its state.
 
     Raises:
         UnknownNameError: the network has no such projection.
@@ -245,12 +252,13 @@ def edges_of(net: Network, projection: Projection | str, *, seed: int = 0, dt: f
         raise ParameterError(
             f"{name} is a population; edges are those of a projection. This network's: {', '.join(net.projections) or 'none'}."
         )
-    return ProjectionEdges(net, name, projection_key(Key(seed), name), dt)
+    learnt = state.synapses[name] if state is not None and part.plasticity is not None else None
+    return ProjectionEdges(net, name, projection_key(Key(seed), name), dt, learnt)
 
 
 def _numbers(projection: Projection) -> ProjectionNumbers:
     p = projection
-    return ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial)
+    return ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial, p.plasticity)
 
 
 def _short(given: Given) -> str:

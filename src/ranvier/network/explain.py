@@ -10,10 +10,12 @@ import jax
 import numpy as np
 
 from ranvier.connect.part import draw
+from ranvier.kernels.dispatch import native_available
 from ranvier.network.draw import Drawn
 from ranvier.network.layout import Layout
-from ranvier.network.plan import EdgePlan, ReceptorPlan, SourcePlan
+from ranvier.network.plan import EdgePlan, Plan, PlasticPlan, ReceptorPlan, SourcePlan
 from ranvier.network.spec import Network
+from ranvier.network.state import SimulationState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +51,7 @@ class ProjectionExplanation:
         coupling: `"events"`, `"matrix"`, `"sum over edges"` or `"Poisson counts"`.
         edges: how many.
         bytes: of its edges and weights; of edges that several share, of all.
+        plasticity: by which rule its weights change, and how that is computed.
     """
 
     name: str
@@ -59,6 +62,7 @@ class ProjectionExplanation:
     coupling: str
     edges: int
     bytes: int
+    plasticity: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +91,8 @@ class Explanation:
             many = f", {w.edges} edges" if w.coupling != "Poisson counts" else ""
             yield f"{w.name}: {w.synapse}{many}, {_size(w.bytes)}"
             yield f"  {w.states} states at the {w.site}s, reached by {w.coupling}"
+            if w.plasticity:
+                yield f"  {w.plasticity}"
             if w.shared:
                 yield f"  shares them with {', '.join(w.shared)}"
         yield f"in flight: {self.history}"
@@ -96,6 +102,24 @@ class Explanation:
         return "\n".join(self._lines())
 
     __repr__ = __str__
+
+
+def _learns(plan: PlasticPlan | None) -> str:
+    if plan is None:
+        return ""
+    if plan.fused:
+        how = "native kernels, with the delivery and at the targets' spikes" if native_available() else "the reference of the kernels"
+    else:
+        how = "its own functions, edge by edge where something happens"
+    return f"learns by {plan.rule.__name__}: {how}"
+
+
+def _learning_bytes(plan: Plan, wire: str, state: SimulationState) -> int:
+    """Of the weights and the index by target."""
+    plastic = plan.plasticity_of(wire)
+    if plastic is None:
+        return 0
+    return _bytes((state.synapses[wire]["weight"], state.traces[wire])) + 8 * (plastic.width + plastic.size + 1)
 
 
 def _size(count: int) -> str:
@@ -155,7 +179,8 @@ def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Exp
                 shared=wire.shared,
                 coupling=how,
                 edges=edges,
-                bytes=sum(_bytes(constants.synapses[s.name]) for s in dict.fromkeys(synapses)),
+                bytes=sum(_bytes(constants.synapses[s.name]) for s in dict.fromkeys(synapses)) + _learning_bytes(plan, wire.name, state),
+                plasticity=_learns(plan.plasticity_of(wire.name)),
             )
         )
     slots = {h.name: h.slots for h in plan.histories}

@@ -6,7 +6,7 @@ Nothing of it is seen from outside: `transfer` takes the state in and out in the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +20,7 @@ from ranvier.network.constants import Constants, EventEdges
 from ranvier.network.draw import Drawn, DrawnPopulation
 from ranvier.network.facts import initial_state
 from ranvier.network.groups import group_constants, plan_groups
+from ranvier.network.learning import WEIGHT, initial_traces, plan_plasticity, plastic_constants
 from ranvier.network.plan import (
     ALL_SPIKES,
     EdgePlan,
@@ -27,6 +28,7 @@ from ranvier.network.plan import (
     LayoutChanged,
     Piece,
     Plan,
+    PlasticPlan,
     ReceptorPlan,
     SourcePlan,
     SynapsesPlan,
@@ -35,10 +37,18 @@ from ranvier.network.plan import (
 from ranvier.network.receptors import Receptor
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState, seed_words
-from ranvier.network.transfer import crosses_by_kicks
+from ranvier.network.transfer import Outside, crosses_by_kicks
 from ranvier.random import Key
 
 Progress = Callable[[int, int], Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Learner:
+    """The edges of a projection that learns: where each stands among those sorted by target, and the weights, so sorted."""
+
+    order: np.ndarray
+    weight: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,6 +57,7 @@ class EdgesOfReceptor:
 
     made_of: tuple[Any, ...]
     sets: tuple[EventEdges, ...]
+    learning: dict[str, Learner]
 
 
 class Layout:
@@ -88,10 +99,12 @@ class Layout:
         self._rooms: dict[str, tuple[receptors.Room, ...]] = {}
         self._widths: dict[str, int] = {}
         synapses, wires = self._wire(drawn)
-        sets = {r.name: self._edges_of(r, drawn, progress) for r in self.receptors}
+        made = {r.name: self._edges_of(r, drawn, progress) for r in self.receptors}
+        sets = {name: edges.sets for name, edges in made.items()}
         coupled = [s for s in synapses if isinstance(s, EdgePlan) and s.deliveries]
         histories = self._histories(synapses, sets, {s.name: drawn.projections[s.name].delay for s in coupled})
-        plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, dtype)
+        plastic = tuple(plan for r in self.receptors for plan in self._plastic(r, drawn, sets[r.name]))
+        plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, dtype, plastic)
         self.chosen: Chosen = choose(plan, drawn, self.receptors, integrators)
         self.plan, self.integrator = self.chosen.plan, self.chosen.integrator
 
@@ -127,24 +140,41 @@ class Layout:
             wires.append(WirePlan(name, pieces, tuple(dict.fromkeys(sharing[name])), input=True))
         return synapses, wires
 
-    def _edges_of(self, receptor: Receptor, drawn: Drawn, progress: Progress | None) -> tuple[EventEdges, ...]:
+    def _plastic(self, receptor: Receptor, drawn: Drawn, sets: tuple[EventEdges, ...]) -> Iterator[PlasticPlan]:
+        """The projections onto a receptor that learn."""
+        deliveries = receptors.plan_receptor(receptor, drawn).deliveries
+        for user in receptor.users:
+            projection = drawn.projections.get(user.name)
+            if projection is None or projection.plasticity is None:
+                continue
+            place, source = deliveries.index(user.name), self.net.name_of(projection.projection.source)
+            start, size, width = user.stretches[0].start, receptor.group.n, len(sets[place].target)
+            yield plan_plasticity(projection, source, receptor.name, place, receptor.group.name, start, size, width)
+
+    def _edges_of(self, receptor: Receptor, drawn: Drawn, progress: Progress | None) -> EdgesOfReceptor:
         users = [drawn.projections[u.name] for u in receptor.users if u.name in drawn.projections]
         made_of = tuple((p.part.rule, p.part.weight, p.part.delay, p.part.key, p.part.dt) for p in users)
         kept = self._edges.get(receptor.name)
         if kept is not None and all(_same(a, b) for a, b in zip(_flat(kept.made_of), _flat(made_of), strict=True)):
-            return kept.sets
+            return kept
         sets, rooms = [], []
+        learning: dict[str, Learner] = {}
         for i, parts in enumerate(receptors.parts_of(receptor, self.net, drawn, self._firsts)):
-            short_term = drawn.projections[parts[0].name].short_term is not None
-            sources = parts[0].sources if short_term else self._n
+            first = drawn.projections[parts[0].name]
+            sources = parts[0].sources if receptors.has_own_history(first) else self._n
             room = self._rooms[receptor.name][i] if receptor.name in self._rooms else None
-            edges, room = receptors.assembled(parts, sources, receptor.group.n, self.dtype, progress, room)
+            if first.plasticity is not None:
+                made = receptors.assembled_to_learn(parts[0], sources, receptor.group.n, self.dtype, progress, room)
+                edges, room, learning[first.name] = made[0], made[1], Learner(*made[2:])
+            else:
+                edges, room = receptors.assembled(parts, sources, receptor.group.n, self.dtype, progress, room)
             sets.append(edges)
             rooms.append(room)
         self._rooms[receptor.name] = tuple(rooms)
+        found = EdgesOfReceptor(made_of, tuple(sets), learning)
         if not any(isinstance(p.part.weight, jax.core.Tracer) for p in users):
-            self._edges[receptor.name] = EdgesOfReceptor(made_of, tuple(sets))
-        return tuple(sets)
+            self._edges[receptor.name] = found
+        return found
 
     def _histories(
         self, synapses: Sequence[SynapsesPlan], sets: Mapping[str, tuple[EventEdges, ...]], delays: Mapping[str, Any]
@@ -159,12 +189,19 @@ class Layout:
             elif isinstance(s, EdgePlan) and s.deliveries:
                 longest[ALL_SPIKES] = max(longest.get(ALL_SPIKES, 0), int(np.max(delays[s.name], initial=0)))
         source = lambda name: None if name == ALL_SPIKES else self.net.name_of(self.net.projections[name].source)
-        return tuple(HistoryPlan(name, source(name), 1 << int(steps).bit_length()) for name, steps in longest.items())
+        scaled = lambda name: name != ALL_SPIKES and self.net.projections[name].short_term_plasticity is not None
+        slots = lambda steps: 1 << int(steps).bit_length()
+        return tuple(HistoryPlan(name, source(name), slots(steps), scaled(name)) for name, steps in longest.items())
 
     # -- numbers ---------------------------------------------------------------------------------
 
-    def constants(self, drawn: Drawn, progress: Progress | None = None) -> Constants:
+    def constants(self, drawn: Drawn, progress: Progress | None = None, placed: frozenset[str] = frozenset()) -> Constants:
         """The numbers of the compiled step. Those of `drawn` may be traced, but for delays and edges.
+
+        Args:
+            drawn: the network, drawn.
+            progress: told of edges drawn and in all.
+            placed: projections that learn, of which somebody asks for all edges in the user's order.
 
         Raises:
             LayoutChanged: these numbers do not fit this layout.
@@ -173,11 +210,12 @@ class Layout:
         shared: dict[tuple[int, str], Any] = {}
         groups = {g.name: group_constants(g, drawn, self.dtype, lambda m: cast_stimulus(self.net, m, shared)) for g in self.plan.groups}
         synapses: dict[str, Any] = {}
+        edges_of: dict[str, EdgesOfReceptor] = {}
         for receptor in self.receptors:
             if not receptors.still_fits(receptor, synapse_of):
                 raise LayoutChanged(receptor.name)
-            edges = self._edges_of(receptor, drawn, progress)
-            synapses[receptor.name] = receptors.receptor_constants(receptor, drawn, edges, self.dtype)
+            own_edges = edges_of[receptor.name] = self._edges_of(receptor, drawn, progress)
+            synapses[receptor.name] = receptors.receptor_constants(receptor, drawn, own_edges.sets, self.dtype)
         for wire in self.plan.wires:
             if wire.input:
                 continue
@@ -197,7 +235,14 @@ class Layout:
             linear = linear_numbers(self.plan, g, drawn, self.receptors, self.dtype)
             groups[g.name] = dataclasses.replace(groups[g.name], linear=linear)
         words = seed_words(drawn.seed)
-        return Constants(np.float64(drawn.dt), (words[0], words[1]), groups, synapses)
+        plastic = {}
+        for p in self.plan.plastic:
+            own = edges_of[p.receptor]
+            edges, learner = own.sets[p.place], own.learning[p.name]
+            plastic[p.name] = plastic_constants(
+                p, drawn.projections[p.name], edges, learner.order, learner.weight, drawn.dt, self.dtype, p.name in placed
+            )
+        return Constants(np.float64(drawn.dt), (words[0], words[1]), groups, synapses, plastic)
 
     def _check_delays(self, synapses: Mapping[str, Any]) -> None:
         slots = {h.name: h.slots for h in self.plan.histories}
@@ -222,10 +267,17 @@ class Layout:
             synapses[wire.name] = coupling.initial_values_in(projection.values, projection.synapse, dtype)
             if projection.short_term is not None:
                 synapses[wire.name].update({v: x.astype(dtype) for v, x in projection.short_term_values.items()})
+        traces: dict[str, dict[str, Any]] = {}
+        slots = {h.name: h.slots for h in self.plan.histories}
+        for p in self.plan.plastic:
+            projection = drawn.projections[p.name]
+            weight = self._learner(p, drawn).weight
+            synapses[p.name].update({WEIGHT: weight, **{v: np.zeros(len(weight), dtype) for v in p.edge}})
+            traces[p.name] = initial_traces(p, projection.plasticity, slots[p.name], dtype)
         in_flight: dict[str, Any] = {}
         for history in self.plan.histories:
             if history.source is not None:
-                in_flight[history.name] = np.zeros((history.slots, drawn.populations[history.source].n), dtype)
+                in_flight[history.name] = np.zeros((history.slots, drawn.populations[history.source].n), dtype if history.scaled else bool)
                 continue
             for name in self.heard:
                 in_flight[name] = np.zeros((history.slots, drawn.populations[name].n), bool)
@@ -239,13 +291,24 @@ class Layout:
             memory=(),
             dt=np.float64(drawn.dt),
             seed=seed_words(drawn.seed),
+            traces=traces,
         )
+
+    def _learner(self, plan: PlasticPlan, drawn: Drawn) -> Learner:
+        receptor = next(r for r in self.receptors if r.name == plan.receptor)
+        return self._edges_of(receptor, drawn, None).learning[plan.name]
+
+    def outside(self, drawn: Drawn) -> Outside:
+        """What takes the state in and out needs to know beside the plan."""
+        return Outside(tuple(self.heard), {p.name: self._learner(p, drawn).order for p in self.plan.plastic})
 
     @property
     def heard(self) -> list[str]:
         """The populations whose spikes are delivered from the history of all."""
         wired = [
-            p for p in self.net.projections.values() if p.synapse.event_driven and p.short_term_plasticity is None and p.site != "source"
+            p
+            for p in self.net.projections.values()
+            if p.synapse.event_driven and p.short_term_plasticity is None and p.plasticity is None and p.site != "source"
         ]
         names = {self.net.name_of(p.source) for p in wired}
         return [name for name in self.net.populations if name in names]

@@ -136,7 +136,11 @@ def split_buffers(group: ReadGroup, widths: list[int], buffers: tuple[Any, ...])
 
 def checked_variables(plan: Plan) -> list[tuple[str, str]]:
     """What is looked at for numbers that have gone wrong, in order: (group or synapses, variable)."""
-    return [*((g.name, v) for g in plan.groups for v in g.variables), *((s.name, v) for s in plan.synapses for v in s.variables)]
+    return [
+        *((g.name, v) for g in plan.groups for v in g.variables),
+        *((s.name, v) for s in plan.synapses for v in s.variables),
+        *((p.name, v) for p in plan.plastic for v in ("weight", *p.edge)),
+    ]
 
 
 def first_bad(program: Program, variables: Variables) -> jax.Array:
@@ -224,7 +228,7 @@ def _run(
         carry = jax.lax.while_loop(lambda c: ~c.ended, record_and_go_on, carry)
     else:
         carry = jax.lax.while_loop(lambda c: (c.state.step < k1) & fits(c), one_step, carry)
-    bad = first_bad(program, stepper().variables(carry.state))
+    bad = first_bad(program, stepper().readable(carry.state))
     return carry.state, (carry.spike_steps, carry.spike_neurons, carry.records), carry.spikes, bad
 
 
@@ -232,7 +236,7 @@ def read(
     stepper: Stepper, state: StepState, reads: tuple[tuple[Any, str, bool], ...], subsets: Any
 ) -> tuple[list[jax.Array], list[jax.Array]]:
     """What is recorded of a state: the values, and the times, each a list of vectors."""
-    system, variables = stepper.system(state), stepper.variables(state)
+    system, variables = stepper.system(state), stepper.readable(state)
     t = state.step * stepper.constants.dt
     seen: dict[Any, dict[str, Any]] = {}
     values: tuple[list[Any], list[Any]] = ([], [])

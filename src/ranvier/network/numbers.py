@@ -36,6 +36,7 @@ class ProjectionNumbers:
     delay: Any
     short_term_plasticity: Any
     initial: Mapping[str, Any]
+    plasticity: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ def numbers_of(net: Network) -> Numbers:
     """What each part of a network is given, by name."""
     result: Numbers = {name: PopulationNumbers(p.model, p.current, p.initial) for name, p in net.populations.items()}
     for name, p in net.projections.items():
-        result[name] = ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial)
+        result[name] = ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial, p.plasticity)
     result.update({name: InputNumbers(p.synapse, p.rate, p.sources, p.weight) for name, p in net.poisson.items()})
     return result
 
@@ -80,6 +81,8 @@ def paths_of(part: PartNumbers) -> Iterator[tuple[str, Any]]:
     yield from (("weight", part.weight), ("delay", part.delay))
     if part.short_term_plasticity is not None:
         yield from ((f"short_term_plasticity.{name}", value) for name, _, value in parameters(part.short_term_plasticity))
+    if part.plasticity is not None:
+        yield from ((f"plasticity.{name}", value) for name, _, value in parameters(part.plasticity))
 
 
 def split(path: Any, numbers: Numbers) -> tuple[str, str]:
@@ -134,9 +137,9 @@ def _with(net: Network, name: str, part: Any, within: str, value: Any, path: str
         if within == "current" or within.startswith("current."):
             return dataclasses.replace(part, current=_current(name, part.current, within, value))
         return dataclasses.replace(part, model=replaced(part.model, within, value, path))
-    if isinstance(part, ProjectionNumbers) and within.startswith("short_term_plasticity."):
-        plasticity = replaced(part.short_term_plasticity, within.partition(".")[2], value, path)
-        return dataclasses.replace(part, short_term_plasticity=plasticity)
+    for which in ("short_term_plasticity", "plasticity"):
+        if isinstance(part, ProjectionNumbers) and within.startswith(f"{which}."):
+            return dataclasses.replace(part, **{which: replaced(getattr(part, which), within.partition(".")[2], value, path)})
     if within in ("weight", "delay", "rate", "sources"):
         return dataclasses.replace(part, **{within: value})
     return dataclasses.replace(part, synapse=replaced(part.synapse, within, value, path))
@@ -195,7 +198,7 @@ def network_with(net: Network, numbers: Numbers) -> Network:
     for name, q in net.projections.items():
         own = numbers[name]
         ends = {"source": made[id(q.source)], "targets": tuple(made[id(t)] for t in q.targets)}
-        values = {k: getattr(own, k) for k in ("synapse", "weight", "delay", "short_term_plasticity", "initial")}
+        values = {k: getattr(own, k) for k in ("synapse", "weight", "delay", "short_term_plasticity", "initial", "plasticity")}
         parts.append(changed(q, **ends, **values))
     for name, r in net.poisson.items():
         own = numbers[name]

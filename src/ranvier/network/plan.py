@@ -164,15 +164,56 @@ class WirePlan:
 
 @dataclasses.dataclass(frozen=True)
 class HistoryPlan:
-    """The spikes of the last steps, for delivery: of the whole network, or of one projection's source with amplitudes.
+    """The spikes of the last steps, for delivery: of the whole network, or of one projection's source.
 
     Attributes:
+        scaled: whether each spike has an amplitude of its own.
         slots: how many steps it holds: a power of two above the longest delay.
     """
 
     name: str
     source: str | None
     slots: int
+    scaled: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class PlasticPlan:
+    """A projection whose weights change.
+
+    Attributes:
+        receptor, place: the synapses that it reaches, and which of their sets of edges is its own.
+        source: the presynaptic population, of `sources` neurons.
+        group, start, n: its targets, `n` neurons of a group from `start` on.
+        size: how many neurons that group has.
+        width: the length of the arrays of edges.
+        rule: the class of its rule.
+        fused: whether native kernels take the rule as it is.
+        pre: the traces of the sources; `before` those of which the values before a spike's own are kept, too.
+        post: the traces of the targets' spikes.
+        filtered: averages of the targets' variables: `(name, variable)`.
+        edge: the variables of the edges beside the weight.
+        memory: what the modulator remembers; None where there is no modulator.
+    """
+
+    name: str
+    receptor: str
+    place: int
+    source: str
+    sources: int
+    group: str
+    start: int
+    n: int
+    size: int
+    width: int
+    rule: type
+    fused: bool
+    pre: tuple[str, ...]
+    before: tuple[str, ...]
+    post: tuple[str, ...]
+    filtered: tuple[tuple[str, str], ...]
+    edge: tuple[str, ...]
+    memory: tuple[str, ...] | None
 
 
 Named = TypeVar("Named", PopulationPlan, GroupPlan, WirePlan, SynapsesPlan)
@@ -188,11 +229,12 @@ class Plan:
     wires: tuple[WirePlan, ...]
     histories: tuple[HistoryPlan, ...]
     dtype: str
+    plastic: tuple[PlasticPlan, ...] = ()
 
     def __hash__(self) -> int:
         # Kept: it is asked for at every run, and a plan may have many parts.
         if "_hash" not in self.__dict__:
-            fields = (self.populations, self.groups, self.synapses, self.wires, self.histories, self.dtype)
+            fields = (self.populations, self.groups, self.synapses, self.wires, self.histories, self.dtype, self.plastic)
             object.__setattr__(self, "_hash", hash(fields))
         return int(self.__dict__["_hash"])
 
@@ -208,6 +250,14 @@ class Plan:
 
     def group_of(self, population: str) -> GroupPlan:
         return self.group(self.population(population).group)
+
+    def plasticity_of(self, wire: str) -> PlasticPlan | None:
+        """The plasticity of a projection, if it has any."""
+        return next((p for p in self.plastic if p.name == wire), None)
+
+    def plastic_at(self, receptor: str, place: int) -> PlasticPlan | None:
+        """The plasticity of one of a receptor's sets of edges."""
+        return next((p for p in self.plastic if (p.receptor, p.place) == (receptor, place)), None)
 
     def wire(self, name: str) -> WirePlan:
         return _named(self.wires, name)

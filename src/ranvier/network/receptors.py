@@ -120,8 +120,8 @@ def plan_receptor(receptor: Receptor, drawn: Drawn) -> ReceptorPlan:
     n = receptor.group.n
     facts = synapse_facts(receptor.users[0].name, _spread(receptor, receptor.synapse), n)
     projections = [drawn.projections[u.name] for u in receptor.users if u.name in drawn.projections]
-    deliveries = [ALL_SPIKES] if any(p.short_term is None for p in projections) else []
-    deliveries += [p.name for p in projections if p.short_term is not None]
+    deliveries = [ALL_SPIKES] if not all(has_own_history(p) for p in projections) else []
+    deliveries += [p.name for p in projections if has_own_history(p)]
     return ReceptorPlan(
         name=receptor.name,
         states=n,
@@ -133,6 +133,11 @@ def plan_receptor(receptor: Receptor, drawn: Drawn) -> ReceptorPlan:
         poisson=len(_layers(receptor, drawn)),
         kicks=type(receptor.synapse).kick is not SynapseModel.kick,
     )
+
+
+def has_own_history(projection: DrawnProjection) -> bool:
+    """Whether the spikes that a projection delivers are noted for it alone."""
+    return projection.short_term is not None or projection.plasticity is not None
 
 
 def pieces_of(receptors: list[Receptor], name: str, taken: dict[str, np.ndarray]) -> list[tuple[int, Piece]]:
@@ -182,7 +187,7 @@ def _spread(receptor: Receptor, synapse: Any) -> Any:
 def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str, int]) -> list[list[Part]]:
     """The sets of edges that reach a receptor, in the order of its plan's deliveries; each a list of projections' shares."""
     plain: list[Part] = []
-    scaled: list[list[Part]] = []
+    own: list[list[Part]] = []
     for user in receptor.users:
         projection = drawn.projections.get(user.name)
         if projection is None:
@@ -190,13 +195,13 @@ def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str
         source = net.name_of(projection.projection.source)
         here = {s.number: s.start for s in user.stretches}
         targets = [(target.n, here.get(number)) for number, target in enumerate(projection.projection.targets)]
-        offset = firsts[source] if projection.short_term is None else 0
+        offset = 0 if has_own_history(projection) else firsts[source]
         part = dataclasses.replace(projection.part, pre_offset=offset, targets=tuple(targets))
-        if projection.short_term is None:
-            plain.append(part)
+        if has_own_history(projection):
+            own.append([part])
         else:
-            scaled.append([part])
-    return ([plain] if plain else []) + scaled
+            plain.append(part)
+    return ([plain] if plain else []) + own
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -205,6 +210,29 @@ class Room:
 
     capacity: Capacity
     one: bool
+
+
+def assembled_to_learn(
+    part: Part, sources: int, n: int, dtype: str, progress: Any, room: Room | None
+) -> tuple[EventEdges, Room, np.ndarray, np.ndarray]:
+    """The edges of a projection that learns: as `assembled`, without weights; their order, and their weights sorted by target, then source.
+
+    Raises:
+        LayoutChanged: they do not fit into `room`.
+    """
+    blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM else 1
+    capacity = True if room is None else room.capacity
+    try:
+        edges = assemble([part], sources, n, dtype, progress, blocks, capacity=capacity, one_weight=False, order=True)
+    except CapacityExceeded as error:
+        raise LayoutChanged(str(error)) from None
+    room = Room(capacity_for(edges, [part]), False) if room is None else room
+    used = int(edges.segments[-1, -1, -1]) if edges.segments.size else 0
+    assert edges.order is not None
+    order = edges.order[:used]
+    weight = np.empty(used, dtype)
+    weight[order] = edges.weight[:used]
+    return EventEdges(edges.delays, edges.segments, edges.target, np.zeros(0, dtype), edges.bounds), room, order, weight
 
 
 def assembled(parts: list[Part], sources: int, n: int, dtype: str, progress: Any, room: Room | None) -> tuple[EventEdges, Room]:

@@ -13,6 +13,7 @@ from ranvier.connect.matrix import matrix
 from ranvier.errors import ParameterError, unknown
 from ranvier.model import in_input_unit
 from ranvier.neurons.base import NeuronModel
+from ranvier.plasticity.base import PlasticityRule
 from ranvier.random import Distribution
 from ranvier.stimuli.base import Stimulus, as_stimulus
 from ranvier.synapses.base import SynapseModel
@@ -122,6 +123,8 @@ class Projection:
         initial: initial values of the synapse's variables.
         short_term_plasticity: how the amplitude of a spike depends on those before
             it, such as `rv.synapses.TsodyksMarkram()`; one state a source neuron.
+        plasticity: the rule by which weights change while the network runs, such as `rv.plasticity.PairSTDP(high=10.0)`. They are
+            then state: recorded (`rv.Record(projection, "weight")`), kept in checkpoints, read by `run.edges`.
         site: overrides where the state lives (`"edge"` gives every synapse its own).
         share: whether states at the targets may be shared with projections and inputs of equal kinetics; False keeps
             them apart, so that they can be recorded alone.
@@ -142,6 +145,7 @@ class Projection:
         delay: Any = 0.0,
         initial: Mapping[str, Any] | None = None,
         short_term_plasticity: Any = None,
+        plasticity: PlasticityRule | None = None,
         site: str | None = None,
         share: bool = True,
         name: str | None = None,
@@ -171,6 +175,7 @@ class Projection:
         self.delay = _checked_values(delay, f"{of}.delay", lambda: "ms", 0.0)
         self.initial = _checked_initial(initial, f"{of}.initial", lambda v: synapse.variable_units.get(v, "1"))
         self.site = site or synapse.site
+        self.plasticity = None if plasticity is None else _checked_plasticity(plasticity, self, of)
         self.share = doors.flag(share, f"{of}.share")
 
     def __repr__(self) -> str:
@@ -226,6 +231,26 @@ class PoissonInput:
 
     def __repr__(self) -> str:
         return f"<PoissonInput {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} → {', '.join(map(repr, self.targets))}>"
+
+
+def _checked_plasticity(given: Any, projection: Projection, of: str) -> PlasticityRule:
+    """A rule of plasticity, its bounds in the unit of the weights.
+
+    Raises:
+        ParameterError: it cannot go with this synapse.
+    """
+    rule: PlasticityRule = doors.instance(given, f"{of}.plasticity", PlasticityRule, "rv.plasticity.PairSTDP(high=10.0)")
+    synapse = projection.synapse
+    kind = type(synapse).__name__
+    if not synapse.event_driven or projection.site != "target":
+        why = "acts continuously" if not synapse.event_driven else "has its state at the edges here"
+        raise ParameterError(
+            f"{of}.plasticity changes weights at spikes that are delivered to a state of the target; {kind} {why}. "
+            "Use a synapse such as rv.synapses.ExponentialCurrent(), and leave out `site`."
+        )
+    if len(projection.targets) > 1:
+        raise ParameterError(f"{of}.plasticity: a projection that learns goes to one population. Make one projection for each.")
+    return in_input_unit(rule, weight_unit(f"{of}.plasticity", synapse, projection.targets), f"{of}.plasticity")
 
 
 def _as_rule(connect: Any) -> ConnectionRule:

@@ -28,7 +28,8 @@ class SimulationState:
         step: the steps done, int64; the time is `step · dt`.
         neurons: `{population: {variable: [n]}}`.
         synapses: `{projection or Poisson input: {variable: [states]}}`: a state for each target neuron, source neuron
-            or edge, by the synapse's site. Where several share their states, the first of them holds the
+            or edge, by the synapse's site; of projections that learn the `"weight"` and the rule's own variables `[edges]`, sorted by
+            target, then source. Where several share their states, the first of them holds the
             sum and the others nothing: all are linear, so only the sum matters.
         last_spike: `{population: int64 [n]}`, the step of the last spike, or `NEVER`.
         in_flight: `{population: bool [steps, n]}`: who spiked in the last steps, the last one first, as far back as the
@@ -39,6 +40,9 @@ class SimulationState:
         memory: what the integrator remembers between steps.
         dt: the step (ms), float64.
         seed: the seed of everything random in two words, uint32 `[2]`.
+        traces: `{projection: {name: values}}` of projections that learn: `"pre …"` and `"before …"` `[steps, sources]`, the last step
+            first; `"post …"` `[targets]`; `"third"` the modulator's value; `"reference"` the step as of which the edges' own
+            decaying variables are said.
     """
 
     step: Any
@@ -50,6 +54,7 @@ class SimulationState:
     memory: Any
     dt: Any
     seed: Any
+    traces: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def time(self) -> float:
@@ -132,6 +137,11 @@ def with_step(state: SimulationState, dt: float) -> SimulationState:
         raise ParameterError(
             f"The state is of t = {state.time:.12g} ms, in steps of {before:g} ms; that is no multiple of dt = {dt:g} ms. "
             "Go on with a dt that divides it."
+        )
+    if state.traces:
+        raise ParameterError(
+            f"{', '.join(state.traces)} learn, and the traces of their spikes are kept in steps of {before:g} ms; it cannot go on with "
+            f"dt = {dt:g} ms. Keep dt."
         )
     if jax.tree.leaves(state.memory):
         raise ParameterError(f"The integrator remembers steps of {before:g} ms; it cannot go on with dt = {dt:g} ms.")

@@ -19,13 +19,14 @@ from ranvier.integrators.base import Integrator
 from ranvier.kernels.deliver_events import SpikeHistory, deliver_events, note_spikes
 from ranvier.kernels.draws import add_poisson, bernoulli
 from ranvier.kernels.integrate_and_fire import integrate_and_fire
+from ranvier.network import learning
 from ranvier.network.constants import Constants, GroupConstants
 from ranvier.network.linearity import adds_to
 from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan, SynapsesPlan
 from ranvier.network.stacked import spread
 from ranvier.network.state import SimulationState
 from ranvier.network.system import Network, NetworkDraws, NetworkSystem
-from ranvier.network.transfer import by_group, end_to_end, enter, last_spikes, leave
+from ranvier.network.transfer import Outside, by_group, end_to_end, enter, last_spikes, leave
 from ranvier.network.working import StepState as StepState
 from ranvier.network.working import Variables, Working
 
@@ -38,6 +39,7 @@ class Stepper:
     constants: Constants
     integrator: Integrator
     packed: bool
+    outside: Outside | None = None
 
     @functools.cached_property
     def network(self) -> Network:
@@ -46,12 +48,14 @@ class Stepper:
 
     def enter(self, state: SimulationState) -> StepState:
         """The state as the step carries it."""
-        return enter(self.plan, state, self.network.pack)
+        assert self.outside is not None
+        return enter(self.plan, state, self.network.pack, self.outside)
 
-    def leave(self, state: StepState, heard: Any) -> SimulationState:
+    def leave(self, state: StepState) -> SimulationState:
         """The state in the user's order."""
+        assert self.outside is not None
         seed = jnp.stack([jnp.asarray(word) for word in self.constants.seed])
-        return leave(self.plan, state, self.network.unpack, self.constants.dt, seed, heard)
+        return leave(self.plan, state, self.network.unpack, self.constants.dt, seed, self.outside)
 
     def system(self, state: StepState, noise: dict[str, Any] | None = None) -> NetworkSystem:
         """The equations in a state."""
@@ -61,6 +65,10 @@ class Stepper:
         """All variables, by group and synapses."""
         system = self.system(state)
         return system.complete(system.unpack(state.moving))
+
+    def readable(self, state: StepState) -> Variables:
+        """All variables, and what the projections that learn carry."""
+        return {**self.variables(state), **state.learning}
 
     def step(self, state: StepState) -> tuple[StepState, jax.Array]:
         """The state after one step, and which neurons spiked in it, in the user's order."""
@@ -98,6 +106,7 @@ class Stepper:
             spiked={},
             in_flight=state.in_flight,
             crossed=state.crossed,
+            learning=state.learning,
         )
 
     def _end(self, working: Working) -> tuple[StepState, jax.Array]:
@@ -118,6 +127,7 @@ class Stepper:
             in_flight=working.in_flight,
             crossed=working.crossed,
             memory=working.memory,
+            learning=working.learning,
         )
         return after, end_to_end(self.plan, working.spiked)
 
@@ -241,6 +251,14 @@ class Stepper:
                 spikes = spikes[constants.pre] if isinstance(synapses, EdgePlan) else spikes
                 own, _ = constants.synapse.emit(working.variables[synapses.name], spikes, working.t)
                 working = self._write(synapses, own, working)
+        for p in self.plan.plastic:
+            spikes, rule = self._spikes_of(p.source, working), self.constants.plastic[p.name].rule
+            if self.plan.wire(p.name).short_term is None:
+                history = self._noted(working.in_flight[p.name], spikes, 1.0, working.k)
+                working = dataclasses.replace(working, in_flight={**working.in_flight, p.name: history})
+            own = working.learning[p.name]
+            own = learning.advance_traces(p, rule, own, working.k, self.constants.dt, spikes, working.variables[p.group])
+            working = working.learnt(p.name, own)
         return working
 
     def _emit_scaled(self, synapses: ShortTermPlan, working: Working) -> Working:
@@ -280,8 +298,15 @@ class Stepper:
         # A state that simply adds what arrives is what the kernels add to.
         into = adds_to(constants.synapse.receive, own, synapses.states, self.plan.dtype)
         arriving = jnp.zeros(synapses.states, self.plan.dtype) if into is None else own[into]
-        for history, edges in zip(synapses.deliveries, constants.edges, strict=True):
-            arriving = deliver_events(SpikeHistory(**working.in_flight[history]), working.k, edges, edges.weight, arriving)
+        for place, (history, edges) in enumerate(zip(synapses.deliveries, constants.edges, strict=True)):
+            spikes = SpikeHistory(**working.in_flight[history])
+            plastic = self.plan.plastic_at(synapses.name, place)
+            if plastic is None:
+                arriving = deliver_events(spikes, working.k, edges, edges.weight, arriving)
+            else:
+                numbers, own_weights = self.constants.plastic[plastic.name], working.learning[plastic.name]
+                arriving, learnt = learning.arrive(plastic, numbers, own_weights, spikes, working.k, edges, arriving)
+                working = working.learnt(plastic.name, learnt)
         for counts in getattr(constants, "poisson", ()):
             arriving = add_poisson(arriving, self.constants.seed, counts.streams, working.k, counts.table, counts.weight, counts.row)
         if into is not None:
@@ -300,7 +325,25 @@ class Stepper:
         return working.write(group.name, {"V": own["V"] + kick})
 
     def _learn(self, working: Working) -> Working:
-        """Where plasticity changes weights: arrivals first, then the spikes of this step."""
+        """Where plasticity changes weights: arrivals first (native rules did theirs with the delivery), then the spikes of this step."""
+        for p in self.plan.plastic:
+            numbers, own = self.constants.plastic[p.name], working.learning[p.name]
+            if p.memory is not None:
+                spiked = {q.name: self._spikes_of(q.name, working) for q in self.plan.populations}
+                own = learning.modulated(p, numbers.rule, own, spiked, working.t_next, self.constants.dt)
+            own = learning.learn(
+                p,
+                numbers,
+                own,
+                SpikeHistory(**working.in_flight[p.name]),
+                working.k,
+                self.constants.dt,
+                self.constants.synapses[p.receptor].edges[p.place],
+                working.before[p.group],
+                working.variables[p.group],
+                working.spiked[p.group],
+            )
+            working = working.learnt(p.name, own)
         return working
 
     def _reset(self, working: Working) -> Working:

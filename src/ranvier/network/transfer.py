@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,7 +12,8 @@ import numpy as np
 
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
-from ranvier.network.plan import GroupPlan, HistoryPlan, Plan, ReceptorPlan, ShortTermPlan, WirePlan
+from ranvier.network.learning import WEIGHT
+from ranvier.network.plan import GroupPlan, HistoryPlan, Plan, PlasticPlan, ReceptorPlan, ShortTermPlan, WirePlan
 from ranvier.network.state import SimulationState
 from ranvier.network.working import LONG_AGO, StepState
 
@@ -45,7 +48,20 @@ def by_group(plan: Plan, of_all: Any, library: Any = jnp) -> dict[str, Any]:
     return {group: own[0] if len(own) == 1 else library.concatenate(own) for group, own in ordered.items()}
 
 
-def enter(plan: Plan, state: SimulationState, pack: Any) -> StepState:
+@dataclasses.dataclass(frozen=True)
+class Outside:
+    """What is known of the network outside the compiled step, beside its plan.
+
+    Attributes:
+        heard: the populations whose spikes are delivered from the history of all.
+        orders: of each projection that learns, where each edge in the order of delivery stands among those sorted by target, then source.
+    """
+
+    heard: tuple[str, ...]
+    orders: Mapping[str, np.ndarray]
+
+
+def enter(plan: Plan, state: SimulationState, pack: Any, outside: Outside) -> StepState:
     """The state as the compiled step carries it. `pack` lays out the moving variables."""
     traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(state))
     library: Any = jnp if traced else np
@@ -66,7 +82,55 @@ def enter(plan: Plan, state: SimulationState, pack: Any) -> StepState:
         in_flight={h.name: _history(plan, h, state, library) for h in plan.histories},
         crossed={g.name: _crossed(g, state, library) for g in plan.groups if crosses_by_kicks(plan, g)},
         memory=state.memory,
+        learning={p.name: _learning(plan, p, state, outside.orders[p.name], library) for p in plan.plastic},
     )
+
+
+def _learning(plan: Plan, p: PlasticPlan, state: SimulationState, order: np.ndarray, library: Any) -> dict[str, Any]:
+    """What a projection that learns carries."""
+    own, traces = state.synapses[p.name], state.traces[p.name]
+    result = {}
+    for name in (WEIGHT, *p.edge):
+        result[name] = library.concatenate([library.asarray(own[name])[order], library.zeros(p.width - len(order), plan.dtype)])
+    for name, value in traces.items():
+        kind = name.partition(" ")[0]
+        if kind in ("pre", "before"):
+            slots = value.shape[0]
+            value = library.asarray(value)[(state.step - 1 - np.arange(slots)) % slots]  # of age 0, 1, …: its own inverse
+        elif kind == "post":
+            after = p.size - p.start - p.n
+            value = library.concatenate([library.zeros(p.start, plan.dtype), library.asarray(value), library.zeros(after, plan.dtype)])
+        result[name] = library.array(value)
+    return result
+
+
+def _taught(plan: Plan, state: StepState, outside: Outside, library: Any) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The edges' variables and the traces of each projection that learns, in the user's order."""
+    edges: dict[str, dict[str, Any]] = {}
+    traces: dict[str, dict[str, Any]] = {}
+    for p in plan.plastic:
+        own, order = state.learning[p.name], outside.orders[p.name]
+        edges[p.name] = {name: _unsorted(own[name], order, library) for name in (WEIGHT, *p.edge)}
+        traces[p.name] = {}
+        for name, value in own.items():
+            kind = name.partition(" ")[0]
+            if name in edges[p.name]:
+                continue
+            if kind in ("pre", "before"):
+                slots = value.shape[0]
+                value = value[(state.step - 1 - np.arange(slots)) % slots]
+            elif kind == "post":
+                value = value[p.start : p.start + p.n]
+            traces[p.name][name] = value
+    return edges, traces
+
+
+def _unsorted(values: Any, order: np.ndarray, library: Any) -> Any:
+    if library is jnp:
+        return jnp.zeros(len(order), values.dtype).at[order].set(values[: len(order)])
+    result = np.empty(len(order), values.dtype)
+    result[order] = values[: len(order)]
+    return result
 
 
 def crosses_by_kicks(plan: Plan, group: GroupPlan) -> bool:
@@ -125,9 +189,11 @@ def _received(plan: Plan, receptor: ReceptorPlan, variable: str, state: Simulati
 
 def _history(plan: Plan, history: HistoryPlan, state: SimulationState, library: Any) -> dict[str, Any]:
     """The spikes of the last steps as the kernels want them."""
-    if history.source is not None:
+    if history.scaled:
         amplitude = library.asarray(state.in_flight[history.name])
         flags = amplitude != 0
+    elif history.source is not None:
+        flags, amplitude = library.asarray(state.in_flight[history.name]), None
     else:
         none = lambda p: library.zeros((history.slots, p.n), bool)
         flags = library.concatenate([library.asarray(state.in_flight.get(p.name, none(p))) for p in plan.populations], axis=1)
@@ -156,7 +222,7 @@ def _history(plan: Plan, history: HistoryPlan, state: SimulationState, library: 
     return SpikeHistory(source, strengths, jnp.zeros(slots, jnp.int32).at[row].set(count))._asdict()
 
 
-def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, heard: Any) -> SimulationState:
+def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, outside: Outside) -> SimulationState:
     """The state in the user's order. On the host it is a copy.
 
     Args:
@@ -164,7 +230,7 @@ def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, heard: 
         state: as the compiled step carries it.
         unpack: takes the moving variables apart.
         dt, seed: what the state carries beside.
-        heard: the populations whose spikes are delivered from the history of all.
+        outside: what is known of the network outside.
     """
     traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(state))
     library: Any = jnp if traced else np
@@ -177,16 +243,18 @@ def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, heard: 
     neurons = {}
     for p in plan.populations:
         neurons[p.name] = {v: variables[p.group][v][p.start : p.start + p.n] for v in p.variables}
+    edges, traces = _taught(plan, state, outside, library)
     return SimulationState(
         step=state.step,
         neurons=neurons,
-        synapses={w.name: _of_wire(plan, w, variables, library) for w in plan.wires},
+        synapses={w.name: {**_of_wire(plan, w, variables, library), **edges.get(w.name, {})} for w in plan.wires},
         last_spike={p.name: last_spike[p.first : p.first + p.n] for p in plan.populations},
-        in_flight={name: rows for h in plan.histories for name, rows in _dense(plan, h, state, heard, library).items()},
+        in_flight={name: rows for h in plan.histories for name, rows in _dense(plan, h, state, outside.heard, library).items()},
         crossed={p.name: state.crossed[p.group][p.start : p.start + p.n] for p in plan.populations if p.group in state.crossed},
         memory=state.memory,
         dt=dt,
         seed=seed,
+        traces=traces,
     )
 
 
@@ -220,7 +288,7 @@ def _dense(plan: Plan, history: HistoryPlan, state: StepState, heard: Any, libra
     slots, n = kept.source.shape
     row = (state.step - 1 - np.arange(slots)) % slots
     valid = np.arange(n)[None, :] < kept.count[:, None]
-    scaled = history.source is not None
+    scaled = history.scaled
     values = library.where(valid, kept.amplitude, np.zeros((), kept.amplitude.dtype)) if scaled else valid
     if library is np:
         dense: Any = np.zeros((slots, n), values.dtype)
@@ -276,10 +344,46 @@ def continued(own: SimulationState, given: SimulationState) -> SimulationState:
         memory=given.memory,
         dt=own.dt,
         seed=np.asarray(given.seed, np.uint32),
+        traces={part: _traces(part, values, given) for part, values in own.traces.items()},
     )
 
 
+def _traces(part: str, own: dict[str, Any], given: SimulationState) -> dict[str, Any]:
+    """The traces of a projection that learns. One that did not learn before begins with none."""
+    theirs = given.traces.get(part)
+    if theirs is None:
+        return {**own, **({"reference": np.int64(given.step)} if "reference" in own else {})}
+    if set(own) != set(theirs):
+        raise ParameterError(
+            f"The initial state does not fit: {part} has the traces {', '.join(sorted(own)) or 'none'} in this network and "
+            f"{', '.join(sorted(theirs)) or 'none'} in the state: it learns by another rule."
+        )
+    result = {}
+    for name, values in own.items():
+        known = np.asarray(theirs[name])
+        if name.partition(" ")[0] in ("pre", "before"):
+            if known.shape[1:] != values.shape[1:] or (len(known) < len(values) and int(given.step) > len(known)):
+                raise ParameterError(
+                    f"The delays no longer fit the initial state: it knows the traces of {part} in the last {len(known)} steps of "
+                    f"{known.shape[1]} sources, and this network wants {len(values)} of {values.shape[1]}."
+                )
+            rows = np.zeros_like(values)
+            shared = min(len(rows), len(known))
+            rows[:shared] = known[:shared]
+            result[name] = rows
+            continue
+        if known.shape != np.shape(values):
+            raise ParameterError(
+                f"The initial state does not fit: {name} of {part} has the shape {np.shape(values)} here, there {known.shape}."
+            )
+        result[name] = np.array(known, np.asarray(values).dtype)
+    return result
+
+
 def _fitting(part: str, own: dict[str, Any], given: dict[str, Any], what: str) -> dict[str, Any]:
+    if "weight" in set(own) ^ set(given):  # it has learnt and no longer does, or learns from now on
+        learning = {v: x for v, x in own.items() if v in set(own) - set(given)}
+        given = {v: x for v, x in {**learning, **given}.items() if v in own}
     if set(own) != set(given):
         raise ParameterError(
             f"The initial state does not fit: {part} has the variables {', '.join(sorted(own)) or 'none'} in this network and "

@@ -29,6 +29,7 @@ class StepState:
         in_flight: the histories of spikes.
         crossed: for groups without a reset, who was kicked over the threshold at the end of the last step, bool `[n]`.
         memory: what the integrator remembers.
+        learning: what plasticity carries, by projection: weights and the edges' own variables in the order of delivery, traces.
     """
 
     step: Any
@@ -40,6 +41,7 @@ class StepState:
     in_flight: dict[str, dict[str, Any]]
     crossed: dict[str, Any]
     memory: Any
+    learning: Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Working:
         recent: the last spikes by group, as in `StepState`.
         spiked: who spiked, by group.
         in_flight: the histories.
-        crossed: see `StepState`.
+        crossed, learning: see `StepState`.
     """
 
     k: jax.Array
@@ -77,6 +79,11 @@ class Working:
     spiked: dict[str, Any]
     in_flight: dict[str, dict[str, Any]]
     crossed: dict[str, Any]
+    learning: Variables
+
+    def learnt(self, name: str, values: Mapping[str, Any]) -> Working:
+        """With what a projection that learns carries now."""
+        return dataclasses.replace(self, learning={**self.learning, name: dict(values)})
 
     def write(self, name: str, values: Mapping[str, Any]) -> Working:
         """With new values of a group's or synapses' variables."""

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.errors import UnsupportedError, unknown
+from ranvier.network.learning import WEIGHT, edge_decay
 from ranvier.network.plan import ReceptorPlan
 from ranvier.network.system import NetworkSystem
 from ranvier.network.working import Variables
@@ -91,7 +92,7 @@ def _of_population(system: NetworkSystem, variables: Variables, t: Any, name: st
 def _of_projection(system: NetworkSystem, variables: Variables, t: Any, name: str) -> dict[str, Any]:
     """The projection's own states (those at its targets, where they lie there), and what it does to its targets."""
     wire = system.plan.wire(name)
-    if wire.shared:
+    if wire.shared and system.plan.plasticity_of(name) is None:
         raise UnsupportedError(
             f"{name} shares its states with {', '.join(wire.shared)}: of the same kinetics onto the same neurons only the sum is kept. "
             "Record synaptic_current or synaptic_conductance of the target population, "
@@ -117,7 +118,21 @@ def _of_projection(system: NetworkSystem, variables: Variables, t: Any, name: st
         "current": jnp.concatenate(currents),
         **{variable: jnp.concatenate(values) for variable, values in states.items()},
         **(variables[wire.short_term] if wire.short_term is not None else {}),
+        **(_of_edges(system, variables, t, name) if system.plan.plasticity_of(name) is not None else {}),
     }
+
+
+def _of_edges(system: NetworkSystem, variables: Variables, t: Any, name: str) -> dict[str, Any]:
+    """The weights and the rule's variables of a projection that learns: in the order of delivery, or, where asked for, in the user's."""
+    plan = system.plan.plasticity_of(name)
+    assert plan is not None
+    constants, own = system.constants.plastic[name], variables[name]
+    dt = system.constants.dt
+    factors = edge_decay(plan, constants.rule, own, jnp.rint(t / dt).astype(jnp.int64), dt)
+    values = {WEIGHT: own[WEIGHT], **{v: own[v] * factors[v] for v in plan.edge}}
+    if constants.place.shape[0]:
+        values = {v: x[constants.place] for v, x in values.items()}
+    return values
 
 
 def unit_of(system: NetworkSystem, part: str, variable: str) -> str:
@@ -135,6 +150,8 @@ def unit_of(system: NetworkSystem, part: str, variable: str) -> str:
     synapses = plan.synapses_named(plan.wire(part).pieces[0].synapses)
     unit = system.model(plan.targets_of(synapses)[0][0]).input_unit
     synapse = system.constants.synapses[synapses.name].synapse
+    if variable == WEIGHT:
+        return {"conductance": f"({unit})/mV", "potential": "mV"}.get(synapse.weight, unit)
     return {"current": unit, "conductance": _per_millivolt(unit)}.get(variable) or synapse.variable_units.get(variable, "1")
 
 

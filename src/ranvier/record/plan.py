@@ -20,6 +20,7 @@ from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
 from ranvier.network.system import NetworkSystem
+from ranvier.network.transfer import Outside
 from ranvier.network.working import Variables
 from ranvier.record.observe import VALUE, Computed, observables, unit_of
 from ranvier.record.record import Record
@@ -40,13 +41,14 @@ class Readable:
     plan: Plan
     constants: Constants
     state: SimulationState
+    outside: Outside
     _known: dict[Any, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     def system(self, constants: Any = None, state: Any = None) -> tuple[NetworkSystem, Variables]:
         """The equations in a state, and its variables."""
-        stepper = Stepper(self.plan, self.constants if constants is None else constants, Euler(), packed=False)
+        stepper = Stepper(self.plan, self.constants if constants is None else constants, Euler(), packed=False, outside=self.outside)
         entered = stepper.enter(self.state if state is None else state)
-        return stepper.system(entered), stepper.variables(entered)
+        return stepper.system(entered), stepper.readable(entered)
 
     def shapes(self, part: str | Computed) -> dict[str, Any]:
         """Everything that can be recorded of a part, by name, with its shape."""
@@ -157,6 +159,7 @@ class RecordPlan:
         self.dt = dt
         self.tracks: list[Track] = []
         self._network, self._readable, self._k0, self._k1 = network, readable, k0, k1
+        self._in_place: dict[str, bool] = {}  # projections that learn, whose edges are read in the order of delivery
         for record in records:
             if not isinstance(record, Record):
                 raise ParameterError(f"record takes rv.Record objects, not {record!r}. Write rv.Record(population, 'V', every=0.1).")
@@ -192,11 +195,14 @@ class RecordPlan:
             return (computed, VALUE, False), self._width(computed, name), VALUE, record.unit, run_type, name
         known = self._readable.shapes(part)
         variable = resolve(given, known, f"variable of {part}")
-        n = known[variable].shape[0]
+        plastic = self._readable.plan.plasticity_of(part)
+        at_edges = plastic is not None and variable in ("weight", *plastic.edge)
+        n = len(self._readable.outside.orders[part]) if at_edges else known[variable].shape[0]
         neurons = np.arange(n) if record.neurons is None else record.neurons
         if neurons.size and (neurons.min() < 0 or neurons.max() >= n):
             raise ParameterError(
-                f"The record of {variable} of {part} asks for neuron {int(neurons.max())}, but there are {n} (0 … {n - 1})."
+                f"The record of {variable} of {part} asks for {'edge' if at_edges else 'neuron'} {int(neurons.max())}, but there are {n} "
+                f"(0 … {n - 1})."
             )
         unit = self._readable.unit_of(part, variable)
         if record.reduce is not None:
@@ -206,8 +212,11 @@ class RecordPlan:
             computed = Computed(part, record.reduce.function, variable, some)
             name = f"{variable}.{record.reduce.name}"
             return (computed, VALUE, False), self._width(computed, name), VALUE, unit, run_type, name
-        at_neurons = part in self._network.populations or variable in ("current", "conductance")
         dtype = np.dtype(np.float64) if variable in loop.TIMES else run_type
+        if at_edges:
+            self._in_place[part] = not self._readable.constants.plastic[part].place.shape[0]
+            return (part, variable, True), neurons, "edge", unit, dtype, variable
+        at_neurons = part in self._network.populations or variable in ("current", "conductance")
         return (part, variable, record.neurons is not None), neurons, "neuron" if at_neurons else "state", unit, dtype, variable
 
     def _width(self, computed: Computed, name: str) -> np.ndarray:
@@ -249,8 +258,18 @@ class RecordPlan:
         self.groups = tuple(groups)
         self.widths = [[len(t.neurons) for t, _ in columns] for columns in self._columns.values()]
         self.subsets = [
-            [t.neurons.astype(np.int32) if c.reads[2] else np.zeros(0, np.int32) for t, c in columns] for columns in self._columns.values()
+            [self._where(t).astype(np.int32) if c.reads[2] else np.zeros(0, np.int32) for t, c in columns]
+            for columns in self._columns.values()
         ]
+
+    def _where(self, track: Track) -> np.ndarray:
+        """Where the loop finds what a track reads."""
+        if track.label != "edge" or not self._in_place[track.part]:
+            return track.neurons
+        order = self._readable.outside.orders[track.part]
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        return place[track.neurons]
 
     def schedules(self, k: int) -> list[np.ndarray]:
         """For each group its period, first and last step, and which row lies first in the buffer of a call that begins at `k`."""

@@ -61,13 +61,13 @@ def _step_by_step(integrator: Integrator, dt: float) -> SimulationState:
         def step(constants: Any, state: Any) -> Any:
             return Stepper(plan, constants, integrator, packed=True).step(state)[0]
 
-        stepper = Stepper(plan, constants, integrator, packed=True)
+        stepper = Stepper(plan, constants, integrator, packed=True, outside=sim.layout.outside(sim.drawn))
         state = stepper.enter(sim.state())
         entered = jax.tree.map(jnp.asarray, state)
         state = dataclasses.replace(entered, memory=integrator.init(stepper.system(entered), entered.moving, 0.0))
         for _ in range(round(DURATION / dt)):
             state = step(constants, state)
-        return stepper.leave(state, sim.layout.heard)
+        return stepper.leave(state)
 
 
 def _end(integrator: Integrator, dt: float) -> np.ndarray:

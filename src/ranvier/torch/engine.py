@@ -112,16 +112,16 @@ class EngineNetwork(SpikingLayer):
     def _run(self, currents: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         """One sample: currents `[T, n]` and the leaves of a state, to a variable `[T, m]` and the leaves after."""
         given, _ = self._sim.constants_of(self._sim.drawn)
-        layout = self._sim.layout
+        layout, outside = self._sim.layout, self._sim.layout.outside(self._sim.drawn)
 
         def stepper(current: Any) -> Stepper:
             set_to = functools.partial(_set_current, current=current)
             constants = jax.tree.map(set_to, given, is_leaf=lambda leaf: isinstance(leaf, TensorCurrent))
-            return Stepper(layout.plan, constants, self._integrator, not self._integrator.by_name)
+            return Stepper(layout.plan, constants, self._integrator, not self._integrator.by_name, outside)
 
         def step(carried: Any, current: Any) -> tuple[Any, Any]:
             at = stepper(current)
-            state = at.leave(at.step(at.enter(jax.tree.unflatten(self._structure, carried)))[0], layout.heard)
+            state = at.leave(at.step(at.enter(jax.tree.unflatten(self._structure, carried)))[0])
             return jax.tree.leaves(state), state.neurons[self.output][self.variable]
 
         last, rows = jax.lax.scan(step, state, currents)

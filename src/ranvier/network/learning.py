@@ -1,0 +1,400 @@
+"""Plasticity inside the step: traces, what arriving spikes and the targets' own change, and what changes now and then.
+
+Rules that are sums of products of traces are taken by native kernels (`kernels.plasticity`), all others edge by edge in
+chunks (`kernels.due_edges`): the same events in the same order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.errors import ParameterError
+from ranvier.kernels.deliver_events import SpikeHistory
+from ranvier.kernels.due_edges import change_at_targets, change_where_due
+from ranvier.kernels.incoming import index_by_target
+from ranvier.kernels.plasticity import MOST_TRACES, WeightChange, deliver_and_learn, learn_at_targets
+from ranvier.model import in_precision
+from ranvier.network.constants import EventEdges, PlasticConstants
+from ranvier.network.draw import DrawnProjection
+from ranvier.network.plan import PlasticPlan
+from ranvier.plasticity.base import Change, LowPass, PlasticityRule, Trace, fused, overrides
+
+WEIGHT, THIRD, REFERENCE = "weight", "third", "reference"
+
+Learning = dict[str, Any]
+
+
+# -- structure and numbers -----------------------------------------------------------------------------
+
+
+def plan_plasticity(
+    projection: DrawnProjection, source: str, receptor: str, place: int, group: str, start: int, size: int, width: int
+) -> PlasticPlan:
+    """The structure of a projection's plasticity."""
+    rule: PlasticityRule = projection.plasticity
+    pre, post, native = rule.pre_traces(), rule.post_traces(), fused(rule)
+    spikes = tuple(name for name, trace in post.items() if isinstance(trace, Trace))
+    before = tuple(pre)
+    if native:
+        change = rule.at_pre()  # type: ignore[attr-defined]
+        before = tuple(name for name in pre if change is not None and any(s == name for s, _ in change.terms))
+        native = max(len(pre), len(spikes)) <= MOST_TRACES
+    modulator = rule.modulator()
+    return PlasticPlan(
+        name=projection.name,
+        receptor=receptor,
+        place=place,
+        source=source,
+        sources=projection.projection.source.n,
+        group=group,
+        start=start,
+        n=sum(t.n for t in projection.projection.targets),
+        size=size,
+        width=width,
+        rule=type(rule),
+        fused=native,
+        pre=tuple(pre),
+        before=before,
+        post=spikes,
+        filtered=tuple((name, trace.variable) for name, trace in post.items() if isinstance(trace, LowPass)),
+        edge=tuple(rule.edge_state()),
+        memory=None if modulator is None else tuple(modulator.memory()),
+    )
+
+
+def plastic_constants(
+    plan: PlasticPlan,
+    projection: DrawnProjection,
+    edges: EventEdges,
+    order: np.ndarray,
+    weight: np.ndarray,
+    dt: float,
+    dtype: str,
+    placed: bool,
+) -> PlasticConstants:
+    """The numbers of a projection's plasticity.
+
+    Args:
+        plan: its structure.
+        projection: the projection, drawn.
+        edges: its edges in the order of delivery.
+        order: where each of them stands among those sorted by target, then source.
+        weight: the weights that it begins with, sorted by target, then source.
+        dt: the step (ms).
+        dtype: the run's.
+        placed: whether somebody asks for all edges in the user's order.
+    """
+    rule = projection.plasticity
+    every = _steps_between_updates(rule, dt)
+    place = np.zeros(0, np.int32)
+    if placed:
+        place = np.empty(len(order), np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+    return PlasticConstants(
+        rule=in_precision(rule, dtype),
+        incoming=index_by_target(edges, plan.size),
+        sign=np.asarray(sign_of(projection.name, rule, weight), dtype),
+        every=np.int64(every),
+        place=place,
+    )
+
+
+def _steps_between_updates(rule: PlasticityRule, dt: float) -> int:
+    if overrides(rule, "update"):
+        return max(1, round(rule.update_every / dt))
+    finite = [tau for tau in rule.edge_state().values() if not isinstance(tau, jax.core.Tracer) and math.isfinite(tau) and tau > 0]
+    return max(1, round(min(finite, default=100.0) / dt))
+
+
+def sign_of(name: str, rule: PlasticityRule, weight: np.ndarray) -> float:
+    """−1 where a rule acts on the size of weights that are below 0.
+
+    Raises:
+        ParameterError: the weights have both signs, or are out of the rule's bounds.
+    """
+    low, high = rule.low, rule.high
+    if isinstance(low, jax.core.Tracer) or isinstance(high, jax.core.Tracer) or not len(weight):
+        return 1.0
+    sign = -1.0 if low >= 0 and weight.min() < 0 else 1.0
+    if sign < 0 and weight.max() > 0:
+        raise ParameterError(
+            f"{name}: the weights that it begins with have both signs ({weight.min():g} … {weight.max():g}), and {type(rule).__name__} "
+            "acts on the size of weights of one sign. Make one projection of each, or give the rule a `low` below 0."
+        )
+    sizes = sign * weight
+    slack = 1e-6 * max(abs(low), abs(high) if math.isfinite(high) else 0.0)
+    outside = (sizes < low - slack) | (sizes > high + slack)
+    if outside.any():
+        worst = sizes[np.argmax(np.maximum(low - sizes, sizes - high))]
+        raise ParameterError(
+            f"{name}: {int(outside.sum())} of its {len(sizes)} weights begin out of the bounds of {type(rule).__name__}, such as "
+            f"{worst:g}: they must be within [{low:g}, {high:g}]. Change the weights, or the rule's low and high."
+        )
+    return sign
+
+
+def initial_traces(plan: PlasticPlan, rule: PlasticityRule, slots: int, dtype: str) -> dict[str, Any]:
+    """The traces at the start, as a state has them."""
+    result: dict[str, Any] = {f"pre {name}": np.zeros((slots, plan.sources), dtype) for name in plan.pre}
+    result.update({f"before {name}": np.zeros((slots, plan.sources), dtype) for name in plan.before})
+    result.update({f"post {name}": np.zeros(plan.n, dtype) for name in plan.post})
+    result.update({f"post {name}": np.full(plan.n, np.nan, dtype) for name, _ in plan.filtered})  # begins as the variable does
+    modulator = rule.modulator()
+    if modulator is not None:
+        result[THIRD] = np.asarray(modulator.baseline, dtype)
+        result.update({f"memory {name}": np.asarray(x) for name, x in modulator.memory().items()})
+    if plan.edge:
+        result[REFERENCE] = np.int64(0)
+    return result
+
+
+# -- in the step ---------------------------------------------------------------------------------------
+
+
+def _decay(tau: Any, dt: Any, dtype: Any) -> jax.Array:
+    return jnp.exp(-dt / jnp.asarray(tau, jnp.float64)).astype(dtype)
+
+
+def advance_traces(
+    plan: PlasticPlan, rule: PlasticityRule, own: Learning, k: jax.Array, dt: Any, spikes: jax.Array, variables: Mapping[str, Any]
+) -> Learning:
+    """The sources' traces with the spikes of step `k`, the targets' before theirs are added."""
+    new, dtype = dict(own), own[WEIGHT].dtype
+    pre, post = rule.pre_traces(), rule.post_traces()
+    for name in plan.pre:
+        trace: Any = pre[name]
+        ring = own[f"pre {name}"]
+        row, last = (jnp.mod(step, ring.shape[0]) for step in (k, k - 1))
+        before = ring[last] * _decay(trace.tau, dt, dtype)
+        jump = jnp.asarray(trace.jump, dtype)
+        new[f"pre {name}"] = ring.at[row].set(jnp.where(spikes, jump if trace.nearest else before + jump, before))
+        if name in plan.before:
+            new[f"before {name}"] = own[f"before {name}"].at[row].set(before)
+    for name in plan.post:
+        new[f"post {name}"] = own[f"post {name}"] * _decay(post[name].tau, dt, dtype)
+    for name, variable in plan.filtered:
+        kept, value = _decay(post[name].tau, dt, dtype), variables[variable]
+        old = own[f"post {name}"]
+        new[f"post {name}"] = jnp.where(jnp.isnan(old), value, old * kept + value * (1.0 - kept))
+    return new
+
+
+def mark_targets(plan: PlasticPlan, rule: PlasticityRule, own: Learning, spikes: jax.Array) -> Learning:
+    """The targets' traces with their spikes of this step added."""
+    new, dtype = dict(own), own[WEIGHT].dtype
+    post = rule.post_traces()
+    for name in plan.post:
+        trace: Any = post[name]
+        jump, y = jnp.asarray(trace.jump, dtype), own[f"post {name}"]
+        new[f"post {name}"] = jnp.where(spikes, jump if trace.nearest else y + jump, y)
+    return new
+
+
+def arrive(
+    plan: PlasticPlan, constants: PlasticConstants, own: Learning, history: SpikeHistory, k: jax.Array, edges: Any, arriving: jax.Array
+) -> tuple[jax.Array, Learning]:
+    """Delivers what arrives with the weights as they are; a rule that the kernels take changes them in the same pass."""
+    change = constants.rule.at_pre() if plan.fused else None
+    slots = history.source.shape
+    if change is None:
+        arriving, weight = deliver_and_learn(history, k, edges, own[WEIGHT], arriving)
+        return arriving, {**own, WEIGHT: weight}
+    gain, pre, post = _matrix(change, own[WEIGHT].dtype)
+    arriving, weight = deliver_and_learn(
+        history,
+        k,
+        edges,
+        own[WEIGHT],
+        arriving,
+        _signed(change, gain, constants),
+        _stacked([own[f"before {s}"] for s in pre], slots),
+        _stacked([own[f"post {t}"] for t in post], (plan.size,)),
+    )
+    return arriving, {**own, WEIGHT: weight}
+
+
+def learn(
+    plan: PlasticPlan,
+    constants: PlasticConstants,
+    own: Learning,
+    history: SpikeHistory,
+    k: jax.Array,
+    dt: Any,
+    edges: Any,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    spiked: jax.Array,
+) -> Learning:
+    """What arriving spikes change where no kernel did it, then what the targets' events change, then what changes now and then.
+
+    `before` and `after` are the targets' variables at both ends of the step.
+    """
+    rule = constants.rule
+    if plan.fused:
+        change = rule.at_post()
+        if change is not None:
+            gain, pre, post = _matrix(change, own[WEIGHT].dtype)
+            shape = history.source.shape
+            weight = learn_at_targets(
+                spiked,
+                k,
+                constants.incoming,
+                edges.bounds,
+                own[WEIGHT],
+                _signed(change, gain, constants),
+                _stacked([own[f"pre {s}"] for s in pre], shape),
+                _stacked([own[f"post {t}"] for t in post], (plan.size,)),
+            )
+            own = {**own, WEIGHT: weight}
+    else:
+        own = _edge_by_edge(plan, constants, own, history, k, dt, edges, before, after, spiked)
+    own = mark_targets(plan, rule, own, spiked)
+    if plan.edge or overrides(rule, "update"):
+        due = jnp.mod(k + 1, constants.every) == 0
+        edged = (WEIGHT, *plan.edge, *((REFERENCE,) if plan.edge else ()))
+        changed = jax.lax.cond(
+            due,
+            lambda some: _updated(plan, constants, {**own, **some}, k, dt, edges, after),
+            lambda some: some,
+            {name: own[name] for name in edged},
+        )
+        own = {**own, **changed}
+    return own
+
+
+def _edge_by_edge(
+    plan: PlasticPlan,
+    constants: PlasticConstants,
+    own: Learning,
+    history: SpikeHistory,
+    k: jax.Array,
+    dt: Any,
+    edges: Any,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    spiked: jax.Array,
+) -> Learning:
+    """The rule's own functions, at the edges that have an event."""
+    rule, dtype = constants.rule, own[WEIGHT].dtype
+    variables = {name: own[name] for name in (WEIGHT, *plan.edge)}
+    third = own.get(THIRD)
+    factors = edge_decay(plan, rule, own, k + 1, dt)
+    post = {**after, **{name: own[f"post {name}"] for name in (*plan.post, *(name for name, _ in plan.filtered))}}
+    shape = history.source.shape
+
+    def within(event: Any) -> Any:
+        def change(edge: Any, pre: Any, post: Any) -> Any:
+            seen = {name: x * factors[name] for name, x in edge.items() if name != WEIGHT}
+            seen[WEIGHT] = edge[WEIGHT] * constants.sign
+            return kept(plan, constants, event(seen, pre, post, third), factors, dtype)
+
+        return change
+
+    if overrides(rule, "on_pre"):
+        pre = {name: own[f"before {name}"] for name in plan.before}
+        variables = change_where_due(within(rule.on_pre), variables, history, k, edges, pre, post, plan.size)
+    if overrides(rule, "on_post"):
+        event = rule.post_event(before, after)
+        fired = spiked if event is None else event
+        pre = {name: own[f"pre {name}"] for name in plan.pre}
+        variables = change_at_targets(within(rule.on_post), variables, fired, k, constants.incoming, pre, post, *shape)
+    return {**own, **variables}
+
+
+def kept(plan: PlasticPlan, constants: PlasticConstants, new: Any, factors: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
+    """What a rule gave, as it is kept: weights within the bounds and with their sign, other variables as of the reference.
+
+    Raises:
+        ParameterError: it gives what an edge does not have.
+    """
+    known = (WEIGHT, *plan.edge)
+    if not isinstance(new, Mapping) or any(name not in known for name in new):
+        raise ParameterError(
+            f"{plan.name}: {plan.rule.__name__} gave {new if not isinstance(new, Mapping) else ', '.join(map(repr, new))}; it must give a "
+            f"dict with new values of {' or '.join(map(repr, known))}."
+        )
+    result = {}
+    for name, value in new.items():
+        value = jnp.asarray(value).astype(dtype)
+        if name == WEIGHT:
+            rule = constants.rule
+            value = jnp.clip(value, jnp.asarray(rule.low, dtype), jnp.asarray(rule.high, dtype)) * constants.sign
+        else:
+            value = value / factors[name]
+        result[name] = value
+    return result
+
+
+def edge_decay(plan: PlasticPlan, rule: PlasticityRule, own: Learning, k: Any, dt: Any) -> dict[str, Any]:
+    """By how much each of the edges' own variables has decayed, at the beginning of step `k`, since its reference."""
+    if not plan.edge:
+        return {}
+    since, dtype = (k - own[REFERENCE]) * dt, own[WEIGHT].dtype
+    return {name: jnp.exp(-since / jnp.asarray(tau, jnp.float64)).astype(dtype) for name, tau in rule.edge_state().items()}
+
+
+def _updated(
+    plan: PlasticPlan, constants: PlasticConstants, own: Learning, k: jax.Array, dt: Any, edges: Any, after: Mapping[str, Any]
+) -> Learning:
+    """Every edge: its variables as of now, and what the rule's `update` makes of them."""
+    rule, dtype = constants.rule, own[WEIGHT].dtype
+    factors = edge_decay(plan, rule, own, k + 1, dt)
+    seen = {name: own[name] * factors[name] for name in plan.edge}
+    result = {WEIGHT: own[WEIGHT], **seen}
+    if overrides(rule, "update"):
+        target = jnp.asarray(edges.target)
+        exists = jnp.arange(plan.width) < edges.segments[-1, -1, -1] if plan.width else jnp.zeros(0, bool)
+        total = lambda x: jax.ops.segment_sum(jnp.where(exists, x, 0), target, plan.size)[target]
+        post = {**after, **{name: own[f"post {name}"] for name in (*plan.post, *(name for name, _ in plan.filtered))}}
+        at_edge = {name: x[target] for name, x in post.items() if jnp.ndim(x) == 1}
+        seen[WEIGHT] = own[WEIGHT] * constants.sign
+        new = kept(
+            plan, constants, rule.update(seen, at_edge, own.get(THIRD), total, constants.every * dt), dict.fromkeys(plan.edge, 1.0), dtype
+        )
+        for name, value in new.items():
+            result[name] = jnp.where(exists, value, result[name])
+    if plan.edge:
+        result[REFERENCE] = k + 1
+    return result
+
+
+def modulated(plan: PlasticPlan, rule: PlasticityRule, own: Learning, spiked: Mapping[str, Any], t_next: Any, dt: Any) -> Learning:
+    """The third factor after a step."""
+    modulator: Any = rule.modulator()
+    assert plan.memory is not None
+    memory = {name: own[f"memory {name}"] for name in plan.memory}
+    value, dtype = own[THIRD], own[WEIGHT].dtype
+    memory, amount = modulator.release(memory, spiked, t_next)
+    baseline = jnp.asarray(modulator.baseline, dtype)
+    value = baseline + (value - baseline) * _decay(modulator.tau, dt, dtype) + jnp.asarray(amount).astype(dtype)
+    return {**own, THIRD: value, **{f"memory {name}": jnp.asarray(x).astype(own[f"memory {name}"].dtype) for name, x in memory.items()}}
+
+
+def _matrix(change: Change, dtype: Any) -> tuple[jax.Array, list[str], list[str]]:
+    """A change's factors as the kernels take them, and the traces that they are of."""
+    pre = list(dict.fromkeys(s for s, _ in change.terms if s is not None))
+    post = list(dict.fromkeys(t for _, t in change.terms if t is not None))
+    rows = [[change.terms.get((s, t), 0.0) for t in (None, *post)] for s in (None, *pre)]
+    return jnp.stack([jnp.stack([jnp.asarray(x, dtype) for x in row]) for row in rows]), pre, post
+
+
+def _signed(change: Change, gain: jax.Array, constants: PlasticConstants) -> WeightChange:
+    rule, sign, dtype = constants.rule, constants.sign, gain.dtype
+    low, high = (jnp.asarray(x, dtype) for x in (rule.low, rule.high))
+    return WeightChange(
+        gain * sign,
+        jnp.where(sign < 0, -high, low),
+        jnp.where(sign < 0, -low, high),
+        jnp.asarray(change.origin, dtype) * sign,
+        jnp.asarray(change.exponent, dtype),
+    )
+
+
+def _stacked(rows: list[Any], shape: tuple[int, ...]) -> jax.Array:
+    return jnp.stack(rows) if rows else jnp.zeros((0, *shape))

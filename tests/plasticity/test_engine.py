@@ -1,0 +1,179 @@
+"""Plastic projections on the engine: the order of events, state, records, stores, other layouts, errors. Weights are held against sums by hand."""
+
+import jax
+import numpy as np
+import pytest
+
+import ranvier as rv
+from ranvier.network import loop
+from tests.plasticity.networks import DT, HOW, by_hand, network
+
+PAIR = rv.plasticity.PairSTDP(high=10.0, potentiation=0.05, depression=0.05)
+trace = lambda ages, tau=20.0: np.exp(-ages / tau).sum()
+
+
+class Generic(rv.PlasticityRule):
+    """Pair STDP written as a user would."""
+
+    step: float = rv.parameter(0.5, "1")
+
+    def pre_traces(self):
+        return {"x": rv.plasticity.Trace(20.0)}
+
+    def post_traces(self):
+        return {"y": rv.plasticity.Trace(20.0)}
+
+    def on_pre(self, edge, pre, post, third):
+        return {"weight": edge["weight"] - self.step * post["y"]}
+
+    def on_post(self, edge, pre, post, third):
+        return {"weight": edge["weight"] + self.step * pre["x"]}
+
+
+class Tagged(rv.PlasticityRule):
+    """Weights follow a tag that decays, every two milliseconds."""
+
+    update_every = 2.0
+
+    def post_traces(self):
+        return {"u": rv.plasticity.LowPass("V", 10.0), "y": rv.plasticity.Trace(20.0, nearest=True)}
+
+    def edge_state(self):
+        return {"tag": 50.0}
+
+    def on_pre(self, edge, pre, post, third):
+        return {"tag": edge["tag"] + 0.01 * (post["u"] + 70.0)}
+
+    def on_post(self, edge, pre, post, third):
+        return {"tag": edge["tag"] - 0.02 * post["y"]}
+
+    def update(self, edge, post, third, total, interval):
+        return {"weight": edge["weight"] + 0.01 * edge["tag"] * interval - 1e-4 * total(edge["weight"])}
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return rv.simulate(network(PAIR), **HOW)
+
+
+def test_weights_are_what_the_spikes_make_them(pair):
+    before = network(PAIR).edges("wire", seed=HOW["seed"], dt=DT)
+    wanted = by_hand(pair, before, lambda w, x, y: -0.5 * trace(y), lambda w, x, y: 0.5 * trace(x))
+    after = pair.edges("wire")
+    np.testing.assert_allclose(after.weight, wanted, rtol=0, atol=1e-12)
+    assert np.abs(wanted - before.weight).max() > 1 and (wanted == 10.0).any()
+    assert after.weight.shape == after.pre.shape and "2" not in after.unit
+    part = after.between(1, 2)
+    np.testing.assert_array_equal(part.weight, after.weight[after.post == 1])
+
+
+def test_the_users_own_form_is_the_native_one(pair):
+    own = rv.simulate(network(Generic(high=10.0)), **HOW)
+    np.testing.assert_allclose(own.edges("wire").weight, pair.edges("wire").weight, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(own.spikes.steps, pair.spikes.steps)
+    assert "edge by edge" in str(rv.explain(network(Generic()))) and "PairSTDP" in str(rv.explain(network(PAIR)))
+
+
+@pytest.mark.parametrize("rule", [PAIR, Generic(high=10.0), Tagged(high=50.0)], ids=lambda r: type(r).__name__)
+def test_going_on_and_resuming_change_no_bit(rule, tmp_path):
+    whole = rv.simulate(network(rule), **HOW)
+    first = rv.simulate(network(rule), **{**HOW, "duration": 91.3})
+    last = rv.simulate(network(rule), duration=200.0 - 91.3, dt=DT, initial=first)
+    first.state.save(tmp_path / "state.npz")
+    loaded = rv.simulate(network(rule), duration=200.0 - 91.3, dt=DT, initial=rv.SimulationState.load(tmp_path / "state.npz"))
+    rv.simulate(network(rule), store=tmp_path / "run.zarr", **{**HOW, "duration": 91.3})
+    resumed = rv.resume(tmp_path / "run.zarr", None if rule is PAIR else network(rule), duration=200.0)
+    for run in (last, loaded, resumed):
+        for name, values in whole.state.synapses["wire"].items():
+            np.testing.assert_array_equal(run.state.synapses["wire"][name], values)
+        for name, values in whole.state.traces["wire"].items():
+            np.testing.assert_array_equal(run.state.traces["wire"][name], values, err_msg=name)
+
+
+@pytest.mark.parametrize("rule", [PAIR, Tagged(high=50.0)], ids=lambda r: type(r).__name__)
+def test_other_parts_change_no_bit(rule):
+    alone = rv.simulate(network(rule), **HOW)
+    other = rv.Population(7, rv.neurons.LeakyIntegrateAndFire(), current=500.0, name="another")
+    third = rv.Population(4, rv.neurons.LeakyIntegrateAndFire(refractory=0.5), current=500.0, name="a third")
+    more = (other, third, rv.Projection(other, third, rv.synapses.ExponentialCurrent(tau=3.0), rv.connect.all_to_all(), plasticity=PAIR))
+    among = rv.simulate(network(rule, more=more), **HOW)
+    for name, values in alone.state.synapses["wire"].items():
+        np.testing.assert_array_equal(among.state.synapses["wire"][name], values)
+    np.testing.assert_array_equal(alone.spikes["cells"].times, among.spikes["cells"].times)
+
+
+def test_records_are_in_the_users_order(pair):
+    records = [
+        rv.Record("wire", "weight", every=50.0),
+        rv.Record("wire", "weight", neurons=[3, 0], every=100.0, stop=100.0),
+        rv.Record("wire", "weight", every=50.0, reduce="mean"),
+    ]
+    run = rv.simulate(network(PAIR), record=[records[0], records[2]], **HOW)
+    rows = run["wire"]["weight"]
+    np.testing.assert_array_equal(rows[-1], pair.edges("wire").weight)
+    np.testing.assert_array_equal(rows[0], network(PAIR).edges("wire", seed=HOW["seed"], dt=DT).weight)
+    np.testing.assert_allclose(np.ravel(run["wire"]["weight.mean"]), np.asarray(rows).mean(axis=1), rtol=1e-12)
+    some = rv.simulate(network(PAIR), record=records[1], **HOW)["wire"]["weight"]
+    np.testing.assert_array_equal(some, np.asarray(rows)[[0, 2]][:, [3, 0]])
+
+
+def test_negative_weights_keep_their_sign(pair):
+    positive = network(PAIR).edges("wire", seed=5).weight
+    free = {"duration": 200.0, "dt": DT, "seed": 5}
+    down = rv.simulate(network(PAIR, weight=-positive), **free)
+    before = network(PAIR, weight=-positive).edges("wire", seed=5, dt=DT)
+    turned = lambda change: lambda w, x, y: -change(-w, x, y)
+    wanted = by_hand(down, before, turned(lambda w, x, y: -0.5 * trace(y)), turned(lambda w, x, y: 0.5 * trace(x)), -10.0, 0.0)
+    np.testing.assert_allclose(down.edges("wire").weight, wanted, rtol=0, atol=1e-12)
+    own = rv.simulate(network(Generic(high=10.0), weight=-positive), **free)
+    np.testing.assert_allclose(own.edges("wire").weight, wanted, rtol=0, atol=1e-12)
+
+
+def test_other_numbers_compile_nothing():
+    sim = rv.prepare(network(PAIR, delay=1.5), dt=DT, seed=5)
+    sim.run(20.0)
+    before = loop.compilations
+    stronger = sim.run(20.0, parameters={"wire.plasticity.potentiation": 0.2})
+    sim.run(20.0, parameters={"wire.weight": 3.0})
+    sim.run(20.0, seed=6)
+    assert loop.compilations == before
+    other = rv.plasticity.PairSTDP(high=10.0, potentiation=0.2, depression=0.05)
+    alone = rv.simulate(network(other, delay=1.5), **{**HOW, "duration": 20.0})
+    np.testing.assert_array_equal(stronger.edges("wire").weight, alone.edges("wire").weight)
+
+
+def test_the_pure_function_learns_the_same():
+    sim = rv.prepare(network(PAIR), dt=DT, seed=5)
+    with jax.enable_x64(True):
+        state, _ = jax.jit(sim.function(steps=300))({}, sim.state())
+    np.testing.assert_allclose(state.synapses["wire"]["weight"], sim.run(30.0).edges("wire").weight, rtol=0, atol=1e-12)
+
+
+ONE = {"dt": DT, "seed": 0}
+
+
+def one_edge(rule, arrivals, spikes, weight=5.0, delay=0.0, **options):
+    """One edge between two sources of given spikes: a cell that fires when it is told."""
+    source = rv.Population(1, rv.neurons.SpikeTimes(arrivals), name="source")
+    kicked = rv.Population(1, rv.neurons.SpikeTimes(spikes), name="clock")
+    cell = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(refractory=5.0), name="cell")
+    kick = rv.Projection(kicked, cell, rv.synapses.ExponentialCurrent(tau=0.1), [[1.0]], weight=60_000.0)
+    wire = rv.Projection(source, cell, rv.synapses.ExponentialCurrent(), [[1]], weight=weight, delay=delay, plasticity=rule, **options)
+    return rv.Network(source, kicked, cell, kick, wire), wire
+
+
+@pytest.mark.parametrize("delay", [0.0, 1.5])
+def test_the_window(delay):
+    """One pair at every distance: the closed form."""
+    rule = rv.plasticity.PairSTDP(high=10.0, potentiation=0.01, depression=0.012, tau_plus=16.8, tau_minus=33.7)
+    lags = np.array([-40.0, -10.0, -0.2, -0.1, 0.0, 0.1, 0.2, 10.0, 40.0])
+    for lag in lags:
+        net, wire = one_edge(rule, [50.0], [50.0 + lag + delay], delay=delay)
+        # the clock's spike drives the cell over the threshold in the step after it arrives
+        run = rv.simulate(net, duration=120.0, **{**ONE, "seed": 0})
+        fired = run.spikes["cell"].times
+        assert len(fired) == 1
+        real = round(float(fired[0]) - 50.0 - delay, 9)
+        wanted = 0.1 * np.exp(-real / 16.8) if real >= 0 else -0.12 * np.exp(real / 33.7)
+        change = run.edges(wire).weight[0] - 5.0
+        assert change == pytest.approx(wanted, abs=1e-12), lag
