@@ -68,20 +68,24 @@ from ranvier.until import Until as Until
 
 if TYPE_CHECKING:
     from ranvier import analysis as analysis
+    from ranvier import fitting as fitting
     from ranvier import interop as interop
     from ranvier import lab as lab
+    from ranvier import losses as losses
     from ranvier import plot as plot
     from ranvier import testing as testing
     from ranvier import torch as torch
     from ranvier.citing import cite as cite
+    from ranvier.fitting.fit import fit as fit
     from ranvier.store.reader import open_store as open_store
     from ranvier.store.resume import resume as resume
     from ranvier.versions import show_versions as show_versions
 
 # On first use, so that importing Ranvier stays quick.
-_MODULES_ON_FIRST_USE = ("analysis", "interop", "lab", "plot", "testing", "torch")
+_MODULES_ON_FIRST_USE = ("analysis", "fitting", "interop", "lab", "losses", "plot", "testing", "torch")
 _FUNCTIONS_ON_FIRST_USE = {
     "cite": "ranvier.citing",
+    "fit": "ranvier.fitting.fit",
     "open_store": "ranvier.store.reader",
     "resume": "ranvier.store.resume",
     "show_versions": "ranvier.versions",

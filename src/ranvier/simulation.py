@@ -35,6 +35,7 @@ from ranvier.network.numbers import (
     with_numbers,
 )
 from ranvier.network.plan import LayoutChanged
+from ranvier.network.scan import ALL, checked_memory, scan_steps
 from ranvier.network.spec import Network, Population
 from ranvier.network.state import SimulationState, with_step
 from ranvier.network.step import Stepper
@@ -349,11 +350,13 @@ class Simulation:
                 run = self.start(steps, parameters=parameters, seed=seed, initial=given, sink=sink, until=until, told=bar)
             return run.execute(shown)
 
-    def function(self, steps: int | None = None) -> Callable[..., Any]:
+    def function(self, steps: int | None = None, *, gradient_memory: str | int = "root") -> Callable[..., Any]:
         """The network as a pure function, for `jax.jit`, `vmap`, `grad` and the rest. 64-bit numbers must be on where it is called.
 
         Args:
             steps: how many steps it takes. Without it, one.
+            gradient_memory: how many states a gradient keeps on its way back: `"root"`, about 2 √steps, computing each step twice;
+                `"all"`, every step's; or how many are kept between stretches that are computed again.
 
         Returns:
             For one step a function of `(parameters, state)` that returns the state after it. For many, one that
@@ -377,16 +380,17 @@ class Simulation:
         """
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0):
             raise ParameterError(f"steps is {steps!r}, but it must be a whole number of at least 0.")
+        memory = checked_memory(gradient_memory)
 
         def one(parameters: Mapping[str, Any], state: SimulationState) -> SimulationState:
             return self._advanced(parameters, state, None)[0]
 
         def many(parameters: Mapping[str, Any], state: SimulationState) -> tuple[SimulationState, dict[str, dict[str, Any]]]:
-            return self._advanced(parameters, state, int(steps or 0))
+            return self._advanced(parameters, state, int(steps or 0), memory)
 
         return one if steps is None else many
 
-    def _advanced(self, parameters: Mapping[str, Any], state: SimulationState, steps: int | None) -> Any:
+    def _advanced(self, parameters: Mapping[str, Any], state: SimulationState, steps: int | None, kept: str | int = ALL) -> Any:
         if jax.dtypes.canonicalize_dtype(np.int64) != np.int64:
             raise UnsupportedError(
                 "sim.function counts steps in 64 bits, and they are off in this process. "
@@ -427,13 +431,13 @@ class Simulation:
             else None
         )
 
-        def body(carried: Any, _: Any) -> Any:
+        def body(carried: Any) -> Any:
             stepper = make()
             seen = [] if plan is None else [loop.read(stepper, carried, g.reads, s) for g, s in zip(plan.groups, plan.subsets, strict=True)]
             after, spiked = stepper.step(carried)
             return after, (seen, spiked)
 
-        final, (seen, spiked) = jax.lax.scan(body, entered, length=steps)
+        final, (seen, spiked) = scan_steps(body, entered, steps, kept)
         recorded: dict[str, dict[str, Any]] = {}
         for p in layout.plan.populations:
             recorded[p.name] = {"spikes": spiked[:, p.first : p.first + p.n]}

@@ -21,6 +21,8 @@ SOURCE, TARGET = rv.Population(2, CELL, name="source"), rv.Population(2, CELL, n
 SPIKES = rv.analysis.from_trains([[1.0, 5.0, 9.0, 14.0], [2.0, 6.0, 7.0, 118.0]], duration=200.0)
 SERIES = xarray.DataArray(np.sin(np.arange(100.0)), dims="time", coords={"time": np.arange(100.0)})
 RULE = rv.connect.all_to_all()
+PREPARED = rv.prepare(rv.Population(1, rv.neurons.Passive(), current=1.0, name="cell"), dt=0.1)
+TRACE = xarray.DataArray(np.zeros((10, 1)), dims=("time", "neuron"), coords={"time": 0.5 * np.arange(10.0)})
 
 
 class Reached(Exception):
@@ -44,6 +46,14 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "odeint": {"f": lambda y, t, *args: -y, "y0": np.ones(2), "t": [0.0, 0.1]},
     "open_store": {"path": "nowhere.zarr"},
     "explain": {"network": CELL},
+    "fit": {"sim": PREPARED, "data": TRACE, "parameters": ["cell.leak"]},
+    "fitting.CMAES": {},
+    "fitting.Gradient": {},
+    "fitting.LevenbergMarquardt": {},
+    "losses.Coincidence": {},
+    "losses.Rate": {},
+    "losses.VanRossum": {},
+    "losses.Voltage": {},
     "prepare": {"network": CELL},
     "recordable": {"part": CELL},
     "resume": {"store": "nowhere.zarr"},
@@ -179,6 +189,7 @@ def nothing_runs(monkeypatch, tmp_path):
 
     monkeypatch.setattr(importlib.import_module("ranvier.simulate"), "found_or_prepared", reached)
     monkeypatch.setattr(importlib.import_module("ranvier.simulation").Simulation, "__init__", reached)
+    monkeypatch.setattr(importlib.import_module("ranvier.fitting.fit"), "searched", reached)
     for library in ("numpy", "jax"):
         driver = importlib.import_module(f"ranvier.odeint.{library}_driver")
         monkeypatch.setattr(driver, "integrate", reached)

@@ -96,7 +96,7 @@ SOMETIMES = {  # these are right for some
 }
 WRONG = {**NEVER, **SOMETIMES}
 
-SPACES = ("", "analysis", "channels", "connect", "models", "neurons", "random", "stimuli", "synapses")
+SPACES = ("", "analysis", "channels", "connect", "fitting", "losses", "models", "neurons", "random", "stimuli", "synapses")
 NOT_FOR_USERS = {
     "Integrator": "a base class without arguments",
     "Model": "a base class",
@@ -119,6 +119,14 @@ NOT_FOR_USERS = {
     "connect.Rows": "made by a rule",
     "connect.assemble": "called by the engine",
     "connect.capacity_for": "called by the engine",
+    "fitting.Fit": "made by fit",
+    "fitting.FitProgress": "made by a fit",
+    "fitting.Found": "made by a method",
+    "fitting.Method": "a base class without arguments",
+    "fitting.Problem": "made by a fit",
+    "losses.Loss": "a base class without arguments",
+    "losses.Target": "made by a loss",
+    "losses.Window": "made by a fit",
     "neurons.Inputs": "made by the engine",
     "neurons.crossed_upward": "called inside equations",
     "neurons.reached": "called inside equations",

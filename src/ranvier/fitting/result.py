@@ -1,0 +1,144 @@
+"""What a fit leaves."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from ranvier import doors
+from ranvier.errors import UnsupportedError
+from ranvier.fitting.method import Found
+from ranvier.fitting.problem import Problem, in_whole_steps
+from ranvier.result import Result
+from ranvier.surroundings import inside
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Fit:
+    """The outcome of `rv.fit`.
+
+    Attributes:
+        parameters: the best parameters, by path: what `sim.run(parameters=…)` takes.
+        loss: theirs.
+        losses: the loss after each iteration, `[iterations + 1, starts]`.
+        starts: for each start its best parameters and their loss, the best start first.
+        method: what searched.
+    """
+
+    def __init__(self, problem: Problem, found: Found, method: str):
+        self._problem, self.method = problem, method
+        order = np.argsort(found.losses, kind="stable")
+        with inside():
+            whole = [in_whole_steps(problem.space, problem.space.numbers(found.places[i]), problem.sim.dt) for i in order]
+        self.starts = [(parameters, float(found.losses[i])) for parameters, i in zip(whole, order, strict=True)]
+        self.parameters, self.loss = self.starts[0]
+        self.losses = found.curve
+
+    def run(self, duration: Any = None, **how: Any) -> Result:
+        """Runs the network with the best parameters, from the state that the fit's runs begin with.
+
+        Args:
+            duration: how long (ms); as long as the data when left out.
+            how: further arguments of `sim.run`.
+        """
+        problem = self._problem
+        duration = problem.target.steps * problem.sim.dt if duration is None else doors.duration(duration, "duration")
+        return problem.prepared.run(duration, **{"parameters": self.parameters, "initial": problem.state, **how})
+
+    # -- how certain ------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def hessian(self) -> np.ndarray:
+        """The loss's second derivatives by the parameters at the best ones, `[parameters, parameters]`, in the order of `labels`.
+
+        Raises:
+            UnsupportedError: the loss has no derivative.
+        """
+        problem = self._problem
+        self._smooth()
+        with inside():
+            of = lambda row: problem.loss_of(problem.space.unflat(row), problem.target.numbers)
+            return np.asarray(jax.jit(jax.jacfwd(jax.jacfwd(of)))(problem.space.flat(self.parameters)))
+
+    def _smooth(self) -> None:
+        """Raises where the loss has no derivative by the parameters."""
+        problem = self._problem
+        if problem.by_run or problem.loss.by_spikes or problem.loss.by_steps or problem.loss.on_host:
+            raise UnsupportedError(
+                f"{type(problem.loss).__name__} has no derivative by {', '.join(s.path for s in problem.space.searched)}: how certain the "
+                "parameters are is seen from several starts (fit.starts), or from a posterior (rv.infer)."
+            )
+
+    @property
+    def labels(self) -> list[str]:
+        """The parameters' paths; of those with several values, each with its index."""
+        return self._problem.space.labels
+
+    @functools.cached_property
+    def covariance(self) -> np.ndarray:
+        """The parameters' covariance, `[parameters, parameters]`: how the data's noise, taken to be normal and independent, moves them.
+
+        From the loss's curvature at the optimum, as the first derivatives of what its squares are of give it (Gauss and Newton), with
+        the noise as large as what the fit leaves over.
+
+        Raises:
+            UnsupportedError: the loss is no mean of squares, or has no derivative.
+
+        Source: Seber & Wild 1989, Nonlinear Regression, ch. 2.
+        """
+        problem = self._problem
+        if not problem.loss.mean_square:
+            raise UnsupportedError(f"Only a mean of squares says how large the noise is, and {type(problem.loss).__name__} is none.")
+        self._smooth()
+        points, size = problem.target.points, problem.space.size
+        with inside():
+            of = lambda row: problem.loss.residuals(problem.seen(problem.space.unflat(row)), problem.target.numbers)
+            slopes = np.asarray(jax.jit(jax.jacfwd(of))(problem.space.flat(self.parameters)))
+        noise = self.loss / max(1, points - size)
+        information = slopes.T @ slopes / noise if noise else np.full((size, size), np.inf)
+        if not np.isfinite(information).all():  # a fit without an error left over
+            return np.zeros((size, size))
+        values, vectors = np.linalg.eigh(information)
+        # A direction in which the loss does not rise is not known at all.
+        spread = np.where(values > 0, 1.0 / np.where(values > 0, values, 1.0), np.inf)
+        with np.errstate(invalid="ignore"):
+            return np.nan_to_num((vectors * spread) @ vectors.T, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+
+    @property
+    def uncertainty(self) -> dict[str, Any]:
+        """Each parameter's standard deviation, by path. Infinite where the data do not tell."""
+        return {path: np.asarray(x)[()] for path, x in self._problem.space.unflat(np.sqrt(np.diag(self.covariance))).items()}
+
+    # -- to look at --------------------------------------------------------------------------------
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draws the fit over the data."""
+        from ranvier.plot import appearance
+
+        problem = self._problem
+        ax = appearance.axes_of(ax, 6.0, 3.0)
+        run = problem.sim.run(problem.target.steps * problem.sim.dt, parameters=self.parameters, initial=problem.state)
+        problem.loss.draw(ax, problem.target.shown, run[problem.part])
+        return ax
+
+    def plot_losses(self, ax: Axes | None = None) -> Axes:
+        """Draws the loss of each start over the iterations."""
+        from ranvier.plot import appearance
+
+        ax = appearance.axes_of(ax, 4.2, 3.0)
+        ax.plot(self.losses)
+        ax.set(xlabel="iteration", ylabel="loss", yscale="log" if (self.losses[np.isfinite(self.losses)] > 0).all() else "linear")
+        return ax
+
+    def __repr__(self) -> str:
+        rows = []
+        for path, value in self.parameters.items():
+            unit = next(s.unit for s in self._problem.space.searched if s.path == path)
+            text = f"{value:.4g}" if np.ndim(value) == 0 else f"{np.size(value)} values {np.min(value):.4g} … {np.max(value):.4g}"
+            rows.append(f"  {path}: {text}{'' if unit == '1' else f' {unit}'}")
+        return "\n".join([f"<Fit by {self.method}, loss {self.loss:.4g}", *rows]) + ">"

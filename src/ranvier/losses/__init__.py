@@ -1,0 +1,9 @@
+"""How far a simulation is from data: what `rv.fit` makes small. One a file; a new one is a subclass of `Loss`."""
+
+from ranvier.losses.base import Loss as Loss
+from ranvier.losses.base import Target as Target
+from ranvier.losses.base import Window as Window
+from ranvier.losses.coincidence import Coincidence as Coincidence
+from ranvier.losses.rate import Rate as Rate
+from ranvier.losses.van_rossum import VanRossum as VanRossum
+from ranvier.losses.voltage import Voltage as Voltage
