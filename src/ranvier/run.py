@@ -312,7 +312,9 @@ class Run:
             held.setdefault(name, {}).update(values)
         if owner in state.learning:
             value = float(np.asarray(state.learning[owner][variable])[index])
-            return owner, variable, int(self.outside.orders[owner][index]), value, "edge"
+            edge = int(self.outside.orders[owner][index])
+            edges = self.network.edges(owner, seed=self.state.seed_number, dt=self.dt)
+            return f"{owner} ({edges.pre[edge]} → {edges.post[edge]})", variable, edge, value, "edge"
         value = float(np.asarray(held[owner][variable])[index])
         for p in self.structure.populations:
             if p.group == owner and p.start <= index < p.start + p.n:

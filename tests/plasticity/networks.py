@@ -37,17 +37,20 @@ def steps_of(run, population, neuron):
     return run.spikes.steps[run.spikes.neurons == first + neuron]
 
 
-def events(run, edges, j):
+def events(run, edges, j, source="source"):
     """Arrivals and spikes of the target of one edge, in steps."""
-    arrivals = steps_of(run, "source", edges.pre[j]) + round(float(edges.delay[j]) / DT)
+    arrivals = steps_of(run, source, edges.pre[j]) + round(float(edges.delay[j]) / DT)
     return arrivals[arrivals < round(run.spikes.stop / DT)], steps_of(run, "cells", edges.post[j])
 
 
-def by_hand(run, before, at_arrival, at_target, low=0.0, high=10.0):
-    """Every weight from the spikes alone: `at_arrival(w, arrivals before, spikes of the target before)`, ages in ms, and so at the target."""
+def by_hand(run, before, at_arrival, at_target, low=0.0, high=10.0, source="source"):
+    """Every weight from the spikes alone.
+
+    `at_arrival(weight, ages of the arrivals before, ages of the target's spikes before)`, in ms, gives the change, and so does `at_target`.
+    """
     weights = before.weight.copy()
     for j in range(len(weights)):
-        arrivals, spikes = events(run, before, j)
+        arrivals, spikes = events(run, before, j, source)
         for t, kind in sorted([(t, 0) for t in arrivals] + [(t, 1) for t in spikes]):
             ages = (t - arrivals[arrivals < t + kind]) * DT, (t - spikes[spikes < t]) * DT
             weights[j] = np.clip(weights[j] + (at_target if kind else at_arrival)(weights[j], *ages), low, high)

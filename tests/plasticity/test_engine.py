@@ -1,4 +1,4 @@
-"""Plastic projections on the engine: the order of events, state, records, stores, other layouts, errors. Weights are held against sums by hand."""
+"""Plastic projections on the engine: the order of events, state, records, stores, other layouts, errors."""
 
 import jax
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.network import loop
-from tests.plasticity.networks import DT, HOW, by_hand, network
+from tests.plasticity.networks import CELLS, DT, HOW, by_hand, network
 
 PAIR = rv.plasticity.PairSTDP(high=10.0, potentiation=0.05, depression=0.05)
 trace = lambda ages, tau=20.0: np.exp(-ages / tau).sum()
@@ -177,3 +177,72 @@ def test_the_window(delay):
         wanted = 0.1 * np.exp(-real / 16.8) if real >= 0 else -0.12 * np.exp(real / 33.7)
         change = run.edges(wire).weight[0] - 5.0
         assert change == pytest.approx(wanted, abs=1e-12), lag
+
+
+@pytest.mark.parametrize("rule", [PAIR, Generic(high=10.0)], ids=lambda r: type(r).__name__)
+def test_everything_at_once(rule):
+    """Autapses, several edges between one pair, delays 0 and more, arrivals in the step of the target's spike."""
+    cells = rv.Population(CELLS, rv.neurons.LeakyIntegrateAndFire(refractory=0.5), current=[450.0, 450.0, 500.0], name="cells")
+    pre, post = [0, 0, 0, 1, 1, 2, 2, 0, 1], [0, 0, 1, 0, 1, 1, 2, 2, 1]
+    listed = rv.connect.edge_list(pre, post)
+    delay = [0.0, 0.3, 0.0, 0.0, 3.0, 0.0, 0.1, 5.0, 3.0]
+    weight = np.linspace(2.0, 8.0, 9)
+    wire = rv.Projection(cells, cells, rv.synapses.ExponentialCurrent(), listed, weight=weight, delay=delay, plasticity=rule, name="wire")
+    net = rv.Network(cells, wire)
+    run = rv.simulate(net, duration=400.0, dt=DT)
+    wanted = by_hand(run, net.edges("wire", dt=DT), lambda w, x, y: -0.5 * trace(y), lambda w, x, y: 0.5 * trace(x), source="cells")
+    np.testing.assert_allclose(run.edges("wire").weight, wanted, rtol=0, atol=1e-11)
+    assert len(run.spikes) > 30
+
+
+class Gives(rv.PlasticityRule):
+    """What it is told to."""
+
+    what: str = "shape"
+
+    def on_pre(self, edge, pre, post, third):
+        nan = edge["weight"] / 0 - edge["weight"] / 0
+        everything = {"shape": {"weight": edge["weight"][:1]}, "name": {"wait": 1.0}, "nothing": None, "nan": {"weight": nan}}
+        return everything[self.what]
+
+
+def test_bad_input():
+    with pytest.raises(rv.ParameterError, match="goes to one population"):
+        a, b = (rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), name=n) for n in "ab")
+        rv.Projection(a, [a, b], rv.synapses.ExponentialCurrent(), rv.connect.all_to_all(), plasticity=PAIR)
+    with pytest.raises(rv.ParameterError, match="it must be a PlasticityRule"):
+        network(rv.plasticity.PairSTDP)
+    with pytest.raises(rv.ParameterError, match="has its state at the edges"):
+        network(PAIR, site="edge")
+    with pytest.raises(rv.ParameterError, match="acts continuously"):
+        rv.Projection(a, a, rv.synapses.GapJunction(), rv.connect.all_to_all(), plasticity=PAIR)
+    with pytest.raises(rv.ParameterError, match=r"wire: .* of its .* weights begin out of the bounds of PairSTDP"):
+        rv.prepare(network(rv.plasticity.PairSTDP(high=3.0)), dt=DT)
+    with pytest.raises(rv.ParameterError, match="both signs"):
+        rv.prepare(network(PAIR, weight=rv.uniform(-2.0, 2.0)), dt=DT)
+    with pytest.raises(rv.ParameterError, match="measured by `high`"):
+        rv.plasticity.PairSTDP(potentiation_exponent=1.0)
+    with pytest.raises(rv.ParameterError, match="one number for the projection"):
+        rv.prepare(network(rv.plasticity.PairSTDP(high=10.0, potentiation=[0.1] * 12)), dt=DT)
+    for what, said in (("name", "'weight'"), ("nothing", "it must give a dict"), ("shape", "one value an edge")):
+        with pytest.raises(rv.ParameterError, match=said):
+            rv.simulate(network(Gives(what=what)), **HOW)
+    with pytest.raises(rv.SimulationDiverged, match=r"weight of wire \(\d+ → \d+\), edge \d+, became nan"):
+        rv.simulate(network(Gives(what="nan")), **HOW)
+    run = rv.simulate(network(PAIR), **{**HOW, "duration": 5.0})
+    with pytest.raises(rv.ParameterError, match="they are state"):
+        rv.prepare(network(PAIR), dt=DT, seed=5).run(5.0, initial=run, parameters={"wire.weight": 3.0})
+    with pytest.raises(rv.ParameterError, match="learns by another rule"):
+        rv.simulate(network(Generic(high=10.0)), duration=5.0, dt=DT, initial=run)
+    with pytest.raises(rv.ParameterError, match="asks for edge 999"):
+        rv.simulate(network(PAIR), record=rv.Record("wire", "weight", neurons=[999]), **HOW)
+    with pytest.raises(rv.ParameterError, match="Keep dt"):
+        rv.simulate(network(PAIR), duration=5.0, dt=0.05, initial=run)
+
+
+def test_a_state_goes_on_with_and_without_learning():
+    run = rv.simulate(network(PAIR), **{**HOW, "duration": 50.0})
+    fixed = rv.simulate(network(None), duration=5.0, dt=DT, initial=run)
+    assert "weight" not in fixed.state.synapses["wire"]
+    again = rv.simulate(network(PAIR), duration=5.0, dt=DT, initial=fixed)
+    assert again.spikes.stop == 60.0

@@ -6,6 +6,7 @@ chunks (`kernels.due_edges`): the same events in the same order.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -23,9 +24,12 @@ from ranvier.model import in_precision
 from ranvier.network.constants import EventEdges, PlasticConstants
 from ranvier.network.draw import DrawnProjection
 from ranvier.network.plan import PlasticPlan
-from ranvier.plasticity.base import Change, LowPass, PlasticityRule, Trace, fused, overrides
+from ranvier.plasticity.base import Change, PlasticityRule, fused, overrides
+from ranvier.plasticity.homeostasis import NoHomeostasis
+from ranvier.plasticity.traces import LowPass, Trace
 
 WEIGHT, THIRD, REFERENCE = "weight", "third", "reference"
+HOMEOSTASIS = "homeostasis: "
 
 Learning = dict[str, Any]
 
@@ -38,13 +42,13 @@ def plan_plasticity(
 ) -> PlasticPlan:
     """The structure of a projection's plasticity."""
     rule: PlasticityRule = projection.plasticity
-    pre, post, native = rule.pre_traces(), rule.post_traces(), fused(rule)
+    pre, post, native = rule.pre_traces(), post_traces(rule), fused(rule)
     spikes = tuple(name for name, trace in post.items() if isinstance(trace, Trace))
     before = tuple(pre)
     if native:
         change = rule.at_pre()  # type: ignore[attr-defined]
         before = tuple(name for name in pre if change is not None and any(s == name for s, _ in change.terms))
-        native = max(len(pre), len(spikes)) <= MOST_TRACES
+        native = max(len(pre), len(rule.post_traces())) <= MOST_TRACES
     modulator = rule.modulator()
     return PlasticPlan(
         name=projection.name,
@@ -91,7 +95,7 @@ def plastic_constants(
         placed: whether somebody asks for all edges in the user's order.
     """
     rule = projection.plasticity
-    every = _steps_between_updates(rule, dt)
+    every = np.array([_steps_between_updates(rule, dt), max(1, round(float(rule.homeostasis.every) / dt))], np.int64)
     place = np.zeros(0, np.int32)
     if placed:
         place = np.empty(len(order), np.int32)
@@ -100,9 +104,19 @@ def plastic_constants(
         rule=in_precision(rule, dtype),
         incoming=index_by_target(edges, plan.size),
         sign=np.asarray(sign_of(projection.name, rule, weight), dtype),
-        every=np.int64(every),
+        every=every,
         place=place,
     )
+
+
+def post_traces(rule: PlasticityRule) -> dict[str, Trace | LowPass]:
+    """What is kept of the targets' past, for the rule and for its homeostasis."""
+    return {**rule.post_traces(), **{f"{HOMEOSTASIS}{name}": trace for name, trace in rule.homeostasis.post_traces().items()}}
+
+
+def regulated(rule: PlasticityRule) -> bool:
+    """Whether there is a homeostasis."""
+    return not isinstance(rule.homeostasis, NoHomeostasis)
 
 
 def _steps_between_updates(rule: PlasticityRule, dt: float) -> int:
@@ -166,7 +180,7 @@ def advance_traces(
 ) -> Learning:
     """The sources' traces with the spikes of step `k`, the targets' before theirs are added."""
     new, dtype = dict(own), own[WEIGHT].dtype
-    pre, post = rule.pre_traces(), rule.post_traces()
+    pre, post = rule.pre_traces(), post_traces(rule)
     for name in plan.pre:
         trace: Any = pre[name]
         ring = own[f"pre {name}"]
@@ -188,7 +202,7 @@ def advance_traces(
 def mark_targets(plan: PlasticPlan, rule: PlasticityRule, own: Learning, spikes: jax.Array) -> Learning:
     """The targets' traces with their spikes of this step added."""
     new, dtype = dict(own), own[WEIGHT].dtype
-    post = rule.post_traces()
+    post = post_traces(rule)
     for name in plan.post:
         trace: Any = post[name]
         jump, y = jnp.asarray(trace.jump, dtype), own[f"post {name}"]
@@ -255,16 +269,16 @@ def learn(
     else:
         own = _edge_by_edge(plan, constants, own, history, k, dt, edges, before, after, spiked)
     own = mark_targets(plan, rule, own, spiked)
-    if plan.edge or overrides(rule, "update"):
-        due = jnp.mod(k + 1, constants.every) == 0
-        edged = (WEIGHT, *plan.edge, *((REFERENCE,) if plan.edge else ()))
-        changed = jax.lax.cond(
-            due,
-            lambda some: _updated(plan, constants, {**own, **some}, k, dt, edges, after),
-            lambda some: some,
-            {name: own[name] for name in edged},
-        )
-        own = {**own, **changed}
+    for which, wanted in enumerate((bool(plan.edge) or overrides(rule, "update"), regulated(rule))):
+        if wanted:
+            edged = (WEIGHT, *plan.edge, *((REFERENCE,) if plan.edge else ()))
+            changed = jax.lax.cond(
+                jnp.mod(k + 1, constants.every[which]) == 0,
+                functools.partial(_updated, plan, constants, own, k, dt, edges, after, homeostasis=which == 1),
+                lambda some: some,
+                {name: own[name] for name in edged},
+            )
+            own = {**own, **changed}
     return own
 
 
@@ -292,6 +306,7 @@ def _edge_by_edge(
         def change(edge: Any, pre: Any, post: Any) -> Any:
             seen = {name: x * factors[name] for name, x in edge.items() if name != WEIGHT}
             seen[WEIGHT] = edge[WEIGHT] * constants.sign
+            post = {**post, "dt": jnp.asarray(dt).astype(dtype)}
             return kept(plan, constants, event(seen, pre, post, third), factors, dtype)
 
         return change
@@ -340,23 +355,39 @@ def edge_decay(plan: PlasticPlan, rule: PlasticityRule, own: Learning, k: Any, d
 
 
 def _updated(
-    plan: PlasticPlan, constants: PlasticConstants, own: Learning, k: jax.Array, dt: Any, edges: Any, after: Mapping[str, Any]
+    plan: PlasticPlan,
+    constants: PlasticConstants,
+    own: Learning,
+    k: jax.Array,
+    dt: Any,
+    edges: Any,
+    after: Mapping[str, Any],
+    some: Learning,
+    *,
+    homeostasis: bool,
 ) -> Learning:
     """Every edge: its variables as of now, and what the rule's `update` makes of them."""
+    own = {**own, **some}
     rule, dtype = constants.rule, own[WEIGHT].dtype
     factors = edge_decay(plan, rule, own, k + 1, dt)
     seen = {name: own[name] * factors[name] for name in plan.edge}
     result = {WEIGHT: own[WEIGHT], **seen}
-    if overrides(rule, "update"):
+    if homeostasis or overrides(rule, "update"):
         target = jnp.asarray(edges.target)
         exists = jnp.arange(plan.width) < edges.segments[-1, -1, -1] if plan.width else jnp.zeros(0, bool)
         total = lambda x: jax.ops.segment_sum(jnp.where(exists, x, 0), target, plan.size)[target]
-        post = {**after, **{name: own[f"post {name}"] for name in (*plan.post, *(name for name, _ in plan.filtered))}}
-        at_edge = {name: x[target] for name, x in post.items() if jnp.ndim(x) == 1}
+        traces = {name: own[f"post {name}"] for name in (*plan.post, *(name for name, _ in plan.filtered))}
+        if homeostasis:
+            traces = {name.removeprefix(HOMEOSTASIS): x for name, x in traces.items() if name.startswith(HOMEOSTASIS)}
+        at_edge = {name: x[target] for name, x in {**after, **traces}.items() if jnp.ndim(x) == 1}
+        at_edge["dt"] = jnp.asarray(dt).astype(dtype)
         seen[WEIGHT] = own[WEIGHT] * constants.sign
-        new = kept(
-            plan, constants, rule.update(seen, at_edge, own.get(THIRD), total, constants.every * dt), dict.fromkeys(plan.edge, 1.0), dtype
-        )
+        interval = (constants.every[int(homeostasis)] * dt).astype(dtype)
+        if homeostasis:
+            new: Any = {WEIGHT: rule.homeostasis.update(seen, at_edge, total, interval)}
+        else:
+            new = rule.update(seen, at_edge, own.get(THIRD), total, interval)
+        new = kept(plan, constants, new, dict.fromkeys(plan.edge, 1.0), dtype)
         for name, value in new.items():
             result[name] = jnp.where(exists, value, result[name])
     if plan.edge:

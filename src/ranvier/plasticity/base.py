@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -10,46 +9,12 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ranvier.model import INPUT, Model, parameter
+from ranvier.model import INPUT, Model, component, parameter
+from ranvier.plasticity.homeostasis import Homeostasis, NoHomeostasis
 from ranvier.plasticity.modulator import Modulator
+from ranvier.plasticity.traces import LowPass, Trace
 
 Values = dict[str, jax.Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class Trace:
-    """What a neuron's spikes leave behind: it decays exactly, and a spike adds to it.
-
-    Attributes:
-        tau: time constant (ms).
-        jump: what a spike adds.
-        nearest: a spike sets the trace to `jump` instead, so that only the last one counts.
-
-    Example:
-        >>> Trace(20.0)
-        Trace(tau=20.0, jump=1.0, nearest=False)
-    """
-
-    tau: Any
-    jump: Any = 1.0
-    nearest: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class LowPass:
-    """A variable of the target, averaged over the past with weights that fall off exponentially: `tau du/dt = V − u`.
-
-    Attributes:
-        variable: which variable of the target neuron.
-        tau: time constant (ms).
-
-    Example:
-        >>> LowPass("V", 10.0)
-        LowPass(variable='V', tau=10.0)
-    """
-
-    variable: str
-    tau: Any
 
 
 class Change(NamedTuple):
@@ -81,6 +46,7 @@ class PlasticityRule(Model):
 
     Args:
         low, high: the bounds of the weights, in the unit of the projection's weights. With a `low` below 0 weights may change their sign.
+        homeostasis: what keeps all weights onto a target in order, now and then.
 
     Example:
         >>> import ranvier as rv
@@ -98,6 +64,7 @@ class PlasticityRule(Model):
 
     low: Any = parameter(0.0, INPUT, None, "lowest weight")
     high: Any = parameter(math.inf, INPUT, None, "highest weight")
+    homeostasis: Homeostasis = component(NoHomeostasis())
 
     update_every: ClassVar[float] = 1.0
     """how often `update` is called (ms)"""
@@ -124,7 +91,7 @@ class PlasticityRule(Model):
         Args:
             edge: the edges' `"weight"` and own variables, each `[edges]`.
             pre: the sources' traces.
-            post: the targets' traces, and their state by variable.
+            post: the targets' traces, and their state by variable; `"dt"` is the step (ms).
             third: the modulator's value, or None.
 
         Returns:

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from ranvier.errors import ParameterError
 from ranvier.model import POSITIVE, parameter
-from ranvier.plasticity.base import Change, SumOfProducts, Trace
+from ranvier.plasticity.base import Change, SumOfProducts
+from ranvier.plasticity.traces import Trace
 
 
 class PairSTDP(SumOfProducts):
@@ -25,6 +26,7 @@ class PairSTDP(SumOfProducts):
     Without a finite `high` the change does not depend on the weight, and `potentiation` and `depression` are in the weight's unit.
 
     Args:
+        low, high, homeostasis: see `PlasticityRule`.
         potentiation, depression: the largest change by one pair, as a share of `high`.
         tau_plus, tau_minus: time constants of the window (ms).
         potentiation_exponent, depression_exponent: how the change depends on the weight.
@@ -63,14 +65,20 @@ Morrison, Diesmann & Gerstner 2008, Biol Cybern 98:459: which spikes pair"""
         return {"post": Trace(self.tau_minus, nearest=self.nearest)}
 
     def at_pre(self) -> Change:
-        return Change({(None, "post"): -self.depression * self._scale(self.depression_exponent)}, 0.0, self.depression_exponent)
+        return Change({(None, "post"): -self.depression * share_of(self.high, self.depression_exponent)}, 0.0, self.depression_exponent)
 
     def at_post(self) -> Change:
         bounded = jnp.isfinite(self.high)
-        change = self.potentiation * self._scale(self.potentiation_exponent)
+        change = self.potentiation * share_of(self.high, self.potentiation_exponent)
         return Change({("pre", None): change}, jnp.where(bounded, self.high, 0.0), self.potentiation_exponent)
 
-    def _scale(self, exponent: Any) -> Any:
-        """What a share of `high` is multiplied by."""
-        bounded = jnp.isfinite(self.high)
-        return jnp.where(bounded, jnp.where(bounded, self.high, 1.0) ** (1.0 - exponent), 1.0)
+    @classmethod
+    def anti_hebbian(cls, **more: Any) -> PairSTDP:
+        """The window turned upside down: an arrival before the target's spike weakens."""
+        return cls(**{"potentiation": -0.01, "depression": -0.0105, **more})
+
+
+def share_of(high: Any, exponent: Any = 0.0) -> Any:
+    """What a share of `high` is multiplied by; 1 where that is infinite."""
+    bounded = jnp.isfinite(high)
+    return jnp.where(bounded, jnp.where(bounded, high, 1.0) ** (1.0 - exponent), 1.0)
