@@ -90,6 +90,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "models.synfire_chain": {"groups": 1},
     "models.vogels_abbott": {"scale": 0.05},
     "neurons.SpikeTimes": {"times": [1.0]},
+    "plasticity.weight_after": {"rule": rv.plasticity.PairSTDP(high=1.0), "arrivals": [1.0], "spikes": [2.0]},
     "stimuli.PublishedSampling": {"values": [1.0], "every": 1.0},
     "stimuli.Sampled": {"values": [1.0], "every": 1.0},
     "stimuli.Scaled": {"factor": 1.0, "stimulus": rv.stimuli.Constant(1.0)},

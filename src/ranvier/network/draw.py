@@ -286,8 +286,8 @@ def _checked_rule(name: str, rule: Any) -> Any:
     """
     if rule is None:
         return None
-    for path, _, value in parameters(rule):
-        if isinstance(value, Distribution) or np.ndim(value):
+    for path, declared, value in parameters(rule):
+        if isinstance(value, Distribution) or (np.ndim(value) and declared.per != "sample"):
             raise ParameterError(f"{name}.plasticity.{path} must be one number for the projection, not {value!r}.")
     return rule
 

@@ -43,18 +43,14 @@ dr1/dt = -r1 / tau_plus,  dr2/dt = -r2 / tau_x,  do1/dt = -o1 / tau_minus,  do2/
     nearest: bool = False
 
     @classmethod
-    def visual_cortex(cls, nearest: bool = False, **more: Any) -> TripletSTDP:
-        """The full model, fitted to Sjöström, Turrigiano & Nelson 2001 (table 3)."""
-        if not nearest:
-            return cls(**more)
-        fitted = (8.8e-11, 5.3e-2, 6.6e-3, 3.1e-3, 714.0, 40.0)
-        return cls(**{**_named(fitted), "nearest": True, **more})
+    def visual_cortex(cls, nearest: bool = False, full: bool = True, **more: Any) -> TripletSTDP:
+        """Fitted to Sjöström, Turrigiano & Nelson 2001 (table 3): the full model, or the minimal one."""
+        return cls(**{**_named(_VISUAL_CORTEX[full, nearest]), "nearest": nearest, **more})
 
     @classmethod
-    def hippocampal(cls, nearest: bool = False, **more: Any) -> TripletSTDP:
-        """The full model, fitted to hippocampal cultures of Wang, Gerkin, Nauen & Bi 2005 (table 4)."""
-        fitted = (4.6e-3, 9.1e-3, 3e-3, 7.5e-9, 575.0, 47.0) if nearest else (6.1e-3, 6.7e-3, 1.6e-3, 1.4e-3, 946.0, 27.0)
-        return cls(**{**_named(fitted), "nearest": nearest, **more})
+    def hippocampal(cls, nearest: bool = False, full: bool = True, **more: Any) -> TripletSTDP:
+        """Fitted to hippocampal cultures of Wang, Gerkin, Nauen & Bi 2005 (table 4): the full model, or the minimal one."""
+        return cls(**{**_named(_HIPPOCAMPAL[full, nearest]), "nearest": nearest, **more})
 
     def pre_traces(self) -> Mapping[str, Trace]:
         return {"r1": Trace(self.tau_plus, nearest=self.nearest), "r2": Trace(self.tau_x, nearest=self.nearest)}
@@ -74,3 +70,18 @@ dr1/dt = -r1 / tau_plus,  dr2/dt = -r2 / tau_x,  do1/dt = -o1 / tau_minus,  do2/
 def _named(values: tuple[float, ...]) -> dict[str, float]:
     names = ("pair_potentiation", "triplet_potentiation", "pair_depression", "triplet_depression", "tau_x", "tau_y")
     return dict(zip(names, values, strict=True))
+
+
+# A₂⁺, A₃⁺, A₂⁻, A₃⁻, τx, τy by (full, nearest). A minimal model has no use for τx.
+_VISUAL_CORTEX = {
+    (True, False): (5e-10, 6.2e-3, 7e-3, 2.3e-4, 101.0, 125.0),
+    (False, False): (0.0, 6.5e-3, 7.1e-3, 0.0, 101.0, 114.0),
+    (True, True): (8.8e-11, 5.3e-2, 6.6e-3, 3.1e-3, 714.0, 40.0),
+    (False, True): (0.0, 5e-2, 8e-3, 0.0, 714.0, 40.0),
+}
+_HIPPOCAMPAL = {
+    (True, False): (6.1e-3, 6.7e-3, 1.6e-3, 1.4e-3, 946.0, 27.0),
+    (False, False): (5.3e-3, 8e-3, 3.5e-3, 0.0, 946.0, 40.0),
+    (True, True): (4.6e-3, 9.1e-3, 3e-3, 7.5e-9, 575.0, 47.0),
+    (False, True): (4.6e-3, 9.1e-3, 3e-3, 0.0, 575.0, 48.0),
+}
