@@ -1,11 +1,13 @@
 """Strict flags for every test: a warning is an error, and arrays of different rank never meet by accident."""
 
 import ast
+import gc
 import importlib.util
 import pathlib
 
 import hypothesis
 import jax
+import psutil
 import pytest
 
 import ranvier  # noqa: F401  loaded before pytest loads the files of its docstrings, so that no class is there twice
@@ -33,6 +35,18 @@ class WithoutMissingExtras:
 
 def pytest_configure(config):
     config.pluginmanager.register(WithoutMissingExtras())
+
+
+MOST_MEMORY = 2**31
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_programs_are_given_back():
+    """JAX keeps every program that it ever compiled: of the whole suite that is 6 GB a process, and memory maps by the ten thousand."""
+    yield
+    if psutil.Process().memory_info().rss > MOST_MEMORY:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
