@@ -43,14 +43,16 @@ def events(run, edges, j, source="source"):
     return arrivals[arrivals < round(run.spikes.stop / DT)], steps_of(run, "cells", edges.post[j])
 
 
-def by_hand(run, before, at_arrival, at_target, low=0.0, high=10.0, source="source"):
+def by_hand(run, before, at_arrival, at_target, low=0.0, high=10.0, source="source", back=0):
     """Every weight from the spikes alone.
 
     `at_arrival(weight, ages of the arrivals before, ages of the target's spikes before)`, in ms, gives the change, and so does `at_target`.
+    The target's spikes are back at the synapse after `back` steps.
     """
     weights = before.weight.copy()
     for j in range(len(weights)):
         arrivals, spikes = events(run, before, j, source)
+        spikes = spikes[spikes + back < round(run.spikes.stop / DT)] + back
         for t, kind in sorted([(t, 0) for t in arrivals] + [(t, 1) for t in spikes]):
             ages = (t - arrivals[arrivals < t + kind]) * DT, (t - spikes[spikes < t]) * DT
             weights[j] = np.clip(weights[j] + (at_target if kind else at_arrival)(weights[j], *ages), low, high)

@@ -246,3 +246,36 @@ def test_a_state_goes_on_with_and_without_learning():
     assert "weight" not in fixed.state.synapses["wire"]
     again = rv.simulate(network(PAIR), duration=5.0, dt=DT, initial=fixed)
     assert again.spikes.stop == 60.0
+
+
+@pytest.mark.parametrize(("axonal", "dendritic"), [(0.0, 2.0), (3.0, 2.0), (0.5, 7.3)])
+@pytest.mark.parametrize("kind", [rv.plasticity.PairSTDP, Generic])
+def test_the_window_shifts_by_the_difference_of_the_delays(axonal, dendritic, kind, tmp_path):
+    """Arrivals at the synapse, and the target's spikes when they have come back there."""
+    rule = PAIR if kind is rv.plasticity.PairSTDP else Generic(high=10.0)
+    net = network(rule, delay=axonal, dendritic_delay=dendritic)
+    run = rv.simulate(net, **HOW)
+    before = net.edges("wire", seed=HOW["seed"], dt=DT)
+    shift = round(dendritic / DT)
+    wanted = by_hand(run, before, lambda w, x, y: -0.5 * trace(y), lambda w, x, y: 0.5 * trace(x), back=shift)
+    np.testing.assert_allclose(run.edges("wire").weight, wanted, rtol=0, atol=1e-11)
+    whole = rv.simulate(network(None, delay=axonal + dendritic), **HOW)
+    silent = rv.simulate(network(rv.plasticity.PairSTDP(potentiation=0.0, depression=0.0), delay=axonal, dendritic_delay=dendritic), **HOW)
+    np.testing.assert_array_equal(whole.spikes.steps, silent.spikes.steps)
+    first = rv.simulate(net, **{**HOW, "duration": 91.3})
+    last = rv.simulate(net, duration=200.0 - 91.3, dt=DT, initial=first)
+    np.testing.assert_array_equal(last.edges("wire").weight, run.edges("wire").weight)
+
+
+def test_short_term_and_long_term_together():
+    """The rule sees every spike, the target what its resources allow."""
+    depressing = rv.synapses.TsodyksMarkram(utilization=0.5, recovery=100.0)
+    run = rv.simulate(network(PAIR, short_term_plasticity=depressing), **HOW)
+    before = network(PAIR).edges("wire", seed=HOW["seed"], dt=DT)
+    wanted = by_hand(run, before, lambda w, x, y: -0.5 * trace(y), lambda w, x, y: 0.5 * trace(x))
+    np.testing.assert_allclose(run.edges("wire").weight, wanted, rtol=0, atol=1e-11)
+    still = rv.plasticity.PairSTDP(potentiation=0.0, depression=0.0)
+    strong = {"weight": 60.0, "short_term_plasticity": depressing}
+    learning, fixed = (rv.simulate(network(rule, **strong), **HOW) for rule in (still, None))
+    np.testing.assert_array_equal(learning.spikes.steps, fixed.spikes.steps)
+    assert len(fixed.spikes["cells"].times) != len(rv.simulate(network(None, weight=60.0), **HOW).spikes["cells"].times)

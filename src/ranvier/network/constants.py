@@ -127,7 +127,8 @@ class PlasticConstants:
         rule: with its parameters.
         incoming: the edges by target (`kernels.incoming`).
         sign: −1 where the weights are below 0 and the rule acts on their size.
-        every: steps between two updates of all edges, int64.
+        every: steps between two updates of all edges by the rule, and by its homeostasis, int64 `[2]`.
+        dendritic: the dendritic delay in steps, int64.
         place: where each edge stands in the order of delivery, sorted by target, then source; empty where nobody asks.
     """
 
@@ -136,6 +137,7 @@ class PlasticConstants:
     sign: Any
     every: Any
     place: Any
+    dendritic: Any
 
 
 @jax.tree_util.register_dataclass

@@ -65,6 +65,7 @@ class DrawnProjection:
         edges, weight, delay: where the site is not the target: the edges, drawn, their weights, and delays in steps.
         short_term: its short-term plasticity, drawn, or None; `short_term_values` its initial state.
         plasticity: the rule by which its weights change, or None.
+        dendritic: the dendritic delay in steps.
     """
 
     name: str
@@ -79,6 +80,7 @@ class DrawnProjection:
     short_term: Any = None
     short_term_values: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     plasticity: Any = None
+    dendritic: int = 0
 
     @property
     def delivered(self) -> bool:
@@ -270,12 +272,14 @@ def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, p
     synapse = drawn(numbers.synapse, key, name, {"neuron": (targets, "target"), "target": (targets, "target")})
     values = _initial(numbers, name, synapse, targets, key)
     rule = _checked_rule(name, numbers.plasticity)
+    dendritic = int(in_steps(projection.dendritic_delay, part.dt, f"The dendritic delay of {name}"))
     if numbers.short_term_plasticity is None:
-        return DrawnProjection(name, projection, "target", synapse, values, part, plasticity=rule)
+        return DrawnProjection(name, projection, "target", synapse, values, part, plasticity=rule, dendritic=dendritic)
     sources, child = projection.source.n, key.child("short_term_plasticity")
     model = drawn(numbers.short_term_plasticity, child, name, {"neuron": (sources, "source")})
     start = {k: np.broadcast_to(np.asarray(v, np.float64), (sources,)) for k, v in initial_state(model, sources, child).items()}
-    return DrawnProjection(name, projection, "target", synapse, values, part, short_term=model, short_term_values=start, plasticity=rule)
+    short = {"short_term": model, "short_term_values": start}
+    return DrawnProjection(name, projection, "target", synapse, values, part, **short, plasticity=rule, dendritic=dendritic)
 
 
 def _checked_rule(name: str, rule: Any) -> Any:

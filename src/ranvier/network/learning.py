@@ -30,6 +30,7 @@ from ranvier.plasticity.traces import LowPass, Trace
 
 WEIGHT, THIRD, REFERENCE = "weight", "third", "reference"
 HOMEOSTASIS = "homeostasis: "
+ARRIVED, FIRED = "dendrite arrived", "dendrite fired"
 
 Learning = dict[str, Any]
 
@@ -69,6 +70,7 @@ def plan_plasticity(
         filtered=tuple((name, trace.variable) for name, trace in post.items() if isinstance(trace, LowPass)),
         edge=tuple(rule.edge_state()),
         memory=None if modulator is None else tuple(modulator.memory()),
+        dendrite=1 << projection.dendritic.bit_length() if projection.dendritic else 0,
     )
 
 
@@ -106,6 +108,7 @@ def plastic_constants(
         sign=np.asarray(sign_of(projection.name, rule, weight), dtype),
         every=every,
         place=place,
+        dendritic=np.int64(projection.dendritic),
     )
 
 
@@ -165,6 +168,8 @@ def initial_traces(plan: PlasticPlan, rule: PlasticityRule, slots: int, dtype: s
         result.update({f"memory {name}": np.asarray(x) for name, x in modulator.memory().items()})
     if plan.edge:
         result[REFERENCE] = np.int64(0)
+    if plan.dendrite:
+        result.update({ARRIVED: np.zeros((plan.dendrite, plan.n), dtype), FIRED: np.zeros((plan.dendrite, plan.n), bool)})
     return result
 
 
@@ -214,6 +219,22 @@ def arrive(
     plan: PlasticPlan, constants: PlasticConstants, own: Learning, history: SpikeHistory, k: jax.Array, edges: Any, arriving: jax.Array
 ) -> tuple[jax.Array, Learning]:
     """Delivers what arrives with the weights as they are; a rule that the kernels take changes them in the same pass."""
+    if not plan.dendrite:
+        return _delivered(plan, constants, own, history, k, edges, arriving)
+    now, own = _delivered(plan, constants, own, history, k, edges, jnp.zeros_like(arriving))
+    own, late = _delayed(own, ARRIVED, now, k, constants)
+    return arriving + late, own
+
+
+def _delayed(own: Learning, name: str, value: jax.Array, k: jax.Array, constants: PlasticConstants) -> tuple[Learning, jax.Array]:
+    """What goes along the dendrite: with `value` sent off in step `k`, and what comes out."""
+    ring = own[name].at[jnp.mod(k, own[name].shape[0])].set(value)
+    return {**own, name: ring}, ring[jnp.mod(k - constants.dendritic, ring.shape[0])]
+
+
+def _delivered(
+    plan: PlasticPlan, constants: PlasticConstants, own: Learning, history: SpikeHistory, k: jax.Array, edges: Any, arriving: jax.Array
+) -> tuple[jax.Array, Learning]:
     change = constants.rule.at_pre() if plan.fused else None
     slots = history.source.shape
     if change is None:
@@ -250,6 +271,8 @@ def learn(
     `before` and `after` are the targets' variables at both ends of the step.
     """
     rule = constants.rule
+    if plan.dendrite:
+        own, spiked = _delayed(own, FIRED, spiked, k, constants)
     if plan.fused:
         change = rule.at_post()
         if change is not None:

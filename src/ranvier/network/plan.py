@@ -194,6 +194,7 @@ class PlasticPlan:
         filtered: averages of the targets' variables: `(name, variable)`.
         edge: the variables of the edges beside the weight.
         memory: what the modulator remembers; None where there is no modulator.
+        dendrite: for how many steps signals between synapse and soma are kept, a power of two; 0 where they take no time.
     """
 
     name: str
@@ -214,6 +215,7 @@ class PlasticPlan:
     filtered: tuple[tuple[str, str], ...]
     edge: tuple[str, ...]
     memory: tuple[str, ...] | None
+    dendrite: int
 
 
 Named = TypeVar("Named", PopulationPlan, GroupPlan, WirePlan, SynapsesPlan)

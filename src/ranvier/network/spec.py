@@ -13,7 +13,7 @@ from ranvier.connect.matrix import matrix
 from ranvier.errors import ParameterError, unknown
 from ranvier.model import in_input_unit
 from ranvier.neurons.base import NeuronModel
-from ranvier.plasticity.base import PlasticityRule
+from ranvier.plasticity.base import PlasticityRule, by_potential
 from ranvier.random import Distribution
 from ranvier.stimuli.base import Stimulus, as_stimulus
 from ranvier.synapses.base import SynapseModel
@@ -125,6 +125,9 @@ class Projection:
             it, such as `rv.synapses.TsodyksMarkram()`; one state a source neuron.
         plasticity: the rule by which weights change while the network runs, such as `rv.plasticity.PairSTDP(high=10.0)`. They are
             then state: recorded (`rv.Record(projection, "weight")`), kept in checkpoints, read by `run.edges`.
+        dendritic_delay: of projections that learn: how long a signal takes between the synapse and the target's soma (ms), one number.
+            `delay` is then the time to the synapse; there the target's spikes arrive this much later than they are fired, and
+            what the synapse transmits arrives this much later at the soma.
         site: overrides where the state lives (`"edge"` gives every synapse its own).
         share: whether states at the targets may be shared with projections and inputs of equal kinetics; False keeps
             them apart, so that they can be recorded alone.
@@ -146,6 +149,7 @@ class Projection:
         initial: Mapping[str, Any] | None = None,
         short_term_plasticity: Any = None,
         plasticity: PlasticityRule | None = None,
+        dendritic_delay: Any = 0.0,
         site: str | None = None,
         share: bool = True,
         name: str | None = None,
@@ -176,6 +180,14 @@ class Projection:
         self.initial = _checked_initial(initial, f"{of}.initial", lambda v: synapse.variable_units.get(v, "1"))
         self.site = site or synapse.site
         self.plasticity = None if plasticity is None else _checked_plasticity(plasticity, self, of)
+        self.dendritic_delay = doors.duration(dendritic_delay, f"{of}.dendritic_delay")
+        if self.dendritic_delay and self.plasticity is None:
+            raise ParameterError(f"{of}.dendritic_delay is for a projection that learns; else only the sum matters: add it to delay.")
+        if self.dendritic_delay and self.plasticity is not None and by_potential(self.plasticity):
+            raise ParameterError(
+                f"{of}.dendritic_delay delays the target's spikes on their way to the synapse; {type(plasticity).__name__} sees its "
+                "potential, at once. Leave it at 0."
+            )
         self.share = doors.flag(share, f"{of}.share")
 
     def __repr__(self) -> str:

@@ -18,6 +18,8 @@ from ranvier.network.state import SimulationState
 from ranvier.network.working import LONG_AGO, StepState
 
 Variables = dict[str, dict[str, Any]]
+BY_AGE, AT_TARGETS = ("pre", "before", "dendrite"), ("post", "dendrite")
+"""Traces that are kept step by step, and those of targets: the first words of their names."""
 
 
 def end_to_end(plan: Plan, by_group: dict[str, Any], library: Any = jnp) -> Any:
@@ -94,12 +96,12 @@ def _learning(plan: Plan, p: PlasticPlan, state: SimulationState, order: np.ndar
         result[name] = library.concatenate([library.asarray(own[name])[order], library.zeros(p.width - len(order), plan.dtype)])
     for name, value in traces.items():
         kind = name.partition(" ")[0]
-        if kind in ("pre", "before"):
+        if kind in BY_AGE:
             slots = value.shape[0]
             value = library.asarray(value)[(state.step - 1 - np.arange(slots)) % slots]  # of age 0, 1, …: its own inverse
-        elif kind == "post":
-            after = p.size - p.start - p.n
-            value = library.concatenate([library.zeros(p.start, plan.dtype), library.asarray(value), library.zeros(after, plan.dtype)])
+        if kind in AT_TARGETS:
+            around = [(0, 0)] * (np.ndim(value) - 1) + [(p.start, p.size - p.start - p.n)]
+            value = library.pad(library.asarray(value), around)
         result[name] = library.array(value)
     return result
 
@@ -116,11 +118,11 @@ def _taught(plan: Plan, state: StepState, outside: Outside, library: Any) -> tup
             kind = name.partition(" ")[0]
             if name in edges[p.name]:
                 continue
-            if kind in ("pre", "before"):
+            if kind in BY_AGE:
                 slots = value.shape[0]
                 value = value[(state.step - 1 - np.arange(slots)) % slots]
-            elif kind == "post":
-                value = value[p.start : p.start + p.n]
+            if kind in AT_TARGETS:
+                value = value[..., p.start : p.start + p.n]
             traces[p.name][name] = value
     return edges, traces
 
@@ -361,11 +363,11 @@ def _traces(part: str, own: dict[str, Any], given: SimulationState) -> dict[str,
     result = {}
     for name, values in own.items():
         known = np.asarray(theirs[name])
-        if name.partition(" ")[0] in ("pre", "before"):
+        if name.partition(" ")[0] in BY_AGE:
             if known.shape[1:] != values.shape[1:] or (len(known) < len(values) and int(given.step) > len(known)):
                 raise ParameterError(
                     f"The delays no longer fit the initial state: it knows the traces of {part} in the last {len(known)} steps of "
-                    f"{known.shape[1]} sources, and this network wants {len(values)} of {values.shape[1]}."
+                    f"{known.shape[1]} neurons, and this network wants {len(values)} of {values.shape[1]}."
                 )
             rows = np.zeros_like(values)
             shared = min(len(rows), len(known))

@@ -155,9 +155,13 @@ def overrides(rule: PlasticityRule, method: str) -> bool:
     return getattr(type(rule), method) is not getattr(PlasticityRule, method)
 
 
+def by_potential(rule: PlasticityRule) -> bool:
+    """Whether a rule sees more of the target than its spikes."""
+    return overrides(rule, "post_event") or any(isinstance(t, LowPass) for t in rule.post_traces().values())
+
+
 def fused(rule: PlasticityRule) -> bool:
     """Whether native kernels take a rule as it is."""
     own = type(rule)
-    plain = all(getattr(own, m) is getattr(SumOfProducts, m, None) for m in ("on_pre", "on_post", "post_event"))
-    filtered = any(isinstance(t, LowPass) for t in rule.post_traces().values())
-    return isinstance(rule, SumOfProducts) and plain and not filtered and not rule.edge_state()
+    plain = all(getattr(own, m) is getattr(SumOfProducts, m, None) for m in ("on_pre", "on_post"))
+    return isinstance(rule, SumOfProducts) and plain and not by_potential(rule) and not rule.edge_state()
