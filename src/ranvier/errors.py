@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from ranvier.result import Result
 
 
-_NOT_THE_USERS = (str(Path(__file__).parent), *(str(Path(p) / "jax") for p in sys.path if p.endswith("site-packages")))
+_NOT_THE_USERS = (
+    str(Path(__file__).parent),
+    *(str(Path(p) / library) for p in sys.path if p.endswith("site-packages") for library in ("jax", "torch")),
+)
 
 
 class RanvierError(Exception):
@@ -61,7 +64,7 @@ class StoreError(RanvierError, OSError):
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """A warning that points at the user's line: the nearest one that is neither in this package nor in JAX."""
+    """A warning that points at the user's line: the nearest one that is neither in this package nor in JAX or PyTorch."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frame, level = frame.f_back, level + 1

@@ -50,7 +50,7 @@ from ranvier.result import Result
 from ranvier.run import PACKED, Run, Sink
 from ranvier.steps import in_steps
 from ranvier.stimuli.base import Constant, as_stimulus, plain
-from ranvier.surroundings import inside
+from ranvier.surroundings import inside, refuse_traced
 from ranvier.until import Moment, Until
 
 MERGE = True  # benchmarks/populations.py turns it off to show what it is worth
@@ -93,10 +93,12 @@ class Simulation:
         self.integrators, self.records = integrators, records
         self.numbers = numbers_of(network)
         self._dtype = {"double": "float64", "single": "float32"}[precision]
+        refuse_traced({f"{name}.{within}": value for name, part in self.numbers.items() for within, value in paths_of(part)})
         began = time.perf_counter()
         with inside(), building(progress) as bar:
             self.drawn = draw(network, self.numbers, seed=seed, dt=dt)
             self.layout = self._laid_out(self.drawn, told=bar)
+            self._check_currents(self.drawn)
             self._placed: tuple[Drawn, Layout, frozenset[str], Any, Any] | None = None
             constants, _ = self.constants_of(self.drawn)
             self.readable = Readable(self.layout.plan, constants, self.layout.initial(self.drawn), self.layout.outside(self.drawn))
@@ -139,8 +141,16 @@ class Simulation:
         numbers = with_numbers(self.network, self.numbers, given) if given else self.numbers
         if numbers is self.numbers and seed == self.drawn.seed and self.drawn.numbers is numbers:
             return self.drawn
-        self.drawn = draw(self.network, numbers, seed=seed, dt=self.dt, like=self.drawn)
+        before, self.drawn = self.drawn, draw(self.network, numbers, seed=seed, dt=self.dt, like=self.drawn)
+        self._check_currents(self.drawn, before)
         return self.drawn
+
+    def _check_currents(self, drawn: Drawn, before: Drawn | None = None) -> None:
+        """Lets the currents that are new say what a step is too long for, where the method does not hold them over the step."""
+        for name, population in drawn.populations.items():
+            known = before is not None and before.populations[name].stimulus is population.stimulus
+            if population.stimulus is not None and not known and not self.layout.plan.group_of(name).held_current:
+                population.stimulus.check_step(self.dt, f"The current of {name}")
 
     @property
     def bytes(self) -> int:
@@ -707,10 +717,13 @@ def checked_initial(initial: Any) -> SimulationState | None:
     Raises:
         ParameterError: it is something else.
     """
-    if initial is None or isinstance(initial, SimulationState):
-        return initial
+    if initial is None:
+        return None
     if isinstance(initial, Result):
         return initial.state
+    if isinstance(initial, SimulationState):
+        initial.check_one("initial")
+        return initial
     raise ParameterError(
         f"initial is {doors.said(initial)}; it takes a state to go on from (run.state, rv.SimulationState.load(file)) "
         "or, for a single population, a mapping of initial values: initial={'V': -60.0}."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -86,19 +86,18 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-def refuse_traced(tree: Any, what: str) -> None:
+def refuse_traced(values: Mapping[str, Any]) -> None:
     """Refuses values that jax.jit, vmap or grad is tracing.
 
     Args:
-        tree: any pytree, such as a network's models.
-        what: what it is, for the error.
+        values: numbers, arrays or pytrees of them, by the names that the error says.
 
     Raises:
         UnsupportedError: one is traced.
     """
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if isinstance(leaf, jax.core.Tracer):
+    for name, value in values.items():
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
             raise UnsupportedError(
-                f"{what}{jax.tree_util.keystr(path)} is a value that jax.jit, vmap or grad is tracing. A simulation draws, compiles and "
-                "writes on the host and cannot be transformed; the function that rv.prepare(…).function() gives can."
+                f"{name} is a value that jax.jit, vmap or grad is tracing. A simulation draws, compiles and writes on the host and cannot "
+                "be transformed; the function that rv.prepare(…).function() gives can."
             )

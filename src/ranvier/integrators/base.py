@@ -49,6 +49,8 @@ class Integrator:
         startup_steps: for how many first steps the memory still grows, so that
             its structure differs from that of the steps after. A compiled loop
             runs these before it begins (or refuses a method that has any).
+        holds_current: whether it asks for the equations at the start of a step alone. Currents are then held over
+            the step at their means.
         by_name: whether it treats variables by their names, so that a network's
             state comes as the dict of them and not packed into fewer arrays.
     """
@@ -56,6 +58,7 @@ class Integrator:
     order: ClassVar[int]
     needs: ClassVar[tuple[str, ...]] = ()
     startup_steps: ClassVar[int] = 0
+    holds_current: ClassVar[bool] = False
     by_name: ClassVar[bool] = False
 
     def init(self, system: Any, state: State, t: Any) -> Any:

@@ -16,6 +16,7 @@ class Euler(ExplicitRungeKutta):
     """
 
     order = 1
+    holds_current = True
     a = ((),)
     b = (1.0,)
     c = (0.0,)

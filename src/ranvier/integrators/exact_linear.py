@@ -27,6 +27,7 @@ class ExactLinear(Integrator):
     """
 
     order = 1  # where a current changes in time; else there is no error to have an order
+    holds_current = True
     needs = ("exact_step",)
     by_name = True
 

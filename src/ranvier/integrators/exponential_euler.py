@@ -19,6 +19,7 @@ class ExponentialEuler(Integrator):
     """
 
     order = 1
+    holds_current = True
     needs = ("rate_and_slope", "exp", "where")
     by_name = True
 

@@ -30,6 +30,7 @@ class SplitEuler(Integrator):
     """
 
     order = 1
+    holds_current = True
     by_name = True
 
     first: str = "V"

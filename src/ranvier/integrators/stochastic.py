@@ -58,6 +58,7 @@ class EulerMaruyama(StochasticIntegrator):
     """
 
     strong_order = 0.5
+    holds_current = True
     calculus = "Itô"
 
     def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:
@@ -119,6 +120,7 @@ class Milstein(StochasticIntegrator):
     """
 
     strong_order = 1.0
+    holds_current = True
     calculus = "Itô"
 
     def step(self, system: Any, state: State, memory: Any, t: Any, t_next: Any, key: Any = None) -> tuple[State, Any]:

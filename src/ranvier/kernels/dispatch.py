@@ -14,7 +14,6 @@ import importlib
 import os
 import pathlib
 import re
-import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -22,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, warn
 
 _PREFIX = "ranvier."
 
@@ -100,11 +99,10 @@ def native_available() -> bool:
     except ImportError as problem:
         if wanted == "native":
             raise
-        warnings.warn(
+        warn(
             f"Ranvier's native kernels cannot be used ({problem}): networks run on the slower reference path. "
             "Installing Ranvier where a C++ compiler is found builds them; RANVIER_KERNELS=reference silences this.",
             NativeKernelsWarning,
-            stacklevel=2,
         )
         return False
     for name, handler in module.handlers().items():

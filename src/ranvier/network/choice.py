@@ -149,7 +149,8 @@ def choose(plan: Plan, drawn: Drawn, receptors: Sequence[Receptor], given: Mappi
     for group in plan.groups:
         choice, linear = _choice(plan, group, drawn, receptors, given[group.members[0]])
         choices[group.name] = choice
-        groups.append(dataclasses.replace(group, linear=linear))
+        held = choice.integrator is not None and choice.integrator.holds_current
+        groups.append(dataclasses.replace(group, linear=linear, held_current=held))
     plan = dataclasses.replace(plan, groups=tuple(groups))
     each = {name: c.integrator for name, c in choices.items() if c.integrator is not None}
     kinds = list(dict.fromkeys(each.values()))

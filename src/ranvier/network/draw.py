@@ -18,10 +18,12 @@ from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.kernels.draws import MOST_POISSON
+from ranvier.memory import require_memory
 from ranvier.model import Model, drawn, parameters, with_parameters
 from ranvier.network.common import initial_values
 from ranvier.network.facts import NeuronFacts, StimulusFacts, initial_state, neuron_facts, stimulus_facts
 from ranvier.network.numbers import InputNumbers, Numbers, PopulationNumbers, ProjectionNumbers
+from ranvier.network.room import BYTES_OF_COUPLED_EDGE, require_room
 from ranvier.network.spec import Network, PoissonInput, Projection, weight_unit
 from ranvier.network.state import NEVER
 from ranvier.random import Distribution, Key
@@ -121,6 +123,7 @@ def draw(net: Network, numbers: Numbers, *, seed: int, dt: float, like: Drawn | 
     key = Key(seed)
     same = {name for name in numbers if like is not None and (like.seed, like.dt) == (seed, dt) and numbers[name] is like.numbers.get(name)}
     kept: Any = like
+    require_room({name: p for name, p in net.populations.items() if name not in same})
     populations = {
         name: kept.populations[name] if name in same else draw_population(name, p.n, numbers[name], key.child("population").child(name), dt)
         for name, p in net.populations.items()
@@ -143,8 +146,6 @@ def _check_step(name: str, part: DrawnPopulation | DrawnProjection | DrawnInput,
     """Lets every model of a part say what the step is too long for."""
     if isinstance(part, DrawnPopulation):
         part.model.check_step(dt, name)
-        if part.stimulus is not None:
-            part.stimulus.check_step(dt, f"The current of {name}")
     else:
         part.synapse.check_step(dt, name)
 
@@ -299,6 +300,11 @@ def _checked_rule(name: str, rule: Any) -> Any:
 def _coupled(name: str, projection: Projection, numbers: ProjectionNumbers, part: Part, targets: int, key: Key) -> DrawnProjection:
     sources = projection.source.n
     everything = draw_edges(part)
+    require_memory(
+        BYTES_OF_COUPLED_EDGE * len(everything),
+        f"{name}, whose synapses have their states at its sources or its edges, with {len(everything):.3g} edges",
+        "Fewer edges take less; so do states at the targets, where kinetics are linear.",
+    )
     edges = everything.edges(range(targets))
     weight, delay = everything.weights(edges), everything.steps(edges)
     synapse, site = coupled_synapse(name, projection, numbers.synapse, edges, key)

@@ -97,6 +97,15 @@ def initial_state(model: NeuronModel | SynapseModel, n: int, key: Key) -> dict[s
     return jax.tree.map(np.asarray, _compiled_without_key(model, n))
 
 
+def count_variables(model: NeuronModel) -> int:
+    """How many variables a neuron's state has, found without making one."""
+    n = next((np.shape(leaf)[0] for leaf in jax.tree.leaves(model) if np.ndim(leaf)), 1)
+    try:
+        return len(jax.eval_shape(lambda m: _without_key(m, n), shapes_of(model)))
+    except _KeyUsed:
+        return 1  # at least
+
+
 @dataclasses.dataclass(frozen=True)
 class NeuronFacts:
     """What the engine knows of a neuron model.

@@ -35,6 +35,7 @@ from ranvier.network.plan import (
     WirePlan,
 )
 from ranvier.network.receptors import Receptor
+from ranvier.network.room import require_history
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState, seed_words
 from ranvier.network.transfer import Outside, crosses_by_kicks
@@ -191,7 +192,10 @@ class Layout:
         source = lambda name: None if name == ALL_SPIKES else self.net.name_of(self.net.projections[name].source)
         scaled = lambda name: name != ALL_SPIKES and self.net.projections[name].short_term_plasticity is not None
         slots = lambda steps: 1 << int(steps).bit_length()
-        return tuple(HistoryPlan(name, source(name), slots(steps), scaled(name)) for name, steps in longest.items())
+        histories = tuple(HistoryPlan(name, source(name), slots(steps), scaled(name)) for name, steps in longest.items())
+        for h in histories:
+            require_history(h.slots, self._n if h.source is None else self.net.populations[h.source].n)
+        return histories
 
     # -- numbers ---------------------------------------------------------------------------------
 
@@ -208,7 +212,9 @@ class Layout:
         """
         synapse_of = lambda name: (drawn.projections.get(name) or drawn.inputs[name]).synapse
         shared: dict[tuple[int, str], Any] = {}
-        groups = {g.name: group_constants(g, drawn, self.dtype, lambda m: cast_stimulus(self.net, m, shared)) for g in self.plan.groups}
+        groups = {
+            g.name: group_constants(g, drawn, self.dtype, lambda m: cast_stimulus(self.net, m, shared, drawn.dt)) for g in self.plan.groups
+        }
         synapses: dict[str, Any] = {}
         edges_of: dict[str, EdgesOfReceptor] = {}
         for receptor in self.receptors:
@@ -335,13 +341,14 @@ def _same(a: Any, b: Any) -> bool:
     return a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b)
 
 
-def cast_stimulus(net: Network, member: DrawnPopulation, shared: dict[Any, Any]) -> Any:
-    """A current in double precision, whatever the run's: its times need it.
+def cast_stimulus(net: Network, member: DrawnPopulation, shared: dict[Any, Any], dt: float) -> Any:
+    """A current in double precision, whatever the run's: its times need it. It comes with what its means over steps need.
 
     One that the user gave to several populations, with nothing in it that is one a neuron, stays one and the same in all of
     them while its numbers are: it is then computed once.
     """
-    return _cast(net.populations[member.name].current, member.stimulus, member.model.input_unit, shared)
+    cast = _cast(net.populations[member.name].current, member.stimulus, member.model.input_unit, shared)
+    return shared.setdefault(id(cast), (cast, cast.over_steps(dt)))[1]
 
 
 def _cast(given: Any, stimulus: Any, unit: str, shared: dict[Any, Any]) -> Any:

@@ -40,6 +40,7 @@ class GroupPlan:
         noisy: for each member, whether that current has white noise.
         diffuses: whether white noise drives the variables.
         polynomial: whether the exponential of `kernels.exponential` stands in for XLA's.
+        held_current: whether its method holds the current over a step at its mean.
         linear: what `linearity` found out about its equations, where a method uses it.
     """
 
@@ -56,6 +57,7 @@ class GroupPlan:
     noisy: tuple[bool, ...]
     diffuses: bool
     polynomial: bool
+    held_current: bool = False
     linear: Any = None
 
     @property

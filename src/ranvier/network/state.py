@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from ranvier.errors import ParameterError
+from ranvier.surroundings import refuse_traced
 from ranvier.words import MASK
 
 NEVER = -(2**52)
@@ -82,6 +83,22 @@ class SimulationState:
         """A copy in NumPy arrays, which later steps do not touch."""
         return jax.tree.map(lambda x: np.array(x), self)
 
+    def check_one(self, what: str) -> None:
+        """Refuses a state that is being traced, and one of many runs at once.
+
+        Args:
+            what: what it is, for the error.
+
+        Raises:
+            ParameterError, UnsupportedError: it is one of those.
+        """
+        refuse_traced({f"{what}.{field.name}": getattr(self, field.name) for field in dataclasses.fields(self)})
+        if np.ndim(self.step):
+            raise ParameterError(
+                f"{what} holds the states of {np.shape(self.step)[0]} runs, as jax.vmap makes them. "
+                "Take one of them: jax.tree.map(lambda x: x[0], states)."
+            )
+
     def save(self, path: Any) -> None:
         """Writes the state into one file, an `.npz` with checksums that `numpy.load` opens too. Nothing is pickled.
 
@@ -96,6 +113,7 @@ class SimulationState:
         """
         from ranvier.store.checkpoint import save_tree
 
+        self.check_one("The state to be saved")
         save_tree(Path(path), self.on_host(), {})
 
     @staticmethod
@@ -115,6 +133,10 @@ class SimulationState:
         return load_state(Path(path), any_streams)
 
     def __repr__(self) -> str:
+        if isinstance(self.step, jax.core.Tracer):
+            return f"<SimulationState, traced: {', '.join(self.neurons)}>"
+        if np.ndim(self.step):
+            return f"<SimulationState of {np.shape(self.step)[0]} runs: {', '.join(self.neurons)}>"
         return f"<SimulationState at {self.time:g} ms: {', '.join(self.neurons)}>"
 
 

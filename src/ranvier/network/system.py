@@ -191,10 +191,14 @@ class NetworkSystem:
         return result
 
     def injected(self, group: GroupPlan, t: jax.Array) -> jax.Array:
-        """The stimulus current of each neuron, with the noise of the step; one number where that is all there is."""
+        """The stimulus current of each neuron, with the noise of the step; one number where that is all there is.
+
+        It is the current at `t`, or its mean over the step from `t` on where the group's method holds it.
+        """
+        at = (lambda s: s.average(t, t + self.constants.dt)) if group.held_current else (lambda s: s(t))
         parts = []
         for name, stimulus in zip(group.members, self.constants.groups[group.name].stimuli, strict=True):
-            current = jnp.asarray(0.0 if stimulus is None else stimulus(t)).astype(self.plan.dtype)
+            current = jnp.asarray(0.0 if stimulus is None else at(stimulus)).astype(self.plan.dtype)
             parts.append(current + self.held[name] if name in self.held else current)
         if len(parts) == 1:
             return parts[0]

@@ -21,6 +21,8 @@ class Stimulus(Model):
     Stimuli add up (`a + b`) and scale (`2.0 * a`, `a * mask` with one factor a
     neuron). A current is in the `input_unit` of the neurons it goes to.
 
+    One that keeps its value but for jumps says so (`piecewise_constant`): linear equations are then advanced exactly by default.
+
     Example:
         >>> class Chirp(Stimulus):
         ...     def __call__(self, t): return jnp.sin(0.001 * t**2)
@@ -34,6 +36,22 @@ class Stimulus(Model):
     def __call__(self, t: Any) -> Any:
         """The current at the time `t` (ms, a float64 scalar): a number, or `[n]`."""
         raise NotImplementedError
+
+    @property
+    def piecewise_constant(self) -> bool:
+        """Whether it keeps its value but for jumps. Held over each step at its `average`, it is exact where the jumps are between steps.
+
+        A class that does sets it: `piecewise_constant = True`.
+        """
+        return False
+
+    def average(self, t: Any, t_next: Any) -> Any:
+        """The mean current from `t` to `t_next`, which a method takes that holds it over the step. As it stands, the current at `t`."""
+        return self(t)
+
+    def over_steps(self, dt: Any) -> Stimulus:
+        """What stands in for it in a run with the step `dt`: itself, or one with what it needs to find its means."""
+        return self
 
     def noise(self, t: Any) -> Any:
         """How strong its white noise is at the time `t` (the current's unit times √ms), or None where it has none.
@@ -62,8 +80,18 @@ class Sum(Stimulus):
     first: Stimulus = component()
     second: Stimulus = component()
 
+    @property
+    def piecewise_constant(self) -> bool:
+        return self.first.piecewise_constant and self.second.piecewise_constant
+
     def __call__(self, t: Any) -> Any:
         return self.first(t) + self.second(t)
+
+    def average(self, t: Any, t_next: Any) -> Any:
+        return self.first.average(t, t_next) + self.second.average(t, t_next)
+
+    def over_steps(self, dt: Any) -> Stimulus:
+        return self.with_values({"first": self.first.over_steps(dt), "second": self.second.over_steps(dt)})
 
     def noise(self, t: Any) -> Any:
         both = [n for n in (self.first.noise(t), self.second.noise(t)) if n is not None]
@@ -78,8 +106,18 @@ class Scaled(Stimulus):
     factor: PerNeuron = parameter(unit="1")
     stimulus: Stimulus = component()
 
+    @property
+    def piecewise_constant(self) -> bool:
+        return self.stimulus.piecewise_constant
+
     def __call__(self, t: Any) -> Any:
         return self.factor * self.stimulus(t)
+
+    def average(self, t: Any, t_next: Any) -> Any:
+        return self.factor * self.stimulus.average(t, t_next)
+
+    def over_steps(self, dt: Any) -> Stimulus:
+        return self.with_values({"stimulus": self.stimulus.over_steps(dt)})
 
     def noise(self, t: Any) -> Any:
         noise = self.stimulus.noise(t)
@@ -92,6 +130,10 @@ class Constant(Stimulus):
     equations = "I(t) = amplitude"
 
     amplitude: PerNeuron = parameter(0.0, INPUT, text="current")
+
+    @property
+    def piecewise_constant(self) -> bool:
+        return True
 
     def __call__(self, t: Any) -> Any:
         return self.amplitude

@@ -30,6 +30,10 @@ class WhiteNoise(Stimulus):
     mean: PerNeuron = parameter(0.0, INPUT, text="mean current")
     intensity: PerNeuron = parameter(0.0, "1", POSITIVE, text="strength of the noise, in the current's unit times √ms")
 
+    @property
+    def piecewise_constant(self) -> bool:
+        return True  # what is held over the step is noise, too
+
     def __call__(self, t: Any) -> Any:
         return jnp.asarray(self.mean)
 

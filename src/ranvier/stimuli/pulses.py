@@ -11,11 +11,25 @@ from ranvier.errors import ParameterError, warn
 from ranvier.model import INPUT, PerNeuron, parameter
 from ranvier.stimuli.base import Stimulus, plain
 
+ROUNDING = 1e-9
+"""of a step: nearer to its end, a jump is at it"""
+
+
+def whole(share: Any) -> Any:
+    """A share of a step, but for rounding: 0 and 1 exactly where it is as good as that."""
+    return jnp.where(share > 1 - ROUNDING, 1.0, jnp.where(share < ROUNDING, 0.0, share))
+
 
 class SquarePulse(Stimulus):
     """A current that is on from `start` until `stop`.
 
-    It is on at `start` itself and off at `stop` itself.
+    It is on at `start` itself and off at `stop` itself. A method that holds the current over a step takes
+    the share of the step in which it is on, so that a pulse shorter than a step delivers its charge.
+
+    Example:
+        >>> pulse = SquarePulse(10.0, start=1.0, stop=1.03)
+        >>> float(pulse(1.0)), round(float(pulse.average(1.0, 1.1)), 3)
+        (10.0, 3.0)
     """
 
     equations = "I(t) = amplitude while start <= t < stop, else 0"
@@ -30,15 +44,22 @@ class SquarePulse(Stimulus):
         if short.any():
             shortest = float(length[short].min())
             warn(
-                f"{what} is a pulse of {shortest:g} ms, which is shorter than dt = {dt:g} ms: a step sees the current at the times that "
-                "its "
-                f"method asks for alone, so all of the step's charge arrives or none. Take dt = {shortest:g} ms, or the same charge in "
-                "a whole "
-                f"step: {shortest / dt:.3g} of the amplitude for {dt:g} ms."
+                f"{what} is a pulse of {shortest:g} ms, which is shorter than dt = {dt:g} ms, and the method of its population asks for "
+                "the current at certain times of a step alone: all of a step's charge arrives, some of it or none. Take "
+                f"dt = {shortest:g} ms; or the same charge in a whole step, {shortest / dt:.3g} of the amplitude for {dt:g} ms; or a "
+                "method that holds the current over a step at its mean, such as integrator=rv.ExponentialEuler()."
             )
+
+    @property
+    def piecewise_constant(self) -> bool:
+        return True
 
     def __call__(self, t: Any) -> Any:
         return jnp.where((t >= self.start) & (t < self.stop), self.amplitude, 0.0)
+
+    def average(self, t: Any, t_next: Any) -> Any:
+        on = (jnp.minimum(self.stop, t_next) - jnp.maximum(self.start, t)) / (t_next - t)
+        return whole(jnp.clip(on, 0.0, 1.0)) * self.amplitude
 
 
 class Ramp(Stimulus):
@@ -87,10 +108,27 @@ class Steps(Stimulus):
         lengths = np.diff(np.atleast_1d(np.asarray(self.times, np.float64)))
         if (lengths < dt * (1 - 1e-9)).any():
             warn(
-                f"{what} has a value that holds for {lengths.min():g} ms, which is shorter than dt = {dt:g} ms: a step may not see it. "
-                "Take a shorter dt, or the mean of the values over each step."
+                f"{what} has a value that holds for {lengths.min():g} ms, which is shorter than dt = {dt:g} ms, and the method of its "
+                "population asks for the current at certain times of a step alone: it may not see it. Take a shorter dt, or a method "
+                "that holds the current over a step at its mean, such as integrator=rv.ExponentialEuler()."
             )
 
+    @property
+    def piecewise_constant(self) -> bool:
+        return True
+
+    def _values(self) -> Any:
+        return jnp.concatenate([jnp.zeros(1), jnp.atleast_1d(self.values)])
+
     def __call__(self, t: Any) -> Any:
-        values = jnp.concatenate([jnp.zeros(1), jnp.atleast_1d(self.values)])
-        return values[jnp.searchsorted(jnp.atleast_1d(self.times), t, side="right")]
+        return self._values()[jnp.searchsorted(jnp.atleast_1d(self.times), t, side="right")]
+
+    def average(self, t: Any, t_next: Any) -> Any:
+        times, values = jnp.atleast_1d(self.times), self._values()
+        near = (t_next - t) * ROUNDING
+        first, last = (jnp.searchsorted(times, at, side="right") for at in (t + near, t_next - near))
+        edges = jnp.concatenate([jnp.full(1, -jnp.inf), times])
+        # How long each value holds within the step: those between the first and the last hold to their ends.
+        began, ends = jnp.maximum(edges, t), jnp.minimum(jnp.concatenate([times, jnp.full(1, jnp.inf)]), t_next)
+        share = jnp.clip((ends - began) / (t_next - t), 0.0, 1.0)
+        return jnp.where(first == last, values[first], share @ values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ranvier import doors
-from ranvier.errors import StoreError, unknown
+from ranvier.errors import StoreError, unknown, warn
 from ranvier.result import PartResult, Recorded, Spikes, counted
 from ranvier.store import layout, provenance
 from ranvier.store.checkpoint import Checkpoint, checkpoints
@@ -444,7 +443,7 @@ def open_store(path: Any, damaged: str = "refuse") -> StoredRun:
             raise layout.nothing_in(path) from None
         raise StoreError(f"The store {path} is damaged: {type(error).__name__}: {error}") from error
     if store.gaps:
-        warnings.warn(f"{path} is damaged. " + " ".join(gap.words for gap in store.gaps), stacklevel=2)
+        warn(f"{path} is damaged. " + " ".join(gap.words for gap in store.gaps))
     return store
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from ranvier import doors
-from ranvier.errors import ParameterError, StoreError
+from ranvier.errors import ParameterError, StoreError, warn
 from ranvier.integrators.base import Integrator
 from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population
@@ -85,7 +85,7 @@ def origin_of(path: Path) -> Origin:
     refuse_strange(path)
     Stored(root)  # nothing in it but what Ranvier writes
     if root.problem:
-        warnings.warn(f"{root.problem} Its copy of t = {_time(root)} is used: what came after is computed again.", stacklevel=3)
+        warn(f"{root.problem} Its copy of t = {_time(root)} is used: what came after is computed again.")
     if not any(checkpoints(path / layout.CHECKPOINTS)) and root.facts["written_step"] == root.facts["start_step"]:
         raise layout.nothing_in(path)
     try:
@@ -169,9 +169,8 @@ def newest_whole(
             problems.append(str(error))
             continue
         if problems:
-            warnings.warn(
+            warn(
                 f"{' '.join(problems)} The checkpoint of t = {checkpoint.step * dt:g} ms is used{then}.",
-                stacklevel=3,
             )
         return checkpoint, tree, facts
     if other_forms:
@@ -323,10 +322,9 @@ def going_on(
         plan = _Plan(origin, network, record, until, given, branch=False, ended=ended or repairing)
         changed = changed_since(checked["build"])
         if changed:
-            warnings.warn(
+            warn(
                 f"{path} goes on under other conditions than it was written under: {'; '.join(changed)}. "
                 "It is resumed correctly, but its numbers may differ from those of an unbroken run in their last bits.",
-                stacklevel=3,
             )
         if ended or repairing:  # what was damaged, up to where the run has come
             target = max(root.facts["written_step"], checkpoint.step)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from ranvier.errors import StoreError
+from ranvier.errors import StoreError, warn
 from ranvier.record.memory import Table
 from ranvier.record.plan import RecordPlan, Rows, Track
 from ranvier.result import Recorded, SpikeSource
@@ -285,7 +284,7 @@ class StoreSink:
                 try:
                     remove_replaced(self.path, self._replaces)
                 except OSError as error:  # the new store stands all the same
-                    warnings.warn(f"The store that {self.path} replaces cannot be removed: {why(error)}.", stacklevel=2)
+                    warn(f"The store that {self.path} replaces cannot be removed: {why(error)}.")
         finally:
             self._lock.release()
 

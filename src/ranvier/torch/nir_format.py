@@ -7,7 +7,6 @@ What NIR has no field for is refused by name, both ways. NIR's neuron spikes whe
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.errors import ParameterError, UnsupportedError, warn
 from ranvier.torch import arguments
 from ranvier.torch.arguments import checked
 from ranvier.torch.current_lif import CurrentLIF, charge
@@ -383,10 +382,9 @@ def in_ms(name: str, tau: Any, given: Reading) -> np.ndarray:
             "unstable; use euler=False or a smaller dt."
         )
     if (taus < given.dt).any() or (taus > 1e4 * given.dt).any():
-        warnings.warn(
+        warn(
             f"NIR node {name!r} has time constants of {taus.min():g} to {taus.max():g} ms at a time step of {given.dt:g} ms: "
             "is time_unit right?",
-            stacklevel=6,
         )
     return taus
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
+from ranvier.errors import warn
 from ranvier.torch import arguments
 from ranvier.torch.adex import AdEx
 from ranvier.torch.arguments import checked
@@ -36,9 +36,9 @@ def _watched(net: nn.Module) -> Iterator[None]:
         name = f"Layer {names[module]!r} ({type(module).__name__})" if names[module] else type(module).__name__
         batch = f"in this batch, x of shape {list(x.shape)} from {float(x.min()):g} to {float(x.max()):g}"
         if not bool(spikes.any()):
-            warnings.warn(f"{name} has not fired {batch}.{_reached(module, x)}", FiringWarning, stacklevel=6)
+            warn(f"{name} has not fired {batch}.{_reached(module, x)}", FiringWarning)
         elif bool((spikes != 0).all()):
-            warnings.warn(f"{name} has fired in every step {batch}: lower its input, or raise its threshold.", FiringWarning, stacklevel=6)
+            warn(f"{name} has fired in every step {batch}: lower its input, or raise its threshold.", FiringWarning)
 
     hooks = [module.register_forward_hook(look) for module in names if module not in inner]
     try:
