@@ -226,7 +226,7 @@ def test_a_run_that_goes_wrong_leaves_what_it_recorded(here, capsys):
         (["broken.py"], "broken.py, line 2: ZeroDivisionError"),
         (["unspelt.py"], "unspelt.py, line 1: SyntaxError"),
         (["refused.py"], "refused.py, line 2: Leak.conductance is -1"),
-        (["endless.py", "--duration", "1", "--no-gaba"], "--no-gaba is for the antennal lobe"),
+        (["endless.py", "--duration", "1", "--no-gaba"], "--no-gaba is for ready-made models"),
         (["unknown.py"], "Unknown variable of hodgkin_huxley 'W'"),
     ],
 )

@@ -52,6 +52,9 @@ def test_neurapses_networks(here, capsys):
     folder = here / "results" / "drn-scale-0.5-gamma-0.77-seed0"
     assert {"raster.png", "rate.png", "connectivity.png", "report.html"} <= {f.name for f in folder.iterdir()}
     assert json.loads((folder / "parameters.json").read_text())["populations"]["exc"]["neurons"] == 80
+    assert main(["run", "drn", "--plastic", "--gamma", "0.4", "--scale", "0.25", "--duration", "100"]) == 0
+    folder = here / "results" / "drn-plastic-scale-0.25-gamma-0.4-seed0"
+    assert {"weights.png", "rate.png"} <= {f.name for f in folder.iterdir()}
     assert main(["run", "cuba", "--gamma", "0.5"]) == 1
     assert "--gamma means nothing to cuba" in capsys.readouterr().err
 

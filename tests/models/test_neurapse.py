@@ -5,6 +5,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.errors import ParameterError
+from ranvier.models.neurapse import PEAK
 from tests.reproduces import record_reproduction
 
 SOURCE = "Neurapse (github.com/udion/Neurapse), {}, run again"
@@ -37,15 +38,17 @@ def test_a_spike_makes_neurapses_current():
 
 
 def test_the_wiring_of_the_random_network():
-    net = rv.models.dynamic_random_network(gamma=0.77)
-    excitation, inhibition = net.edges("excitation", seed=1), net.edges("inhibition", seed=1)
-    for edges, n in ((excitation, 160), (inhibition, 40)):
-        assert (np.bincount(edges.pre, minlength=n) == 20).all()
-        assert len(set(zip(edges.pre.tolist(), edges.post.tolist(), strict=True))) == 20 * n  # no pair twice
-    assert (excitation.pre != excitation.post).all() and excitation.post.max() == 199 and inhibition.post.max() < 160
-    assert excitation.delay.min() >= 1 and excitation.delay.max() <= 20 and abs(excitation.delay.mean() - 10.5) < 0.5
+    net = rv.models.dynamic_random_network(gamma=0.77, seed=1)
+    within, onto, inhibition = (net.edges(name, dt=0.1) for name in ("exc→exc", "exc→inh", "inh→exc"))
+    both = np.append(within.pre, onto.pre), np.append(within.post, 160 + onto.post)
+    for (pre, post), n in ((both, 160), ((inhibition.pre, inhibition.post), 40)):
+        assert (np.bincount(pre, minlength=n) == 20).all()
+        assert len(set(zip(pre.tolist(), post.tolist(), strict=True))) == 20 * n  # no pair twice
+    assert (within.pre != within.post).all()
+    delay = np.append(within.delay, onto.delay)
+    assert delay.min() >= 1 and delay.max() <= 20 and abs(delay.mean() - 10.5) < 0.5
     assert set(inhibition.delay.tolist()) == {1.0}
-    assert excitation.weight[0] == pytest.approx(-0.77 * inhibition.weight[0])
+    assert within.weight[0] == onto.weight[0] == pytest.approx(-0.77 * inhibition.weight[0])
     assert (net.poisson["drive"].rate[:25] == 100).all() and not net.poisson["drive"].rate[25:].any()
 
 
@@ -59,11 +62,26 @@ def test_the_random_network_stays_active(gamma, exc, inh):
     assert rate[:25].mean() > 2 * rate[25:].mean() > 0
 
 
+def test_the_plastic_random_network():
+    """Its rule weakens more than it strengthens: weights fall. The published code's rise: it takes the first spike ever for the last."""
+    net = rv.models.dynamic_random_network(gamma=0.4, plastic=True)
+    rule = net.projections["exc→exc"].plasticity
+    assert (rule.potentiation, rule.depression, rule.tau) == (pytest.approx(0.004), pytest.approx(0.028), 20.0)
+    mean = [rv.Record(name, "weight", reduce="mean", every=50.0) for name in ("exc→exc", "exc→inh")]
+    run = rv.simulate(net, duration=500.0, dt=0.1, record=mean)
+    for name in ("exc→exc", "exc→inh"):
+        edges, over_time = run.edges(name), run[name]["weight.mean"].values.ravel()
+        assert over_time[0] == pytest.approx(1200 * PEAK) and (np.diff(over_time[1:]) < 0).all()
+        assert 0 < edges.weight.min() < 0.9 * over_time[0] < over_time[-1] < over_time[0] < edges.weight.max()
+        assert run.state.time == 500.0 and abs(edges.weight.mean() - over_time[-1]) < 3.0
+    assert net.projections["inh→exc"].plasticity is None
+
+
 def test_the_random_network_is_as_large_as_one_likes():
     small, large = rv.models.dynamic_random_network(scale=0.05), rv.models.dynamic_random_network(scale=10.0)
     assert [p.n for p in small.populations.values()] == [8, 2] and [p.n for p in large.populations.values()] == [1600, 400]
     assert rv.simulate(small, duration=5.0, dt=0.1).spikes.n == 10
-    assert len(large.edges("excitation")) == 20 * 1600
+    assert len(large.edges("exc→exc")) + len(large.edges("exc→inh")) == 20 * 1600
 
 
 def test_bad_input():

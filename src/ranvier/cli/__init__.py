@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--regime", choices=("A", "B", "C", "D"), help="what a Brunel network does (default C)")
     run.add_argument("--gamma", type=float, metavar="X", help="the excitatory weights of drn, as a share of the published ones (default 1)")
     run.add_argument("--no-gaba", action="store_true", help="leave the inhibition out (antennal lobe)")
+    run.add_argument("--plastic", action="store_true", help="let the excitatory weights of drn learn")
     run.add_argument("--no-plots", action="store_true", help="draw no pictures")
     run.add_argument("--store", metavar="STORE", help="write spikes and records there while it runs, instead of a folder of results")
     run.add_argument("--checkpoint-every", type=float, metavar="MS", help="a place to go on from, so often in simulated time (ms)")

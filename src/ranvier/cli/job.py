@@ -23,7 +23,8 @@ from ranvier.record import Record
 
 DEFAULT_DT = 0.01
 NEURONS_RECORDED = 100  # of a population whose file says nothing about records
-OPTIONS = ("scale", "regime", "gamma")  # of ready-made models, besides switches
+OPTIONS = ("scale", "regime", "gamma")  # of ready-made models
+SWITCHES = ("no-gaba", "plastic")  # of theirs likewise
 ABBREVIATIONS = {"rk4": "runge-kutta4"}
 
 
@@ -105,7 +106,7 @@ def _of_model(arguments: argparse.Namespace, integrator: Integrator | None) -> J
     except RanvierError as error:
         hint = f" There is a file {arguments.what}: its name must end in .py to be run." if Path(arguments.what).exists() else ""
         raise type(error)(f"{error} `ranvier models` lists them; a file of your own must end in .py.{hint}") from None
-    switches = tuple(name for name in ("no-gaba",) if getattr(arguments, name.replace("-", "_")))
+    switches = tuple(name for name in SWITCHES if getattr(arguments, name.replace("-", "_")))
     options = {name: getattr(arguments, name) for name in OPTIONS if getattr(arguments, name) is not None}
     seed = arguments.seed or 0
     network = entry.network(seed, *switches, **options)
@@ -149,10 +150,8 @@ def _of_file(arguments: argparse.Namespace, integrator: Integrator | None) -> Jo
         raise ParameterError(f"There is no file {path}. `ranvier models` lists the ready-made models.")
     if not path.is_file():
         raise ParameterError(f"{path} is not a file.")
-    if arguments.no_gaba:
-        raise ParameterError(f"--no-gaba is for the antennal lobe; what {path.name} contains is said in the file.")
-    for option in OPTIONS:
-        if getattr(arguments, option) is not None:
+    for option in (*SWITCHES, *OPTIONS):
+        if getattr(arguments, option.replace("-", "_")) not in (None, False):
             raise ParameterError(f"--{option} is for ready-made models; what {path.name} contains is said in the file.")
     defined = _executed(path)
     network = defined.get("network")

@@ -37,6 +37,7 @@ def job(arguments: argparse.Namespace, integrator: Integrator | None) -> Job:
         ("scale", "its size is that of its matrices"),
         ("regime", "it is for brunel"),
         ("gamma", "it is for drn"),
+        ("plastic", "it is for drn"),
     ):
         if getattr(arguments, option) not in (None, False):
             raise ParameterError(f"--{option.replace('_', '-')} means nothing to a saved run: {why}.")

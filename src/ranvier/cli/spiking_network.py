@@ -14,8 +14,8 @@ from ranvier.analysis.spectrum import SEGMENT
 from ranvier.cli.figures import Picture, connectivity_of
 from ranvier.errors import ParameterError
 from ranvier.models.catalogue import ReadyMade
-from ranvier.plot import population_rate, raster, spectrum, variation
-from ranvier.plot.appearance import COLORS, colours_of, from_zero, loose_figure, panels, style
+from ranvier.plot import population_rate, raster, spectrum, variation, weights
+from ranvier.plot.appearance import COLORS, colours_of, from_zero, labelled, loose_figure, panels, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,7 @@ WINDOW = 500.0  # ms in a raster, the last of the run
 TOGETHER = 3  # populations in one panel; more have one each
 RESOLUTION = 1.0  # ms: the bins of rates whose spectrum is taken
 HIGHEST = 250.0  # Hz
+MEAN_WEIGHT = "weight.mean"
 
 
 def colours(names: list[str]) -> dict[str, str]:
@@ -74,6 +75,9 @@ class Own:
                 f"Of each population's rate in bins of {RESOLUTION:g} ms ({span}; Welch's method, resolution {1000 / SEGMENT:.0f} Hz)."
             )
             made.append(Picture("spectrum.png", "Spectra", caption, lambda: _each(spikes, _spectrum, among=active)))
+        if learning := [name for name, p in run.network.projections.items() if p.plasticity is not None]:
+            caption = "Above: the mean weight of each projection that learns, over time. Below: how the weights are distributed at the end."
+            made.append(Picture("weights.png", "Weights", caption, lambda: _weights(run, learning)))
         return [*made, *connectivity_of(run)]
 
     def table(self, run: Result) -> list[tuple[str, str]]:
@@ -116,6 +120,22 @@ def _raster(spikes: Spikes) -> Figure:
     raster(spikes, ax=above, colors=own, neurons=ROWS)
     above.set_xlabel("")
     population_rate(spikes.population_rate(RESOLUTION), ax=below)
+    return figure
+
+
+def _weights(run: Result, learning: list[str]) -> Figure:
+    figure = loose_figure(8.0, 5.6)
+    with style():
+        above, below = figure.subplots(2, 1)
+    for i, name in enumerate(learning):
+        edges, color = run.edges(name), COLORS[i % len(COLORS)]
+        if MEAN_WEIGHT in run[name].variables:
+            mean = run[name][MEAN_WEIGHT]
+            from_zero(above, *above.plot(mean.time.values, np.ravel(mean.values), color=color, label=name))
+        weights(edges, ax=below, color=color, label=name)
+    above.set_xlabel("time (ms)")
+    above.set_ylabel(labelled("mean weight", run.edges(learning[0]).unit))
+    above.margins(x=0)
     return figure
 
 

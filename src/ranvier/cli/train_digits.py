@@ -43,6 +43,7 @@ MEANINGLESS = {
     "scale": "its size is fixed",
     "regime": "it is for brunel",
     "gamma": "it is for drn",
+    "plastic": "it is for drn",
     "no_gaba": "it is for locust",
     "store": "it has no engine's run to write",
     "checkpoint_every": "it has no engine's run to write",

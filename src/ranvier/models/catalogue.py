@@ -78,6 +78,12 @@ class ReadyMade:
         return self.make(**options, **({"seed": seed} if self.seeded else {}))
 
 
+def _mean_weights(network: Network) -> list[Record]:
+    """The mean weight of each projection that learns."""
+    learning = [name for name, projection in network.projections.items() if projection.plasticity is not None]
+    return [Record(name, "weight", reduce="mean", every=10.0) for name in learning]
+
+
 CATALOGUE: tuple[ReadyMade, ...] = (
     ReadyMade(
         name="antennal_lobe",
@@ -202,12 +208,16 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         name="dynamic_random_network",
         aliases=("drn",),
         title="Neurapse's dynamic random network",
-        summary="200 neurons wired at random with delays of 1 to 20 ms, of which 25 are driven (--gamma scales the excitation).",
+        summary="200 neurons wired at random with delays of 1 to 20 ms, of which 25 are driven (--gamma scales the excitation, --plastic "
+        "lets it learn).",
         make=dynamic_random_network,
         duration=2000.0,
         dt=0.1,
+        record=_mean_weights,
         settled=200.0,
+        switches={"plastic": {"plastic": True}},
         options=("scale", "gamma"),
+        seeded=True,
         source="Neurapse (github.com/udion/Neurapse), after Izhikevich 2006, Neural Comput 18:245",
     ),
 )
