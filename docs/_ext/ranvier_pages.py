@@ -282,7 +282,7 @@ def reproduces_pages() -> Iterator[tuple[str, str]]:
         "|---|---|---|",
     ]
     for paper, rows in papers.items():
-        lines.append(f"| [{paper}]({pages[paper]}) | {len(rows)} | {cell(rows[0]['source'])} |")
+        lines.append(f"| [{paper}]({pages[paper]}.md) | {len(rows)} | {cell(rows[0]['source'])} |")
     lines += ["", "```{toctree}", ":hidden:", *pages.values(), "```", ""]
     yield "index", "\n".join(lines)
     for paper, rows in papers.items():
