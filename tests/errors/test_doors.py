@@ -15,6 +15,7 @@ import xarray
 import ranvier as rv
 from ranvier.model import INPUT
 from tests.errors.wrong_values import NEVER, NOT_FOR_USERS, WRONG, everything_public
+from tests.errors.wrong_values import ureg as units
 
 CELL = rv.neurons.LeakyIntegrateAndFire()
 SOURCE, TARGET = rv.Population(2, CELL, name="source"), rv.Population(2, CELL, name="target")
@@ -118,6 +119,13 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "analysis.spike_counts": {"spikes": SPIKES, "bin_width": 2.0},
     "analysis.steady_rate": {"spikes": SPIKES},
     "analysis.synchrony": {"spikes": SPIKES},
+    "neurons.from_equations": {
+        "equations": "dV/dt = (E - V) / tau + I / C : mV (unless refractory)",
+        "threshold": "V > E",
+        "reset": "V = E",
+        "refractory": 2.0,
+        "parameters": {"E": "-65 mV", "tau": 20 * units.ms, "C": "200 pF"},
+    },
     "analysis.van_rossum_distance": {"spikes": SPIKES, "tau": 5.0},
     "analysis.victor_purpura_distance": {"spikes": SPIKES, "cost": 1.0},
 }

@@ -54,7 +54,7 @@ def test_every_neuron(cls):
     duration, dt = min(settings["duration"], 300.0), settings["dt"]
     settings["duration"] = duration
     pulse = None
-    if model.takes_input:
+    if model.takes_input and model.takes_current:
         amplitude, start, stop = settings["P"]["cell.SquarePulse"]
         pulse = rv.stimuli.SquarePulse(amplitude, start=start, stop=stop)
     spikes, columns, run, record = both(scene, model, pulse, duration, dt, getattr(rv, settings["integrator"])())

@@ -50,7 +50,11 @@ _OTHERS = Entry("", 10.0, 200.0, 0.025)
 def of_neuron(model: Any, title: str | None = None) -> Scene:
     """The scene of a neuron model, with a current that suits its class."""
     entry = NEURONS.get(type(model).__name__, _OTHERS)
-    pulse = stimuli.SquarePulse(entry.current, start=0.1 * entry.duration, stop=0.9 * entry.duration) if model.takes_input else None
+    pulse = (
+        stimuli.SquarePulse(entry.current, start=0.1 * entry.duration, stop=0.9 * entry.duration)
+        if model.takes_input and model.takes_current
+        else None
+    )
     return scene(model, current=pulse, duration=entry.duration, dt=entry.dt, title=title)
 
 

@@ -159,7 +159,7 @@ class _Builder:
         self.cells.append(key)
         self.populations.append(Population(1, model, name=None if key == "cell" else key))
         kinds: dict[str, str] = {}
-        if model.takes_input:
+        if model.takes_input and model.takes_current:
             given = None if current is None else as_stimulus(current)
             for name, stimulus in self._stimuli(model, given).items():
                 kinds[name] = f"{key}.{name}"

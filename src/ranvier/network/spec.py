@@ -94,6 +94,8 @@ class Population:
         self.initial = _checked_initial(initial, f"{of}.initial", self.model.unit_of)
         self.current: Stimulus | None = None
         if current is not None:
+            if not self.model.takes_current:
+                raise ParameterError(f"{of}.current moves nothing: no current is in the equations of {type(model).__name__}.")
             self.current = in_input_unit(as_stimulus(current, f"{of}.current"), self.model.input_unit, f"{of}.current")
 
     def __repr__(self) -> str:
@@ -157,7 +159,7 @@ class Projection:
         self.name = doors.name(name, "Projection.name", "projection")
         of = "Projection" if name is None else f"Projection {name!r}"
         self.source = doors.instance(source, f"{of}.source", Population, "rv.Population(100, model)")
-        self.targets = _checked_targets(target, f"{of}.target")
+        self.targets = _checked_targets(target, f"{of}.target", synapse)
         self.synapse: SynapseModel = doors.instance(synapse, f"{of}.synapse", SynapseModel, "rv.synapses.GradedGABA()")
         if site is not None:
             doors.choice(site, f"{of}.site", ("source", "target", "edge"))
@@ -229,7 +231,7 @@ class PoissonInput:
     ):
         self.name = doors.name(name, "PoissonInput.name", "Poisson input")
         of = "PoissonInput" if name is None else f"PoissonInput {name!r}"
-        self.targets = _checked_targets(target, f"{of}.target")
+        self.targets = _checked_targets(target, f"{of}.target", synapse)
         self.synapse: SynapseModel = doors.instance(synapse, f"{of}.synapse", SynapseModel, "rv.synapses.Delta()")
         if not synapse.event_driven or synapse.site != "target":
             raise ParameterError(
@@ -274,11 +276,16 @@ def _as_rule(connect: Any) -> ConnectionRule:
         raise ParameterError(f"Projection.connect must be {wanted}. As a matrix it cannot be used: {error}") from None
 
 
-def _checked_targets(target: Any, what: str) -> tuple[Population, ...]:
+def _checked_targets(target: Any, what: str, synapse: Any) -> tuple[Population, ...]:
     targets = tuple(doors.instances(target, what, Population, "rv.Population(100, model)"))
     for population in targets:
         if not population.model.takes_input:
             raise ParameterError(f"{what} cannot be {population!r}: {type(population.model).__name__} takes no input.")
+        if not population.model.takes_current and getattr(synapse, "weight", "potential") != "potential":
+            name = type(population.model).__name__
+            raise ParameterError(
+                f"{what} cannot be {population!r}: no current is in the equations of {name}, only rv.synapses.Delta reaches it."
+            )
     if not targets:
         raise ParameterError(f"{what} is empty: it must be at least one population.")
     if len(set(map(id, targets))) != len(targets):

@@ -1,5 +1,6 @@
 """Neuron models, one published family a file."""
 
+from ranvier.equations.neuron import from_equations as from_equations
 from ranvier.listing import listed as _listed
 from ranvier.neurons.adaptive_exponential import AdaptiveExponentialIntegrateAndFire as AdaptiveExponentialIntegrateAndFire
 from ranvier.neurons.adaptive_threshold import AdaptiveThresholdIntegrateAndFire as AdaptiveThresholdIntegrateAndFire

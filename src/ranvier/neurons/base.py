@@ -51,6 +51,8 @@ class NeuronModel(Model):
         held: the variables that stay as they are while the neuron is refractory.
         takes_input: whether currents and synapses reach it. False for sources of
             spikes, which have no membrane: a projection onto one is refused.
+        takes_current: whether currents and conductances move it; without them only
+            kicks of the potential reach it.
 
     `largest_potential` (mV) bounds `V`: a run in which it is passed has gone wrong. A model
     whose potential may be larger, such as one that counts, has another value there.
@@ -77,6 +79,7 @@ class NeuronModel(Model):
     variable_units: ClassVar[Mapping[str, str]] = {"V": "mV"}
     held: ClassVar[tuple[str, ...]] = ()
     takes_input: ClassVar[bool] = True
+    takes_current: ClassVar[bool] = True
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         """The state of `n` neurons at the start: a dict of arrays `[n]` (or numbers)."""

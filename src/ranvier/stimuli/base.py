@@ -162,11 +162,11 @@ class Function(Stimulus):
             name = getattr(self.function, "__name__", type(self.function).__name__)
             shown = "lambda t: …" if name == "<lambda>" else f"{name}(t)"
             raise ParameterError(
-                f"The current {shown} cannot be compiled: it is traced once, with a t that is not a number yet. {_instead(error)}"
+                f"The current {shown} cannot be compiled: it is traced once, with a t that is not a number yet. {instead(error)}"
             ) from error
 
 
-def _instead(error: Exception) -> str:
+def instead(error: Exception) -> str:
     """What to write in a function of t in place of what JAX cannot compile."""
     if isinstance(error, jax.errors.TracerBoolConversionError):
         return "In place of `a if t > 20 else b` write jnp.where(t > 20, a, b), with `import jax.numpy as jnp`; `and` is &, `or` is |."

@@ -23,7 +23,8 @@ import numpy as np
 from ranvier import units
 from ranvier.connect.base import ConnectionRule
 from ranvier.connect.pairs import PairFunction
-from ranvier.errors import StoreError
+from ranvier.equations.classes import class_of
+from ranvier.errors import StoreError, UnsupportedError
 from ranvier.integrators.base import Integrator
 from ranvier.model import Model
 from ranvier.network.spec import Network, PoissonInput, Population, Projection
@@ -50,7 +51,9 @@ def described(value: Any, arrays: Arrays) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
     if isinstance(value, BASES):
-        return {"$class": name_of(type(value)), "fields": {n: described(v, arrays) for n, v in _fields(value)}}
+        text = getattr(type(value), "definition", None)
+        made = {} if text is None else {"equations": described(text.entries(), arrays)}
+        return {"$class": name_of(type(value)), **made, "fields": {n: described(v, arrays) for n, v in _fields(value)}}
     if isinstance(value, Mapping):
         return {"$mapping": {str(k): described(v, arrays) for k, v in value.items()}}
     if isinstance(value, list | tuple):
@@ -164,7 +167,8 @@ def difference(stored: Any, given: Any, where: str = "") -> str | None:
         if set(stored) == set(given) and not {"$array", "$class", "$function"} & set(stored):
             return _first(difference(stored[k], given[k], _joined(where, k)) for k in stored)
         if "$class" in stored and stored.get("$class") == given.get("$class"):
-            return difference(stored["fields"], given["fields"], where)
+            first = difference(stored.get("equations"), given.get("equations"), where)
+            return first or difference(stored["fields"], given["fields"], where)
     if isinstance(stored, list) and isinstance(given, list):
         names = [[v.get("name") for v in side if isinstance(v, Mapping) and "name" in v] for side in (stored, given)]
         if names[0] != names[1] and (names[0] or names[1]):
@@ -243,7 +247,9 @@ def rebuilt(description: Any, arrays: Arrays) -> Any:
     if "$float" in description:
         return float(description["$float"])
     if "$class" in description:
-        return _known(description["$class"])(**{k: rebuilt(v, arrays) for k, v in description["fields"].items()})
+        text = description.get("equations")
+        cls = _known(description["$class"]) if text is None else class_of(rebuilt(text, arrays))
+        return cls(**{k: rebuilt(v, arrays) for k, v in description["fields"].items()})
     if "$mapping" in description:
         return {k: rebuilt(v, arrays) for k, v in description["$mapping"].items()}
     if "$list" in description:
@@ -283,7 +289,7 @@ def rebuilt_network(description: Mapping[str, Any], arrays: Arrays, store: Path)
                 ends = [populations[wire["source"]]] if "source" in wire else []
                 wires.append(make(*ends, [populations[name] for name in wire["target"]], **arguments))
         return Network(*populations.values(), *wires)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UnsupportedError) as error:
         raise StoreError(
             f"The network of {store} cannot be rebuilt by this version of Ranvier ({type(error).__name__}: {error}). "
             f"Pass the network again: rv.resume({str(store)!r}, network)."

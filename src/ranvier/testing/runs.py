@@ -36,7 +36,7 @@ def check_runs(model: NeuronModel, name: str, sizes: tuple[int, ...]) -> None:
         state = run(Population(n, model), integrator=integrator).state.neurons
         check_finite(state, f"{name}, {n} neurons, after {DURATION} ms: ")
     many, _ = varied(model, 3)
-    current = np.array([1.0, 2.0, 3.0]) if model.takes_input else None
+    current = np.array([1.0, 2.0, 3.0]) if model.takes_input and model.takes_current else None
     first = run(Population(3, many, current=current), integrator=integrator)
     check_finite(first.state.neurons, f"{name}, 3 neurons, after {DURATION} ms: ")
     compiled = loop.compilations
