@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from ranvier import torch as torch
     from ranvier.citing import cite as cite
     from ranvier.fitting.fit import fit as fit
+    from ranvier.methods import compare_methods as compare_methods
     from ranvier.store.reader import open_store as open_store
     from ranvier.store.resume import resume as resume
     from ranvier.versions import show_versions as show_versions
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
 _MODULES_ON_FIRST_USE = ("analysis", "fitting", "interop", "lab", "losses", "plot", "testing", "torch")
 _FUNCTIONS_ON_FIRST_USE = {
     "cite": "ranvier.citing",
+    "compare_methods": "ranvier.methods",
     "fit": "ranvier.fitting.fit",
     "open_store": "ranvier.store.reader",
     "resume": "ranvier.store.resume",

@@ -41,6 +41,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "SplitEuler": {},
     "Until": {"condition": lambda now: True},
     "cite": {"what": CELL},
+    "compare_methods": {"network": CELL, "duration": 1.0},
     "describe": {"model": CELL},
     "lognormal": {"median": 1.0, "sigma": 1.0},
     "normal": {"mean": 0.0, "sd": 1.0},

@@ -1,5 +1,8 @@
 """The rules of time, one test or more a rule."""
 
+import re
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -233,3 +236,65 @@ def test_a_run_in_two_halves_is_the_whole_bit_for_bit():
         np.testing.assert_array_equal(joined, whole[part].V.values)
         np.testing.assert_array_equal(np.concatenate([first[part].V.time, second[part].V.time]), whole[part].V.time)
         np.testing.assert_array_equal(second.state.neurons[part]["V"], whole.state.neurons[part]["V"])
+
+
+@pytest.mark.parametrize("kernels", ["native", "by parts"])
+def test_a_potential_that_reaches_the_threshold_exactly_is_a_spike(kernels):
+    """Eight steps of a quarter of a millivolt each reach 2 without rounding."""
+    how = {} if kernels == "native" else {"integrator": rv.Euler()}
+    at = rv.simulate(lif(threshold=2.0), current=2.0, duration=2.0, dt=0.125, **how)
+    assert at.spikes.steps.tolist() == [7, 15]
+    above = rv.simulate(lif(threshold=np.nextafter(2.0, 3.0)), current=2.0, duration=2.0, dt=0.125, **how)
+    assert above.spikes.steps.tolist() == [8]
+
+
+def test_a_kick_over_the_threshold_of_a_model_without_reset_is_one_spike():
+    source = rv.Population(1, rv.neurons.SpikeTimes([1.0, 3.0]), name="source")
+    cell = rv.Population(1, rv.neurons.HodgkinHuxley(), name="cell")
+    net = rv.Network(source, cell, rv.Projection(source, cell, rv.synapses.Delta(), [[1]], weight=100.0))
+    run = rv.simulate(net, duration=2.5, dt=0.01)
+    assert run["cell"].spikes.steps.tolist() == [101]
+
+
+def test_a_chain_of_kicks_without_delay_takes_one_step_a_hop():
+    source = rv.Population(1, rv.neurons.SpikeTimes([0.3]), name="source")
+    chain = rv.Population(5, lif(), name="chain")
+    hops = np.diag(np.ones(4), -1)
+    net = rv.Network(
+        source,
+        chain,
+        rv.Projection(source, chain, rv.synapses.Delta(), [[1], [0], [0], [0], [0]], weight=20.0),
+        rv.Projection(chain, chain, rv.synapses.Delta(), hops, weight=20.0),
+    )
+    run = rv.simulate(net, duration=2.0, dt=0.1)
+    assert run["source"].spikes.steps.tolist() == [3]
+    assert run["chain"].spikes.steps.tolist() == [4, 5, 6, 7, 8] and run["chain"].spikes.neurons.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("refractory", [0.0, 0.1, 2.0])
+def test_an_interval_is_the_refractory_period_and_the_time_to_the_threshold(refractory):
+    """From 0 to the threshold takes T = 10 steps of .95 mV."""
+    run = rv.simulate(lif(refractory=refractory, threshold=9.0), current=9.5, duration=20.0, dt=0.1)
+    assert np.unique(np.diff(run.spikes.steps)).tolist() == [round(refractory / 0.1) + 10]
+    first, V = int(run.spikes.steps[0]), run.V.values[:, 0]
+    held = round(refractory / 0.1) + 1  # R + dt from the spike's time on
+    assert (V[first + 1 : first + held + 1] == 0).all() and V[first + held + 1] > 0
+
+
+def test_a_kick_that_ends_the_last_refractory_step_is_lost():
+    """A spike in step 2, R of 5 steps: held in 3 … 7. Kicks that end the steps 2 … 7 are lost, that of step 8 stays."""
+    for step in range(2, 10):
+        source = rv.Population(1, rv.neurons.SpikeTimes([step * 0.1]), name="source")
+        target = rv.Population(1, lif(threshold=2.5, refractory=0.5), current=rv.stimuli.SquarePulse(10.0, stop=0.3), name="target")
+        net = rv.Network(source, target, rv.Projection(source, target, rv.synapses.Delta(), [[1]], weight=1.0))
+        run = rv.simulate(net, duration=1.5, dt=0.1, record=rv.Record("target", "V"))
+        assert run["target"].spikes.steps.tolist() == [2]
+        assert run["target"].V.values[-1, 0] == (1.0 if step >= 8 else 0.0), step
+
+
+def test_the_table_of_rules_names_tests_that_are_here():
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "time.md").read_text()
+    table = page.split("## At a glance")[1].split("\n## ")[0]
+    named = re.findall(r"`([a-z0-9_]{12,})`", table)
+    assert len(named) >= 16
+    assert [name for name in named if f"test_{name}" not in globals()] == []
