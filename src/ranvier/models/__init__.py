@@ -11,7 +11,9 @@ from ranvier.models.izhikevich2003 import izhikevich as izhikevich
 from ranvier.models.microcircuit import microcircuit as microcircuit
 from ranvier.models.neurapse import dynamic_random_network as dynamic_random_network
 from ranvier.models.neurapse import feedforward as feedforward
+from ranvier.models.song2000 import song_miller_abbott as song_miller_abbott
 from ranvier.models.synfire_chain import synfire_chain as synfire_chain
+from ranvier.models.vogels2011 import inhibitory_balance as inhibitory_balance
 from ranvier.models.vogels_abbott2005 import vogels_abbott as vogels_abbott
 
 

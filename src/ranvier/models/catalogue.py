@@ -17,7 +17,9 @@ from ranvier.models.brunel2000 import brunel
 from ranvier.models.izhikevich2003 import izhikevich
 from ranvier.models.microcircuit import microcircuit
 from ranvier.models.neurapse import dynamic_random_network, feedforward
+from ranvier.models.song2000 import song_miller_abbott
 from ranvier.models.synfire_chain import synfire_chain
+from ranvier.models.vogels2011 import inhibitory_balance
 from ranvier.models.vogels_abbott2005 import vogels_abbott
 from ranvier.network.spec import Network
 from ranvier.record import Record
@@ -193,6 +195,32 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         settled=100.0,
         options=("scale",),
         source="Potjans & Diesmann 2014, Cereb Cortex 24:785",
+    ),
+    ReadyMade(
+        name="song_miller_abbott",
+        title="Synapses that compete",
+        summary="A thousand plastic synapses onto one neuron: most become weak, some as strong as they may.",
+        make=song_miller_abbott,
+        duration=100_000.0,
+        dt=0.5,
+        record=_mean_weights,
+        integrator=ExponentialEuler(),
+        settled=1000.0,
+        seeded=True,
+        source="Song, Miller & Abbott 2000, Nat Neurosci 3:919",
+    ),
+    ReadyMade(
+        name="inhibitory_balance",
+        title="Inhibition that learns to balance",
+        summary="10 000 neurons that fire as fast as they can, until inhibition has learnt to hold them at 3 Hz.",
+        make=inhibitory_balance,
+        duration=10_000.0,
+        dt=0.1,
+        record=_mean_weights,
+        integrator=ExponentialEuler(),
+        settled=5000.0,
+        options=("scale",),
+        source="Vogels et al. 2011, Science 334:1569",
     ),
     ReadyMade(
         name="feedforward",
