@@ -69,7 +69,9 @@ class MethodComparison:
 
     def __str__(self) -> str:
         half = self.dt / 2
-        rows = [("method", f"spikes, dt = {self.dt:g}", f"dt = {half:g}", "a spike moves by", "V moves by", "seconds")]
+        rows: list[tuple[str, ...]] = [
+            ("method", f"spikes, dt = {self.dt:g}", f"dt = {half:g}", "a spike moves by", "V moves by", "seconds")
+        ]
         for m in self.methods:
             if m.reason:
                 rows.append((m.method, m.reason))
@@ -147,13 +149,13 @@ def compare_methods(
         try:
             sims = [_prepared(net, step, method, dt, seed, precision) for step in (dt, dt / 2)]
             random = random or any(g.fires == "hazard" or any(g.noisy) or g.diffuses for g in sims[0].layout.plan.groups)
-            runs = [sim.run(duration) for sim in sims]
+            run, half = (sim.run(duration) for sim in sims)
         except UnsupportedError as error:
             found.append(MethodError(name, str(error).partition("\n")[0]))
         except SimulationDiverged as error:
             found.append(MethodError(name, f"diverges at {error.time:g} ms with one of the steps"))
         else:
-            found.append(_compared(name, net, *runs, random))
+            found.append(_compared(name, net, run, half, random))
     return MethodComparison(dt, duration, random, tuple(found))
 
 

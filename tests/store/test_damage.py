@@ -204,6 +204,53 @@ def test_the_file_and_the_time_that_is_lost_are_named(copy, truth):
     assert len(spikes.between(20, 25)) > 0
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("records/cells/V/c/1/0", "records/cells/V/c/2/0"),
+        ("records/cells/V/c/1/0", "records/cells/V/c/1/1"),
+        ("records/cells/V/c/0/0", "records/cells/V/c/3/0"),  # the last, which is not full
+        ("spikes/time_step/c/0", "spikes/time_step/c/1"),
+        ("spikes/neuron/c/1", "spikes/neuron/c/2"),
+    ],
+)
+@pytest.mark.usefixtures("small_chunks")
+def test_a_whole_chunk_in_the_place_of_another_is_noticed(copy, unbroken, one, other):
+    """Its own checksum is right; the root says which belongs where."""
+    first, second = (copy / one).read_bytes(), (copy / other).read_bytes()
+    assert first != second
+    (copy / one).write_bytes(second)
+    (copy / other).write_bytes(first)
+    assert {str(d.file.relative_to(copy)) for d in check(copy)} == {one, other}
+    wrong = [part for part in read_all(rv.open_store(copy)).values() if isinstance(part, rv.StoreError)]
+    assert wrong and "not the chunk that was written here" in str(wrong[0])
+    with pytest.warns(UserWarning, match="computed again"):
+        assert_same_run(unbroken, rv.resume(copy))
+    assert check(copy) == []
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_store_that_does_not_say_where_chunks_belong_is_read_and_gone_on_with(copy, truth):
+    root = json.loads((copy / "zarr.json").read_text())
+    facts = {k: v for k, v in root["attributes"]["ranvier"].items() if k not in ("checksum", "chunk_sums")}
+    (copy / "zarr.json").write_bytes(text_of(sealed_root("ranvier", facts, root["consolidated_metadata"]["metadata"])))
+    assert check(copy) == []
+    found = read_all(rv.open_store(copy))
+    assert all(same(found[part], value) for part, value in truth.items() if part != "info")
+    rv.resume(copy, duration=40.0)
+    listed = json.loads((copy / "zarr.json").read_text())["attributes"]["ranvier"]["chunk_sums"]
+    longer = {place: len(sums) for place, sums in listed.items()}
+    assert longer == {place: len(sums) for place, sums in _sums_of_a_run_of(40.0, copy.parent / "new.zarr").items()}
+    one, other = copy / "records/cells/V/c/1/0", copy / "records/cells/V/c/2/0"
+    shutil.copy(one, other)
+    assert [d.file for d in check(copy)] == [other]
+
+
+def _sums_of_a_run_of(duration, path):
+    rv.simulate(small_network(), record=what_is_recorded(), store=path, checkpoint_every=7.0, **{**HOW, "duration": duration})
+    return layout.root_of(path).facts["chunk_sums"]
+
+
 def test_a_chunk_that_is_gone_is_nothing_to_others_either(copy):
     """Other programs take a chunk that is not there for the fill value: that is no number of a potential, and no step."""
     (copy / "records/cells/V/c/1/1").unlink()

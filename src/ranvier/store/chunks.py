@@ -29,6 +29,8 @@ DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"
 MOST_BYTES = 2**31 - 1  # of a chunk, which is what Blosc can do
 MOST_DIMENSIONS = 2
 OVERHEAD = 2**16  # bytes by which what cannot be compressed may grow, with room to spare
+SUM_BYTES = 4
+UNKNOWN = bytes(SUM_BYTES)  # in the place of a chunk's checksum
 BLOSC_HEADER = struct.Struct("<4BIII")
 
 
@@ -198,6 +200,7 @@ class Chunks:
         span: the time that rows from one up to another belong to (ms).
         skip: what is damaged is NaN (whole numbers become floating-point ones) instead of an error.
         zeros_absent: chunks of zeros were not written.
+        sums: what the root says of the first chunks, in order: the checksum that each ends with, `UNKNOWN` where it does not say.
     """
 
     def __init__(
@@ -210,8 +213,9 @@ class Chunks:
         span: Callable[[int, int], tuple[float, float] | None] | None = None,
         skip: bool = False,
         zeros_absent: bool = False,
+        sums: bytes = b"",
     ):
-        self.root, self.key, self.form, self.what, self.skip = root, key, form, what or key, skip
+        self.root, self.key, self.form, self.what, self.skip, self.sums = root, key, form, what or key, skip, sums
         self._span, self.zeros_absent = span, zeros_absent
         self.shape = form.shape
         self.dtype = np.dtype(np.float64) if skip and form.dtype.kind != "f" else form.dtype.newbyteorder("=")
@@ -244,8 +248,19 @@ class Chunks:
     def _is_zero(self, index: Sequence[int]) -> bool:
         return self.zeros_absent and not self.file(index).exists()
 
+    def _check_place(self, index: Sequence[int], found: bytes) -> None:
+        """Checks that a chunk is the one that belongs here, by the checksum that it ends with.
+
+        Raises:
+            ValueError: it is a whole one, of another place or another run.
+        """
+        at = SUM_BYTES * int(np.ravel_multi_index(tuple(index), self.form.grid))
+        known = self.sums[at : at + SUM_BYTES]
+        if len(known) == SUM_BYTES and known not in (UNKNOWN, found):
+            raise ValueError("it is not the chunk that was written here: its checksum is another than the root's")
+
     def look(self, index: Sequence[int]) -> None:
-        """Checks that a chunk is there and as long as it says, without reading it all.
+        """Checks that a chunk is there, as long as it says and the one that belongs there, without reading it all.
 
         Raises:
             DamagedError: it is not.
@@ -265,10 +280,25 @@ class Chunks:
             try:
                 with open(self.file(index), "rb") as file:
                     *_, held, _, length = BLOSC_HEADER.unpack(file.read(BLOSC_HEADER.size))
+                    file.seek(-SUM_BYTES, os.SEEK_END)
+                    ending = file.read(SUM_BYTES)
             except (OSError, struct.error) as error:
                 raise self._damaged(index, f"it cannot be read ({error})") from None
-            if (held, length) != (self.form.chunk_bytes, size - 4 * self.form.summed):
+            if (held, length) != (self.form.chunk_bytes, size - SUM_BYTES * self.form.summed):
                 raise self._damaged(index, f"it has {size} bytes, not what it says")
+            try:
+                self._check_place(index, ending)
+            except ValueError as error:
+                raise self._damaged(index, str(error)) from None
+
+    def sum_of(self, index: Sequence[int]) -> bytes:
+        """The checksum that a chunk's file ends with, `UNKNOWN` where there is none to be read."""
+        try:
+            with open(self.file(index), "rb") as file:
+                file.seek(-SUM_BYTES, os.SEEK_END)
+                return file.read(SUM_BYTES)
+        except OSError:
+            return UNKNOWN
 
     def chunk(self, index: Sequence[int]) -> np.ndarray:
         """The values of a chunk, with those beyond the array's edge.
@@ -279,7 +309,9 @@ class Chunks:
         if self._is_zero(index):
             return np.zeros(self.form.chunk, self.form.dtype)
         try:
-            return decoded(read_plain(self.file(index), self.form.chunk_bytes + OVERHEAD), self.form)
+            content = read_plain(self.file(index), self.form.chunk_bytes + OVERHEAD)
+            self._check_place(index, content[-SUM_BYTES:])
+            return decoded(content, self.form)
         except FileNotFoundError:
             raise self._damaged(index, "it is missing") from None
         except StoreError as error:

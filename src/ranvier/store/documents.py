@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from ranvier.errors import StoreError
 from ranvier.store.files import read_plain, why
 
 CHECKSUM = "checksum"
+CHUNK_SUMS = "chunk_sums"
 MOST = 2**28  # bytes of a document
 
 
@@ -62,6 +64,20 @@ def opened(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if document.get(CHECKSUM) != checksum_of(content):
         raise StoreError(f"{path} is damaged: it is not as Ranvier wrote it (its checksum is wrong).")
     return content
+
+
+def chunk_sums(facts: Mapping[str, Any]) -> dict[str, bytes]:
+    """The checksums of the chunks of each array that a root lists, in order; of an older store, none.
+
+    Raises:
+        ValueError: they are not as they are written.
+    """
+    return {path: base64.b64decode(sums, validate=True) for path, sums in facts.get(CHUNK_SUMS, {}).items()}
+
+
+def with_chunk_sums(facts: Mapping[str, Any], sums: Mapping[str, bytes | bytearray]) -> dict[str, Any]:
+    """The facts of a root with such lists."""
+    return {**facts, CHUNK_SUMS: {path: base64.b64encode(one).decode() for path, one in sums.items()}}
 
 
 def sealed_root(mark: str, facts: Mapping[str, Any], described: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ from numcodecs import Blosc
 
 from ranvier.errors import StoreError
 from ranvier.store import documents
-from ranvier.store.chunks import LEVEL, Chunks, description_of, encoded, form_of, library
+from ranvier.store.chunks import LEVEL, SUM_BYTES, Chunks, description_of, encoded, form_of, library
 from ranvier.store.files import size_of_file, sync, write_whole
 
 METADATA = "zarr.json"
@@ -93,6 +94,8 @@ class Series:
         self._tails = {name: np.zeros((rows, *c.rest), c.dtype) for name, c in columns.items()}
         self._compressors = {name: Blosc(library(c.dtype), LEVEL, Blosc.SHUFFLE) for name, c in columns.items()}
         self._fast = dict.fromkeys(columns, Blosc("lz4", LEVEL, Blosc.SHUFFLE))  # each chunk says what it was compressed with
+        self.sums = {name: bytearray() for name in columns}  # of the chunks that are full, in order
+        self.last_sums: dict[str, bytes] = {}  # of the last chunk, as it was written though it is not full
         self._dirty = False
         self._write: Callable[..., Any] = lambda key, *content: None
 
@@ -114,7 +117,17 @@ class Series:
             if len(array) < length:
                 raise StoreError(f"{array.root / array.key} holds {len(array)} rows and should have {length}: it is damaged.")
         for name, tail in self._tails.items():
-            tail[: self._in_tail] = arrays[name][length - self._in_tail : length]
+            array, full = arrays[name], math.prod(arrays[name].form.grid[1:]) * (length // self.rows)
+            tail[: self._in_tail] = array[length - self._in_tail : length]
+            self.sums[name] = bytearray(array.sums[: SUM_BYTES * full])
+            for index in itertools.islice(array.indices(), len(self.sums[name]) // SUM_BYTES, full):  # an older store does not say
+                self.sums[name] += array.sum_of(index)
+
+    def keep_last(self, arrays: Mapping[str, Chunks]) -> None:
+        """Takes note of the last chunks as they are, for a run that adds nothing to them."""
+        for name, array in arrays.items():
+            rest = itertools.islice(array.indices(), len(self.sums[name]) // SUM_BYTES, None)
+            self.last_sums[name] = b"".join(array.sum_of(index) for index in rest)
 
     def append(self, **columns: Any) -> None:
         """Adds rows to every array. Readers see them after the tree's next `commit`."""
@@ -126,14 +139,16 @@ class Series:
                 self._tails[name][at : at + some] = values[done : done + some]
             self.length += some
             done += some
-            self._dirty = True
+            self._dirty, self.last_sums = True, {}
             if self._in_tail == 0:
-                self._write_chunk(self._compressors)
+                for name, sums in self._write_chunk(self._compressors).items():
+                    self.sums[name] += sums
                 for tail in self._tails.values():
                     tail[:] = 0
 
-    def _write_chunk(self, compressors: Mapping[str, Blosc]) -> None:
-        at = (self.length - 1) // self.rows
+    def _write_chunk(self, compressors: Mapping[str, Blosc]) -> dict[str, bytes]:
+        """Writes the last chunk of every array; returns their checksums."""
+        at, sums = (self.length - 1) // self.rows, dict.fromkeys(self.columns, b"")
         for name, column in self.columns.items():
             for block in itertools.product(*(range(-(-n // size)) for n, size in zip(column.rest, column.chunk, strict=True))):
                 inside = tuple(slice(i * size, (i + 1) * size) for i, size in zip(block, column.chunk, strict=True))
@@ -141,13 +156,16 @@ class Series:
                 if chunk.shape[1:] != column.chunk:  # at the edge
                     chunk = np.pad(chunk, [(0, 0), *((0, size - n) for size, n in zip(column.chunk, chunk.shape[1:], strict=True))])
                 key = "/".join(str(i) for i in (self.path, name, "c", at, *block))
-                self._write(key, *encoded(chunk, compressors[name]))
+                content, checksum = encoded(chunk, compressors[name])
+                self._write(key, content, checksum)
+                sums[name] += checksum
         self._dirty = False
+        return sums
 
     def write_rest(self) -> None:
         """Writes the last chunk, though it is not full."""
         if self._dirty:
-            self._write_chunk(self._fast)
+            self.last_sums = self._write_chunk(self._fast)
 
 
 class Tree:
@@ -164,6 +182,7 @@ class Tree:
         self.facts, self._mark = facts, mark
         self.series: dict[str, Series] = {}
         self._documents: dict[str, dict[str, Any]] = {}
+        self._fixed: dict[str, bytes] = {}
 
     def create(self) -> None:
         """Makes the root."""
@@ -177,8 +196,9 @@ class Tree:
         """Makes an array of one dimension that does not grow."""
         chunk = tuple(max(n, 1) for n in values.shape)
         if values.size:
-            content = encoded(np.ascontiguousarray(values), Blosc(library(values.dtype), LEVEL, Blosc.SHUFFLE))
-            self.files.write("/".join((path, "c", *("0" for _ in chunk))), *content)
+            content, checksum = encoded(np.ascontiguousarray(values), Blosc(library(values.dtype), LEVEL, Blosc.SHUFFLE))
+            self.files.write("/".join((path, "c", *("0" for _ in chunk))), content, checksum)
+            self._fixed[path] = checksum
         self._describe(path, description_of(values.shape, values.dtype, chunk, dims, attributes))
 
     def grow(self, name: str, series: Series) -> None:
@@ -198,12 +218,18 @@ class Tree:
             StoreError: the chunks that it goes on in are damaged.
         """
         self._documents = copy.deepcopy(dict(described))
+        growing = {f"{one.path}/{array}" for one in series.values() for array in one.columns}
+        for path, document in self._documents.items():
+            if document["node_type"] == "array" and path not in growing:
+                there = self._array(path)
+                self._fixed[path] = there.sums or b"".join(there.sum_of(index) for index in there.indices())
         for name, one in series.items():
             self._connect(name, one, lengths[name])
         for path, document in self._documents.items():  # whatever became of the groups' and arrays' own
             self._write(f"{path}/{METADATA}", document)
         self.commit()
         for one in series.values():
+            one.keep_last(self._arrays(one))
             for array in one.columns:
                 self._drop_chunks(self.files.root / one.path / array / "c", -(-one.length // one.rows))
 
@@ -214,12 +240,15 @@ class Tree:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def _connect(self, name: str, series: Series, length: int) -> None:
-        arrays = {}
-        for array in series.columns:
-            path = f"{series.path}/{array}"
-            arrays[array] = Chunks(self.files.root, path, form_of(self._documents[path]))
-        series.connect(arrays, length, self.files.write)
+        series.connect(self._arrays(series), length, self.files.write)
         self.series[name] = series
+
+    def _arrays(self, series: Series) -> dict[str, Chunks]:
+        return {array: self._array(f"{series.path}/{array}") for array in series.columns}
+
+    def _array(self, path: str) -> Chunks:
+        sums = documents.chunk_sums(self.facts).get(path, b"")
+        return Chunks(self.files.root, path, form_of(self._documents[path]), sums=sums)
 
     @property
     def lengths(self) -> dict[str, int]:
@@ -241,7 +270,13 @@ class Tree:
     def root(self) -> dict[str, Any]:
         """What the root says: the facts, and all groups and arrays, under a checksum of both."""
         described = {path: self._documents[path] for path in sorted(self._documents, key=lambda p: (p.count("/"), p))}  # as zarr nests them
-        return documents.sealed_root(self._mark, self.facts, described)
+        sums = dict(self._fixed)
+        for series in self.series.values():
+            for array, full in series.sums.items():
+                # A last chunk may be rewritten before the root is: it is listed when no more is to come.
+                last = b"" if self.facts.get("status") == "running" else series.last_sums.get(array, b"")
+                sums[f"{series.path}/{array}"] = bytes(full) + last
+        return documents.sealed_root(self._mark, documents.with_chunk_sums(self.facts, sums), described)
 
     def _write_root(self) -> None:
         self._write(METADATA, self.root)

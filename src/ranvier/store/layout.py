@@ -163,6 +163,7 @@ def _checked(facts: dict[str, Any]) -> dict[str, Any]:
     for name in ("checkpoint", "first_checkpoint"):
         if not whole(facts.get(name, 0)):
             raise ValueError(f"its {name} is {facts[name]!r}"[:200])
+    documents.chunk_sums(facts)
     if facts["written_step"] < facts["start_step"]:
         raise ValueError(f"it begins at step {facts['start_step']} and ends at {facts['written_step']}")
     return facts

@@ -14,7 +14,7 @@ import numpy as np
 from ranvier import doors
 from ranvier.errors import StoreError, unknown, warn
 from ranvier.result import PartResult, Recorded, Spikes, counted
-from ranvier.store import layout, provenance
+from ranvier.store import documents, layout, provenance
 from ranvier.store.checkpoint import Checkpoint, checkpoints
 from ranvier.store.chunks import ArrayForm, Chunks, form_of
 from ranvier.store.files import refuse_strange, size_of
@@ -45,6 +45,7 @@ class Stored:
         self.dt: float = root.facts["dt"]
         self.groups: dict[str, Mapping[str, Any]] = {}
         self.arrays: dict[str, Chunks] = {}
+        sums = documents.chunk_sums(root.facts)
         for place, document in root.described.items():
             try:
                 if not _PLACE.fullmatch(place):
@@ -53,7 +54,7 @@ class Stored:
                     self.groups[place] = _attributes_of_group(document)
                 else:
                     form = form_of(document)
-                    self.arrays[place] = Chunks(root.path, place, form, **self._said_of(place, form), skip=skip)
+                    self.arrays[place] = Chunks(root.path, place, form, **self._said_of(place, form), skip=skip, sums=sums.get(place, b""))
             except (ValueError, AttributeError, TypeError) as error:
                 raise StoreError(
                     f"{root.path} is not read: its root describes {place!r} as something that Ranvier writes in no store ({error})."
