@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from ranvier import lab as lab
     from ranvier import losses as losses
     from ranvier import plot as plot
+    from ranvier import surrogates as surrogates
     from ranvier import testing as testing
     from ranvier import torch as torch
     from ranvier.citing import cite as cite
@@ -83,7 +84,7 @@ if TYPE_CHECKING:
     from ranvier.versions import show_versions as show_versions
 
 # On first use, so that importing Ranvier stays quick.
-_MODULES_ON_FIRST_USE = ("analysis", "fitting", "interop", "lab", "losses", "plot", "testing", "torch")
+_MODULES_ON_FIRST_USE = ("analysis", "fitting", "interop", "lab", "losses", "plot", "surrogates", "testing", "torch")
 _FUNCTIONS_ON_FIRST_USE = {
     "cite": "ranvier.citing",
     "compare_methods": "ranvier.methods",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +41,7 @@ from ranvier.network.scan import ALL, checked_memory, scan_steps
 from ranvier.network.spec import Network, Population
 from ranvier.network.state import SimulationState, with_step
 from ranvier.network.step import Stepper
+from ranvier.network.surrogate import SurrogateStepper, check_plan, without_whole_steps
 from ranvier.network.transfer import continued
 from ranvier.neurons.base import NeuronModel
 from ranvier.progress import BuildingBar, ProgressBar, ProgressCallback, building
@@ -50,6 +53,7 @@ from ranvier.result import Result
 from ranvier.run import PACKED, Run, Sink
 from ranvier.steps import in_steps
 from ranvier.stimuli.base import Constant, as_stimulus, plain
+from ranvier.surrogates import Surrogate
 from ranvier.surroundings import inside, refuse_traced
 from ranvier.until import Moment, Until
 
@@ -360,13 +364,17 @@ class Simulation:
                 run = self.start(steps, parameters=parameters, seed=seed, initial=given, sink=sink, until=until, told=bar)
             return run.execute(shown)
 
-    def function(self, steps: int | None = None, *, gradient_memory: str | int = "root") -> Callable[..., Any]:
+    def function(
+        self, steps: int | None = None, *, gradient_memory: str | int = "root", surrogate: Surrogate | None = None
+    ) -> Callable[..., Any]:
         """The network as a pure function, for `jax.jit`, `vmap`, `grad` and the rest. 64-bit numbers must be on where it is called.
 
         Args:
             steps: how many steps it takes. Without it, one.
             gradient_memory: how many states a gradient keeps on its way back: `"root"`, about 2 √steps, computing each step twice;
                 `"all"`, every step's; or how many are kept between stretches that are computed again.
+            surrogate: what stands in for the derivative of a spike, such as `rv.surrogates.FastSigmoid()`; `"spikes"` are then numbers.
+                The runs are the same.
 
         Returns:
             For one step a function of `(parameters, state)` that returns the state after it. For many, one that
@@ -374,10 +382,11 @@ class Simulation:
             `{part: {variable: [rows, n]}}`, with `"spikes"`, bool `[steps, n]`, for each population.
 
             `parameters` is `sim.parameters` or a part of it; what is left out is as prepared. Gradients pass through
-            them, the state and all smooth equations; a spike, a comparison, passes none.
+            them, the state and all smooth equations. Without a surrogate a spike, a comparison, passes none: the gradient is
+            that of a run whose spikes stay in the steps in which they are.
 
         Raises:
-            UnsupportedError: 64-bit numbers are off.
+            UnsupportedError: 64-bit numbers are off; or the surrogate's gradient does not pass through something in the network.
 
         Example:
             >>> import jax, ranvier as rv
@@ -391,16 +400,26 @@ class Simulation:
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0):
             raise ParameterError(f"steps is {steps!r}, but it must be a whole number of at least 0.")
         memory = checked_memory(gradient_memory)
+        if surrogate is not None:
+            doors.instance(surrogate, "surrogate", Surrogate, "rv.surrogates.FastSigmoid()")
+            check_plan(self.layout.plan)
 
         def one(parameters: Mapping[str, Any], state: SimulationState) -> SimulationState:
-            return self._advanced(parameters, state, None)[0]
+            return self._advanced(parameters, state, None, surrogate=surrogate)[0]
 
         def many(parameters: Mapping[str, Any], state: SimulationState) -> tuple[SimulationState, dict[str, dict[str, Any]]]:
-            return self._advanced(parameters, state, int(steps or 0), memory)
+            return self._advanced(parameters, state, int(steps or 0), memory, surrogate)
 
         return one if steps is None else many
 
-    def _advanced(self, parameters: Mapping[str, Any], state: SimulationState, steps: int | None, kept: str | int = ALL) -> Any:
+    def _advanced(
+        self,
+        parameters: Mapping[str, Any],
+        state: SimulationState,
+        steps: int | None,
+        kept: str | int = ALL,
+        surrogate: Surrogate | None = None,
+    ) -> Any:
         if jax.dtypes.canonicalize_dtype(np.int64) != np.int64:
             raise UnsupportedError(
                 "sim.function counts steps in 64 bits, and they are off in this process. "
@@ -414,12 +433,16 @@ class Simulation:
             base = self._drawn_with(None, self.seed)
         drawn = self._substituted(base, parameters)
         layout = self._layout_for(base, parameters)
+        if surrogate is not None:
+            layout = copy.copy(layout)
+            layout.plan = without_whole_steps(layout.plan)
         whole = self._read_whole(self.records or ())
         constants = layout.constants(drawn, placed=whole)
         constants = dataclasses.replace(constants, seed=(jnp.asarray(state.seed)[0], jnp.asarray(state.seed)[1]))
         integrator = layout.integrator
         outside = layout.outside(base)
-        make = lambda: Stepper(layout.plan, constants, integrator, PACKED and not integrator.by_name, outside)
+        kind = Stepper if surrogate is None else functools.partial(SurrogateStepper, surrogate=surrogate)
+        make = lambda: kind(layout.plan, constants, integrator, PACKED and not integrator.by_name, outside)
         stepper = make()
         entered = jax.tree.map(jnp.asarray, stepper.enter(state))
         if type(integrator).init is not Integrator.init and not jax.tree.leaves(state.memory):

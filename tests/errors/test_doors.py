@@ -52,6 +52,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "fitting.CMAES": {},
     "fitting.Gradient": {},
     "fitting.LevenbergMarquardt": {},
+    **{f"surrogates.{kind}": {} for kind in ("ArcTangent", "FastSigmoid", "Gaussian", "MultiGaussian", "StraightThrough", "Triangle")},
     "losses.Coincidence": {},
     "losses.Rate": {},
     "losses.VanRossum": {},

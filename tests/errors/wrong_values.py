@@ -96,7 +96,7 @@ SOMETIMES = {  # these are right for some
 }
 WRONG = {**NEVER, **SOMETIMES}
 
-SPACES = ("", "analysis", "channels", "connect", "fitting", "losses", "models", "neurons", "random", "stimuli", "synapses")
+SPACES = ("", "analysis", "channels", "connect", "fitting", "losses", "models", "neurons", "random", "stimuli", "surrogates", "synapses")
 NOT_FOR_USERS = {
     "Integrator": "a base class without arguments",
     "Model": "a base class",
@@ -140,6 +140,7 @@ NOT_FOR_USERS = {
     "random.normal_table": "a table",
     "random.threefry2x32": "arithmetic",
     "random.words_for": "arithmetic",
+    "surrogates.Surrogate": "a base class without arguments",
     "synapses.Presynaptic": "made by the engine",
 }
 

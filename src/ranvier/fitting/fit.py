@@ -22,6 +22,7 @@ from ranvier.losses.voltage import Voltage
 from ranvier.network.scan import checked_memory
 from ranvier.network.state import SimulationState
 from ranvier.simulation import Simulation, checked_initial
+from ranvier.surrogates import Surrogate
 from ranvier.surroundings import inside
 
 
@@ -36,6 +37,7 @@ def fit(
     start: Fit | Mapping[str, Any] | None = None,
     starts: int = 1,
     initial: Any = None,
+    surrogate: Surrogate | None = None,
     gradient_memory: str | int = "root",
     seed: int = 0,
     progress: bool | FitCallback = False,
@@ -57,6 +59,8 @@ def fit(
         starts: from how many places it searches at once: that one, and others drawn within the ranges (about the first, where a
             range has no end).
         initial: a state or a run to begin from, if not the network's own start. All runs of the fit begin in the same state.
+        surrogate: what stands in for the derivative of a spike, such as `rv.surrogates.FastSigmoid()`: with it losses of spikes
+            have a gradient.
         gradient_memory: as of `sim.function`; for more than 16 numbers, whose gradient is computed backwards.
         seed: of the other starts, and of CMA-ES.
         progress: whether the loss, its curve and the time left are shown; or a function that is called with `rv.fitting.FitProgress`.
@@ -82,13 +86,15 @@ def fit(
     memory, callback = checked_memory(gradient_memory), checked_progress(progress)
     iterations = None if iterations is None else doors.count(iterations, "iterations", low=1)
     begin = checked_initial(initial)
+    if surrogate is not None:
+        doors.instance(surrogate, "surrogate", Surrogate, "rv.surrogates.FastSigmoid()")
     with inside():
         space = space_of(sim, parameters, checked_start(start))
-        method = checked_method(method, loss, space)
+        method = checked_method(method, loss, space, surrogate)
         part = loss.part_of(sim.network.populations)
         state = sim.state() if begin is None else _of(sim, begin)
         target = loss.target(data, Window(part, sim.drawn.populations[part].n, sim.dt, int(state.step)))
-        problem = Problem.of(sim, space, loss, target, part, state, gradient_memory=memory)
+        problem = Problem.of(sim, space, loss, target, part, state, surrogate, gradient_memory=memory)
         return searched(problem, method, iterations, starts, seed, callback)
 
 
@@ -124,14 +130,14 @@ def searched(problem: Problem, method: Method, iterations: int | None, starts: i
 EXAMPLES = "an optimiser of optax, such as optax.adam(0.1), rv.fitting.LevenbergMarquardt(), or rv.fitting.CMAES()"
 
 
-def checked_method(method: Any, loss: Loss, space: Space) -> Method:
+def checked_method(method: Any, loss: Loss, space: Space, surrogate: Surrogate | None) -> Method:
     """How it is searched: what the user gave, else what suits the loss.
 
     Raises:
         ParameterError: it is something else.
         UnsupportedError: it needs a gradient that does not exist, or a package that is not installed.
     """
-    why = no_gradient(loss, space)
+    why = no_gradient(loss, space, surrogate)
     if method is None:
         if why is not None:
             return CMAES()
@@ -146,12 +152,17 @@ def checked_method(method: Any, loss: Loss, space: Space) -> Method:
     return method
 
 
-def no_gradient(loss: Loss, space: Space) -> str | None:
+def no_gradient(loss: Loss, space: Space, surrogate: Surrogate | None) -> str | None:
     """Why a fit has no gradient, if it has none."""
     settings = [s.path for s in space.searched if s.setting]
     if settings:
         have, decide = ("has", "it decides") if len(settings) == 1 else ("have", "they decide")
         return f"{' and '.join(settings)} {have} no derivative: {decide} in which step something happens, or how often"
-    if loss.by_spikes or loss.by_steps:
-        return f"{type(loss).__name__} has no derivative: it sees nothing but in which steps there are spikes"
+    if loss.by_spikes and surrogate is None:
+        return (
+            f"{type(loss).__name__} has no derivative: it sees nothing but in which steps there are spikes. "
+            "A surrogate can stand in: surrogate=rv.surrogates.FastSigmoid()"
+        )
+    if loss.by_steps:
+        return f"{type(loss).__name__} has no derivative: it counts spikes that are near enough"
     return f"{type(loss).__name__} has no derivative" if loss.on_host else None

@@ -17,6 +17,7 @@ from ranvier.fitting.search import Space
 from ranvier.losses.base import Loss, Target, seen_of
 from ranvier.network.state import SimulationState
 from ranvier.simulation import Simulation
+from ranvier.surrogates import Surrogate
 
 FORWARD_UP_TO = 16
 """So many numbers are differentiated forwards, all in one run that keeps nothing; more are differentiated backwards."""
@@ -34,6 +35,7 @@ class Problem:
         part: the population that the loss is of.
         state: where runs begin.
         function: the network as a function, of the steps that the data ask for.
+        surrogate: what stands in for the derivative of spikes, if anything.
     """
 
     prepared: Simulation
@@ -44,13 +46,25 @@ class Problem:
     part: str
     state: SimulationState
     function: Callable[..., Any]
+    surrogate: Surrogate | None
 
     @classmethod
-    def of(cls, sim: Simulation, space: Space, loss: Loss, target: Target, part: str, state: SimulationState, **how: Any) -> Problem:
+    def of(
+        cls,
+        sim: Simulation,
+        space: Space,
+        loss: Loss,
+        target: Target,
+        part: str,
+        state: SimulationState,
+        surrogate: Surrogate | None,
+        **how: Any,
+    ) -> Problem:
         """A problem; `how` is for `sim.function`."""
         recording = copy.copy(sim)
         recording.records = list(target.records)
-        return cls(sim, recording, space, loss, target, part, state, recording.function(target.steps, **how))
+        function = recording.function(target.steps, surrogate=surrogate, **how)
+        return cls(sim, recording, space, loss, target, part, state, function, surrogate)
 
     @property
     def by_run(self) -> bool:

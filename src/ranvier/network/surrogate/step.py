@@ -1,0 +1,250 @@
+"""The stages of a step in which spikes have a derivative."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.errors import UnsupportedError
+from ranvier.kernels.deliver_events import SpikeHistory
+from ranvier.network.linearity import depends
+from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, HistoryPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan
+from ranvier.network.state import SimulationState
+from ranvier.network.step import Stepper
+from ranvier.network.surrogate.distance import distance
+from ranvier.network.transfer import end_to_end
+from ranvier.network.working import StepState, Working
+from ranvier.surrogates import Surrogate
+
+
+def without_whole_steps(plan: Plan) -> Plan:
+    """The plan with all groups advanced stage by stage: a kernel that resets hides how far from the threshold a neuron was."""
+    staged = lambda g: g if g.linear is None else dataclasses.replace(g, linear=dataclasses.replace(g.linear, whole=None))
+    return dataclasses.replace(plan, groups=tuple(staged(g) for g in plan.groups))
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuses what a surrogate does not pass through.
+
+    Raises:
+        UnsupportedError: a projection learns.
+    """
+    if plan.plastic:
+        raise UnsupportedError(
+            f"{plan.plastic[0].name} learns, and surrogate gradients do not pass through a rule of plasticity. "
+            "Leave out its plasticity to train its weights; without surrogate= its gradient is that of the weights at the spikes there are."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SurrogateWorking(Working):
+    """A step on its way. `soft` is who spiked in numbers, 1 or 0, which carry the derivative; by group."""
+
+    soft: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class SurrogateStepper(Stepper):
+    """Advances a network by one step whose spikes have the derivative of `surrogate`.
+
+    In flight, each source has a place in every row of a history, whether it spiked or not: one that did not would have
+    changed what arrives if it had.
+    """
+
+    surrogate: Surrogate | None = None
+
+    # -- in and out --------------------------------------------------------------------------------
+
+    def enter(self, state: SimulationState) -> StepState:
+        entered = super().enter(state)
+        histories = {h.name: _placed(self.plan, h, entered.in_flight[h.name]) for h in self.plan.histories}
+        return dataclasses.replace(entered, in_flight=histories)
+
+    def leave(self, state: StepState) -> SimulationState:
+        histories = {h.name: _listed(h, state.in_flight[h.name]) for h in self.plan.histories}
+        return super().leave(dataclasses.replace(state, in_flight=histories))
+
+    def step(self, state: StepState) -> tuple[StepState, jax.Array]:
+        """The state after one step, and which neurons spiked in it, in numbers."""
+        begun = super()._begin(state)
+        working: Any = SurrogateWorking(**{f.name: getattr(begun, f.name) for f in dataclasses.fields(begun)})
+        for stage in self.stages:
+            with jax.named_scope(stage.__name__.lstrip("_")):
+                working = stage(working)
+        after, _ = super()._end(working)
+        return after, end_to_end(self.plan, working.soft)
+
+    # -- the stages --------------------------------------------------------------------------------
+
+    def _detect(self, working: Any) -> Any:
+        working = super()._detect(working)
+        soft = {g.name: self._soft(g, working) for g in self.plan.groups}
+        return dataclasses.replace(working, soft=soft)
+
+    def _soft(self, group: GroupPlan, working: Any) -> jax.Array:
+        """Spikes as numbers. That a neuron is refractory is taken as it is."""
+        name, model = group.name, self.network.models[group.name]
+        flags = working.spiked[name].astype(self.plan.dtype)
+        if group.fires == "given":
+            return flags
+        if group.fires == "hazard":
+            # The mean of a draw is its probability.
+            hazard = jnp.asarray(model.spike_hazard(working.variables[name], working.t)).astype(self.plan.dtype)
+            chance = -jnp.expm1(-hazard * jnp.asarray(self.constants.dt).astype(self.plan.dtype))
+            soft = _straight(flags, jnp.broadcast_to(chance, flags.shape))
+        else:
+            far = distance(model.spiked, working.before[name], working.variables[name])
+            if far is None and not _looks_at(model.spiked, working.before[name], working.variables[name]):
+                return flags  # it never spikes
+            if far is None:
+                raise UnsupportedError(
+                    f"A surrogate needs the distance to the threshold, but {type(model).__name__}.spiked of {group.members[0]} compares no "
+                    "numbers. Write it with >=, >, <, <=, and &, |, ~ of such tests."
+                )
+            assert self.surrogate is not None
+            soft = _stand_in(self.surrogate, flags, jnp.broadcast_to(far, flags.shape).astype(self.plan.dtype))
+        if group.refractory:
+            # Its last spike may be this one.
+            soft = jnp.where(self._waiting(group, working) & ~working.spiked[name], 0.0, soft)
+        return soft
+
+    def _emit(self, working: Any) -> Any:
+        if ALL_SPIKES in working.in_flight:
+            history = _noted_all(working.in_flight[ALL_SPIKES], end_to_end(self.plan, working.soft), working.k)
+            working = dataclasses.replace(working, in_flight={**working.in_flight, ALL_SPIKES: history})
+        for synapses in self.plan.synapses:
+            if isinstance(synapses, ShortTermPlan):
+                working = self._emit_scaled(synapses, working)
+            elif isinstance(synapses, SourcePlan | EdgePlan) and synapses.emits:
+                constants, own = self.constants.synapses[synapses.name], working.variables[synapses.name]
+                soft = self._soft_of(synapses.source, working)
+                soft = soft[constants.pre] if isinstance(synapses, EdgePlan) else soft
+                yes, no = (constants.synapse.emit(own, flags, working.t)[0] for flags in _both(soft))
+                after = {v: _chosen(soft, yes[v], no[v]) if yes[v] is not no[v] else no[v] for v in own}
+                lost = [v for v in own if yes[v] is not no[v] and v not in synapses.moving]
+                if lost:
+                    raise UnsupportedError(
+                        f"{synapses.name} ({type(constants.synapse).__name__}) remembers of a spike only {', '.join(lost)}, when it was, "
+                        "through which no gradient passes. Use a synapse whose states a spike moves: rv.synapses.AlphaConductance()."
+                    )
+                working = self._write(synapses, after, working)
+        return working
+
+    def _emit_scaled(self, synapses: ShortTermPlan, working: Any) -> Any:
+        wire = next(w.name for w in self.plan.wires if w.short_term == synapses.name)
+        population, system = self.plan.population(synapses.source), self._equations(working)
+        soft, own = self._soft_of(synapses.source, working), working.variables[synapses.name]
+        since = working.t - system.of_population(synapses.source, {"": system.last_spike_time(population.group)})[""]
+        plasticity = self.constants.synapses[synapses.name].synapse
+        since = since.astype(self.plan.dtype)
+        (yes, amplitude), (no, _) = (plasticity.emit(own, flags, since) for flags in _both(soft))
+        after = {v: _chosen(soft, yes[v], no[v]) for v in own}
+        history = _noted_all(working.in_flight[wire], soft * amplitude, working.k)
+        return self._write(synapses, after, dataclasses.replace(working, in_flight={**working.in_flight, wire: history}))
+
+    def _soft_of(self, population: str, working: Any) -> jax.Array:
+        plan = self.plan.population(population)
+        return working.soft[plan.group][plan.start : plan.start + plan.n]
+
+    def _kick(self, receptor: ReceptorPlan, kick: jax.Array, working: Any) -> Any:
+        group = self.plan.group(receptor.group)
+        if not group.resets or group.refractory:
+            return super()._kick(receptor, kick, working)
+        own = working.variables[group.name]
+        return working.write(group.name, {"V": own["V"] + _chosen(working.soft[group.name], jnp.zeros_like(kick), kick)})
+
+    def _reset(self, working: Any) -> Any:
+        for group in self.plan.groups:
+            if group.resets:
+                own, soft, model = working.variables[group.name], working.soft[group.name], self.network.models[group.name]
+                yes, no = ({**own, **model.reset(own, flags)} for flags in _both(soft))
+                cast = lambda x, soft=soft: jnp.broadcast_to(jnp.asarray(x).astype(self.plan.dtype), soft.shape)
+                after = {v: _chosen(soft, cast(yes[v]), cast(no[v])) for v in own if yes[v] is not own[v] or no[v] is not own[v]}
+                working = working.write(group.name, after)
+        return working
+
+
+def _looks_at(test: Any, *arguments: Any) -> bool:
+    return depends(jax.make_jaxpr(test)(*arguments), set(range(len(jax.tree.leaves(arguments)))))
+
+
+# -- numbers that carry a derivative -----------------------------------------------------------------
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _stand_in(surrogate: Surrogate, flags: jax.Array, far: jax.Array) -> jax.Array:
+    """Spikes, whose derivative by the distance to the threshold is the surrogate's."""
+    return flags
+
+
+@_stand_in.defjvp
+def _stand_in_jvp(surrogate: Surrogate, primals: Any, tangents: Any) -> Any:
+    flags, far = primals
+    return flags, surrogate.derivative(far) * tangents[1]
+
+
+@jax.custom_jvp
+def _straight(flags: jax.Array, chance: jax.Array) -> jax.Array:
+    """Spikes, whose derivative by their probability is 1."""
+    return flags
+
+
+@_straight.defjvp
+def _straight_jvp(primals: Any, tangents: Any) -> Any:
+    return primals[0], tangents[1]
+
+
+@jax.custom_jvp
+def _chosen(soft: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
+    """What a spike makes of a state, else the other; with the derivative of `soft · yes + (1 − soft) · no`."""
+    return jnp.where(soft > 0, yes, no)
+
+
+@_chosen.defjvp
+def _chosen_jvp(primals: Any, tangents: Any) -> Any:
+    soft, yes, no = primals
+    of_soft, of_yes, of_no = tangents
+    return _chosen(soft, yes, no), jnp.where(soft > 0, of_yes, of_no) + (yes - no) * of_soft
+
+
+def _both(soft: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return jnp.ones(soft.shape, bool), jnp.zeros(soft.shape, bool)
+
+
+# -- histories in which each source has its place -----------------------------------------------------
+
+
+def _placed(plan: Plan, history: HistoryPlan, kept: dict[str, Any]) -> dict[str, Any]:
+    """A history with a place for every source."""
+    source, amplitude, count = (jnp.asarray(kept[name]) for name in SpikeHistory._fields)
+    slots, n = source.shape
+    noted = jnp.arange(n)[None, :] < count[:, None]
+    values = amplitude if history.scaled else jnp.ones(source.shape, plan.dtype)
+    placed = jnp.zeros((slots, n), values.dtype).at[jnp.arange(slots)[:, None], jnp.where(noted, source, n)].set(values, mode="drop")
+    return _all_of(placed)
+
+
+def _all_of(placed: jax.Array) -> dict[str, Any]:
+    slots, n = placed.shape
+    source = jnp.broadcast_to(jnp.arange(n, dtype=jnp.int32), (slots, n))
+    return SpikeHistory(source, placed, jnp.full(slots, n, jnp.int32))._asdict()
+
+
+def _listed(history: HistoryPlan, kept: dict[str, Any]) -> dict[str, Any]:
+    """A history as a list of those that spiked."""
+    placed = kept["amplitude"]
+    flags = placed != 0
+    count = jnp.sum(flags, axis=1, dtype=jnp.int32)
+    order = jnp.argsort(~flags, axis=1, stable=True).astype(jnp.int32)
+    amplitude = jnp.take_along_axis(placed, order, axis=1) if history.scaled else placed[:, :0]
+    return SpikeHistory(jnp.where(np.arange(flags.shape[1])[None, :] < count[:, None], order, 0), amplitude, count)._asdict()
+
+
+def _noted_all(history: dict[str, Any], values: jax.Array, k: jax.Array) -> dict[str, Any]:
+    placed = history["amplitude"]
+    return {**history, "amplitude": placed.at[jax.lax.rem(k, jnp.asarray(placed.shape[0], k.dtype))].set(values.astype(placed.dtype))}
