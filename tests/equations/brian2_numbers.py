@@ -313,6 +313,60 @@ def spike_frequency_adaptation():
     )
 
 
+def coupled(extra, duration, wires, method):
+    """Four leaky cells; `wires` makes synapses between them."""
+    b.start_scope()
+    b.defaultclock.dt = 0.1 * ms
+    names = {"E": -65 * mV, "tau": 15 * ms, "C": 150 * pF, "th": -50 * mV, "mV": mV, "nS": nS, "pA": pA}
+    terms = " + ".join(["I", *extra])
+    cells = b.NeuronGroup(
+        4,
+        f"dv/dt = (E - v)/tau + ({terms})/C : volt (unless refractory)\nI : amp\n" + "\n".join(extra.values()),
+        threshold="v > th",
+        reset="v = E",
+        refractory=3.1 * ms,
+        method=method,
+        namespace={**names, "Ei": -80 * mV, "Ee": 0 * mV, "te": 5 * ms, "ti": 10 * ms},
+    )
+    cells.v = -65 * mV
+    cells.I = np.linspace(0, 300, 4) * pA
+    spikes = b.SpikeMonitor(cells)
+    b.Network(cells, spikes, *wires(cells)).run(duration * ms)
+    steps = np.rint(spikes.t / (0.1 * ms)).astype(int)
+    order = np.lexsort((np.asarray(spikes.i), steps))
+    return {"steps": steps[order].tolist(), "neurons": np.asarray(spikes.i)[order].tolist(), "V": np.asarray(cells.v / mV, float).tolist()}
+
+
+def connected(cells, *args, delay=0.0, **options):
+    synapses = b.Synapses(cells, cells, *args, **options)
+    synapses.connect("i != j")
+    if delay:
+        synapses.delay = delay * ms
+    return synapses
+
+
+def exponential_conductances():
+    extra = {"ge*(Ee - v)": "dge/dt = -ge/te : siemens", "gi*(Ei - v)": "dgi/dt = -gi/ti : siemens"}
+    wires = lambda cells: [connected(cells, on_pre="ge += 2*nS", delay=1.5), connected(cells, on_pre="gi += 3*nS", delay=0.5)]
+    return coupled(extra, 200, wires, "euler")
+
+
+def kicks():
+    return coupled({}, 200, lambda cells: [connected(cells, on_pre="v_post += 0.8*mV", delay=2.0)], "exact")
+
+
+def saturating_gates():
+    model = """ds/dt = -s/(100*ms) + 0.5*kHz*x*(1 - s) : 1 (clock-driven)
+    dx/dt = -x/(2*ms) : 1 (clock-driven)
+    Is_post = 1.5*nS*s*(0*mV - v_post)/(1 + exp(-0.062*v_post/mV)/3.57) : amp (summed)"""
+    wires = lambda cells: [connected(cells, model, on_pre="x += 1", method="euler")]
+    return coupled({"Is": "Is : amp"}, 300, wires, "euler")
+
+
+def electrical():
+    return coupled({"Ig": "Ig : amp"}, 300, lambda cells: [connected(cells, "Ig_post = 0.7*nS*(v_pre - v_post) : amp (summed)")], "euler")
+
+
 MODELS = (
     leaky,
     adaptive_threshold,
@@ -326,6 +380,10 @@ MODELS = (
     quadratic,
     phase_locking,
     spike_frequency_adaptation,
+    exponential_conductances,
+    kicks,
+    saturating_gates,
+    electrical,
 )
 
 if __name__ == "__main__":

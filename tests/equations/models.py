@@ -236,6 +236,63 @@ def spike_frequency_adaptation():
     return outcome(rv.simulate(cell(), current=800.0 * CURRENTS, duration=300.0, dt=0.1, integrator=RK4), ["V", "g_a"])
 
 
+def driven(n=4):
+    """Leaky cells that fire at different rates, and one that listens."""
+    cell = rv.neurons.from_equations(
+        "dV/dt = (E - V)/tau + I/C : mV (unless refractory)",
+        threshold="V > th",
+        reset="V = E",
+        refractory="3 ms",
+        parameters={"E": "-65 mV", "tau": "15 ms", "C": "150 pF", "th": "-50 mV"},
+        initial={"V": "E"},
+    )
+    return rv.Population(n, cell(), current=np.linspace(0.0, 300.0, n), name="cells")
+
+
+MATRIX = 1.0 - np.eye(4)
+
+
+def coupled(projections, duration, integrator, variables=("V",)):
+    run = rv.simulate(rv.Network(projections[0].source, *projections), duration=duration, dt=0.1, integrator=integrator)
+    return outcome(run, variables)
+
+
+def exponential_conductances():
+    """Excitation and inhibition that jump and decay, after a delay: every cell hears every other."""
+    cells = driven()
+    model = rv.synapses.from_equations("dg/dt = -g/tau : nS\nI = g*(E - V) : pA", on_pre="g += w", parameters={"tau": "5 ms", "E": "0 mV"})
+    excitation = rv.Projection(cells, cells, model(), MATRIX, weight=2.0, delay=1.5, name="excitation")
+    inhibition = rv.Projection(cells, cells, model(tau=10.0, E=-80.0), MATRIX, weight=3.0, delay=0.5, name="inhibition")
+    return coupled([excitation, inhibition], 200.0, rv.Euler())
+
+
+def kicks():
+    """Spikes that move the potential at once."""
+    cells = driven()
+    model = rv.synapses.from_equations(on_pre="V_post += w")
+    return coupled([rv.Projection(cells, cells, model(), MATRIX, weight=0.8, delay=2.0)], 200.0, rv.ExactLinear())
+
+
+def saturating_gates():
+    """A gate one source, which saturates, and whose current depends on the target's potential."""
+    cells = driven()
+    model = rv.synapses.from_equations(
+        """ds/dt = -s/decay + alpha*x*(1 - s) : 1 (clock-driven)
+        dx/dt = -x/rise : 1 (clock-driven)
+        I_post = w*s*(E - V_post)/(1 + exp(-0.062*V_post/mV)/3.57) : amp (summed)""",
+        on_pre="x += 1",
+        parameters={"decay": "100 ms", "alpha": "0.5 kHz", "rise": "2 ms", "E": "0 mV"},
+    )
+    return coupled([rv.Projection(cells, cells, model(), MATRIX, weight=1.5)], 300.0, rv.Euler())
+
+
+def electrical():
+    """Cells that share current."""
+    cells = driven()
+    model = rv.synapses.from_equations("I = w*(V_pre - V_post) : pA")
+    return coupled([rv.Projection(cells, cells, model(), MATRIX, weight=0.7)], 300.0, rv.Euler())
+
+
 MODELS = {
     f.__name__: f
     for f in (
@@ -251,5 +308,9 @@ MODELS = {
         quadratic,
         phase_locking,
         spike_frequency_adaptation,
+        exponential_conductances,
+        kicks,
+        saturating_gates,
+        electrical,
     )
 }

@@ -130,6 +130,11 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
         "refractory": 2.0,
         "parameters": {"E": "-65 mV", "tau": 20 * units.ms, "C": "200 pF"},
     },
+    "synapses.from_equations": {
+        "equations": "dg/dt = -g / tau : nS\nI = g * (E - V) : pA",
+        "on_pre": "g += w",
+        "parameters": {"E": "0 mV", "tau": 5 * units.ms},
+    },
     "analysis.van_rossum_distance": {"spikes": SPIKES, "tau": 5.0},
     "analysis.victor_purpura_distance": {"spikes": SPIKES, "cost": 1.0},
 }

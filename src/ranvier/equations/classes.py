@@ -21,10 +21,10 @@ def class_of(entries: Mapping[str, Any]) -> type[Any]:
         >>> class_of(Decay.definition.entries()) is Decay
         True
     """
-    from ranvier.equations import neuron
+    from ranvier.equations import neuron, synapse
 
     definition = Definition.of(entries)
-    makers = {"neuron": neuron.made}
+    makers: dict[str, Any] = {"neuron": neuron.made, "synapse": synapse.made}
     if definition.kind not in makers:
         raise ParameterError(f"There are no equations of a {definition.kind}.")
     return makers[definition.kind](definition)

@@ -150,7 +150,7 @@ class EquationNeuron(NeuronModel):
 
     def derivatives(self, state: NeuronState, inputs: Inputs, t: jax.Array) -> NeuronState:
         program, scope = self.program, self.program.scope(self, state, inputs, t)
-        return {name: _like(scope.kept(name, expression), state[name]) for name, expression in program.derivatives.items()}
+        return {name: like(scope.kept(name, expression), state[name]) for name, expression in program.derivatives.items()}
 
     def spiked(self, before: NeuronState, after: NeuronState) -> jax.Array:
         test = self.program.threshold
@@ -183,7 +183,7 @@ def _reset(self: EquationNeuron, state: NeuronState, spiked: jax.Array) -> Neuro
     now = dict(state)
     for one in program.resets:
         value = program.scope(self, now).kept(one.name, one.expression)
-        now[one.name] = _like(jnp.where(spiked, value, state[one.name]), state[one.name])
+        now[one.name] = like(jnp.where(spiked, value, state[one.name]), state[one.name])
     return {one.name: now[one.name] for one in program.resets}
 
 
@@ -193,7 +193,7 @@ def _diffusion(self: EquationNeuron, state: NeuronState) -> dict[str, Any]:
     for name, each in self.program.noise.items():
         strengths = [scope.kept(name, expression) for expression in each]
         strength = strengths[0] if len(strengths) == 1 else jnp.sqrt(sum(s * s for s in strengths))
-        result[name] = _like(strength, state[name])
+        result[name] = like(strength, state[name])
     return result
 
 
@@ -202,7 +202,7 @@ def _spike_hazard(self: EquationNeuron, state: NeuronState, t: jax.Array) -> jax
     return evaluate(self.program.hazard.node, self.program.scope(self, state, None, t))
 
 
-def _like(value: Any, variable: jax.Array) -> Any:
+def like(value: Any, variable: jax.Array) -> Any:
     """A value in the precision of a variable: what has the time in it is in double."""
     dtype = getattr(value, "dtype", variable.dtype)
     return value if dtype == variable.dtype else jnp.asarray(value).astype(variable.dtype)
@@ -216,7 +216,7 @@ class NeuronProgram(Program):
         lines = statements(definition.equations, "equations")
         if not lines:
             raise whole.refused(ParameterError, "there is no equation.")
-        _check_once(lines, definition)
+        check_once(lines, definition)
         resets = assignments(definition.text("reset") or "", "reset")
         self.current = definition.text("current") or "I"
         changed = {one.name for one in resets}
@@ -225,7 +225,7 @@ class NeuronProgram(Program):
         still = {name: s for name, s in declared.items() if name in changed}
         variables = {name: _kept(s) for name, s in {**moving, **still}.items()}
         parameters = field_parameters(definition, {n: s for n, s in declared.items() if n not in still}, (), NeuronModel)
-        _check_apart(variables, parameters, lines, definition)
+        check_apart(variables, parameters, lines, definition)
         unknown = Unknown()
         told = next((s.measure for s in lines if s.name == self.current and s.kind == "declared"), None)
         outside = {"t": Dimension(TIME), **self._noises(lines), self.current: Dimension(NONE, 1.0)}
@@ -378,12 +378,12 @@ class NeuronProgram(Program):
 
     def shown(self) -> str:
         """The equations, as `rv.describe` prints them."""
-        lines = [f"d{name}/dt = {_written(s.expression)}" for name, s in self._lines("derivative")]
-        lines += [f"{name} = {_written(s.expression)}" for name, s in self._lines("defined")]
-        test = _written(self.threshold) if self.threshold is not None else "at random, with the rate " + _written(self.hazard)
+        lines = [f"d{name}/dt = {written(s.expression)}" for name, s in self._lines("derivative")]
+        lines += [f"{name} = {written(s.expression)}" for name, s in self._lines("defined")]
+        test = written(self.threshold) if self.threshold is not None else "at random, with the rate " + written(self.hazard)
         if self.threshold is None and self.hazard is None:
             return "\n".join(lines)
-        does = [_shown_assignment(one) for one in assignments(self.definition.text("reset") or "", "reset")]
+        does = [shown_assignment(one) for one in assignments(self.definition.text("reset") or "", "reset")]
         held = [f"and {', '.join(self.held)} is held for `refractory`"] if self.held else []
         return "\n".join([*lines, f"{test}: {', '.join(['a spike', *does, *held])}"])
 
@@ -400,14 +400,16 @@ def checked_assignment(one: Assignment, vocabulary: Any, measure: Measure) -> As
     return dataclasses.replace(one, sign="=", expression=one.expression.with_node(combined(one, old)))
 
 
-def _shown_assignment(one: Assignment) -> str:
-    right = _written(one.expression)
+def shown_assignment(one: Assignment) -> str:
+    """An assignment, as `rv.describe` prints it."""
+    right = written(one.expression)
     if one.sign != "=":
         right = f"{one.name} {one.sign} {right if one.sign in '+' else f'({right})'}"
     return f"{one.name} = {right}"
 
 
-def _written(expression: Expression | None) -> str:
+def written(expression: Expression | None) -> str:
+    """An expression, as `rv.describe` prints it."""
     if expression is None:
         return ""
     text = "\n".join(line.partition("#")[0] for line in expression.span.own.replace("\\\n", " ").split("\n"))
@@ -423,7 +425,7 @@ def _kept(s: Statement) -> Measure:
     return dimensions.measure("mV") if s.name == "V" and s.measure.exponents == VOLTAGE else s.measure
 
 
-def _check_once(lines: list[Statement], definition: Definition) -> None:
+def check_once(lines: list[Statement], definition: Definition) -> None:
     """Each name is defined once."""
     seen: dict[str, Statement] = {}
     functions = {name for name, _, _ in definition.functions}
@@ -436,9 +438,14 @@ def _check_once(lines: list[Statement], definition: Definition) -> None:
         seen[s.name] = s
 
 
-def _check_apart(
+def check_apart(
     variables: Mapping[str, Measure], parameters: Mapping[str, Parameter], lines: list[Statement], definition: Definition
 ) -> None:
+    """What is given as arguments is not in the text too.
+
+    Raises:
+        ParameterError: it is.
+    """
     defined = {s.name for s in lines if s.kind != "declared"} | set(variables)
     for name, _, _ in definition.parameters:
         if name in defined:

@@ -145,7 +145,7 @@ def check_name(name: str, place: Span) -> None:
     """
     if name.startswith("_") or keyword.iskeyword(name):
         raise place.refused(ParameterError, f"{name!r} cannot be a name here: choose another.")
-    if name in RESERVED:
+    if name == "dt":
         raise place.refused(UnsupportedError, f"{name!r} cannot be defined. {RESERVED[name]}")
     if name in CONSTANTS or name in FUNCTIONS or name == "t" or name == "xi" or name.startswith("xi_"):
         raise place.refused(ParameterError, f"{name!r} means something else in equations: choose another name.")

@@ -1,5 +1,6 @@
 """Synapse models, one family a file."""
 
+from ranvier.equations.synapse import from_equations as from_equations
 from ranvier.listing import listed as _listed
 from ranvier.synapses.alpha import AlphaConductance as AlphaConductance
 from ranvier.synapses.alpha import AlphaCurrent as AlphaCurrent
