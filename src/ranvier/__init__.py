@@ -81,6 +81,10 @@ if TYPE_CHECKING:
     from ranvier.methods import compare_methods as compare_methods
     from ranvier.store.reader import open_store as open_store
     from ranvier.store.resume import resume as resume
+    from ranvier.sweeps import latin_hypercube as latin_hypercube
+    from ranvier.sweeps import sobol as sobol
+    from ranvier.sweeps import sweep as sweep
+    from ranvier.sweeps import zipped as zipped
     from ranvier.versions import show_versions as show_versions
 
 # On first use, so that importing Ranvier stays quick.
@@ -89,9 +93,13 @@ _FUNCTIONS_ON_FIRST_USE = {
     "cite": "ranvier.citing",
     "compare_methods": "ranvier.methods",
     "fit": "ranvier.fitting.fit",
+    "latin_hypercube": "ranvier.sweeps",
     "open_store": "ranvier.store.reader",
     "resume": "ranvier.store.resume",
     "show_versions": "ranvier.versions",
+    "sobol": "ranvier.sweeps",
+    "sweep": "ranvier.sweeps",
+    "zipped": "ranvier.sweeps",
 }
 
 _MODULES = ("channels", "connect", "models", "neurons", "random", "stimuli", "synapses")

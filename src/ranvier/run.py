@@ -165,6 +165,12 @@ class Run:
         """A copy on the host."""
         return leave(self.structure, state, self._unpack, self.state.dt, self.state.seed, self.outside)
 
+    def compiled(self, told: bool = False) -> tuple[StepState, loop.Compiled, bool]:
+        """The state that it begins with, as the step carries it, the loop, and whether that had to be compiled now (`told` says so)."""
+        state = enter(self.structure, self.state, self._pack, self.outside)
+        shapes = loop.buffer_shapes(self.program, self.plan.widths)
+        return state, *loop.compiled(self.program, self._arguments(state, shapes, self.k1, self.k0), told)
+
     def execute(self, progress: ProgressCallback | None) -> Result:
         """Runs to the end, and gives the result.
 
@@ -182,9 +188,7 @@ class Run:
             raise
 
     def _execute(self, progress: ProgressCallback | None, interruption: Interruption) -> Result:
-        state = enter(self.structure, self.state, self._pack, self.outside)
-        shapes = loop.buffer_shapes(self.program, self.plan.widths)
-        step, fresh = loop.compiled(self.program, self._arguments(state, shapes, self.k1, self.k0), isinstance(progress, ProgressBar))
+        state, step, fresh = self.compiled(isinstance(progress, ProgressBar))
         buffers = step.take_buffers(self.program, self.plan.widths)
         self.info["compile_seconds"] = step.seconds if fresh else 0.0
         k, length = self.k0, min(self.plan.steps_per_call, int(step.steps_per_second * SECONDS_PER_CALL) or FIRST_STEPS)
@@ -198,7 +202,7 @@ class Run:
             seconds = now - called
             self.info["run_seconds"] = now - began
             if np.any(np.asarray(bad) >= 0):
-                self._diverged(step, backup, k, reached)
+                self._diverged(step, state, backup, k, reached)
             counted = self._take(buffers, k, reached, int(spikes), last=reached == self.k1)
             stopped = self._stopped(state, reached, counted)
             if stopped and reached < self.k1:
@@ -265,7 +269,7 @@ class Run:
         self._counts = np.zeros_like(self._counts)
         return bool(self.until.condition(Moment(k * self.dt, functools.partial(self._in_users_order, state), rates)))
 
-    def _diverged(self, step: loop.Compiled, backup: StepState, k: int, bad_at: int) -> None:
+    def _diverged(self, step: loop.Compiled, state: StepState, backup: StepState, k: int, bad_at: int) -> None:
         """Finds the first bad step by bisection from the last copy of a good state, keeps what came before it, and raises.
 
         What came before step `k` is taken over already.
@@ -280,12 +284,12 @@ class Run:
         while int(good.step) < k:
             good = advance(good, k)[0]
         while bad_at - int(good.step) > 1:
-            state, buffers, spikes, bad = advance(good, (int(good.step) + bad_at) // 2)
+            middle, buffers, spikes, bad = advance(good, (int(good.step) + bad_at) // 2)
             if np.any(np.asarray(bad) >= 0):
-                bad_at = int(state.step)
+                bad_at = int(middle.step)
             else:
-                self._take(buffers, int(good.step), int(state.step), int(spikes), last=False)
-                good = state
+                self._take(buffers, int(good.step), int(middle.step), int(spikes), last=False)
+                good = middle
         self._take_row_at(step, good, int(good.step))
         wrong, _, _, bad = advance(good, bad_at)
         part, variable, index, value, what = self._named(wrong, np.asarray(bad))

@@ -41,6 +41,7 @@ class DrawnPopulation:
         values: the initial state, float64 `[n]` each.
         last_spike: the step of the last spike before the start, int64 `[n]`.
         given: the steps and the neurons of spikes known beforehand, sorted.
+        copies: how often the population stands in it, each time with other numbers (`sweeps`). One alone decides how it is computed.
     """
 
     name: str
@@ -52,6 +53,7 @@ class DrawnPopulation:
     values: dict[str, np.ndarray]
     last_spike: np.ndarray
     given: tuple[np.ndarray, np.ndarray] | None
+    copies: int = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ def stream(population: str, what: str) -> Key:
 
 def _polynomial(member: DrawnPopulation, dtype: str) -> bool:
     # By the population's own size: another population must not change the bits of this one.
-    return dtype == "float64" and member.n >= POLYNOMIAL_FROM
+    return dtype == "float64" and member.n // member.copies >= POLYNOMIAL_FROM
 
 
 def _go_together(a: DrawnPopulation, b: DrawnPopulation, integrators: Mapping[str, Any], dtype: str) -> bool:

@@ -258,17 +258,19 @@ class Compiled:
         self.executable = self.lowered.compile()
         self.seconds = time.perf_counter() - began
         self.steps_per_second = 0.0  # as it ran last
-        self._idle: Any = None
+        self._idle: list[Any] = []  # one at most; taken and left in one operation, as several threads may run this
 
     def take_buffers(self, program: Program, widths: list[list[int]]) -> Any:
         """Buffers for a run: those that the last one left, or new ones."""
-        found, self._idle = self._idle, None
-        return new_buffers(program, widths) if found is None else found
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return new_buffers(program, widths)
 
     def leave_buffers(self, buffers: Any) -> None:
         """Keeps a run's buffers for the next, unless they are large."""
         if sum(x.nbytes for x in jax.tree.leaves(buffers)) <= KEPT_BUFFERS:
-            self._idle = buffers
+            self._idle[:] = [buffers]
 
     def __call__(self, *args: Any) -> Any:
         return self.executable(*args)

@@ -354,11 +354,12 @@ def _input_weights(users: list[User], places: list[tuple[Stretch, str]], n: int,
     values = {u.name: drawn.inputs[u.name].weight for u in users}
     traced = any(isinstance(v, jax.Array) for v in values.values())
     library: Any = jnp if traced else np
-    if len(users) == 1:
+    if len(users) == 1 and not np.ndim(values[users[0].name]):
         return library.asarray(values[users[0].name], dtype)
     parts, at = [], 0
     for s, name in places:
-        parts += [library.zeros(s.start - at), library.broadcast_to(library.asarray(values[name]), (s.n,))]
+        own = values[name][s.first : s.first + s.n] if np.ndim(values[name]) else values[name]
+        parts += [library.zeros(s.start - at), library.broadcast_to(library.asarray(own), (s.n,))]
         at = s.start + s.n
     return library.concatenate([*parts, library.zeros(n - at)]).astype(dtype)
 

@@ -351,8 +351,13 @@ class Network:
 
     def name_also(self, others: Mapping[int, tuple[Any, Any]]) -> None:
         """Lets other parts stand for the network's own: `{id of the other: (the other, its own)}`."""
-        self._also = others  # kept, so that no id is given to something else
+        self._also: Any = others  # kept, so that no id is given to something else
         self._names.update({key: self._names[id(own)] for key, (_, own) in others.items()})
+
+    def stand_for(self, other: Network) -> None:
+        """Lets the parts of another network, of the same names, stand for its own."""
+        self._also = other  # kept, so that no id is given to something else
+        self._names.update(other._names)
 
     def name_of(self, part: Population | Projection | PoissonInput) -> str:
         """The name that a part has in this network."""
