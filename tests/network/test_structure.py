@@ -95,6 +95,16 @@ def test_what_is_changed_is_what_a_network_with_that_number_does():
     np.testing.assert_array_equal(again.spikes.steps, first.spikes.steps)
 
 
+def test_one_number_a_population_may_become_one_a_neuron_and_go_back():
+    sim = rv.prepare(rv.Population(2, rv.neurons.LeakyIntegrateAndFire(), current=300.0, name="cells"), dt=0.1)
+    first = sim.run(50.0)
+    both = sim.run(50.0, parameters={"cells.leak": [9.0, 10.0]})
+    for i, leak in enumerate([9.0, 10.0]):
+        other = rv.simulate(rv.neurons.LeakyIntegrateAndFire(leak=leak), current=300.0, duration=50.0, dt=0.1)
+        np.testing.assert_array_equal(both.V.values[:, i], other.V.values[:, 0])
+    np.testing.assert_array_equal(sim.run(50.0).V.values, first.V.values)
+
+
 def test_projections_that_share_their_states_may_come_apart():
     a, b = (rv.Population(4, rv.neurons.LeakyIntegrateAndFire(), current=400.0, name=name) for name in "ab")
     synapse = rv.synapses.ExponentialCurrent(tau=5.0)

@@ -15,15 +15,16 @@ import numpy as np
 from ranvier.integrators.base import Integrator
 from ranvier.model import parameters
 from ranvier.network import coupling, receptors
-from ranvier.network.choice import Chosen, choose, linear_numbers
+from ranvier.network.choice import Chosen, choose, linear_numbers, parameters_of
 from ranvier.network.constants import Constants, EventEdges
 from ranvier.network.draw import Drawn, DrawnPopulation
-from ranvier.network.facts import initial_state
+from ranvier.network.facts import initial_state, structure
 from ranvier.network.groups import group_constants, plan_groups
 from ranvier.network.learning import WEIGHT, initial_traces, plan_plasticity, plastic_constants
 from ranvier.network.plan import (
     ALL_SPIKES,
     EdgePlan,
+    GroupPlan,
     HistoryPlan,
     LayoutChanged,
     Piece,
@@ -108,6 +109,7 @@ class Layout:
         plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, dtype, plastic)
         self.chosen: Chosen = choose(plan, drawn, self.receptors, integrators)
         self.plan, self.integrator = self.chosen.plan, self.chosen.integrator
+        self._kinds = {g.name: self._kinds_of(g, drawn) for g in self.plan.groups if g.linear is not None}
 
     # -- structure -------------------------------------------------------------------------------
 
@@ -197,6 +199,10 @@ class Layout:
             require_history(h.slots, self._n if h.source is None else self.net.populations[h.source].n)
         return histories
 
+    def _kinds_of(self, group: GroupPlan, drawn: Drawn) -> Any:
+        """Which parameters are one number a population and which one a neuron: what a group's linear step was found for."""
+        return structure(parameters_of(self.plan, group, drawn, self.receptors))
+
     # -- numbers ---------------------------------------------------------------------------------
 
     def constants(self, drawn: Drawn, progress: Progress | None = None, placed: frozenset[str] = frozenset()) -> Constants:
@@ -238,6 +244,8 @@ class Layout:
                 synapses[wire.short_term] = coupling.short_term_constants(projection, self.dtype)
         self._check_delays(synapses)
         for g in self.plan.groups:
+            if g.linear is not None and self._kinds_of(g, drawn) != self._kinds[g.name]:
+                raise LayoutChanged(g.name)
             linear = linear_numbers(self.plan, g, drawn, self.receptors, self.dtype)
             groups[g.name] = dataclasses.replace(groups[g.name], linear=linear)
         words = seed_words(drawn.seed)

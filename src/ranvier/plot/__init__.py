@@ -19,6 +19,7 @@ from ranvier.plot.over_time import traces as traces
 from ranvier.plot.phase import phase_plane as phase_plane
 from ranvier.plot.spike_times import population_rate as population_rate
 from ranvier.plot.spike_times import raster as raster
+from ranvier.plot.swept import sweep as sweep
 from ranvier.plot.variation import variation as variation
 from ranvier.plot.wiring import connectivity as connectivity
 

@@ -24,7 +24,7 @@ from ranvier.network.draw import Drawn, DrawnInput, DrawnPopulation, DrawnProjec
 from ranvier.network.layout import Layout
 from ranvier.network.plan import LayoutChanged
 from ranvier.network.spec import Network
-from ranvier.network.state import SimulationState, seed_words
+from ranvier.network.state import SimulationState, seed_words, with_step
 from ranvier.network.transfer import continued
 from ranvier.network.working import StepState
 from ranvier.record.memory import MemorySink
@@ -47,6 +47,8 @@ def why_not(sim: Simulation, paths: Sequence[str]) -> str:
     for name, projection in sim.drawn.projections.items():
         if projection.site != "target":
             return f"{name} has its states at the {projection.site}s"
+        if projection.plasticity is not None:
+            return f"{name} learns"
     for receptor in sim.layout.receptors:
         for user in receptor.users if len(receptor.users) > 1 else ():
             if any(path.partition(".")[0] == user.name and not _of_wiring(path) for path in paths):
@@ -102,8 +104,9 @@ class Islands:
         shared = jax.device_put(loop.Shared(constants))
         state = self._state(sets, initials, self.layout.initial(drawn))
         begin = int(state.step)
+        outside = self.layout.outside(drawn)
         if self._readable is None or self._readable.plan is not self.layout.plan:
-            self._readable = Readable(self.layout.plan, constants, self.layout.initial(drawn))
+            self._readable = Readable(self.layout.plan, constants, self.layout.initial(drawn), outside)
         dt = drawn.dt
         for one in {id(d): d for d in sets}.values():
             for name, population in one.populations.items():
@@ -117,7 +120,15 @@ class Islands:
             "build_seconds": 0.0,
         }
         run = IslandsRun(
-            self.network, self.layout, shared, state, records=plan, sink=lambda run: MemorySink(run.plan), duration_steps=steps, info=info
+            self.network,
+            self.layout,
+            shared,
+            state,
+            outside,
+            records=plan,
+            sink=lambda run: MemorySink(run.plan),
+            duration_steps=steps,
+            info=info,
         )
         run.copies = self.count
         return run
@@ -276,7 +287,7 @@ class Islands:
         each = []
         for drawn, given in zip(sets, initials, strict=True):
             alone = self.sim.layout.initial(drawn)
-            each.append(alone if given is None else continued(alone, given))
+            each.append(alone if given is None else continued(alone, with_step(given, drawn.dt)))
         if len({int(s.step) for s in each}) > 1:
             raise NotAlike("the initial states are of different times")
         if any(jax.tree.leaves(s.memory) for s in each):

@@ -16,10 +16,10 @@ MEASURES = ("spike_count", "mean_rate", "first_spike", "neuron_rate")
 """What can be asked of each population."""
 
 _TEXT = {
-    "spike_count": ("1", "how often each neuron spiked"),
-    "mean_rate": ("Hz", "firing rate, mean of all neurons"),
-    "first_spike": ("ms", "time of the first spike"),
-    "neuron_rate": ("Hz", "firing rate of each neuron"),
+    "spike_count": ("1", "spikes of each neuron of"),
+    "mean_rate": ("Hz", "mean firing rate of"),
+    "first_spike": ("ms", "first spike of each neuron of"),
+    "neuron_rate": ("Hz", "firing rate of each neuron of"),
 }
 
 
@@ -116,7 +116,7 @@ def _measured(result: Result, population: str, measures: Sequence[str]) -> Outco
     found: Outcome = {}
     for measure in measures:
         unit, text = _TEXT[measure]
-        attrs = {"units": unit, "long_name": f"{text}, {population}"}
+        attrs = {"units": unit, "long_name": f"{text} {population}"}
         array = np.asarray(values[measure])
         if array.ndim and spikes.n == 1:
             array = array[0]
