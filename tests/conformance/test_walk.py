@@ -65,6 +65,11 @@ def test_rule(cls, arguments):
     testing.check_connection_rule(made(cls, arguments))
 
 
+@pytest.mark.parametrize(("cls", "arguments"), of_kind(rv.PlasticityRule))
+def test_plasticity_rule(cls, arguments):
+    testing.check_plasticity_rule(made(cls, arguments), published=True)
+
+
 @pytest.mark.parametrize("cls", classes(rv.Integrator))
 def test_a_network_runs_with_an_integrator_or_refuses_it_by_name(cls):
     try:

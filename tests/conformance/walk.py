@@ -24,6 +24,8 @@ ARGUMENTS = {
     "Steps": [{"times": [10.0, 20.0], "values": [1.0, 3.0]}],
     "Sampled": [{"values": [1.0, 3.0, 2.0], "every": 0.5}, {"values": np.arange(12.0).reshape(4, 3), "every": 0.07}],
     "PublishedSampling": [{"values": [1.0, 3.0, 2.0], "every": 0.01}],
+    "PairSTDP": [{"high": 2.0}, {"high": 2.0, "potentiation_exponent": 1.0, "depression_exponent": 0.4, "nearest": True}],
+    "RewardModulatedSTDP": [{"high": 2.0, "reward": rv.plasticity.Modulator(baseline=0.5)}],
     "SpikeTimes": [{"times": [0.05, 0.1]}],
     "AllToAll": [{"autapses": True}, {"autapses": False}],
     "PairwiseBernoulli": [{"probability": p, "autapses": a} for p in (0.0, 0.3, 1.0) for a in (True, False)],

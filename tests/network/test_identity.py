@@ -167,3 +167,23 @@ def assert_same(seen, expected):
     assert seen.keys() >= expected.keys()
     for name, values in expected.items():
         np.testing.assert_array_equal(seen[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize("method", [rv.RungeKutta4(), rv.ExponentialEuler()], ids=lambda m: type(m).__name__)
+def test_conductances_neither(method):
+    """But for the last bits: how XLA fuses, and so rounds, products and sums depends on all that is in the step."""
+    cells = rv.Population(3, rv.neurons.HodgkinHuxley(), current=rv.uniform(5.0, 15.0), initial={"V": rv.normal(-65, 3)}, name="cells")
+    fast = rv.Population(5, rv.neurons.WangBuzsaki(), current=rv.uniform(0.5, 3.0), name="fast")
+    coupled = [
+        rv.Projection(cells, fast, rv.synapses.GradedGABA(), rv.connect.all_to_all(), weight=0.02, name="graded"),
+        rv.Projection(fast, fast, rv.synapses.GapJunction(), rv.connect.all_to_all(autapses=False), weight=0.01, name="gap"),
+    ]
+    names = ("cells", "fast")
+    how = {"dt": 0.02, "duration": 30.0}
+    integrator = dict.fromkeys(names, method)
+    alone = outcome([cells, fast, *coupled], names, integrator=integrator, **how)
+    for e in (rv.Population(7, LIF, current=500.0, name="e"), rv.Population(6, rv.neurons.MorrisLecar(), current=1.0, name="e")):
+        other = {} if e.model is LIF else {"e": method}
+        among = outcome([e, cells, fast, *coupled], names, integrator={**integrator, **other}, **how)
+        for key, values in alone.items():
+            np.testing.assert_allclose(among[key], values, rtol=0, atol=1e-9, err_msg=key)

@@ -26,7 +26,7 @@ class PerPopulation(Integrator):
     def init(self, system: Any, state: State, t: Any) -> Any:
         memories = []
         for integrator, owners in self.parts:
-            part, own = system.part(state, owners)
+            part, own = system.part(state, owners, integrator.by_name)
             memories.append(integrator.init(part, own, t))
         return tuple(memories)
 
@@ -34,8 +34,8 @@ class PerPopulation(Integrator):
         result: dict[str, Any] = {}
         memories = []
         for (integrator, owners), own_memory in zip(self.parts, memory, strict=True):
-            part, own = system.part(state, owners)
+            part, own = system.part(state, owners, integrator.by_name)
             moved, remembered = integrator.step(part, own, own_memory, t, t_next, key)
-            result.update(moved)
+            result.update(part.unpack(moved))
             memories.append(remembered)
         return result, tuple(memories)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from types import EllipsisType
 from typing import Any
 
 import jax
@@ -43,6 +44,13 @@ class Packing:
     def _add(self, block: str, owner: str, variables: tuple[str, ...]) -> None:
         if variables:
             self.blocks.setdefault(block, []).extend((owner, v) for v in variables)
+
+    def only(self, owners: tuple[str, ...]) -> Packing:
+        """The same for some of the groups and synapses."""
+        some = object.__new__(Packing)
+        kept = {block: [row for row in rows if row[0] in owners] for block, rows in self.blocks.items()}
+        some.blocks = {block: rows for block, rows in kept.items() if rows}
+        return some
 
     def pack(self, variables: Variables, library: Any = jnp) -> dict[str, Any]:
         return {block: library.stack([variables[owner][v] for owner, v in rows]) for block, rows in self.blocks.items()}
@@ -109,7 +117,7 @@ class NetworkSystem:
         fixed: the variables that do not move in a step.
         last_spike: the step of the last spike of each group's neurons.
         held: the noise of the currents, drawn for the step: `{population: [n]}`.
-        packed: whether the state is packed; as the network says when left out.
+        packing: how the moving variables lie, or None: by name; as the network says when left out.
     """
 
     array_library = jnp
@@ -121,12 +129,13 @@ class NetworkSystem:
         fixed: Variables,
         last_spike: Mapping[str, jax.Array],
         held: Mapping[str, jax.Array] | None = None,
-        packed: bool | None = None,
+        packing: Packing | EllipsisType | None = ...,
     ):
         self.network = network
         self.plan, self.constants = network.plan, network.constants
         self.fixed = fixed
-        self.packed = network.packed if packed is None else packed
+        given = (network.packing if network.packed else None) if isinstance(packing, EllipsisType) else packing
+        self.packing: Packing | None = given
         self.last_spike = last_spike
         self.held = held or {}
 
@@ -142,10 +151,10 @@ class NetworkSystem:
     # -- the state, inside and out ------------------------------------------------------------
 
     def pack(self, variables: Variables) -> Any:
-        return self.network.packing.pack(variables) if self.packed else variables
+        return variables if self.packing is None else self.packing.pack(variables)
 
     def unpack(self, state: Any) -> Variables:
-        return self.network.packing.unpack(state) if self.packed else state
+        return state if self.packing is None else self.packing.unpack(state)
 
     def complete(self, moving: Variables) -> Variables:
         """With the variables that do not move."""
@@ -271,7 +280,7 @@ class NetworkSystem:
         return jnp.broadcast_to(jnp.asarray(derivative).astype(self.plan.dtype), like.shape)
 
     def rate(self, state: Any, t: jax.Array) -> Any:
-        moving = self.unpack(optimization_barrier(state) if self.packed else state)
+        moving = state if self.packing is None else self.unpack(optimization_barrier(state))
         variables = self.complete(moving)
         rates: Variables = {}
         for name, function in self._right_hand_sides(variables, t).items():
@@ -279,7 +288,7 @@ class NetworkSystem:
                 derivatives = function(variables[name])
                 rates[name] = {v: self._as_state(derivatives[v], x) for v, x in moving[name].items()}
         # Without the barriers XLA computes a stage's slopes anew for every row that uses them.
-        return optimization_barrier(self.pack(rates)) if self.packed else rates
+        return rates if self.packing is None else optimization_barrier(self.pack(rates))
 
     def rate_and_slope(self, state: Variables, t: jax.Array) -> tuple[Variables, Variables]:
         moving = state
@@ -310,12 +319,12 @@ class NetworkSystem:
 
     # -- parts of it, and what is linear -----------------------------------------------------------
 
-    def part(self, state: Variables, owners: tuple[str, ...]) -> tuple[NetworkSystem, Variables]:
-        """The equations of some of the network with the rest held as it is, and their state."""
+    def part(self, state: Variables, owners: tuple[str, ...], by_name: bool) -> tuple[NetworkSystem, Any]:
+        """The equations of some of the network with the rest held as it is, and their state: by name, or packed as it would be alone."""
         rest = {name: {**self.fixed.get(name, {}), **state.get(name, {})} for name in {*self.fixed, *state} if name not in owners}
         fixed = {**rest, **{name: self.fixed[name] for name in owners if name in self.fixed}}
-        system = NetworkSystem(self.network, fixed, self.last_spike, self.held, packed=False)
-        return system, {name: state[name] for name in owners if name in state}
+        system = NetworkSystem(self.network, fixed, self.last_spike, self.held, None if by_name else self.network.packing.only(owners))
+        return system, system.pack({name: state[name] for name in owners if name in state})
 
     def exact_step(self, state: Any, t: jax.Array) -> Any:
         """The state after a step of linear equations."""

@@ -107,7 +107,7 @@ class PlasticityRule(Model):
         """When `on_post` is called, bool `[targets]`, from the targets' state before and after a step. None: when they spike."""
         return None
 
-    def update(self, edge: Values, post: Values, third: Any, total: Callable[[jax.Array], jax.Array], interval: float) -> Values:
+    def update(self, edge: Values, post: Values, third: Any, total: Callable[[jax.Array], jax.Array], interval: Any) -> Values:
         """What changes at every edge now and then: homeostasis, scaling, a reward.
 
         Args:
@@ -119,7 +119,7 @@ class PlasticityRule(Model):
 
 
 class SumOfProducts(PlasticityRule):
-    """A rule whose changes are sums of products of a source's and a target's traces: taken by native kernels, in one pass.
+    """Base of rules whose changes are sums of products of traces of a source and a target: native kernels take them in one pass.
 
     Instead of `on_pre` and `on_post` it states `at_pre` and `at_post`.
     """

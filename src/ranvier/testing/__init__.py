@@ -17,6 +17,7 @@ from ranvier.testing.connection_rule import check_connection_rule as check_conne
 from ranvier.testing.integrator import check_integrator as check_integrator
 from ranvier.testing.integrator import measured_order as measured_order
 from ranvier.testing.neuron import check_neuron as check_neuron
+from ranvier.testing.plasticity import check_plasticity_rule as check_plasticity_rule
 from ranvier.testing.stimulus import check_stimulus as check_stimulus
 from ranvier.testing.synapse import check_synapse as check_synapse
 
