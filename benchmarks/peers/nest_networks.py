@@ -10,6 +10,7 @@ import argparse
 import resource
 import time
 
+import learning
 import numpy as np
 from worker import clock, quiet, serve
 
@@ -33,6 +34,54 @@ def brunel(options: argparse.Namespace) -> list:
     nest.Connect(noise, e + i, syn_spec="excitatory")
     nest.Connect(e, e + i, {"rule": "fixed_indegree", "indegree": c_e}, "excitatory")
     nest.Connect(i, e + i, {"rule": "fixed_indegree", "indegree": c_i}, "inhibitory")
+    return [e, i]
+
+
+def learning_brunel(options: argparse.Namespace) -> list:
+    """Brunel's network whose excitatory neurons learn among each other; see `learning.py`. Delays are the dendrites', as NEST has them."""
+    how = learning.brunel(options.neurons)
+    cell = {
+        "C_m": 1.0,
+        "tau_m": learning.TAU,
+        "t_ref": learning.REFRACTORY,
+        "E_L": 0.0,
+        "V_reset": learning.RESET,
+        "V_th": learning.THRESHOLD,
+    }
+    if options.rule == "pair":
+        numbers = learning.PAIR
+        of_cell = {"tau_minus": numbers["tau_minus"]}
+        model = "stdp_synapse"
+        of_synapse = {
+            "lambda": numbers["potentiation"],
+            "alpha": numbers["depression"] / numbers["potentiation"],
+            "mu_plus": 0.0,
+            "mu_minus": 0.0,
+            "tau_plus": numbers["tau_plus"],
+        }
+    else:
+        numbers = learning.TRIPLET
+        of_cell = {"tau_minus": numbers["tau_minus"], "tau_minus_triplet": numbers["tau_y"]}
+        model = "stdp_triplet_synapse"
+        of_synapse = {
+            "Aplus": how.high * numbers["pair_potentiation"],
+            "Aplus_triplet": how.high * numbers["triplet_potentiation"],
+            "Aminus": how.high * numbers["pair_depression"],
+            "Aminus_triplet": how.high * numbers["triplet_depression"],
+            "tau_plus": numbers["tau_plus"],
+            "tau_plus_triplet": numbers["tau_x"],
+        }
+    e, i = (nest.Create("iaf_psc_delta", n, params={**cell, **of_cell}) for n in (how.n_e, how.n_i))
+    for some in (e, i):
+        some.V_m = nest.random.uniform(0.0, learning.THRESHOLD)
+    noise = nest.Create("poisson_generator", params={"rate": how.drive})
+    nest.CopyModel(model, "learning", {"weight": how.weight, "delay": learning.DELAY, "Wmax": how.high, **of_synapse})
+    nest.CopyModel("static_synapse", "excitatory", {"weight": how.weight, "delay": learning.DELAY})
+    nest.CopyModel("static_synapse", "inhibitory", {"weight": -learning.G * how.weight, "delay": learning.DELAY})
+    nest.Connect(noise, e + i, syn_spec="excitatory")
+    nest.Connect(e, e, {"rule": "fixed_indegree", "indegree": how.c_e}, "learning")
+    nest.Connect(e, i, {"rule": "fixed_indegree", "indegree": how.c_e}, "excitatory")
+    nest.Connect(i, e + i, {"rule": "fixed_indegree", "indegree": how.c_i}, "inhibitory")
     return [e, i]
 
 
@@ -103,7 +152,7 @@ def synapse(strength: float, scale: float) -> dict:
     }
 
 
-MODELS = {"brunel": brunel, "microcircuit": microcircuit}
+MODELS = {"brunel": brunel, "learning": learning_brunel, "microcircuit": microcircuit}
 
 
 def build(options: argparse.Namespace) -> tuple:
@@ -145,6 +194,8 @@ def once(options: argparse.Namespace, populations: list, recorder) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", choices=MODELS)
+    parser.add_argument("neurons", type=int, nargs="?", help="of the network that learns")
+    parser.add_argument("--rule", choices=("pair", "triplet"), default="pair", help="by which it learns")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--duration", type=float, default=500.0, help="ms a run")

@@ -7,6 +7,7 @@ python ranvier_networks.py brunel --g 5 --eta 2 --reset 0
 import argparse
 import resource
 
+import learning
 import numpy as np
 from worker import clock, serve
 
@@ -38,7 +39,86 @@ def microcircuit(options: argparse.Namespace) -> tuple:
     return rv.models.microcircuit(scale=options.scale), None
 
 
-MODELS = {"coba": brette, "cuba": brette, "cobahh": brette, "brunel": brunel, "microcircuit": microcircuit}
+def learning_brunel(options: argparse.Namespace) -> tuple:
+    """Brunel's network that learns; see `learning.py`."""
+    how = learning.brunel(options.neurons)
+    cell = rv.neurons.LeakyIntegrateAndFire(
+        capacitance=10.0 * learning.TAU,
+        leak=10.0,
+        rest=0.0,
+        threshold=learning.THRESHOLD,
+        reset_potential=learning.RESET,
+        refractory=learning.REFRACTORY,
+    )
+    exc, inh = (
+        rv.Population(n, cell, initial={"V": rv.uniform(0.0, learning.THRESHOLD)}, name=name)
+        for n, name in ((how.n_e, "exc"), (how.n_i, "inh"))
+    )
+    everyone, kick, delay = [exc, inh], rv.synapses.Delta(), learning.DELAY
+    excitation, inhibition = rv.connect.fixed_in_degree(how.c_e), rv.connect.fixed_in_degree(how.c_i)
+    rule = (
+        rv.plasticity.TripletSTDP(high=how.high, **learning.TRIPLET)
+        if options.rule == "triplet"
+        else (OwnPair if options.rule == "own" else rv.plasticity.PairSTDP)(high=how.high, **learning.PAIR)
+    )
+    return rv.Network(
+        exc,
+        inh,
+        rv.Projection(exc, exc, kick, excitation, weight=how.weight, delay=delay, plasticity=rule, name="learning"),
+        rv.Projection(exc, inh, kick, excitation, weight=how.weight, delay=delay, name="excitation"),
+        rv.Projection(inh, everyone, kick, inhibition, weight=-learning.G * how.weight, delay=delay, name="inhibition"),
+        rv.PoissonInput(everyone, kick, rate=how.drive / how.c_e, sources=how.c_e, weight=how.weight, name="drive"),
+    ), None
+
+
+class OwnPair(rv.plasticity.PairSTDP):
+    """The same rule as a user writes it, whom no kernel knows."""
+
+    def on_pre(self, edge, pre, post, modulator):
+        return {"weight": edge["weight"] - self.high * self.depression * post["post"]}
+
+    def on_post(self, edge, pre, post, modulator):
+        return {"weight": edge["weight"] + self.high * self.potentiation * pre["pre"]}
+
+
+def vogels(options: argparse.Namespace) -> tuple:
+    """Inhibition that learns; see `learning.py`."""
+    numbers = learning.VOGELS
+    cell = rv.neurons.LeakyIntegrateAndFire(
+        capacitance=numbers["C"],
+        leak=numbers["leak"],
+        rest=numbers["rest"],
+        threshold=numbers["threshold"],
+        reset_potential=numbers["rest"],
+        refractory=numbers["refractory"],
+    )
+    start = {"V": rv.uniform(numbers["rest"], numbers["threshold"])}
+    sizes = ((options.neurons * 4 // 5, "exc"), (options.neurons // 5, "inh"))
+    exc, inh = (rv.Population(n, cell, initial=start, current=numbers["current"], name=name) for n, name in sizes)
+    ampa = rv.synapses.ExponentialConductance(tau=learning.VOGELS_TAU_E, reversal=0.0)
+    gaba = rv.synapses.ExponentialConductance(tau=learning.VOGELS_TAU_I, reversal=learning.VOGELS_INHIBITION)
+    connected = rv.connect.pairwise_bernoulli(learning.VOGELS_CONNECTED)
+    rule = rv.plasticity.InhibitorySTDP(
+        high=100.0, learning_rate=learning.LEARNING_RATE, target_rate=learning.TARGET_RATE, tau=learning.TAU_STDP
+    )
+    return rv.Network(
+        exc,
+        inh,
+        rv.Projection(exc, [exc, inh], ampa, connected, weight=learning.VOGELS_EXCITATORY, name="excitation"),
+        rv.Projection(inh, inh, gaba, connected, weight=learning.VOGELS_INHIBITORY, name="inhibition"),
+        rv.Projection(inh, exc, gaba, connected, weight=0.0, plasticity=rule, name="learning"),
+    ), rv.ExponentialEuler()
+
+
+MODELS = {
+    "coba": brette,
+    "cuba": brette,
+    "cobahh": brette,
+    "brunel": brunel,
+    "microcircuit": microcircuit,
+    "learning": learning_brunel,
+    "vogels": vogels,
+}
 
 
 def build(options: argparse.Namespace) -> tuple:
@@ -82,7 +162,8 @@ def facts_of(options: argparse.Namespace, run: rv.Result) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", choices=MODELS)
-    parser.add_argument("neurons", type=int, nargs="?", help="of COBA, CUBA and COBAHH")
+    parser.add_argument("neurons", type=int, nargs="?", help="of all but Brunel's network and the microcircuit, which have a scale")
+    parser.add_argument("--rule", choices=("pair", "triplet", "own"), default="pair", help="by which Brunel's network learns")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--precision", choices=("double", "single"), default="double")
     parser.add_argument("--threads", type=int, default=1, help="how many cores the process has: one is timed by processor time")

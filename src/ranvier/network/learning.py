@@ -180,6 +180,11 @@ def _decay(tau: Any, dt: Any, dtype: Any) -> jax.Array:
     return jnp.exp(-dt / jnp.asarray(tau, jnp.float64)).astype(dtype)
 
 
+def _with_row(ring: jax.Array, row: jax.Array, value: jax.Array) -> jax.Array:
+    """A ring `[1, slots, n]` with another row: of the shape that kernels take, lest XLA makes it twice, into two copies."""
+    return jax.lax.dynamic_update_index_in_dim(ring, value[None, None], row, 1)
+
+
 def advance_traces(
     plan: PlasticPlan, rule: PlasticityRule, own: Learning, k: jax.Array, dt: Any, spikes: jax.Array, variables: Mapping[str, Any]
 ) -> Learning:
@@ -189,12 +194,12 @@ def advance_traces(
     for name in plan.pre:
         trace: Any = pre[name]
         ring = own[f"pre {name}"]
-        row, last = (jnp.mod(step, ring.shape[0]) for step in (k, k - 1))
-        before = ring[last] * _decay(trace.tau, dt, dtype)
+        row, last = (jnp.mod(step, ring.shape[1]) for step in (k, k - 1))
+        before = jax.lax.dynamic_index_in_dim(ring, last, 1, keepdims=False)[0] * _decay(trace.tau, dt, dtype)
         jump = jnp.asarray(trace.jump, dtype)
-        new[f"pre {name}"] = ring.at[row].set(jnp.where(spikes, jump if trace.nearest else before + jump, before))
+        new[f"pre {name}"] = _with_row(ring, row, jnp.where(spikes, jump if trace.nearest else before + jump, before))
         if name in plan.before:
-            new[f"before {name}"] = own[f"before {name}"].at[row].set(before)
+            new[f"before {name}"] = _with_row(own[f"before {name}"], row, before)
     for name in plan.post:
         new[f"post {name}"] = own[f"post {name}"] * _decay(post[name].tau, dt, dtype)
     for name, variable in plan.filtered:
@@ -236,7 +241,6 @@ def _delivered(
     plan: PlasticPlan, constants: PlasticConstants, own: Learning, history: SpikeHistory, k: jax.Array, edges: Any, arriving: jax.Array
 ) -> tuple[jax.Array, Learning]:
     change = constants.rule.at_pre() if plan.fused else None
-    slots = history.source.shape
     if change is None:
         arriving, weight = deliver_and_learn(history, k, edges, own[WEIGHT], arriving)
         return arriving, {**own, WEIGHT: weight}
@@ -248,8 +252,8 @@ def _delivered(
         own[WEIGHT],
         arriving,
         _signed(change, gain, constants),
-        _stacked([own[f"before {s}"] for s in pre], slots),
-        _stacked([own[f"post {t}"] for t in post], (plan.size,)),
+        _stacked([own[f"before {s}"] for s in pre], history.source.shape),
+        _stacked([own[f"post {t}"][None] for t in post], (plan.size,)),
     )
     return arriving, {**own, WEIGHT: weight}
 
@@ -286,7 +290,7 @@ def learn(
                 own[WEIGHT],
                 _signed(change, gain, constants),
                 _stacked([own[f"pre {s}"] for s in pre], shape),
-                _stacked([own[f"post {t}"] for t in post], (plan.size,)),
+                _stacked([own[f"post {t}"][None] for t in post], (plan.size,)),
             )
             own = {**own, WEIGHT: weight}
     else:
@@ -335,12 +339,12 @@ def _edge_by_edge(
         return change
 
     if overrides(rule, "on_pre"):
-        pre = {name: own[f"before {name}"] for name in plan.before}
+        pre = {name: own[f"before {name}"][0] for name in plan.before}
         variables = change_where_due(within(rule.on_pre), variables, history, k, edges, pre, post, plan.size)
     if overrides(rule, "on_post"):
         event = rule.post_event(before, after)
         fired = spiked if event is None else event
-        pre = {name: own[f"pre {name}"] for name in plan.pre}
+        pre = {name: own[f"pre {name}"][0] for name in plan.pre}
         variables = change_at_targets(within(rule.on_post), variables, fired, k, constants.incoming, pre, post, *shape)
     return {**own, **variables}
 
@@ -451,4 +455,4 @@ def _signed(change: Change, gain: jax.Array, constants: PlasticConstants) -> Wei
 
 
 def _stacked(rows: list[Any], shape: tuple[int, ...]) -> jax.Array:
-    return jnp.stack(rows) if rows else jnp.zeros((0, *shape))
+    return jnp.concatenate(rows) if rows else jnp.zeros((0, *shape))

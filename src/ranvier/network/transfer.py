@@ -18,8 +18,8 @@ from ranvier.network.state import SimulationState
 from ranvier.network.working import LONG_AGO, StepState
 
 Variables = dict[str, dict[str, Any]]
-BY_AGE, AT_TARGETS = ("pre", "before", "dendrite"), ("post", "dendrite")
-"""Traces that are kept step by step, and those of targets: the first words of their names."""
+BY_AGE, AT_SOURCES, AT_TARGETS = ("pre", "before", "dendrite"), ("pre", "before"), ("post", "dendrite")
+"""Traces that are kept step by step, those of sources and those of targets: the first words of their names."""
 
 
 def end_to_end(plan: Plan, by_group: dict[str, Any], library: Any = jnp) -> Any:
@@ -102,7 +102,7 @@ def _learning(plan: Plan, p: PlasticPlan, state: SimulationState, order: np.ndar
         if kind in AT_TARGETS:
             around = [(0, 0)] * (np.ndim(value) - 1) + [(p.start, p.size - p.start - p.n)]
             value = library.pad(library.asarray(value), around)
-        result[name] = library.array(value)
+        result[name] = library.array(value[None] if kind in AT_SOURCES else value)
     return result
 
 
@@ -118,6 +118,7 @@ def _taught(plan: Plan, state: StepState, outside: Outside, library: Any) -> tup
             kind = name.partition(" ")[0]
             if name in edges[p.name]:
                 continue
+            value = value[0] if kind in AT_SOURCES else value
             if kind in BY_AGE:
                 slots = value.shape[0]
                 value = value[(state.step - 1 - np.arange(slots)) % slots]
