@@ -2,8 +2,8 @@
 
 A spike is 1 where the distance to the threshold is at least 0, else 0: its derivative is 0 wherever there is one. Backward it is
 replaced by `derivative(distance)`, which is the exact derivative of `smoothed(distance)`. The distance is in the unit of what the
-model compares, mostly mV. The names and formulas are those of `ranvier.torch.surrogate`, whose layers count from 0 to a
-threshold of about 1; in mV a slope is some ten times less.
+model compares, mostly mV. Names, formulas and defaults are those of `ranvier.torch.surrogate`. In a step of 0.1 ms a membrane lingers
+near its threshold for many steps, each of which passes a gradient: a narrow surrogate says better which of them matters.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class FastSigmoid(Surrogate):
     formula = "1 / (1 + slope·|d|)²"
     reference = "Zenke & Ganguli 2018, Neural Comput 30:1514"
 
-    slope: float = 1.0
+    slope: float = 25.0
 
     def derivative(self, d: jax.Array) -> jax.Array:
         return 1 / (1 + self.slope * jnp.abs(d)) ** 2
@@ -86,7 +86,7 @@ class ArcTangent(Surrogate):
     formula = "(slope / 2) / (1 + (π/2 · slope · d)²)"
     reference = "Fang et al. 2021, ICCV, 2641"
 
-    slope: float = 1.0
+    slope: float = 2.0
 
     def derivative(self, d: jax.Array) -> jax.Array:
         return (0.5 * self.slope) / (1 + ((0.5 * math.pi * self.slope) * d) ** 2)
@@ -108,7 +108,7 @@ class Triangle(Surrogate):
     reference = "Esser et al. 2016, PNAS 113:11441; Bellec et al. 2018, NeurIPS 31"
 
     height: float = 0.3
-    width: float = 5.0
+    width: float = 1.0
 
     def derivative(self, d: jax.Array) -> jax.Array:
         return self.height * jnp.maximum(1 - jnp.abs(d) / self.width, 0)
@@ -129,7 +129,7 @@ class Gaussian(Surrogate):
     formula = "exp(−d² / (2·width²)) / (width·√(2π))"
     reference = "Yin, Corradi & Bohté 2020, ICONS"
 
-    width: float = 2.0
+    width: float = 0.5
 
     def derivative(self, d: jax.Array) -> jax.Array:
         return _normal(d, 0.0, self.width)
@@ -167,7 +167,7 @@ class MultiGaussian(Surrogate):
     formula = "(1 + weight)·N(d; 0, width) − weight·N(d; width, stretch·width) − weight·N(d; −width, stretch·width)"
     reference = "Yin, Corradi & Bohté 2021, Nat Mach Intell 3:905"
 
-    width: float = 2.0
+    width: float = 0.5
     stretch: float = 6.0
     weight: float = 0.15
 

@@ -125,6 +125,7 @@ NOT_FOR_USERS = {
     "fitting.Method": "a base class without arguments",
     "fitting.Problem": "made by a fit",
     "losses.Loss": "a base class without arguments",
+    "losses.Sum": "made by adding losses",
     "losses.Target": "made by a loss",
     "losses.Window": "made by a fit",
     "neurons.Inputs": "made by the engine",

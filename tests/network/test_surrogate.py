@@ -135,6 +135,7 @@ def test_each_is_that_of_the_layers(kind):
 
     theirs = getattr(of_layers, kind.__name__)
     assert theirs.formula == kind.formula and theirs.reference == kind.reference
+    assert {f.name: f.default for f in dataclasses.fields(kind)} == {f.name: f.default for f in dataclasses.fields(theirs)}
     given = {field.name: 0.7 for field in dataclasses.fields(kind)}
     assert list(given) == [field.name for field in dataclasses.fields(theirs)]
     own, d = kind(**given), np.linspace(-3.0, 3.0, 31)

@@ -13,11 +13,12 @@ from ranvier.fitting.evolution import CMAES
 from ranvier.fitting.gradient import Gradient, is_optimizer
 from ranvier.fitting.least_squares import LevenbergMarquardt
 from ranvier.fitting.method import Method
-from ranvier.fitting.problem import FORWARD_UP_TO, Problem
+from ranvier.fitting.problem import FORWARD_UP_TO, Compared, Problem
 from ranvier.fitting.progress import FitCallback, Told, checked_progress
 from ranvier.fitting.result import Fit
 from ranvier.fitting.search import Space, space_of
 from ranvier.losses.base import Loss, Window
+from ranvier.losses.sum import Sum, as_sum
 from ranvier.losses.voltage import Voltage
 from ranvier.network.scan import checked_memory
 from ranvier.network.state import SimulationState
@@ -30,7 +31,7 @@ def fit(
     sim: Simulation,
     data: Any,
     parameters: Sequence[str] | Mapping[str, tuple[float, float] | None],
-    loss: Loss | None = None,
+    loss: Loss | Sum | None = None,
     *,
     method: Any = None,
     iterations: int | None = None,
@@ -47,10 +48,10 @@ def fit(
     Args:
         sim: the network, prepared; its numbers are where the search starts.
         data: what the loss compares with: for `rv.losses.Voltage` a `DataArray` with times (ms), `(times, values)` or a run,
-            one trace for each neuron of the part.
+            one trace for each neuron of the part. Where losses are of several parts, a run, or `{part: data}`.
         parameters: what is searched: paths, or a mapping from paths to ranges `(low, high)`, within the bounds of the model's
             field, which count where None is given. A search never leaves a range nor reaches its ends.
-        loss: how far a run is from the data; `rv.losses.Voltage()` when left out.
+        loss: how far a run is from the data, or a sum of losses; `rv.losses.Voltage()` when left out.
         method: an optimiser of optax, which goes along the gradient; `rv.fitting.LevenbergMarquardt()` for a mean of squares;
             or `rv.fitting.CMAES()`, which needs no gradient. When left out: for a mean of squares of at most 16 numbers the second, else
             Adam, and where there is no gradient CMA-ES.
@@ -81,7 +82,7 @@ def fit(
         {'cell.leak': 0.2, 'cell.capacitance': 1.5}
     """
     doors.instance(sim, "sim", Simulation, "rv.prepare(net, dt=0.1)")
-    loss = Voltage() if loss is None else doors.instance(loss, "loss", Loss, "rv.losses.Voltage()")
+    losses = as_sum(Voltage() if loss is None else loss).terms
     starts, seed = doors.count(starts, "starts", low=1), doors.seed(seed)
     memory, callback = checked_memory(gradient_memory), checked_progress(progress)
     iterations = None if iterations is None else doors.count(iterations, "iterations", low=1)
@@ -90,11 +91,15 @@ def fit(
         doors.instance(surrogate, "surrogate", Surrogate, "rv.surrogates.FastSigmoid()")
     with inside():
         space = space_of(sim, parameters, checked_start(start))
-        method = checked_method(method, loss, space, surrogate)
-        part = loss.part_of(sim.network.populations)
+        method = checked_method(method, [own for _, own in losses], space, surrogate)
         state = sim.state() if begin is None else _of(sim, begin)
-        target = loss.target(data, Window(part, sim.drawn.populations[part].n, sim.dt, int(state.step)))
-        problem = Problem.of(sim, space, loss, target, part, state, surrogate, gradient_memory=memory)
+        terms = []
+        for factor, own in losses:
+            part = own.part_of(sim.network.populations)
+            window = Window(part, sim.drawn.populations[part].n, sim.dt, int(state.step))
+            given = data[part] if isinstance(data, Mapping) and part in data else data
+            terms.append(Compared(factor, own, own.target(given, window), part))
+        problem = Problem.of(sim, space, tuple(terms), state, surrogate, gradient_memory=memory)
         return searched(problem, method, iterations, starts, seed, callback)
 
 
@@ -130,39 +135,44 @@ def searched(problem: Problem, method: Method, iterations: int | None, starts: i
 EXAMPLES = "an optimiser of optax, such as optax.adam(0.1), rv.fitting.LevenbergMarquardt(), or rv.fitting.CMAES()"
 
 
-def checked_method(method: Any, loss: Loss, space: Space, surrogate: Surrogate | None) -> Method:
-    """How it is searched: what the user gave, else what suits the loss.
+def checked_method(method: Any, losses: Sequence[Loss], space: Space, surrogate: Surrogate | None) -> Method:
+    """How it is searched: what the user gave, else what suits the losses.
 
     Raises:
         ParameterError: it is something else.
         UnsupportedError: it needs a gradient that does not exist, or a package that is not installed.
     """
-    why = no_gradient(loss, space, surrogate)
+    why = no_gradient(losses, space, surrogate)
+    other = next((type(loss).__name__ for loss in losses if not loss.mean_square), None)
     if method is None:
         if why is not None:
             return CMAES()
-        return LevenbergMarquardt() if loss.mean_square and space.size <= FORWARD_UP_TO else Gradient()
+        return LevenbergMarquardt() if other is None and space.size <= FORWARD_UP_TO else Gradient()
     method = Gradient(method) if is_optimizer(method) else method
     if isinstance(method, type) or not callable(getattr(method, "search", None)):
         raise doors.refusal("method", method, EXAMPLES)
     if method.needs and why is not None:
         raise UnsupportedError(f"{why}. Leave out method, or give rv.fitting.CMAES(), which needs no derivative.")
-    if method.needs == "residuals" and not loss.mean_square:
-        raise UnsupportedError(f"{method} needs a loss that is a mean of squares, and {type(loss).__name__} is none. Leave out method.")
+    if method.needs == "residuals" and other is not None:
+        raise UnsupportedError(f"{method} needs a loss that is a mean of squares, and {other} is none. Leave out method.")
     return method
 
 
-def no_gradient(loss: Loss, space: Space, surrogate: Surrogate | None) -> str | None:
+def no_gradient(losses: Sequence[Loss], space: Space, surrogate: Surrogate | None) -> str | None:
     """Why a fit has no gradient, if it has none."""
     settings = [s.path for s in space.searched if s.setting]
     if settings:
         have, decide = ("has", "it decides") if len(settings) == 1 else ("have", "they decide")
         return f"{' and '.join(settings)} {have} no derivative: {decide} in which step something happens, or how often"
-    if loss.by_spikes and surrogate is None:
-        return (
-            f"{type(loss).__name__} has no derivative: it sees nothing but in which steps there are spikes. "
-            "A surrogate can stand in: surrogate=rv.surrogates.FastSigmoid()"
-        )
-    if loss.by_steps:
-        return f"{type(loss).__name__} has no derivative: it counts spikes that are near enough"
-    return f"{type(loss).__name__} has no derivative" if loss.on_host else None
+    for loss in losses:
+        name = type(loss).__name__
+        if loss.by_spikes and surrogate is None:
+            return (
+                f"{name} has no derivative: it sees nothing but in which steps there are spikes. "
+                "A surrogate can stand in: surrogate=rv.surrogates.FastSigmoid()"
+            )
+        if loss.by_steps:
+            return f"{name} has no derivative: it counts spikes that are near enough"
+        if loss.on_host:
+            return f"{name} has no derivative"
+    return None

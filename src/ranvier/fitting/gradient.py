@@ -72,7 +72,7 @@ class Gradient(Method):
         curve = []
         for i in range(iterations + 1):  # one more, for the loss of where the last step led
             before = np.asarray(places)
-            places, memory, losses = iterate(places, memory, problem.target.numbers)
+            places, memory, losses = iterate(places, memory, problem.numbers)
             losses = np.asarray(losses, float)
             better = losses < least
             best[better], least[better] = before[better], losses[better]

@@ -65,13 +65,13 @@ class LevenbergMarquardt(Method):
             return jax.vmap(one)(places)
 
         here = starts.copy()
-        least, slope, curvature = (np.array(x) for x in looked_at(here, problem.target.numbers))
+        least, slope, curvature = (np.array(x) for x in looked_at(here, problem.numbers))
         damping, small = np.full(len(starts), self.damping), np.zeros(len(starts), int)
         curve = [least.copy()]
         for _ in range(iterations):
             step = [_step(s, c, d) for s, c, d in zip(slope, curvature, damping, strict=True)]
             there = here - np.stack(step)
-            losses, *more = (np.asarray(x) for x in looked_at(there, problem.target.numbers))
+            losses, *more = (np.asarray(x) for x in looked_at(there, problem.numbers))
             better = losses < least
             little = losses >= least * (1.0 - self.tolerance)  # also where both are infinite
             small = np.where(better, np.where(little, small + 1, 0), np.where(damping >= MOST_DAMPING, 3, small))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier.errors import SimulationDiverged
+from ranvier.errors import SimulationDiverged, UnsupportedError
 from ranvier.fitting.search import Space
 from ranvier.losses.base import Loss, Target, seen_of
 from ranvier.network.state import SimulationState
+from ranvier.record.record import Record
 from ranvier.simulation import Simulation
 from ranvier.surrogates import Surrogate
 
@@ -24,62 +25,106 @@ FORWARD_UP_TO = 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Compared:
+    """One loss of a fit.
+
+    Attributes:
+        factor: by how much it counts.
+        loss, target: how far a run is from the data.
+        part: the population that it is of.
+    """
+
+    factor: float
+    loss: Loss
+    target: Target
+    part: str
+
+    def seen(self, recorded: Any) -> Any:
+        """What it sees of what a run shows of all parts."""
+        own = recorded[self.part]
+        return {**own, "spikes": own["spikes"][: self.target.steps]}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Problem:
     """What is made small.
 
     Attributes:
         prepared: the network, as the user prepared it.
-        sim: the same, with the records that the loss asks for.
+        sim: the same, with the records that the losses ask for.
         space: what is searched.
-        loss, target: how far a run is from the data.
-        part: the population that the loss is of.
+        terms: the losses.
         state: where runs begin.
-        function: the network as a function, of the steps that the data ask for.
+        steps: how many steps the data ask for.
+        function: the network as a function, of so many steps.
         surrogate: what stands in for the derivative of spikes, if anything.
     """
 
     prepared: Simulation
     sim: Simulation
     space: Space
-    loss: Loss
-    target: Target
-    part: str
+    terms: tuple[Compared, ...]
     state: SimulationState
+    steps: int
     function: Callable[..., Any]
     surrogate: Surrogate | None
 
     @classmethod
     def of(
-        cls,
-        sim: Simulation,
-        space: Space,
-        loss: Loss,
-        target: Target,
-        part: str,
-        state: SimulationState,
-        surrogate: Surrogate | None,
-        **how: Any,
+        cls, sim: Simulation, space: Space, terms: tuple[Compared, ...], state: SimulationState, surrogate: Surrogate | None, **how: Any
     ) -> Problem:
         """A problem; `how` is for `sim.function`."""
-        recording = copy.copy(sim)
-        recording.records = list(target.records)
-        function = recording.function(target.steps, surrogate=surrogate, **how)
-        return cls(sim, recording, space, loss, target, part, state, function, surrogate)
+        recording, steps = copy.copy(sim), max(term.target.steps for term in terms)
+        recording.records = records_of(terms)
+        function = recording.function(steps, surrogate=surrogate, **how)
+        return cls(sim, recording, space, terms, state, steps, function, surrogate)
+
+    @property
+    def numbers(self) -> list[Any]:
+        """The data's numbers, which `loss_of` and what is made of it take."""
+        return [term.target.numbers for term in self.terms]
 
     @property
     def by_run(self) -> bool:
         """Whether a parameter is given to runs only, as it decides in which step something happens."""
         return any(s.setting for s in self.space.searched)
 
+    @property
+    def on_host(self) -> bool:
+        """Whether a loss is for NumPy arrays."""
+        return any(term.loss.on_host for term in self.terms)
+
+    @property
+    def mean_square(self) -> bool:
+        """Whether all is a sum of squares."""
+        return all(term.loss.mean_square for term in self.terms)
+
+    @property
+    def points(self) -> int:
+        """How many values are compared."""
+        return sum(term.target.points for term in self.terms)
+
     def seen(self, values: dict[str, Any]) -> Any:
         """What the run shows, with parameters by path."""
-        return self.function(values, self.state)[1][self.part]
+        return self.function(values, self.state)[1]
 
-    def loss_of(self, values: dict[str, Any], numbers: dict[str, Any]) -> Any:
+    def total(self, recorded: Any, numbers: list[Any]) -> Any:
+        """The loss of what a run shows."""
+        each = [term.factor * term.loss.value(term.seen(recorded), own) for term, own in zip(self.terms, numbers, strict=True)]
+        return sum(each[1:], each[0])
+
+    def loss_of(self, values: dict[str, Any], numbers: list[Any]) -> Any:
         """The loss with parameters by path."""
-        return self.loss.value(self.seen(values), numbers)
+        return self.total(self.seen(values), numbers)
 
-    def value_and_slope(self, u: Any, numbers: dict[str, Any]) -> tuple[Any, Any]:
+    def residuals_of(self, values: dict[str, Any], numbers: list[Any]) -> Any:
+        """What the loss sums up the squares of, with parameters by path."""
+        recorded = self.seen(values)
+        return jnp.concatenate(
+            [np.sqrt(term.factor) * term.loss.residuals(term.seen(recorded), own) for term, own in zip(self.terms, numbers, strict=True)]
+        )
+
+    def value_and_slope(self, u: Any, numbers: list[Any]) -> tuple[Any, Any]:
         """The loss at a place, and its gradient."""
         of = lambda u: self.loss_of(self.space.values(u), numbers)
         if self.space.size > FORWARD_UP_TO:
@@ -88,9 +133,9 @@ class Problem:
         value, slope = jax.vmap(push, out_axes=(None, 0))(jnp.eye(self.space.size, dtype=u.dtype))
         return value, slope
 
-    def residuals_and_slopes(self, u: Any, numbers: dict[str, Any]) -> tuple[Any, Any]:
+    def residuals_and_slopes(self, u: Any, numbers: list[Any]) -> tuple[Any, Any]:
         """What the loss sums up the squares of at a place, and its derivatives, `[size, residuals]`."""
-        of = lambda u: self.loss.residuals(self.seen(self.space.values(u)), numbers)
+        of = lambda u: self.residuals_of(self.space.values(u), numbers)
         push = lambda towards: jax.jvp(of, (u,), (towards,))
         return jax.vmap(push, out_axes=(None, 0))(jnp.eye(self.space.size, dtype=u.dtype))
 
@@ -99,28 +144,46 @@ class Problem:
         """The losses at several places, `[places, size]`: infinite where a run goes wrong."""
         if self.by_run:
             return lambda places: np.array([self._by_run(self.space.numbers(u)) for u in places])
-        if self.loss.on_host:
+        if self.on_host:
             seen = jax.jit(jax.vmap(lambda u: self.seen(self.space.values(u))))
 
             def on_host(places: np.ndarray) -> np.ndarray:
                 shown = jax.tree.map(np.asarray, seen(places))
-                return _finite([self.loss.value({v: x[i] for v, x in shown.items()}, self.target.numbers) for i in range(len(places))])
+                return _finite([self.total(jax.tree.map(lambda x, i=i: x[i], shown), self.numbers) for i in range(len(places))])
 
             return on_host
         batch = jax.jit(jax.vmap(lambda u, numbers: self.loss_of(self.space.values(u), numbers), in_axes=(0, None)))
-        return lambda places: _finite(batch(places, self.target.numbers))
+        return lambda places: _finite(batch(places, self.numbers))
 
     @functools.cached_property
     def _compare(self) -> Callable[..., Any]:
-        return self.loss.value if self.loss.on_host else jax.jit(self.loss.value)
+        return self.total if self.on_host else jax.jit(self.total)
 
     def _by_run(self, values: dict[str, Any]) -> float:
         given = in_whole_steps(self.space, values, self.sim.dt)
         try:
-            run = self.sim.run(self.target.steps * self.sim.dt, parameters=given, initial=self.state)
+            run = self.sim.run(self.steps * self.sim.dt, parameters=given, initial=self.state)
         except SimulationDiverged:
             return np.inf
-        return float(_finite(self._compare(seen_of(run, self.part, self.target), self.target.numbers)))
+        recorded = {term.part: seen_of(run, term.part, term.target) for term in self.terms}
+        return float(_finite(self._compare(recorded, self.numbers)))
+
+
+def records_of(terms: Sequence[Compared]) -> list[Record]:
+    """What the losses ask to be recorded, each once.
+
+    Raises:
+        UnsupportedError: two ask for the same at different intervals.
+    """
+    found: dict[Any, Record] = {}
+    for record in (record for term in terms for record in term.target.records):
+        key = (record.part, *record.names)
+        if found.setdefault(key, record).every_steps != record.every_steps:
+            raise UnsupportedError(
+                f"Two losses compare {' and '.join(record.names)} of {record.part}, with data at different intervals. "
+                "Give both data at the same times."
+            )
+    return list(found.values())
 
 
 def in_whole_steps(space: Space, values: dict[str, Any], dt: float) -> dict[str, Any]:

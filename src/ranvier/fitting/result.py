@@ -47,7 +47,7 @@ class Fit:
             how: further arguments of `sim.run`.
         """
         problem = self._problem
-        duration = problem.target.steps * problem.sim.dt if duration is None else doors.duration(duration, "duration")
+        duration = problem.steps * problem.sim.dt if duration is None else doors.duration(duration, "duration")
         return problem.prepared.run(duration, **{"parameters": self.parameters, "initial": problem.state, **how})
 
     # -- how certain ------------------------------------------------------------------------------
@@ -62,16 +62,17 @@ class Fit:
         problem = self._problem
         self._smooth()
         with inside():
-            of = lambda row: problem.loss_of(problem.space.unflat(row), problem.target.numbers)
+            of = lambda row: problem.loss_of(problem.space.unflat(row), problem.numbers)
             return np.asarray(jax.jit(jax.jacfwd(jax.jacfwd(of)))(problem.space.flat(self.parameters)))
 
     def _smooth(self) -> None:
         """Raises where the loss has no derivative by the parameters."""
         problem = self._problem
-        if problem.by_run or problem.loss.by_spikes or problem.loss.by_steps or problem.loss.on_host:
+        without = [type(t.loss).__name__ for t in problem.terms if t.loss.by_spikes or t.loss.by_steps or t.loss.on_host]
+        if problem.by_run or without:
             raise UnsupportedError(
-                f"{type(problem.loss).__name__} has no derivative by {', '.join(s.path for s in problem.space.searched)}: how certain the "
-                "parameters are is seen from several starts (fit.starts), or from a posterior (rv.infer)."
+                f"{' and '.join(without) or 'The loss'} has no derivative by {', '.join(s.path for s in problem.space.searched)}: "
+                "how certain the parameters are is seen from several starts (fit.starts), or from a posterior (rv.infer)."
             )
 
     @property
@@ -92,12 +93,13 @@ class Fit:
         Source: Seber & Wild 1989, Nonlinear Regression, ch. 2.
         """
         problem = self._problem
-        if not problem.loss.mean_square:
-            raise UnsupportedError(f"Only a mean of squares says how large the noise is, and {type(problem.loss).__name__} is none.")
         self._smooth()
-        points, size = problem.target.points, problem.space.size
+        if not problem.mean_square:
+            names = " and ".join(type(t.loss).__name__ for t in problem.terms if not t.loss.mean_square)
+            raise UnsupportedError(f"Only a mean of squares says how large the noise is, and {names} is none.")
+        points, size = problem.points, problem.space.size
         with inside():
-            of = lambda row: problem.loss.residuals(problem.seen(problem.space.unflat(row)), problem.target.numbers)
+            of = lambda row: problem.residuals_of(problem.space.unflat(row), problem.numbers)
             slopes = np.asarray(jax.jit(jax.jacfwd(of))(problem.space.flat(self.parameters)))
         noise = self.loss / max(1, points - size)
         information = slopes.T @ slopes / noise if noise else np.full((size, size), np.inf)
@@ -116,14 +118,20 @@ class Fit:
 
     # -- to look at --------------------------------------------------------------------------------
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draws the fit over the data."""
+    def plot(self, term: int = 0, ax: Axes | None = None) -> Axes:
+        """Draws the fit over the data.
+
+        Args:
+            term: of a sum of losses, which one's data.
+            ax: where to draw.
+        """
         from ranvier.plot import appearance
 
         problem = self._problem
         ax = appearance.axes_of(ax, 6.0, 3.0)
-        run = problem.sim.run(problem.target.steps * problem.sim.dt, parameters=self.parameters, initial=problem.state)
-        problem.loss.draw(ax, problem.target.shown, run[problem.part])
+        run = problem.sim.run(problem.steps * problem.sim.dt, parameters=self.parameters, initial=problem.state)
+        shown = problem.terms[doors.count(term, "term", high=len(problem.terms) - 1)]
+        shown.loss.draw(ax, shown.target.shown, run[shown.part])
         return ax
 
     def plot_losses(self, ax: Axes | None = None) -> Axes:

@@ -5,5 +5,6 @@ from ranvier.losses.base import Target as Target
 from ranvier.losses.base import Window as Window
 from ranvier.losses.coincidence import Coincidence as Coincidence
 from ranvier.losses.rate import Rate as Rate
+from ranvier.losses.sum import Sum as Sum
 from ranvier.losses.van_rossum import VanRossum as VanRossum
 from ranvier.losses.voltage import Voltage as Voltage

@@ -9,6 +9,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.errors import ParameterError, unknown
+from ranvier.losses.sum import Sum, as_sum
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
 from ranvier.surroundings import inside
@@ -97,6 +98,14 @@ class Loss:
     on_host: ClassVar[bool] = False
 
     part: str | None
+
+    def __add__(self, other: Any) -> Sum:
+        return as_sum(self) + other
+
+    def __mul__(self, factor: float) -> Sum:
+        return as_sum(self) * factor
+
+    __rmul__ = __mul__
 
     def target(self, data: Any, window: Window) -> Target:
         """The data, checked.
