@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -48,10 +48,10 @@ class SpikeSource(Protocol):
 
 
 class InMemory:
-    """Spikes in two arrays."""
+    """Spikes in two arrays, and a third where it is known where in its step each spike was."""
 
-    def __init__(self, steps: np.ndarray, neurons: np.ndarray):
-        self._steps, self._neurons = steps, neurons
+    def __init__(self, steps: np.ndarray, neurons: np.ndarray, fractions: np.ndarray | None = None):
+        self._steps, self._neurons, self.fractions = steps, neurons, fractions
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -66,12 +66,18 @@ class InMemory:
         a, b = np.searchsorted(self._steps, [first, stop])
         return self._steps[a:b], self._neurons[a:b]
 
+    def fractions_between(self, first: int, stop: int) -> np.ndarray | None:
+        """Where in their steps those were."""
+        a, b = np.searchsorted(self._steps, [first, stop])
+        return None if self.fractions is None else self.fractions[a:b]
+
 
 class Spikes:
     """Spikes as columns, sorted by time, then neuron.
 
     A spike that happened in the step from `t_k` to `t_{k+1}` has the time
-    `t_k`, the start of the step.
+    `t_k`, the start of the step. With `spike_timing="interpolated"` it has the time
+    within the step at which it happened.
 
     Attributes:
         n: how many neurons there are.
@@ -90,8 +96,9 @@ class Spikes:
         start: float,
         stop: float,
         populations: Mapping[str, tuple[int, int]],
+        fractions: np.ndarray | None = None,
     ):
-        self._source: SpikeSource = InMemory(steps, neurons)
+        self._source: SpikeSource = InMemory(steps, neurons, fractions)
         self.n = n
         self.dt = dt
         self.start = start
@@ -137,13 +144,16 @@ class Spikes:
         """
         if not self.start <= start <= stop <= self.stop * (1 + 1e-12):
             raise ParameterError(f"The run went from {self.start:g} to {self.stop:g} ms; {start:g} to {stop:g} ms is not a span of it.")
-        steps, neurons = self._source.between(round(start / self.dt), round(stop / self.dt))
-        return Spikes(steps, neurons, n=self.n, dt=self.dt, start=start, stop=stop, populations=self.populations)
+        span = round(start / self.dt), round(stop / self.dt)
+        steps, neurons = self._source.between(*span)
+        within = self._source.fractions_between(*span) if isinstance(self._source, InMemory | OfPopulation) else None
+        return Spikes(steps, neurons, n=self.n, dt=self.dt, start=start, stop=stop, populations=self.populations, fractions=within)
 
     @property
     def times(self) -> np.ndarray:
         """The time of each spike (ms), float64 `[spikes]`."""
-        return self.steps * self.dt
+        within = self._source.fractions if isinstance(self._source, InMemory | OfPopulation) else None
+        return self.steps * self.dt if within is None else (self.steps + within) * self.dt
 
     @property
     def counts(self) -> np.ndarray:
@@ -223,6 +233,22 @@ class OfPopulation:
     def _mine(self, steps: np.ndarray, neurons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mine = (neurons >= self._first) & (neurons < self._first + self._n)
         return steps[mine], neurons[mine] - np.int32(self._first)
+
+    @functools.cached_property
+    def fractions(self) -> np.ndarray | None:
+        """Where in its step each was, if that is known."""
+        return self._within(getattr(self._all, "fractions", None), lambda: self._all.load()[1])
+
+    def fractions_between(self, first: int, stop: int) -> np.ndarray | None:
+        """Where in their steps those of some steps were."""
+        of_all = self._all.fractions_between(first, stop) if hasattr(self._all, "fractions_between") else None
+        return self._within(of_all, lambda: self._all.between(first, stop)[1])
+
+    def _within(self, fractions: np.ndarray | None, neurons: Callable[[], np.ndarray]) -> np.ndarray | None:
+        if fractions is None:
+            return None
+        which = neurons()
+        return fractions[(which >= self._first) & (which < self._first + self._n)]
 
     @functools.cached_property
     def _count(self) -> int:

@@ -246,7 +246,9 @@ class Run:
         """Takes over what a call from step `k` to `reached` left in the buffers; how often each population spiked."""
         steps, neurons, records = buffers
         neurons = np.array(np.asarray(neurons)[:spikes])
-        self.sink.take(np.array(np.asarray(steps)[:spikes]), neurons, self.plan.rows(records, k, reached, last), reached)
+        whole, fractions = loop.times_of(self.structure, np.array(np.asarray(steps)[:spikes]))
+        within = {} if fractions is None else {"fractions": fractions}
+        self.sink.take(whole, neurons, self.plan.rows(records, k, reached, last), reached, **within)
         firsts = [p.first for p in self.structure.populations]
         return np.bincount(np.searchsorted(firsts, neurons, side="right") - 1, minlength=len(firsts)) if self.until else self._counts
 

@@ -15,6 +15,8 @@ from ranvier.progress import ProgressCallback
 from ranvier.record.record import Record
 from ranvier.result import Result
 from ranvier.simulation import (
+    GRID,
+    INTERPOLATED,
     Simulation,
     as_network,
     check_run,
@@ -46,6 +48,7 @@ def simulate(
     checkpoint_every: Any = None,
     overwrite: bool = False,
     check_disk: bool = True,
+    spike_timing: str = "grid",
 ) -> Result:
     """Runs a network, a population or a single neuron.
 
@@ -78,6 +81,8 @@ def simulate(
             default what takes half a minute; the beginning, the end and a Ctrl-C always make one.
         overwrite: replaces a store that is there.
         check_disk: refuses a run whose store may not fit on the disk.
+        spike_timing: `"grid"`, or `"interpolated"` for models with a reset whose spikes go nowhere: the threshold is crossed, the
+            neuron reset and its refractory period begun within the step, so that spike times are of second order in `dt`.
 
     Returns:
         A `Result`. Record rows are the state at `t_k = k·dt`; the first is the
@@ -109,6 +114,7 @@ def simulate(
         seed=seed_of(seed, given, 0),
         precision=checked_precision(precision),
         progress=progress is True,
+        spike_timing=doors.choice(spike_timing, "spike_timing", (GRID, INTERPOLATED)),
     )
     return sim.run(
         duration,

@@ -43,6 +43,7 @@ from ranvier.network.state import SimulationState, with_step
 from ranvier.network.step import Stepper
 from ranvier.network.surrogate import SurrogateStepper, check_plan, without_whole_steps
 from ranvier.network.transfer import continued
+from ranvier.network.within import with_fractions
 from ranvier.neurons.base import NeuronModel
 from ranvier.progress import BuildingBar, ProgressBar, ProgressCallback, building
 from ranvier.random import Distribution
@@ -57,6 +58,7 @@ from ranvier.surrogates import Surrogate
 from ranvier.surroundings import inside, refuse_traced
 from ranvier.until import Moment, Until
 
+GRID, INTERPOLATED = "grid", "interpolated"
 MERGE = True  # benchmarks/populations.py turns it off to show what it is worth
 SMALL = 2**18  # bytes of numbers that are given to each call from the host
 KEPT = 8  # prepared networks that `simulate` may find again
@@ -92,15 +94,16 @@ class Simulation:
         seed: int,
         precision: str,
         progress: bool = False,
+        spike_timing: str = GRID,
     ):
         self.network, self.dt, self.seed, self.precision = network, dt, seed, precision
-        self.integrators, self.records = integrators, records
+        self.integrators, self.records, self.spike_timing = integrators, records, spike_timing
         self.numbers = numbers_of(network)
         self._dtype = {"double": "float64", "single": "float32"}[precision]
         refuse_traced({f"{name}.{within}": value for name, part in self.numbers.items() for within, value in paths_of(part)})
         began = time.perf_counter()
         with inside(), building(progress) as bar:
-            self.drawn = draw(network, self.numbers, seed=seed, dt=dt)
+            self.drawn = self._located(draw(network, self.numbers, seed=seed, dt=dt))
             self.layout = self._laid_out(self.drawn, told=bar)
             self._check_currents(self.drawn)
             self._placed: tuple[Drawn, Layout, frozenset[str], Any, Any] | None = None
@@ -145,9 +148,13 @@ class Simulation:
         numbers = with_numbers(self.network, self.numbers, given) if given else self.numbers
         if numbers is self.numbers and seed == self.drawn.seed and self.drawn.numbers is numbers:
             return self.drawn
-        before, self.drawn = self.drawn, draw(self.network, numbers, seed=seed, dt=self.dt, like=self.drawn)
+        before = self.drawn
+        self.drawn = self._located(draw(self.network, numbers, seed=seed, dt=self.dt, like=before))
         self._check_currents(self.drawn, before)
         return self.drawn
+
+    def _located(self, drawn: Drawn) -> Drawn:
+        return with_fractions(self.network, drawn) if self.spike_timing == INTERPOLATED else drawn
 
     def _check_currents(self, drawn: Drawn, before: Drawn | None = None) -> None:
         """Lets the currents that are new say what a step is too long for, where the method does not hold them over the step."""
@@ -350,6 +357,10 @@ class Simulation:
         given = checked_initial(initial)
         seed = seed_of(seed, given, self.seed)
         until, shown = checked_until(until), checked_progress(progress)
+        if store is not None and self.spike_timing == INTERPOLATED:
+            raise UnsupportedError(
+                "store: a store holds the steps of spikes, so that spike_timing='interpolated' is for runs in memory. Leave out store."
+            )
         place, every = store_place(store, checkpoint_every, overwrite)
 
         def sink(run: Run) -> Sink:
@@ -397,6 +408,11 @@ class Simulation:
             ...     bool(abs(slope - (end({"cell.current": 1.5}) - end({"cell.current": 0.5}))) < 1e-9)
             True
         """
+        if self.spike_timing == INTERPOLATED:
+            raise UnsupportedError(
+                "spike_timing='interpolated' looks for crossings in a loop through which no gradient passes, so that it is for runs: "
+                "sim.run(…). Prepare the function with spike_timing='grid'."
+            )
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0):
             raise ParameterError(f"steps is {steps!r}, but it must be a whole number of at least 0.")
         memory = checked_memory(gradient_memory)
@@ -611,11 +627,12 @@ def prepare(
     seed: int = 0,
     precision: str = "double",
     progress: bool = False,
+    spike_timing: str = "grid",
 ) -> Simulation:
     """Draws a network and lays it out, so that it can run many times: with other parameters, seeds and states nothing is compiled again.
 
     Args:
-        network, dt, current, integrator, record, seed, precision: as of `rv.simulate`.
+        network, dt, current, integrator, record, seed, precision, spike_timing: as of `rv.simulate`.
         progress: whether a bar shows how far a large network is built.
 
     Returns:
@@ -639,6 +656,7 @@ def prepare(
         seed=doors.seed(seed),
         precision=checked_precision(precision),
         progress=doors.flag(progress, "progress"),
+        spike_timing=doors.choice(spike_timing, "spike_timing", (GRID, INTERPOLATED)),
     )
 
 
@@ -673,14 +691,24 @@ def found_or_prepared(
     seed: int,
     precision: str,
     progress: bool = False,
+    spike_timing: str = GRID,
 ) -> Simulation:
     """A network, prepared; the same object that ran before, if it is small and unchanged, is not prepared anew."""
-    key = (id(net), dt, precision, tuple(integrators.items()), MERGE)
+    key = (id(net), dt, precision, tuple(integrators.items()), spike_timing, MERGE)
     kept = _kept.get(key)
     if kept is not None and kept.network is net and kept.matches(net):
         kept.records = records
         return kept
-    sim = Simulation(net, dt=dt, integrators=integrators, records=records, seed=seed, precision=precision, progress=progress)
+    sim = Simulation(
+        net,
+        dt=dt,
+        integrators=integrators,
+        records=records,
+        seed=seed,
+        precision=precision,
+        progress=progress,
+        spike_timing=spike_timing,
+    )
     if sim.bytes <= KEPT_BYTES:
         _kept[key] = sim
         _kept.move_to_end(key)

@@ -178,7 +178,7 @@ def _choice(
         whole = whole_step(near, parts, exactly=isinstance(integrator, ExactLinear))
     else:
         whole = NotAffine(f"the rule of {reads.name} may read its state before the reset")
-    reason = whole.reason if isinstance(whole, NotAffine) else ""
+    reason = whole.reason if isinstance(whole, NotAffine) else "its spikes are located within the step" if group.located else ""
     linear = Linear(
         exactly if isinstance(exactly, Exact) and isinstance(integrator, ExactLinear) else None,
         None if reason or isinstance(whole, NotAffine) else whole,

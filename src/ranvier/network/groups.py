@@ -96,7 +96,7 @@ def group_constants(group: GroupPlan, drawn: Drawn, dtype: str, cast: Any) -> Gr
     streams = lambda what: Streams.of([(stream(m.name, what), m.n, 0) for m in members])
     refractory = None
     if group.refractory:
-        refractory = Stacked.of([_refractory_steps(m, drawn.dt) for m in members], group.sizes)
+        refractory = Stacked.of([_refractory_steps(m, drawn.dt, group.located) for m in members], group.sizes)
     return GroupConstants(
         model=Stacked.of([in_precision(m.model, dtype) for m in members], group.sizes),
         refractory=refractory,
@@ -111,7 +111,9 @@ def group_constants(group: GroupPlan, drawn: Drawn, dtype: str, cast: Any) -> Gr
     )
 
 
-def _refractory_steps(member: DrawnPopulation, dt: float) -> np.ndarray:
+def _refractory_steps(member: DrawnPopulation, dt: float, located: bool) -> np.ndarray:
+    if located:  # it is not counted in steps
+        return np.zeros(np.shape(member.model.refractory), np.int32)
     steps = in_steps(np.asarray(member.model.refractory), dt, f"The refractory period of {member.name}", for_ever=True)
     return np.minimum(steps, LONGEST_REFRACTORY).astype(np.int32)
 

@@ -161,6 +161,24 @@ def first_bad(program: Program, variables: Variables) -> jax.Array:
     return jnp.stack(found) if found else jnp.zeros(0, jnp.int32)
 
 
+FRACTION_BITS = 24
+
+
+def _with_fractions(steps: jax.Array, neurons: jax.Array, first: jax.Array, stop: jax.Array, fractions: jax.Array) -> jax.Array:
+    """The list of steps with the place within the step, in 2⁻²⁴ of it, behind the new ones."""
+    places = first + jnp.arange(fractions.shape[0])
+    within = jnp.rint(fractions[neurons.at[places].get(mode="clip")].astype(jnp.float64) * 2**FRACTION_BITS).astype(jnp.int64)
+    fine = (steps.at[places].get(mode="clip") << FRACTION_BITS) | jnp.clip(within, 0, 2**FRACTION_BITS - 1)
+    return steps.at[jnp.where(places < stop, places, steps.shape[0])].set(fine, mode="drop")
+
+
+def times_of(plan: Plan, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The steps of a list of spikes, and where in its step each was, if that is known."""
+    if not plan.located:
+        return steps, None
+    return steps >> FRACTION_BITS, (steps & (2**FRACTION_BITS - 1)) / 2**FRACTION_BITS
+
+
 def _run(
     program: Program,
     shared: Shared,
@@ -210,6 +228,8 @@ def _run(
         state, flags = stepper().step(carry.state)
         with jax.named_scope("compact_spikes"):
             steps, neurons, spikes = compact_spikes(flags, k, carry.spike_steps, carry.spike_neurons, carry.spikes)
+            if program.plan.located:
+                steps = _with_fractions(steps, neurons, carry.spikes, spikes, stepper().fractions(state))
         return Carry(state, steps, neurons, spikes, carry.ended, carry.records)
 
     def record_and_go_on(carry: Carry) -> Carry:

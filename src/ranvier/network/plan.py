@@ -9,6 +9,10 @@ ALL_SPIKES = "spikes"
 """The history that holds the spikes of the whole network, each of amplitude 1."""
 
 
+FRACTION = "spike_fraction"
+"""The variable that says where in its step a neuron's last spike was, from 0 to 1, where spikes are located within the step."""
+
+
 class LayoutChanged(Exception):
     """Numbers that the layout which was chosen for others cannot hold: a new one is needed."""
 
@@ -63,6 +67,11 @@ class GroupPlan:
     @property
     def n(self) -> int:
         return sum(self.sizes)
+
+    @property
+    def located(self) -> bool:
+        """Whether its spikes are located within the step."""
+        return FRACTION in self.variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,6 +254,11 @@ class Plan:
     @property
     def n(self) -> int:
         return sum(p.n for p in self.populations)
+
+    @property
+    def located(self) -> bool:
+        """Whether some spikes are located within the step."""
+        return any(g.located for g in self.groups)
 
     def population(self, name: str) -> PopulationPlan:
         return _named(self.populations, name)

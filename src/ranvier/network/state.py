@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from ranvier.errors import ParameterError
+from ranvier.network.plan import FRACTION
 from ranvier.surroundings import refuse_traced
 from ranvier.words import MASK
 
@@ -165,6 +166,8 @@ def with_step(state: SimulationState, dt: float) -> SimulationState:
             f"{', '.join(state.traces)} learn, and the traces of their spikes are kept in steps of {before:g} ms; it cannot go on with "
             f"dt = {dt:g} ms. Keep dt."
         )
+    if any(FRACTION in values for values in state.neurons.values()):
+        raise ParameterError(f"The state knows where in steps of {before:g} ms spikes were; it cannot go on with dt = {dt:g} ms.")
     if jax.tree.leaves(state.memory):
         raise ParameterError(f"The integrator remembers steps of {before:g} ms; it cannot go on with dt = {dt:g} ms.")
     scaled = lambda steps: np.rint(np.asarray(steps) * (before / dt)).astype(np.int64)

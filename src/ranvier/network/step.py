@@ -22,11 +22,12 @@ from ranvier.kernels.integrate_and_fire import integrate_and_fire
 from ranvier.network import learning
 from ranvier.network.constants import Constants, GroupConstants
 from ranvier.network.linearity import adds_to
-from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan, SynapsesPlan
+from ranvier.network.plan import ALL_SPIKES, FRACTION, EdgePlan, GroupPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan, SynapsesPlan
 from ranvier.network.stacked import spread
 from ranvier.network.state import SimulationState
 from ranvier.network.system import Network, NetworkDraws, NetworkSystem
 from ranvier.network.transfer import Outside, by_group, end_to_end, enter, last_spikes, leave
+from ranvier.network.within import locate, still_refractory
 from ranvier.network.working import StepState as StepState
 from ranvier.network.working import Variables, Working
 
@@ -78,10 +79,15 @@ class Stepper:
                 working = stage(working)
         return self._end(working)
 
+    def fractions(self, state: StepState) -> jax.Array:
+        """Where in its step each neuron's last spike was, in the user's order; 0 where that is not known."""
+        zeros = lambda group: jnp.zeros(group.n, self.plan.dtype)
+        return end_to_end(self.plan, {g.name: state.fixed[g.name][FRACTION] if g.located else zeros(g) for g in self.plan.groups})
+
     @property
     def stages(self) -> tuple[Any, ...]:
         """What one step does, in this order."""
-        return (self._draw, self._integrate, self._hold, self._detect, self._emit, self._deliver, self._learn, self._reset)
+        return (self._draw, self._integrate, self._locate, self._hold, self._detect, self._emit, self._deliver, self._learn, self._reset)
 
     # -- the ends of a step ------------------------------------------------------------------------
 
@@ -191,6 +197,18 @@ class Stepper:
             working = working.write(owner, {variable: value})
         return dataclasses.replace(working, recent={**working.recent, group.name: recent}, spiked={**working.spiked, group.name: spikes})
 
+    def _locate(self, working: Working) -> Working:
+        """Holds, detects and resets within the step, where spikes are located there."""
+        for group in self.plan.groups:
+            if group.located:
+                model = self.network.models[group.name]
+                working = locate(group, model, self._refractory(group), self._equations(working), working)
+        return working
+
+    def _refractory(self, group: GroupPlan) -> Any:
+        """The refractory period of a group's neurons (ms), not in steps."""
+        return self.network.models[group.name].refractory if group.refractory else 0.0
+
     def _waiting(self, group: GroupPlan, working: Working) -> jax.Array:
         """Which neurons are refractory in this step, or spiked in it."""
         refractory = self._group(group.name).refractory
@@ -200,7 +218,7 @@ class Stepper:
     def _hold(self, working: Working) -> Working:
         """What refractory neurons keep."""
         for group in self.plan.groups:
-            if group.refractory and group.held and not _whole(group):
+            if group.refractory and group.held and not _alone(group):
                 waiting, name = self._waiting(group, working), group.name
                 held = {v: jnp.where(waiting, working.before[name][v], working.variables[name][v]) for v in group.held}
                 working = working.write(name, held)
@@ -209,7 +227,7 @@ class Stepper:
     def _detect(self, working: Working) -> Working:
         """Who spikes."""
         for group in self.plan.groups:
-            if _whole(group):
+            if _alone(group):
                 continue
             name, spikes = group.name, self._fire(group, working)
             if group.refractory:
@@ -320,7 +338,10 @@ class Stepper:
         group = self.plan.group(receptor.group)
         own = working.variables[group.name]
         if group.resets:
-            closed = self._waiting(group, working) if group.refractory else working.spiked[group.name]
+            if group.located:
+                closed = still_refractory(group, self._refractory(group), self.constants.dt, working)
+            else:
+                closed = self._waiting(group, working) if group.refractory else working.spiked[group.name]
             return working.write(group.name, {"V": own["V"] + jnp.where(closed, 0.0, kick)})
         return working.write(group.name, {"V": own["V"] + kick})
 
@@ -349,7 +370,7 @@ class Stepper:
     def _reset(self, working: Working) -> Working:
         """What a spike does to the neuron itself."""
         for group in self.plan.groups:
-            if group.resets and not _whole(group):
+            if group.resets and not _alone(group):
                 own = working.variables[group.name]
                 after = self.network.models[group.name].reset(own, working.spiked[group.name])
                 working = working.write(group.name, {v: jnp.asarray(x).astype(self.plan.dtype) for v, x in after.items()})
@@ -364,3 +385,8 @@ class Stepper:
 def _whole(group: GroupPlan) -> bool:
     """Whether one kernel takes a group's whole step."""
     return group.linear is not None and group.linear.whole is not None
+
+
+def _alone(group: GroupPlan) -> bool:
+    """Whether a group is held, tested and reset elsewhere than in the stages of those names."""
+    return _whole(group) or group.located

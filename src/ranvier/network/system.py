@@ -15,7 +15,7 @@ from ranvier.kernels.draws import normals
 from ranvier.kernels.exponential import exponential, with_fast_exponentials
 from ranvier.kernels.weighted_sum import weighted_sum
 from ranvier.network.constants import Constants, CoupledConstants
-from ranvier.network.plan import EdgePlan, GroupPlan, Plan, ReceptorPlan, SourcePlan, SynapsesPlan
+from ranvier.network.plan import FRACTION, EdgePlan, GroupPlan, Plan, ReceptorPlan, SourcePlan, SynapsesPlan
 from ranvier.network.state import NEVER
 from ranvier.network.working import Variables
 from ranvier.neurons.base import Inputs
@@ -142,7 +142,8 @@ class NetworkSystem:
     def last_spike_time(self, group: str) -> jax.Array:
         """When each neuron spiked last (ms), −inf where it has not."""
         step = self.last_spike[group]
-        return jnp.where(step > NEVER, step * self.constants.dt, -jnp.inf)
+        within = self.fixed.get(group, {}).get(FRACTION, 0.0)
+        return jnp.where(step > NEVER, (step + within) * self.constants.dt, -jnp.inf)
 
     def model(self, group: str) -> Any:
         """A group's model, its parameters numbers or `[n]`."""

@@ -72,10 +72,13 @@ class MemorySink:
         self._tables = {id(track): Table(track) for track in plan.tracks}
         self._steps: list[np.ndarray] = []
         self._neurons: list[np.ndarray] = []
+        self._fractions: list[np.ndarray] = []
 
-    def take(self, steps: np.ndarray, neurons: np.ndarray, rows: Iterable[Rows], reached: int) -> None:
-        """Takes over the spikes and rows of the steps before `reached`."""
+    def take(self, steps: np.ndarray, neurons: np.ndarray, rows: Iterable[Rows], reached: int, fractions: np.ndarray | None = None) -> None:
+        """Takes over the spikes and rows of the steps before `reached`; `fractions` says where in its step each spike was."""
         self._steps.append(steps)
+        if fractions is not None:
+            self._fractions.append(fractions)
         self._neurons.append(neurons)
         for new in rows:
             self._tables[id(new.track)].take(new)
@@ -94,6 +97,7 @@ class MemorySink:
         return InMemory(
             np.concatenate([np.empty(0, np.int64), *self._steps]),
             np.concatenate([np.empty(0, np.int32), *self._neurons]),
+            np.concatenate(self._fractions) if self._fractions else None,
         )
 
     def records(self) -> list[Recorded]:
