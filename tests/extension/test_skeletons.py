@@ -1,4 +1,4 @@
-"""A user's own channel, neuron, synapse, stimulus, integrator and connection rule: one class each, nothing registered, the engine unopened.
+"""A user's own channel, neuron, synapse, rule of plasticity, stimulus, integrator, connection rule: one class each, nothing registered, the engine unopened.
 
 The classes are in `skeletons/`, a file each; the guide for contributors shows them.
 """
@@ -14,6 +14,7 @@ from .skeletons.channel import MCurrent
 from .skeletons.connection_rule import SmallWorld
 from .skeletons.integrator import Kutta3
 from .skeletons.neuron import QuadraticIntegrateAndFire
+from .skeletons.plasticity_rule import CentredSTDP
 from .skeletons.stimulus import Chirp
 from .skeletons.synapse import AlphaCurrent
 
@@ -24,6 +25,7 @@ from .skeletons.synapse import AlphaCurrent
         (testing.check_channel, MCurrent()),
         (testing.check_neuron, QuadraticIntegrateAndFire()),
         (testing.check_synapse, AlphaCurrent()),
+        (testing.check_plasticity_rule, CentredSTDP(high=2.0)),
         (testing.check_stimulus, Chirp()),
         (testing.check_integrator, Kutta3()),
         (testing.check_connection_rule, SmallWorld(neighbours=3, rewiring=0.2)),
@@ -102,3 +104,19 @@ def test_connection_rule():
     cells = rv.Population(50, rv.neurons.LeakyIntegrateAndFire(), initial={"V": rv.uniform(-65, -49)}, name="cells")
     wires = rv.Projection(cells, cells, rv.synapses.Delta(), SmallWorld(5, 0.1), weight=3.0, delay=1.0)
     assert len(rv.simulate(rv.Network(cells, wires), duration=10.0).spikes) > 0
+
+
+def test_plasticity_rule():
+    """Three arrivals, two spikes of the target: each arrival counts once for the spike after it."""
+    net = lambda: rv.Network(
+        source := rv.Population(1, rv.neurons.SpikeTimes([10.0, 20.0, 40.0]), name="source"),
+        clock := rv.Population(1, rv.neurons.SpikeTimes([24.0, 54.0]), name="clock"),
+        cell := rv.Population(1, rv.neurons.LeakyIntegrateAndFire(refractory=5.0), name="cell"),
+        rv.Projection(clock, cell, rv.synapses.ExponentialCurrent(tau=0.1), [[1.0]], weight=60_000.0),
+        rv.Projection(source, cell, rv.synapses.ExponentialCurrent(), [[1]], weight=1.0, plasticity=CentredSTDP(), name="wire"),
+    )
+    run = rv.simulate(net(), duration=100.0, dt=0.1)
+    first, second = run.spikes["cell"].times
+    f = lambda s: np.exp(-s / 20.0)
+    wanted = 1.0 + 0.01 * (f(first - 10.0) + f(first - 20.0) + f(second - 40.0)) - 0.0105 * f(40.0 - first)
+    assert run.edges("wire").weight[0] == pytest.approx(wanted, abs=1e-12)

@@ -226,8 +226,11 @@ def refuse_time_series(current: Any, n_steps: int, what: str = "current") -> Non
     Raises:
         ParameterError: it has one value a step.
     """
-    if current is None or callable(current) or np.ndim(plain(current)) != 1:
-        return
+    given = plain(current)
+    if isinstance(given, list | tuple) and all(isinstance(x, int | float) for x in given):
+        given = np.asarray(given)
+    if not isinstance(given, np.ndarray) or given.ndim != 1:
+        return  # no array of numbers: what else it may be is for the door
     if n_steps > 1 and len(current) in (n_steps, n_steps + 1):
         raise ParameterError(
             f"{what} has {len(current)} values, as many as the run has steps: is it a time series? That is "

@@ -96,18 +96,18 @@ def _check_functions(rule: PlasticityRule, dtype: str, name: str) -> None:
     third = None if rule.modulator() is None else jnp.asarray(0.3, dtype)
     total = lambda x: jnp.full_like(x, jnp.sum(x))
     given = {
-        "on_pre": rule.on_pre(edge, pre, post, third),
-        "on_post": rule.on_post(edge, pre, post, third),
-        "update": rule.update(edge, post, third, total, jnp.asarray(1.0, dtype)),
+        "on_pre": lambda: rule.on_pre(edge, pre, post, third),
+        "on_post": lambda: rule.on_post(edge, pre, post, third),
+        "update": lambda: rule.update(edge, post, third, total, jnp.asarray(1.0, dtype)),
     }
-    for function, values in given.items():
-        what = f"{name}.{function}"
+    for function, call in given.items():
+        what, values = f"{name}.{function}", jax.eval_shape(call)
         require(isinstance(values, dict), f"{what} gives {type(values).__name__}, not a dict of new values by name.")
         strange = set(values) - set(edge)
         require(not strange, f"{what} gives {sorted(strange)}; an edge has {sorted(edge)}.")
         for key, value in values.items():
             check_array(value, N, dtype, f"{what}: {key!r}", scalars=True)
-    event = rule.post_event(_target_state(dtype), _target_state(dtype))
+    event = jax.eval_shape(lambda: rule.post_event(_target_state(dtype), _target_state(dtype)))
     if event is not None:
         require(
             np.shape(event) == (N,) and event.dtype == bool, f"{name}.post_event gives {event.dtype} {np.shape(event)}, not bool ({N},)."
