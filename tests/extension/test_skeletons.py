@@ -1,4 +1,4 @@
-"""A user's own channel, neuron, synapse, rule of plasticity, stimulus, integrator, connection rule: one class each, nothing registered, the engine unopened.
+"""A user's own channel, neuron, synapse, rule of plasticity, stimulus, integrator, connection rule: a class each, nothing registered.
 
 The classes are in `skeletons/`, a file each; the guide for contributors shows them.
 """
