@@ -58,9 +58,6 @@ from ranvier.record import Record as Record
 from ranvier.result import Result as Result
 from ranvier.simulate import recordable as recordable
 from ranvier.simulate import simulate as simulate
-from ranvier.simulation import Simulation as Simulation
-from ranvier.simulation import explain as explain
-from ranvier.simulation import prepare as prepare
 from ranvier.stimuli.base import Stimulus as Stimulus
 from ranvier.synapses.base import SynapseModel as SynapseModel
 from ranvier.until import Moment as Moment
@@ -79,6 +76,9 @@ if TYPE_CHECKING:
     from ranvier.citing import cite as cite
     from ranvier.fitting.fit import fit as fit
     from ranvier.methods import compare_methods as compare_methods
+    from ranvier.simulation import Simulation as Simulation
+    from ranvier.simulation import explain as explain
+    from ranvier.simulation import prepare as prepare
     from ranvier.store.reader import open_store as open_store
     from ranvier.store.resume import resume as resume
     from ranvier.sweeps import latin_hypercube as latin_hypercube
@@ -90,11 +90,14 @@ if TYPE_CHECKING:
 # On first use, so that importing Ranvier stays quick.
 _MODULES_ON_FIRST_USE = ("analysis", "fitting", "interop", "lab", "losses", "plot", "surrogates", "testing", "torch")
 _FUNCTIONS_ON_FIRST_USE = {
+    "Simulation": "ranvier.simulation",
     "cite": "ranvier.citing",
     "compare_methods": "ranvier.methods",
+    "explain": "ranvier.simulation",
     "fit": "ranvier.fitting.fit",
     "latin_hypercube": "ranvier.sweeps",
     "open_store": "ranvier.store.reader",
+    "prepare": "ranvier.simulation",
     "resume": "ranvier.store.resume",
     "show_versions": "ranvier.versions",
     "sobol": "ranvier.sweeps",
@@ -106,7 +109,7 @@ _MODULES = ("channels", "connect", "models", "neurons", "random", "stimuli", "sy
 
 # What is loaded on first use is not in it: `from ranvier import *` would load PyTorch.
 _names = [name for name, value in globals().items() if name[0] != "_" and not isinstance(value, type(importlib))]
-__all__ = [*_MODULES, *(name for name in _names if name not in ("Any", "TYPE_CHECKING"))]
+__all__ = ["Simulation", "explain", "prepare", *_MODULES, *(name for name in _names if name not in ("Any", "TYPE_CHECKING"))]
 
 
 def __dir__() -> list[str]:

@@ -7,25 +7,12 @@ from typing import Any
 
 from ranvier import doors
 from ranvier.integrators.base import Integrator
-from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.network.state import SimulationState
 from ranvier.neurons.base import NeuronModel
 from ranvier.progress import ProgressCallback
 from ranvier.record.record import Record
 from ranvier.result import Result
-from ranvier.simulation import (
-    GRID,
-    INTERPOLATED,
-    Simulation,
-    as_network,
-    check_run,
-    checked_initial,
-    checked_precision,
-    checked_records,
-    found_or_prepared,
-    seed_of,
-)
 from ranvier.stimuli.base import refuse_time_series
 from ranvier.surroundings import inside
 from ranvier.until import Moment, Until
@@ -100,6 +87,20 @@ def simulate(
         >>> run.spikes.times.round(2)
         array([21.89, 36.82, 51.47, 66.1 , 80.91])
     """
+    # The engine is loaded when it first runs, so that importing Ranvier stays quick.
+    from ranvier.network.choice import by_population
+    from ranvier.simulation import (
+        GRID,
+        INTERPOLATED,
+        as_network,
+        check_run,
+        checked_initial,
+        checked_precision,
+        checked_records,
+        found_or_prepared,
+        seed_of,
+    )
+
     dt = doors.interval(dt, "dt")
     check_run(duration, dt, progress, until, store, checkpoint_every, overwrite, check_disk)
     if isinstance(network, NeuronModel):
@@ -137,6 +138,9 @@ def recordable(part: NeuronModel | Population | Projection) -> list[str]:
         >>> recordable(rv.neurons.Passive())
         ['V', 'injected_current', 'last_spike', 'synaptic_conductance', 'synaptic_current']
     """
+    from ranvier.network.choice import by_population
+    from ranvier.simulation import Simulation, as_network
+
     doors.instance(part, "part", (NeuronModel, Population, Projection), "rv.neurons.HodgkinHuxley()")
     if isinstance(part, Projection):
         net = Network(*{id(p): p for p in (part.source, *part.targets)}.values(), part)

@@ -209,7 +209,7 @@ def nothing_runs(monkeypatch, tmp_path):
     def reached(*args, **kwargs):
         raise Reached
 
-    monkeypatch.setattr(importlib.import_module("ranvier.simulate"), "found_or_prepared", reached)
+    monkeypatch.setattr(importlib.import_module("ranvier.simulation"), "found_or_prepared", reached)
     monkeypatch.setattr(importlib.import_module("ranvier.simulation").Simulation, "__init__", reached)
     monkeypatch.setattr(importlib.import_module("ranvier.fitting.fit"), "searched", reached)
     for library in ("numpy", "jax"):

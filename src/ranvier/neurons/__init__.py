@@ -1,6 +1,7 @@
 """Neuron models, one published family a file."""
 
-from ranvier.equations.neuron import from_equations as from_equations
+import typing as _typing
+
 from ranvier.listing import listed as _listed
 from ranvier.neurons.adaptive_exponential import AdaptiveExponentialIntegrateAndFire as AdaptiveExponentialIntegrateAndFire
 from ranvier.neurons.adaptive_threshold import AdaptiveThresholdIntegrateAndFire as AdaptiveThresholdIntegrateAndFire
@@ -36,6 +37,18 @@ from ranvier.neurons.sources import SpikeTimes as SpikeTimes
 from ranvier.neurons.traub_miles import TraubMiles as TraubMiles
 from ranvier.neurons.wang_buzsaki import WangBuzsaki as WangBuzsaki
 
+if _typing.TYPE_CHECKING:
+    from ranvier.equations.neuron import from_equations as from_equations
+
 
 def __dir__() -> list[str]:
-    return _listed(globals())
+    return _listed(globals(), "from_equations")
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name != "from_equations":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}.")
+    from ranvier.equations.neuron import from_equations
+
+    globals()[name] = from_equations
+    return from_equations

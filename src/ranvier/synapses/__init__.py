@@ -1,6 +1,7 @@
 """Synapse models, one family a file."""
 
-from ranvier.equations.synapse import from_equations as from_equations
+import typing as _typing
+
 from ranvier.listing import listed as _listed
 from ranvier.synapses.alpha import AlphaConductance as AlphaConductance
 from ranvier.synapses.alpha import AlphaCurrent as AlphaCurrent
@@ -20,6 +21,18 @@ from ranvier.synapses.short_term_plasticity import ShortTermPlasticity as ShortT
 from ranvier.synapses.short_term_plasticity import TsodyksMarkram as TsodyksMarkram
 from ranvier.synapses.step_current import StepCurrent as StepCurrent
 
+if _typing.TYPE_CHECKING:
+    from ranvier.equations.synapse import from_equations as from_equations
+
 
 def __dir__() -> list[str]:
-    return _listed(globals())
+    return _listed(globals(), "from_equations")
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name != "from_equations":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}.")
+    from ranvier.equations.synapse import from_equations
+
+    globals()[name] = from_equations
+    return from_equations
