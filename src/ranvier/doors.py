@@ -317,7 +317,7 @@ def instance(value: Any, what: str, kind: type[Kind] | tuple[type[Any], ...], ex
     raise refusal(what, value, f"{'an' if called[0] in 'AEIO' else 'a'} {called} such as {example}", hint)
 
 
-def instances(value: Any, what: str, kind: type[Kind], example: str) -> list[Kind]:
+def instances(value: Any, what: str, kind: type[Kind] | tuple[type[Any], ...], example: str) -> list[Kind]:
     """Some objects of one kind: a list or tuple of them, or one alone."""
     if isinstance(value, list | tuple):
         return [instance(one, f"{what}[{i}]", kind, example) for i, one in enumerate(value)]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.errors import ParameterError, unknown
 from ranvier.network.common import resolve
+from ranvier.subpopulation import Subpopulation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,6 +150,28 @@ class Spikes:
         steps, neurons = self._source.between(*span)
         within = self._source.fractions_between(*span) if isinstance(self._source, InMemory | OfPopulation) else None
         return Spikes(steps, neurons, n=self.n, dt=self.dt, start=start, stop=stop, populations=self.populations, fractions=within)
+
+    def some(self, neurons: np.ndarray) -> Spikes:
+        """The spikes of some neurons, given by their numbers, ascending, and counted from 0 among them.
+
+        Example:
+            >>> import ranvier as rv
+            >>> run = rv.simulate(rv.neurons.LeakyIntegrateAndFire(), current=[0.0, 300.0, 400.0], duration=50.0, dt=0.1)
+            >>> run.spikes.counts, run.spikes.some([1, 2]).counts
+            (array([0, 6, 8]), array([6, 8]))
+        """
+        chosen = doors.indices(neurons, "neurons", self.n)
+        mine = np.isin(self.neurons, chosen)
+        place = np.searchsorted(chosen, self.neurons[mine]).astype(np.int32)
+        name = next(iter(self.populations), "") if len(self.populations) == 1 else "some"
+        facts: dict[str, Any] = {
+            "n": len(chosen),
+            "dt": self.dt,
+            "start": self.start,
+            "stop": self.stop,
+            "populations": {name: (0, len(chosen))},
+        }
+        return Spikes(self.steps[mine], place, **facts)
 
     @property
     def times(self) -> np.ndarray:
@@ -333,6 +357,15 @@ class PartResult:
         """The names of what was recorded."""
         return list(self._records)
 
+    def some(self, neurons: np.ndarray) -> PartResult:
+        """What is known of some neurons, by their numbers, ascending. Spikes are counted from 0 among them; records keep their numbers."""
+        records = {}
+        for name, record in self._records.items():
+            kept = np.flatnonzero(np.isin(record.neurons, neurons)) if record.label == "neuron" else np.arange(len(record.neurons))
+            values = np.asarray(record.values)[:, kept]
+            records[name] = dataclasses.replace(record, values=values, neurons=record.neurons[kept])
+        return PartResult(self._name, records, None if self._spikes is None else self._spikes.some(neurons))
+
     def dataset(self) -> xarray.Dataset:
         """All records of one schedule together; records of different schedules share no time axis.
 
@@ -460,7 +493,10 @@ class Result:
         return to_neo(self)
 
     def __getitem__(self, part: Any) -> Any:
-        """A population or projection, itself or by name; of a run with one population, a variable too."""
+        """A population or projection, itself or by name, or some neurons (`run[exc[:240]]`); of one population alone, a variable too."""
+        if isinstance(part, Subpopulation):
+            whole: PartResult = self[part.population]
+            return whole.some(part.neurons)
         if isinstance(part, str) and part not in self._parts and len(self.network.populations) == 1:
             return self._parts[next(iter(self.network.populations))][part]
         return self._parts[part if isinstance(part, str) and part in self._parts else self.network.find(part)[0]]

@@ -7,15 +7,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ranvier import doors, units
 from ranvier.connect.base import ConnectionRule
 from ranvier.connect.matrix import matrix
+from ranvier.connect.some import OfChosen, Some, between
 from ranvier.errors import ParameterError, unknown
 from ranvier.model import in_input_unit
 from ranvier.neurons.base import NeuronModel
 from ranvier.plasticity.base import PlasticityRule, by_potential
 from ranvier.random import Distribution
 from ranvier.stimuli.base import Stimulus, as_stimulus
+from ranvier.subpopulation import Subpopulation
 from ranvier.synapses.base import SynapseModel
 from ranvier.synapses.short_term_plasticity import ShortTermPlasticity
 
@@ -98,6 +102,21 @@ class Population:
                 raise ParameterError(f"{of}.current moves nothing: no current is in the equations of {type(model).__name__}.")
             self.current = in_input_unit(as_stimulus(current, f"{of}.current"), self.model.input_unit, f"{of}.current")
 
+    __iter__ = None  # it has indices, and is no list
+
+    def __getitem__(self, chosen: Any) -> Subpopulation:
+        """Some of its neurons: `exc[:240]`, `exc[[3, 5, 8]]`, or by a mask. Projections, inputs, records and results take them.
+
+        Example:
+            >>> import ranvier as rv
+            >>> exc = rv.Population(1000, rv.neurons.LeakyIntegrateAndFire(), name="exc")
+            >>> wire = rv.Projection(exc[:240], exc[240:], rv.synapses.Delta(), rv.connect.pairwise_bernoulli(0.1), name="wire")
+            >>> edges = rv.Network(exc, wire).edges("wire")
+            >>> int(edges.pre.max()) < 240 <= int(edges.post.min())
+            True
+        """
+        return Subpopulation(self, chosen)
+
     def __repr__(self) -> str:
         return f"<Population {self.name or '(unnamed)'!r}: {self.n} {type(self.model).__name__}>"
 
@@ -106,9 +125,10 @@ class Projection:
     """Synapses of one model from one population onto one or several.
 
     Args:
-        source: the presynaptic population.
+        source: the presynaptic population, or some of its neurons, `exc[:240]`.
         target: the postsynaptic population, or a list of them; their neurons
-            are then counted through in that order.
+            are then counted through in that order. Some neurons of one, too: rules, matrices, weights and
+            functions of the pair then count these alone, from 0.
         synapse: the synapse model.
         connect: a rule from `rv.connect`, or a matrix `[targets, sources]`
             (rows postsynaptic), dense or SciPy sparse.
@@ -141,8 +161,8 @@ class Projection:
 
     def __init__(
         self,
-        source: Population,
-        target: Population | Sequence[Population],
+        source: Population | Subpopulation,
+        target: Population | Subpopulation | Sequence[Population | Subpopulation],
         synapse: SynapseModel,
         connect: Any,
         *,
@@ -158,7 +178,8 @@ class Projection:
     ):
         self.name = doors.name(name, "Projection.name", "projection")
         of = "Projection" if name is None else f"Projection {name!r}"
-        self.source = doors.instance(source, f"{of}.source", Population, "rv.Population(100, model)")
+        given_source: Any = doors.instance(source, f"{of}.source", (Population, Subpopulation), "rv.Population(100, model)")
+        self.source = _whole(given_source)
         self.targets = _checked_targets(target, f"{of}.target", synapse)
         self.synapse: SynapseModel = doors.instance(synapse, f"{of}.synapse", SynapseModel, "rv.synapses.GradedGABA()")
         if site is not None:
@@ -177,10 +198,18 @@ class Projection:
                 )
         self.short_term_plasticity = short_term_plasticity
         self.rule: ConnectionRule = connect if isinstance(connect, ConnectionRule) else _as_rule(connect)
-        self.weight = _checked_values(weight, f"{of}.weight", lambda: weight_unit(f"{of}.weight", synapse, self.targets))
-        self.delay = _checked_values(delay, f"{of}.delay", lambda: "ms", 0.0)
+        chosen = [given_source, *(target if isinstance(target, list | tuple) else [target])]
+        some = between(self.rule, chosen[0], chosen[1:]) if any(isinstance(one, Subpopulation) for one in chosen) else None
+        self.rule = some or self.rule
+        self.weight = _of_chosen(_checked_values(weight, f"{of}.weight", lambda: weight_unit(f"{of}.weight", synapse, self.targets)), some)
+        self.delay = _of_chosen(_checked_values(delay, f"{of}.delay", lambda: "ms", 0.0), some)
         self.initial = _checked_initial(initial, f"{of}.initial", lambda v: synapse.variable_units.get(v, "1"))
         self.site = site or synapse.site
+        if self.initial and self.site == "target" and any(isinstance(one, Subpopulation) for one in chosen[1:]):
+            raise ParameterError(
+                f"{of}.initial would be that of all neurons of {chosen[1]!r}'s population: the state at a target is a population's. "
+                "Give it to a projection onto the whole population, or as initial of the run's state."
+            )
         self.plasticity = None if plasticity is None else _checked_plasticity(plasticity, self, of)
         self.dendritic_delay = doors.duration(dendritic_delay, f"{of}.dendritic_delay")
         if self.dendritic_delay and self.plasticity is None:
@@ -201,7 +230,7 @@ class PoissonInput:
     """Spikes from outside: each target neuron hears Poisson sources of its own.
 
     Args:
-        target: the population, or a list of them.
+        target: the population, some of its neurons (`exc[:240]`), or a list of them.
         synapse: what the spikes are delivered to, shared with projections of equal kinetics.
         rate: of one source (Hz): a number, an array with one a target neuron, or a distribution.
         sources: how many there are for each target neuron: a number, or an array.
@@ -221,7 +250,7 @@ class PoissonInput:
 
     def __init__(
         self,
-        target: Population | Sequence[Population],
+        target: Population | Subpopulation | Sequence[Population | Subpopulation],
         synapse: SynapseModel,
         *,
         rate: Any,
@@ -240,6 +269,9 @@ class PoissonInput:
             )
         self.rate = doors.values(rate, f"{of}.rate", low=0.0, unit="Hz")
         self.sources = doors.values(sources, f"{of}.sources", low=0.0)
+        given = list(target) if isinstance(target, list | tuple) else [target]
+        if any(isinstance(one, Subpopulation) for one in given):
+            self.rate, self.sources = _onto_chosen(self.rate, self.sources, given, of)
         unit = weight_unit(f"{of}.weight", synapse, self.targets) if units.is_quantity(weight) else "1"
         self.weight = doors.number(weight, f"{of}.weight", unit=unit, hint="One spike weighs as much as another.")
 
@@ -267,6 +299,44 @@ def _checked_plasticity(given: Any, projection: Projection, of: str) -> Plastici
     return in_input_unit(rule, weight_unit(f"{of}.plasticity", synapse, projection.targets), f"{of}.plasticity")
 
 
+def _whole(one: Population | Subpopulation) -> Population:
+    """The population that something is of."""
+    return one.population if isinstance(one, Subpopulation) else one
+
+
+def _of_chosen(given: Any, some: Some | None) -> Any:
+    """A weight or a delay that is given by the numbers of chosen neurons."""
+    if some is None or isinstance(given, Distribution) or (not callable(given) and np.ndim(given) != 2):
+        return given
+    if not callable(given):
+        shape = np.shape(given)
+        if shape[0] not in (1, len(some.targets)) or shape[1] not in (1, len(some.sources)):
+            raise ParameterError(
+                f"The weights or delays have the shape {shape}, but {len(some.targets)} targets (rows) and "
+                f"{len(some.sources)} sources (columns) are chosen."
+            )
+    return OfChosen(given, some.sources, some.targets)
+
+
+def _onto_chosen(rate: Any, sources: Any, given: list[Any], of: str) -> tuple[Any, Any]:
+    """Rates and numbers of Poisson sources for whole populations: none where a neuron is not chosen."""
+    firsts = np.cumsum([0, *(_whole(one).n for one in given)])
+    numbers = [one.neurons if isinstance(one, Subpopulation) else np.arange(one.n) for one in given]
+    chosen = np.concatenate([first + some for first, some in zip(firsts, numbers, strict=False)])
+
+    def spread(value: Any, what: str) -> Any:
+        if np.ndim(value) and len(value) != len(chosen):
+            raise ParameterError(f"{of}.{what} has {len(value)} values, but {len(chosen)} neurons are chosen.")
+        everywhere = np.zeros(firsts[-1])
+        everywhere[chosen] = value
+        return everywhere
+
+    if isinstance(sources, Distribution):
+        raise ParameterError(f"{of}.sources cannot be drawn for some neurons of a population: give a number, or one a neuron.")
+    rate = rate if isinstance(rate, Distribution) or not np.ndim(rate) else spread(rate, "rate")
+    return rate, spread(sources, "sources")
+
+
 def _as_rule(connect: Any) -> ConnectionRule:
     """What was given in place of a rule, as one."""
     try:
@@ -277,7 +347,8 @@ def _as_rule(connect: Any) -> ConnectionRule:
 
 
 def _checked_targets(target: Any, what: str, synapse: Any) -> tuple[Population, ...]:
-    targets = tuple(doors.instances(target, what, Population, "rv.Population(100, model)"))
+    given: Any = doors.instances(target, what, (Population, Subpopulation), "rv.Population(100, model)")
+    targets = tuple(map(_whole, given))
     for population in targets:
         if not population.model.takes_input:
             raise ParameterError(f"{what} cannot be {population!r}: {type(population.model).__name__} takes no input.")

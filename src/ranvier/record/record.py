@@ -12,6 +12,7 @@ import numpy as np
 from ranvier import doors
 from ranvier.errors import ParameterError
 from ranvier.record.reduce import Reduction, reduction
+from ranvier.subpopulation import Subpopulation
 
 _FROM_THE_BEGINNING, _TO_THE_END = 0.0, np.inf
 
@@ -20,7 +21,7 @@ class Record:
     """Records variables of a population or a projection, or any function of the state.
 
     Args:
-        part: the population or projection, itself or its name. None for a
+        part: the population or projection, itself or its name, or some neurons of a population, `exc[:240]`. None for a
             function of the whole network's state.
         variables: one name or several: a state variable (`"V"`, `"sodium.m"`,
             `"open"`), a channel's `"sodium.current"` or `"sodium.conductance"`,
@@ -65,8 +66,11 @@ class Record:
         name: str | None = None,
         unit: str = "1",
     ):
-        if part is not None and not isinstance(part, str) and (not hasattr(part, "name") or isinstance(part, os.PathLike)):
+        if part is not None and not isinstance(part, str | Subpopulation) and (not hasattr(part, "name") or isinstance(part, os.PathLike)):
             raise doors.refusal("Record.part", part, "a population or a projection, or the name of one, or None for the whole state")
+        if isinstance(part, Subpopulation):
+            chosen = part.neurons if neurons is None else part.neurons[doors.indices(neurons, "Record.neurons", part.n)]
+            part, neurons = part.population, chosen
         self.part = part
         self.function = None
         self.variables: list[str] = []
