@@ -96,7 +96,7 @@ def test_a_network_with_seeds_currents_and_states_swept():
 def test_seeds_with_noise_run_one_by_one_or_seed_by_seed():
     sim = rv.prepare(spiking(noise=True), dt=0.1, record=RECORD)
     assert_as_single(sim, {"seed": range(3)}, 40.0, side_by_side=False, batch=3)
-    assert_as_single(sim, {"out.weight": [10.0, 20.0, 30.0]}, 40.0, side_by_side=None, batch=3)
+    assert_as_single(sim, {"out.weight": [10.0, 20.0, 30.0], "seed": [1, 2]}, 40.0, side_by_side=None, batch=3)
 
 
 def test_short_term_plasticity_swept():

@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import jax
+
 from ranvier import doors
 from ranvier.errors import ParameterError, SimulationDiverged
 from ranvier.integrators.base import Integrator
+from ranvier.kernels.draws import Streams
 from ranvier.memory import available_memory
 from ranvier.network.draw import Drawn
 from ranvier.network.spec import Network, Population
@@ -37,6 +40,7 @@ NEURONS_AT_ONCE = 4096
 
 
 SETS_CHECKED = 4
+ONE_BY_ONE = 16  # so many sets between two reports of progress, where each runs alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,12 +186,20 @@ class Runner:
         n = sum(p.n for p in task.sim.network.populations.values())
         if not self.why_apart and size == 1:
             self.why_apart = "one at a time was asked for"
+        groups = [list(todo)]
+        if not self.why_apart and _draws_while_running(task.sim):  # from one seed: sets of one seed stand side by side
+            by_seed: dict[int, list[int]] = {}
+            for i in todo:
+                by_seed.setdefault(task.parts(sets[i])[1], []).append(i)
+            groups = list(by_seed.values())
+            if len(todo) > 1 and max(map(len, groups)) == 1:
+                self.why_apart, groups = "each has a seed of its own, and the network draws while it runs", [list(todo)]
         if self.why_apart:
-            self.size = size or max(1, min(16, -(-len(todo) // cores)))
+            self.size = size or max(1, min(ONE_BY_ONE, -(-len(todo) // cores)))
         else:
             most = size or max(1, min(NEURONS_AT_ONCE // max(n, 1), self._fits(cores)))
             self.size = min(most, max(1, -(-len(todo) // cores)))
-        self.batches = chunks(todo, self.size)
+        self.batches = [some for group in groups for some in chunks(group, self.size)]
         self.size = max(map(len, self.batches), default=1)
         self._islands: Islands | None = None
         self._lock = task.lock
@@ -202,14 +214,25 @@ class Runner:
     def outcomes(self) -> Iterator[dict[int, Outcome | str]]:
         """What the sets gave, as they are finished, on every core."""
         with concurrent.futures.ThreadPoolExecutor(self.cores) as pool:
-            futures = [pool.submit(self.run, some) for some in self.batches]
+            waiting = {pool.submit(self._try, some) for some in self.batches}
             try:
-                for future in concurrent.futures.as_completed(futures):
-                    yield future.result()
+                while waiting:
+                    done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+                    for future in done:
+                        found = future.result()
+                        if isinstance(found, list):  # not side by side: a few at a time, on all cores
+                            waiting |= {pool.submit(self.run, some) for some in chunks(found, ONE_BY_ONE)}
+                        else:
+                            yield found
             except BaseException:
-                for future in futures:
+                for future in waiting:
                     future.cancel()
                 raise
+
+    def _try(self, indices: list[int]) -> dict[int, Outcome | str] | list[int]:
+        """What some sets gave, or they themselves where they cannot run side by side."""
+        found = None if self.why_apart or len(indices) == 1 else self._together(indices)
+        return indices if found is None else found
 
     def _fits(self, cores: int) -> int:
         """How many sets' records and numbers fit into memory."""
@@ -223,19 +246,23 @@ class Runner:
 
     def run(self, indices: list[int]) -> dict[int, Outcome | str]:
         """What some sets gave."""
-        if not self.why_apart and len(indices) > 1:
-            try:
-                return self._side_by_side(indices)
-            except NotAlike as error:
-                self.why_apart = str(error)
-            except Exception as error:
-                if not _out_of_memory(error) or len(indices) < 2:
-                    raise
-                half = len(indices) // 2
-                with self._lock:
-                    self.size, self._islands = min(self.size, -(-len(indices) // 2)), None
-                return {**self.run(indices[:half]), **self.run(indices[half:])}
-        return {i: self.task.outcome(self.sets[i]) for i in indices}
+        found = None if self.why_apart or len(indices) == 1 else self._together(indices)
+        return {i: self.task.outcome(self.sets[i]) for i in indices} if found is None else found
+
+    def _together(self, indices: list[int]) -> dict[int, Outcome | str] | None:
+        """What some sets gave side by side, or None where they cannot run so."""
+        try:
+            return self._side_by_side(indices)
+        except NotAlike as error:
+            self.why_apart = str(error)
+            return None
+        except Exception as error:
+            if not _out_of_memory(error):
+                raise
+        half = len(indices) // 2
+        with self._lock:
+            self.size, self._islands = min(self.size, -(-len(indices) // 2)), None
+        return {**self.run(indices[:half]), **self.run(indices[half:])}
 
     def _side_by_side(self, indices: list[int]) -> dict[int, Outcome | str]:
         task = self.task
@@ -285,6 +312,12 @@ class Runner:
             drawn.append(self.task.sim._drawn_with(given, seed))
             initials.append(initial)
         return drawn, initials
+
+
+def _draws_while_running(sim: Simulation) -> bool:
+    with inside():
+        constants, _ = sim.constants_of(sim._drawn_with(None, sim.seed))
+    return any(isinstance(x, Streams) for x in jax.tree.leaves(constants, is_leaf=lambda x: isinstance(x, Streams)))
 
 
 def _out_of_memory(error: Exception) -> bool:
