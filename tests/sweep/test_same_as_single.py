@@ -110,3 +110,27 @@ def test_a_network_that_only_runs_one_by_one():
     wire = rv.Projection(cells, cells, rv.synapses.GradedGABA(), rv.connect.all_to_all(), weight=0.02, name="wire")
     sim = rv.prepare(rv.Network(cells, wire), dt=0.05, record=[rv.Record("cells", "V", reduce="mean", every=1.0)])
     assert_as_single(sim, {"wire.weight": [0.0, 0.1], "seed": [1, 2]}, 20.0, side_by_side=False)
+
+
+def test_spikes_within_the_step_run_one_by_one():
+    cells = rv.Population(3, rv.neurons.ExponentialIntegrateAndFire(), current=600.0, name="cells")
+    sim = rv.prepare(cells, dt=0.1, record=[], spike_timing="interpolated", integrator=rv.RungeKutta4())
+    seen = assert_as_single(sim, {"cells.current": [600.0, 900.0]}, 40.0, side_by_side=False, measure="first_spike")
+    steps = seen["cells.first_spike"].values / 0.1
+    assert (np.abs(steps - np.rint(steps)) > 1e-6).any()
+
+
+def test_a_network_that_learns_runs_one_by_one():
+    cells = rv.Population(5, LIF, current=rv.uniform(250, 400), name="cells")
+    wire = rv.Projection(
+        cells,
+        cells,
+        rv.synapses.ExponentialCurrent(tau=3.0),
+        rv.connect.all_to_all(),
+        weight=20.0,
+        delay=1.0,
+        plasticity=rv.plasticity.PairSTDP(),
+        name="wire",
+    )
+    sim = rv.prepare(rv.Network(cells, wire), dt=0.1, record=[])
+    assert_as_single(sim, {"seed": [1, 2], "wire.weight": [10.0, 30.0]}, 40.0, side_by_side=False)

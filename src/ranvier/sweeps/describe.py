@@ -24,6 +24,7 @@ def describe(task: Task, sets: Sets) -> dict[str, Any]:
         "dt": sim.dt,
         "the integrator": {name: described(one, {}) for name, one in sim.integrators.items()},
         "precision": sim.precision,
+        "spike_timing": sim.spike_timing,
         "seed": sim.seed if task.seed is None else task.seed,
         "initial": _value(task.initial),
         "record": [described_record(record, sim.network, {}) for record in sim.recorded],

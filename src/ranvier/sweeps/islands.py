@@ -32,7 +32,7 @@ from ranvier.record.plan import Readable, RecordPlan
 from ranvier.record.record import Record
 from ranvier.result import Recorded, Result, Spikes
 from ranvier.run import Run
-from ranvier.simulation import Simulation
+from ranvier.simulation import GRID, Simulation
 
 
 class NotAlike(Exception):
@@ -41,6 +41,8 @@ class NotAlike(Exception):
 
 def why_not(sim: Simulation, paths: Sequence[str]) -> str:
     """Why the sets of a sweep cannot run side by side; empty where they can."""
+    if sim.spike_timing != GRID:
+        return "its spikes lie within the step"
     for name, population in sim.drawn.populations.items():
         if population.facts.alone:
             return f"the equations of {name} look across its neurons"

@@ -157,7 +157,14 @@ def packed(task: Task, sets: Sets, size: int) -> bytes:
             parts.append((name, part))
     whole = {
         "parts": parts,
-        "how": {"dt": sim.dt, "integrators": dict(sim.integrators), "seed": sim.seed, "precision": sim.precision, "records": records},
+        "how": {
+            "dt": sim.dt,
+            "integrators": dict(sim.integrators),
+            "seed": sim.seed,
+            "precision": sim.precision,
+            "records": records,
+            "spike_timing": sim.spike_timing,
+        },
         "task": (task.steps, task.seed, task.initial, task.wanted, task.exact),
         "sets": sets,
         "size": size,
