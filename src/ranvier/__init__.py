@@ -66,6 +66,7 @@ from ranvier.until import Until as Until
 if TYPE_CHECKING:
     from ranvier import analysis as analysis
     from ranvier import fitting as fitting
+    from ranvier import infer as infer
     from ranvier import interop as interop
     from ranvier import lab as lab
     from ranvier import losses as losses
@@ -88,7 +89,7 @@ if TYPE_CHECKING:
     from ranvier.versions import show_versions as show_versions
 
 # On first use, so that importing Ranvier stays quick.
-_MODULES_ON_FIRST_USE = ("analysis", "fitting", "interop", "lab", "losses", "plot", "surrogates", "testing", "torch")
+_MODULES_ON_FIRST_USE = ("analysis", "fitting", "infer", "interop", "lab", "losses", "plot", "surrogates", "testing", "torch")
 _FUNCTIONS_ON_FIRST_USE = {
     "Simulation": "ranvier.simulation",
     "cite": "ranvier.citing",
