@@ -54,6 +54,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "fitting.LevenbergMarquardt": {},
     **{f"surrogates.{kind}": {} for kind in ("ArcTangent", "FastSigmoid", "Gaussian", "MultiGaussian", "StraightThrough", "Triangle")},
     "losses.Coincidence": {},
+    "losses.Features": {"names": ["spike_count"], "start": 1.0, "stop": 5.0},
     "losses.Rate": {},
     "losses.VanRossum": {},
     "losses.Voltage": {},
