@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -25,3 +26,23 @@ def listed(namespace: Mapping[str, Any], *also: str, own: bool = False) -> list[
         if name[0] != "_" and not isinstance(value, ModuleType) and (not own or getattr(value, "__module__", "") == namespace["__name__"])
     )
     return sorted({*offered, *also})
+
+
+def on_first_use(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's `__getattr__`, for names that are loaded when they are first asked for.
+
+    Args:
+        package: its `__name__`.
+        places: the module of each such name.
+
+    Example:
+        >>> on_first_use("ranvier.neurons", {"from_equations": "ranvier.equations.neuron"})("from_equations").__name__
+        'from_equations'
+    """
+
+    def find(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}.")
+        return getattr(importlib.import_module(places[name]), name)
+
+    return find

@@ -3,6 +3,7 @@
 import typing as _typing
 
 from ranvier.listing import listed as _listed
+from ranvier.listing import on_first_use as _on_first_use
 from ranvier.neurons.adaptive_exponential import AdaptiveExponentialIntegrateAndFire as AdaptiveExponentialIntegrateAndFire
 from ranvier.neurons.adaptive_threshold import AdaptiveThresholdIntegrateAndFire as AdaptiveThresholdIntegrateAndFire
 from ranvier.neurons.base import Inputs as Inputs
@@ -45,10 +46,4 @@ def __dir__() -> list[str]:
     return _listed(globals(), "from_equations")
 
 
-def __getattr__(name: str) -> _typing.Any:
-    if name != "from_equations":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}.")
-    from ranvier.equations.neuron import from_equations
-
-    globals()[name] = from_equations
-    return from_equations
+__getattr__ = _on_first_use(__name__, {"from_equations": "ranvier.equations.neuron"})

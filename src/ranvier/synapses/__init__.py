@@ -3,6 +3,7 @@
 import typing as _typing
 
 from ranvier.listing import listed as _listed
+from ranvier.listing import on_first_use as _on_first_use
 from ranvier.synapses.alpha import AlphaConductance as AlphaConductance
 from ranvier.synapses.alpha import AlphaCurrent as AlphaCurrent
 from ranvier.synapses.base import Presynaptic as Presynaptic
@@ -29,10 +30,4 @@ def __dir__() -> list[str]:
     return _listed(globals(), "from_equations")
 
 
-def __getattr__(name: str) -> _typing.Any:
-    if name != "from_equations":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}.")
-    from ranvier.equations.synapse import from_equations
-
-    globals()[name] = from_equations
-    return from_equations
+__getattr__ = _on_first_use(__name__, {"from_equations": "ranvier.equations.synapse"})
