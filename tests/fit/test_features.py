@@ -38,20 +38,16 @@ def test_they_are_those_of_efel(run):
     assert compared > 20
 
 
-def test_a_conductance_is_found_by_features(run):
-    pulse = rv.stimuli.SquarePulse(10.0, 20.0, 100.0)
-    sim = rv.prepare(rv.Population(1, rv.neurons.HodgkinHuxley(), current=pulse, name="cell"), dt=0.05)
-    loss = rv.losses.Features(
-        ["spike_count", "peak_voltage", "min_AHP_values", "time_to_first_spike", "maximum_voltage"], start=20.0, stop=100.0
-    )
-    true = {"cell.sodium.conductance": 90.0, "cell.potassium.conductance": 30.0}
-    recorder = rv.prepare(rv.Population(1, rv.neurons.HodgkinHuxley(), current=pulse, name="cell"), dt=0.05)
-    wanted = loss.of(recorder.run(101.0, parameters=true, initial=sim.state()))
-    ranges = {"cell.sodium.conductance": (50.0, 200.0), "cell.potassium.conductance": (15.0, 80.0)}
-    fit = rv.fit(sim, wanted, ranges, loss, method=rv.fitting.CMAES(candidates=12), iterations=40, seed=1)
-    assert fit.method == "CMA-ES" and fit.loss < 1e-3
-    for path, value in true.items():
-        assert fit.parameters[path] == pytest.approx(value, rel=0.1)
+def test_a_leak_and_a_resting_potential_are_found_by_features():
+    pulse = rv.stimuli.SquarePulse(1.0, 20.0, 100.0)
+    sim = rv.prepare(rv.Population(1, rv.neurons.Passive(leak=0.2, rest=-65.0), current=pulse, name="cell"), dt=0.1)
+    loss = rv.losses.Features(["voltage_base", "steady_state_voltage_stimend"], start=20.0, stop=100.0)
+    wanted = loss.of(sim.run(101.0, parameters={"cell.leak": 0.1, "cell.rest": -72.0}, initial=sim.state()))
+    fit = rv.fit(sim, wanted, {"cell.leak": (0.02, 1.0), "cell.rest": (-90.0, -40.0)}, loss, iterations=60, seed=1)
+    assert fit.method == "CMA-ES" and fit.loss < 1e-4
+    assert fit.parameters["cell.leak"] == pytest.approx(0.1, rel=0.05) and fit.parameters["cell.rest"] == pytest.approx(-72.0, abs=0.5)
+    found = loss.of(fit.run(101.0))
+    assert float(found["steady_state_voltage_stimend"][0]) == pytest.approx(-62.0, abs=0.5)  # 1 µA/cm² lifts it by 10 mV
 
 
 def test_what_is_no_feature_is_said():
