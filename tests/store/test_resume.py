@@ -146,6 +146,17 @@ def test_a_longer_duration(tmp_path, unbroken):
         rv.resume(path, duration=20.0)
 
 
+def test_a_result_from_before_is_read_after_the_run_has_gone_on(tmp_path):
+    cells = rv.Population(10, rv.neurons.LeakyIntegrateAndFire(), current=300.0, name="c")
+    record = rv.Record(cells, "V", every=1.0)
+    before = rv.simulate(cells, duration=50.0, dt=0.1, store=tmp_path / "a.zarr", record=record)
+    after = rv.resume(tmp_path / "a.zarr", duration=100.0)
+    whole = rv.simulate(cells, duration=50.0, dt=0.1, record=record)
+    np.testing.assert_array_equal(before.spikes.times, whole.spikes.times)
+    np.testing.assert_array_equal(before["c"].V.values, whole["c"].V.values)
+    assert len(after.spikes) > len(before.spikes)
+
+
 def test_ctrl_c_finishes_what_it_does_and_says_how_to_go_on(tmp_path, unbroken):
     path = tmp_path / "run.zarr"
 

@@ -29,6 +29,17 @@ if TYPE_CHECKING:
     from ranvier.store.check import Damage
 
 
+def _sums_now(root: layout.Root, place: str) -> bytes:
+    """What the root on the disk says of an array's chunks by now, where the same run has gone on; else what it said."""
+    said = documents.chunk_sums(root.facts).get(place, b"")
+    try:
+        now = layout.root_of(root.path).facts
+    except StoreError:
+        return said
+    same = all(now.get(key) == root.facts.get(key) for key in ("network_hash", "seed", "dt", "start_step"))
+    return documents.chunk_sums(now).get(place, b"") if same and now["written_step"] > root.facts["written_step"] else said
+
+
 class Stored:
     """The arrays of a store as they were at one moment, read when they are asked for.
 
@@ -54,7 +65,8 @@ class Stored:
                     self.groups[place] = _attributes_of_group(document)
                 else:
                     form = form_of(document)
-                    self.arrays[place] = Chunks(root.path, place, form, **self._said_of(place, form), skip=skip, sums=sums.get(place, b""))
+                    said: dict[str, Any] = {"sums": sums.get(place, b""), "sums_now": functools.partial(_sums_now, root, place)}
+                    self.arrays[place] = Chunks(root.path, place, form, **self._said_of(place, form), skip=skip, **said)
             except (ValueError, AttributeError, TypeError) as error:
                 raise StoreError(
                     f"{root.path} is not read: its root describes {place!r} as something that Ranvier writes in no store ({error})."
