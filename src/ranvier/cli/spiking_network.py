@@ -14,7 +14,7 @@ from ranvier.analysis.spectrum import SEGMENT
 from ranvier.cli.figures import Picture, connectivity_of
 from ranvier.errors import ParameterError
 from ranvier.models.catalogue import ReadyMade
-from ranvier.plot import population_rate, raster, spectrum, variation, weights
+from ranvier.plot import population_rate, raster, spectrum, variation, weight_trajectories, weights
 from ranvier.plot.appearance import COLORS, colours_of, from_zero, labelled, loose_figure, panels, style
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ def _weights(run: Result, learning: list[str]) -> Figure:
         if MEAN_WEIGHT in run[name].variables:
             mean = run[name][MEAN_WEIGHT]
             from_zero(above, *above.plot(mean.time.values, np.ravel(mean.values), color=color, label=name))
+        elif "weight" in run[name].variables:
+            weight_trajectories(run[name].weight, ax=above)
         weights(edges, ax=below, color=color, label=name)
     above.set_xlabel("time (ms)")
     above.set_ylabel(labelled("mean weight", run.edges(learning[0]).unit))

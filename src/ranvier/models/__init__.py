@@ -8,6 +8,8 @@ from ranvier.models.brette2007 import cobahh as cobahh
 from ranvier.models.brette2007 import cuba as cuba
 from ranvier.models.brunel2000 import brunel as brunel
 from ranvier.models.izhikevich2003 import izhikevich as izhikevich
+from ranvier.models.izhikevich2007 import RewardForPairs as RewardForPairs
+from ranvier.models.izhikevich2007 import distal_reward as distal_reward
 from ranvier.models.microcircuit import microcircuit as microcircuit
 from ranvier.models.neurapse import dynamic_random_network as dynamic_random_network
 from ranvier.models.neurapse import feedforward as feedforward

@@ -15,6 +15,7 @@ from ranvier.models.antennal_lobe import antennal_lobe
 from ranvier.models.brette2007 import coba, cobahh, cuba
 from ranvier.models.brunel2000 import brunel
 from ranvier.models.izhikevich2003 import izhikevich
+from ranvier.models.izhikevich2007 import distal_reward
 from ranvier.models.microcircuit import microcircuit
 from ranvier.models.neurapse import dynamic_random_network, feedforward
 from ranvier.models.song2000 import song_miller_abbott
@@ -208,6 +209,17 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         settled=1000.0,
         seeded=True,
         source="Song, Miller & Abbott 2000, Nat Neurosci 3:919",
+    ),
+    ReadyMade(
+        name="distal_reward",
+        title="A reward that comes late",
+        summary="A neuron with 50 inputs, one of which is rewarded when its spike is followed by the neuron's: about a second later.",
+        make=distal_reward,
+        duration=300_000.0,
+        dt=1.0,
+        record=lambda network: [Record("inputs→cell", "weight", every=1000.0)],
+        settled=1000.0,
+        source="Izhikevich 2007, Cereb Cortex 17:2443",
     ),
     ReadyMade(
         name="inhibitory_balance",
