@@ -56,11 +56,7 @@ def learning_brunel(options: argparse.Namespace) -> tuple:
     )
     everyone, kick, delay = [exc, inh], rv.synapses.Delta(), learning.DELAY
     excitation, inhibition = rv.connect.fixed_in_degree(how.c_e), rv.connect.fixed_in_degree(how.c_i)
-    rule = (
-        rv.plasticity.TripletSTDP(high=how.high, **learning.TRIPLET)
-        if options.rule == "triplet"
-        else (OwnPair if options.rule == "own" else rv.plasticity.PairSTDP)(high=how.high, **learning.PAIR)
-    )
+    rule = RULES[options.rule](how)
     return rv.Network(
         exc,
         inh,
@@ -79,6 +75,16 @@ class OwnPair(rv.plasticity.PairSTDP):
 
     def on_post(self, edge, pre, post, modulator):
         return {"weight": edge["weight"] + self.high * self.potentiation * pre["pre"]}
+
+
+RULES = {
+    "pair": lambda how: rv.plasticity.PairSTDP(high=how.high, **learning.PAIR),
+    "own": lambda how: OwnPair(high=how.high, **learning.PAIR),
+    "normalized": lambda how: rv.plasticity.PairSTDP(
+        high=how.high, homeostasis=rv.plasticity.Normalization(total=how.c_e * how.weight, every=1000.0), **learning.PAIR
+    ),
+    "triplet": lambda how: rv.plasticity.TripletSTDP(high=how.high, **learning.TRIPLET),
+}
 
 
 def vogels(options: argparse.Namespace) -> tuple:
@@ -163,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", choices=MODELS)
     parser.add_argument("neurons", type=int, nargs="?", help="of all but Brunel's network and the microcircuit, which have a scale")
-    parser.add_argument("--rule", choices=("pair", "triplet", "own"), default="pair", help="by which Brunel's network learns")
+    parser.add_argument("--rule", choices=RULES, default="pair", help="by which Brunel's network learns")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--precision", choices=("double", "single"), default="double")
     parser.add_argument("--threads", type=int, default=1, help="how many cores the process has: one is timed by processor time")

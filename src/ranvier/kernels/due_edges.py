@@ -148,7 +148,8 @@ def change_where_due(
         change: what happens at an edge.
         variables: of the edges, `[edges]` each, in the order of delivery; updated in place where XLA can.
         history, step, edges, targets: as for `due_edges`.
-        pre: values of the sources, `[slots, sources]` each, row `k % slots` those of step `k`: those of the step of the spike count.
+        pre: values of the sources, `[slots, sources]` or `[1, slots, sources]` each, row `k % slots` those of step `k`: those of the
+            step of the spike count.
         post: values of the targets now, `[targets]` each.
         size: how many edges are computed at once.
 
@@ -203,7 +204,8 @@ def _change(change, variables, listed, pre, post):
     def some(carry):
         first, variables, due, _ = carry
         edge = {name: x.at[due.position].get(mode="clip") for name, x in variables.items()}
-        new = change(edge, {name: x[due.row, due.source] for name, x in pre.items()}, {name: x[due.target] for name, x in post.items()})
+        at_source = {name: x.reshape(x.shape[-2:])[due.row, due.source] for name, x in pre.items()}
+        new = change(edge, at_source, {name: x[due.target] for name, x in post.items()})
         for name, value in new.items():
             if name not in variables or jnp.shape(value) not in ((), due.position.shape):
                 raise ParameterError(

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.lax import optimization_barrier
 
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
@@ -196,10 +197,12 @@ def advance_traces(
         ring = own[f"pre {name}"]
         row, last = (jnp.mod(step, ring.shape[1]) for step in (k, k - 1))
         before = jax.lax.dynamic_index_in_dim(ring, last, 1, keepdims=False)[0] * _decay(trace.tau, dt, dtype)
-        jump = jnp.asarray(trace.jump, dtype)
-        new[f"pre {name}"] = _with_row(ring, row, jnp.where(spikes, jump if trace.nearest else before + jump, before))
         if name in plan.before:
             new[f"before {name}"] = _with_row(own[f"before {name}"], row, before)
+            # Read back from where it was written: else XLA reads the other ring once more, and copies it to keep it as it was.
+            before = jax.lax.dynamic_index_in_dim(optimization_barrier(new[f"before {name}"]), row, 1, keepdims=False)[0]
+        jump = jnp.asarray(trace.jump, dtype)
+        new[f"pre {name}"] = _with_row(ring, row, jnp.where(spikes, jump if trace.nearest else before + jump, before))
     for name in plan.post:
         new[f"post {name}"] = own[f"post {name}"] * _decay(post[name].tau, dt, dtype)
     for name, variable in plan.filtered:
@@ -299,14 +302,25 @@ def learn(
     for which, wanted in enumerate((bool(plan.edge) or overrides(rule, "update"), regulated(rule))):
         if wanted:
             edged = (WEIGHT, *plan.edge, *((REFERENCE,) if plan.edge else ()))
-            changed = jax.lax.cond(
+            changed = _now_and_then(
+                plan,
                 jnp.mod(k + 1, constants.every[which]) == 0,
                 functools.partial(_updated, plan, constants, own, k, dt, edges, after, homeostasis=which == 1),
-                lambda some: some,
                 {name: own[name] for name in edged},
             )
             own = {**own, **changed}
     return own
+
+
+def _now_and_then(plan: PlasticPlan, due: jax.Array, update: Any, some: Learning) -> Learning:
+    """`update(some)` where it is due.
+
+    With a condition XLA copies what an edge has, at every step, unless a native kernel had it last. A loop of no turn or one does not,
+    but has no gradient backwards; nor have the loops that were there before it.
+    """
+    if plan.fused:
+        return jax.lax.cond(due, update, lambda some: some, some)
+    return jax.lax.while_loop(lambda carry: carry[0], lambda carry: (jnp.zeros_like(due), update(carry[1])), (due, some))[1]
 
 
 def _edge_by_edge(
@@ -339,12 +353,12 @@ def _edge_by_edge(
         return change
 
     if overrides(rule, "on_pre"):
-        pre = {name: own[f"before {name}"][0] for name in plan.before}
+        pre = {name: own[f"before {name}"] for name in plan.before}
         variables = change_where_due(within(rule.on_pre), variables, history, k, edges, pre, post, plan.size)
     if overrides(rule, "on_post"):
         event = rule.post_event(before, after)
         fired = spiked if event is None else event
-        pre = {name: own[f"pre {name}"][0] for name in plan.pre}
+        pre = {name: own[f"pre {name}"] for name in plan.pre}
         variables = change_at_targets(within(rule.on_post), variables, fired, k, constants.incoming, pre, post, *shape)
     return {**own, **variables}
 
