@@ -299,11 +299,18 @@ class Run:
         remedy = "Try a smaller dt"
         if "rate_and_slope" not in self.integrator.needs:
             remedy += ", or rv.ExponentialEuler(), which stays stable at longer steps"
+        beyond = ""
+        if variable == "V" and what == "neuron" and np.isfinite(value):
+            model = self.network.populations[part].model
+            beyond = (
+                f" A potential beyond {float(model.largest_potential):g} mV counts as diverged for {type(model).__name__}; a model whose "
+                "potential may be larger, such as one that counts, says so in `largest_potential`."
+            )
         self.sink.finish("diverged", None)
         raise SimulationDiverged(
             f"The run went wrong at t = {moment:g} ms: {variable} of {part}, {what} {index}, became {value:g} "
             f"(dt = {self.dt:g} ms, {type(self.integrator).__name__}). {remedy}; if that does not help, look at that {what}'s parameters "
-            "and inputs. What was recorded until then is in the error's `result`.",
+            f"and inputs.{beyond} What was recorded until then is in the error's `result`.",
             result=self._result(self._in_users_order(good), int(good.step)),
             time=moment,
         )

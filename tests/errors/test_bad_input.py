@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pint
 import pytest
@@ -212,3 +213,22 @@ def test_every_warning_of_the_package_points_at_the_user_s_line():
     package = Path(rv.__file__).parent
     found = [str(f.relative_to(package)) for f in package.rglob("*.py") if "warnings.warn(" in f.read_text()]
     assert found == ["errors.py"]
+
+
+def test_a_potential_beyond_the_model_s_bound_says_whose_bound_it_is():
+    class Counter(rv.NeuronModel):
+        def initial_state(self, n, key):
+            return {"V": jnp.zeros(n)}
+
+        def derivatives(self, state, inputs, t):
+            return {"V": inputs.offset}
+
+        def spiked(self, before, after):
+            return jnp.zeros(before["V"].shape, bool)
+
+    class Unbounded(Counter):
+        largest_potential = np.inf
+
+    with pytest.raises(rv.SimulationDiverged, match=r"became 10100 .*beyond 10000 mV counts as diverged for Counter;.*`largest_potential`"):
+        rv.simulate(Counter(), current=1000.0, duration=20.0, dt=0.1)
+    assert rv.simulate(Unbounded(), current=1000.0, duration=20.0, dt=0.1).V.values[-1, 0] == pytest.approx(20_000.0)
