@@ -21,6 +21,7 @@ ARGUMENTS = {
     "Function": [{"function": jnp.cos}],
     "Scaled": [{"factor": 2.0, "stimulus": rv.stimuli.SquarePulse(1.0, start=5, stop=25)}],
     "Sum": [{"first": rv.stimuli.Ramp(), "second": rv.stimuli.Constant(1.0)}],
+    "Product": [{"first": rv.stimuli.Sine(), "second": rv.stimuli.Ramp()}],
     "Steps": [{"times": [10.0, 20.0], "values": [1.0, 3.0]}],
     "Sampled": [{"values": [1.0, 3.0, 2.0], "every": 0.5}, {"values": np.arange(12.0).reshape(4, 3), "every": 0.07}],
     "PublishedSampling": [{"values": [1.0, 3.0, 2.0], "every": 0.01}],

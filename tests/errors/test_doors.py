@@ -107,6 +107,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "stimuli.Scaled": {"factor": 1.0, "stimulus": rv.stimuli.Constant(1.0)},
     "stimuli.Function": {"function": lambda t: t},
     "stimuli.Steps": {"times": [1.0], "values": [1.0]},
+    "stimuli.Product": {"first": rv.stimuli.Constant(1.0), "second": rv.stimuli.Constant(1.0)},
     "stimuli.Sum": {"first": rv.stimuli.Constant(1.0), "second": rv.stimuli.Constant(1.0)},
     "stimuli.as_stimulus": {"current": 1.0},
     "analysis.coefficient_of_variation": {"spikes": SPIKES},

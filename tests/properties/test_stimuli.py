@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -56,3 +57,20 @@ def test_a_mask_multiplies_from_either_side(amplitude, mask, t):
     stimulus = rv.stimuli.SquarePulse(amplitude, start=0.0, stop=1e9)
     np.testing.assert_array_equal(at(mask * stimulus, t), mask * amplitude)
     np.testing.assert_array_equal(at(stimulus * mask, t), mask * amplitude)
+
+
+def test_a_stimulus_times_a_stimulus():
+    """The second's numbers are a factor at every time; noise is multiplied too, and not with noise."""
+    wave, gate = rv.stimuli.Sine(100.0, amplitude=20.0, frequency=40.0), rv.stimuli.SquarePulse(0.5, start=10.0, stop=20.0)
+    for t in (5.0, 12.0, 17.5, 25.0):
+        assert float((wave * gate)(t)) == float(wave(t)) * float(gate(t))
+    assert (gate * gate).piecewise_constant and not (wave * gate).piecewise_constant
+    assert float((gate * gate).average(10.0, 10.1)) == 0.25
+    noise = rv.stimuli.WhiteNoise(intensity=3.0) * gate
+    assert float(noise.noise(12.0)) == 0.5 * float(rv.stimuli.WhiteNoise(intensity=3.0).noise(12.0)) and float(noise.noise(5.0)) == 0.0
+    with pytest.raises(rv.ParameterError, match="white noise times white noise"):
+        rv.stimuli.WhiteNoise(intensity=1.0) * rv.stimuli.WhiteNoise(intensity=1.0)
+    cells = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), current=wave * gate, name="cells")
+    run = rv.simulate(cells, duration=30.0, dt=0.1, integrator=rv.RungeKutta4(), record=rv.Record(cells, ["V", "injected_current"]))
+    assert run.V.sel(time=9.0, method="nearest") == -60.0 and run.V.max() > -59.0
+    assert float(run.injected_current.sel(time=15.0, method="nearest")[0]) == pytest.approx(0.5 * float(wave(15.0)))

@@ -19,8 +19,8 @@ class PairSTDP(SumOfProducts):
 
     Each pair of an arrival and a spike of the target, `s` ms apart, changes the weight by
 
-        high · potentiation · (1 − w / high) ^ potentiation_exponent · exp(−s / tau_plus)    arrival first,
-      − high · depression · (w / high) ^ depression_exponent · exp(−s / tau_minus)           target first.
+        high · potentiation · (1 − w / high) ^ potentiation_exponent · exp(−s / tau_plus)     arrival first,
+        −high · depression · (w / high) ^ depression_exponent · exp(−s / tau_minus)           target first.
 
     Exponents of 0 are the additive rule, of 1 the multiplicative one, between them the power law of Gütig et al. (2003).
     Without a finite `high` the change does not depend on the weight, and `potentiation` and `depression` are in the weight's unit.

@@ -19,7 +19,7 @@ class Stimulus(Model):
     """Base of stimuli: called with the time the integrator asks for, mid-step stages included.
 
     Stimuli add up (`a + b`) and scale (`2.0 * a`, `a * mask` with one factor a
-    neuron). A current is in the `input_unit` of the neurons it goes to.
+    neuron, `a * b` with a factor that changes in time: the numbers of `b`). A current is in the `input_unit` of the neurons it goes to.
 
     One that keeps its value but for jumps says so (`piecewise_constant`): linear equations are then advanced exactly by default.
 
@@ -67,7 +67,7 @@ class Stimulus(Model):
     __radd__ = __add__
 
     def __mul__(self, factor: Any) -> Stimulus:
-        return Scaled(factor, self)
+        return Product(self, factor) if isinstance(factor, Stimulus) else Scaled(factor, self)
 
     __rmul__ = __mul__
 
@@ -96,6 +96,45 @@ class Sum(Stimulus):
     def noise(self, t: Any) -> Any:
         both = [n for n in (self.first.noise(t), self.second.noise(t)) if n is not None]
         return jnp.sqrt(sum(n * n for n in both)) if len(both) == 2 else both[0] if both else None
+
+
+class Product(Stimulus):
+    """A stimulus times another, whose numbers are a factor that changes in time.
+
+    Example:
+        >>> import ranvier as rv
+        >>> burst = rv.stimuli.Sine(100.0, frequency=40.0) * rv.stimuli.SquarePulse(1.0, start=50.0, stop=100.0)
+        >>> float(burst(40.0)), round(float(burst(56.25)), 1)
+        (0.0, 101.0)
+    """
+
+    equations = "I(t) = first(t) * second(t)"
+
+    first: Stimulus = component()
+    second: Stimulus = component()
+
+    @property
+    def piecewise_constant(self) -> bool:
+        return self.first.piecewise_constant and self.second.piecewise_constant
+
+    def average(self, t: Any, t_next: Any) -> Any:
+        return self.first.average(t, t_next) * self.second.average(t, t_next) if self.piecewise_constant else self(t)
+
+    def over_steps(self, dt: Any) -> Stimulus:
+        return self.with_values({"first": self.first.over_steps(dt), "second": self.second.over_steps(dt)})
+
+    def check_parameters(self) -> None:
+        if self.first.noise(0.0) is not None and self.second.noise(0.0) is not None:
+            raise ParameterError("Product: white noise times white noise is no current. One of the two must have none.")
+
+    def __call__(self, t: Any) -> Any:
+        return self.first(t) * self.second(t)
+
+    def noise(self, t: Any) -> Any:
+        one, other = self.first.noise(t), self.second.noise(t)
+        if one is not None:
+            return one * jnp.abs(self.second(t))
+        return None if other is None else other * jnp.abs(self.first(t))
 
 
 class Scaled(Stimulus):

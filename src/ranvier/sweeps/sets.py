@@ -115,7 +115,7 @@ def zipped(values: Mapping[str, Sequence[Any]], name: str = "set") -> Sets:
         name: of the dimension that they share in the dataset.
 
     Returns:
-        The sets, for `rv.sweep`; `rv.zipped(…) * {"seed": range(5)}` runs each of them with every seed.
+        The sets, for `rv.sweep`; `rv.zipped(…) * dict(seed=range(5))` runs each of them with every seed.
 
     Raises:
         ParameterError: the lists differ in length, are empty, or are none.
