@@ -134,3 +134,14 @@ def test_a_network_that_learns_runs_one_by_one():
     )
     sim = rv.prepare(rv.Network(cells, wire), dt=0.1, record=[])
     assert_as_single(sim, {"seed": [1, 2], "wire.weight": [10.0, 30.0]}, 40.0, side_by_side=False)
+
+
+def test_what_need_not_be_exact_is_close():
+    sim = rv.prepare(
+        rv.Population(1, rv.neurons.WangBuzsaki(), current=1.0, name="cell"), dt=0.02, record=rv.Record("cell", "V", every=1.0)
+    )
+    sets = {"cell.current": np.linspace(0.5, 2.0, 20), "cell.sodium.reversal": [50.0, 55.0]}
+    loose, exact = (rv.sweep(sim, sets, 20.0, exact=exact) for exact in (False, True))
+    assert loose.computed.endswith("side by side")
+    np.testing.assert_allclose(loose["cell.V"].values, exact["cell.V"].values, rtol=1e-8)
+    assert (loose["cell.V"].values != exact["cell.V"].values).any()

@@ -99,8 +99,8 @@ def sweep(
         seed, initial: of the sets that say nothing of it.
         batch: how many sets run side by side; by default what suits the network and fits the memory.
         exact: whether some sets of the first batch are run alone too, and compared: where one bit differs, all run one by one. False
-            leaves that out: last bits may then differ from those of single runs, for models whose arithmetic the compiler arranges
-            otherwise for many numbers than for one.
+            leaves that out, and computes single cells as it does large populations, which is faster: last bits may then differ from
+            those of single runs.
         executor: where batches run: any `concurrent.futures.Executor`, a Dask client, or Ray (the module `ray`).
         store: a path: what is finished is written there batch by batch, and not run again when the same call is made again.
         overwrite: whether another sweep's store there is replaced.
@@ -271,7 +271,7 @@ class Runner:
                 values = [self.sets[i] for i in indices]
                 values += [values[-1]] * (self.size - len(values))  # one size for all batches: one compilation
                 if self._islands is None or self._islands.count != len(values):
-                    self._islands = Islands(task.sim, len(values), self.sets.paths)
+                    self._islands = Islands(task.sim, len(values), self.sets.paths, task.exact)
                 own = self._islands
                 drawn, initials = self._drawn(values)
                 run = own.start(drawn, initials, task.steps)

@@ -279,8 +279,9 @@ def _checked(path: str, values: list[Any], net: Network, drawn: Drawn) -> list[A
     if path == INITIAL:
         return [_state(v, i) for i, v in enumerate(values)]
     _check_path(path, drawn.numbers)
+    unit = unit_of(net, drawn.numbers, path)
     for i, value in enumerate(values):
-        _check_value(net, drawn, path, value, i)
+        _check_value(net, drawn, path, value, unit, i)
     return values
 
 
@@ -306,10 +307,9 @@ def _check_path(path: Any, numbers: Numbers) -> None:
     split(path, numbers)
 
 
-def _check_value(net: Network, drawn: Drawn, path: str, value: Any, i: int) -> None:
+def _check_value(net: Network, drawn: Drawn, path: str, value: Any, unit: str | None, i: int) -> None:
     try:
         given = with_numbers(net, drawn.numbers, {path: value})
-        unit = unit_of(net, drawn.numbers, path)
         if unit is not None and not isinstance(value, Model | Distribution) and not callable(value):
             doors.values(value, path, rank=(0, 1, 2), infinite=True, unit=unit, one="neuron or edge")
             if np.ndim(value):  # does its length fit?
