@@ -127,7 +127,9 @@ def draw(net: Network, numbers: Numbers, *, seed: int, dt: float, like: Drawn | 
     kept: Any = like
     require_room({name: p for name, p in net.populations.items() if name not in same})
     populations = {
-        name: kept.populations[name] if name in same else draw_population(name, p.n, numbers[name], key.child("population").child(name), dt)
+        name: kept.populations[name]
+        if name in same
+        else draw_population(name, p.n, numbers[name], key.child("population").child(name), dt, _like(name, numbers[name], like, seed, dt))
         for name, p in net.populations.items()
     }
     projections = {
@@ -155,9 +157,20 @@ def _check_step(name: str, part: DrawnPopulation | DrawnProjection | DrawnInput,
 # -- populations -------------------------------------------------------------------------------------
 
 
-def draw_population(name: str, n: int, numbers: Any, key: Key, dt: float) -> DrawnPopulation:
-    """A population with everything drawn."""
+def _like(name: str, numbers: Any, like: Drawn | None, seed: int, dt: float) -> DrawnPopulation | None:
+    """The population as it was drawn before, where nothing but its current is another."""
+    if like is None or (like.seed, like.dt) != (seed, dt) or name not in like.populations:
+        return None
+    before: Any = like.numbers[name]
+    return like.populations[name] if numbers.model is before.model and numbers.initial is before.initial else None
+
+
+def draw_population(name: str, n: int, numbers: Any, key: Key, dt: float, like: DrawnPopulation | None = None) -> DrawnPopulation:
+    """A population with everything drawn; of what is `like` it, all but the current is taken."""
     assert isinstance(numbers, PopulationNumbers)
+    if like is not None:
+        stimulus, known = _stimulus(name, n, numbers, like.model, key)
+        return dataclasses.replace(like, stimulus=stimulus, stimulus_facts=known)
     model = drawn(numbers.model, key, name, {"neuron": (n, "neuron")}, numbers.model.input_unit)
     facts = neuron_facts(name, model, n)
     given = dict(numbers.initial)

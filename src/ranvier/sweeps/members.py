@@ -41,8 +41,8 @@ class Task:
         initial = values.get(INITIAL, self.initial)
         return given, seed_of(values.get(SEED, self.seed), initial, self.sim.seed), initial
 
-    def run(self, values: Mapping[str, Any]) -> Result:
-        """One set, as `sim.run` runs it.
+    def run(self, values: Mapping[str, Any], steps: int | None = None, state: Any = None) -> Result:
+        """One set, as `sim.run` runs it, or some steps of it from a state on.
 
         Raises:
             SimulationDiverged: it went wrong.
@@ -50,7 +50,7 @@ class Task:
         with inside():
             with self.lock:  # the network is drawn and compiled by one thread at a time, and runs in many
                 given, seed, initial = self.parts(values)
-                run = self.sim.start(self.steps, parameters=given, seed=seed, initial=initial)
+                run = self.sim.start(steps or self.steps, parameters=given, seed=seed, initial=state or initial)
                 run.compiled()
             return run.execute(None)
 

@@ -39,7 +39,9 @@ NEURONS_AT_ONCE = 4096
 """How many neurons stand side by side in a batch: enough that a step is work and not overhead, few enough for the caches."""
 
 
-SETS_CHECKED = 4
+SETS_CHECKED = 3  # from beginning to end
+SETS_PROBED, STEPS_PROBED = 8, 8
+"""How many sets go on for a few steps more, alone and side by side: what differs in a last bit is seen before it is forgotten."""
 ONE_BY_ONE = 16  # so many sets between two reports of progress, where each runs alone
 
 
@@ -282,28 +284,43 @@ class Runner:
             if self.why_apart:
                 raise NotAlike(self.why_apart)
             if not self._checked:
-                self._check(values, results, run.wrong)
+                self._check(own, drawn, values, results, run.wrong)
         return {
             i: task.outcome(self.sets[i]) if place in run.wrong else task.wanted.of(one)
             for place, (i, one) in enumerate(zip(indices, results, strict=False))
         }
 
-    def _check(self, values: Sequence[Mapping[str, Any]], results: Sequence[Result], wrong: frozenset[int]) -> None:
-        """Runs some of the sets alone too.
+    def _check(self, own: Islands, drawn: list[Drawn], values: Sequence[Mapping[str, Any]], results: Sequence[Result], wrong: Any) -> None:
+        """Runs some of the sets alone too, and more of them for a few steps from where they ended.
 
         Raises:
             NotAlike: a bit differs.
         """
         places = [i for i in range(len(values)) if i not in wrong]
-        for i in places[:: max(1, len(places) // SETS_CHECKED)][:SETS_CHECKED]:
-            try:
-                alike = same(results[i], self.task.run(values[i]))
-            except SimulationDiverged:
-                alike = False
-            if not alike:
-                self.why_apart = "side by side the compiler arranges the arithmetic of this model otherwise, and last bits differ"
-                raise NotAlike(self.why_apart)
+        some = lambda n: places[:: max(1, len(places) // n)][:n]
+        alike = all(same(results[i], alone) for i in some(SETS_CHECKED) if (alone := self._alone(values[i])) is not None)
+        if alike:
+            with inside():
+                with self._lock:
+                    run = own.start(drawn, [result.state for result in results], STEPS_PROBED)
+                    run.compiled()
+                after = own.results(run, run.execute(None), drawn)
+            alike = all(
+                same(after[i], alone)
+                for i in some(SETS_PROBED)
+                if i not in run.wrong and (alone := self._alone(values[i], results[i].state)) is not None
+            )
+        if not alike:
+            self.why_apart = "side by side the compiler arranges the arithmetic of this model otherwise, and last bits differ"
+            raise NotAlike(self.why_apart)
         self._checked = True
+
+    def _alone(self, values: Mapping[str, Any], state: Any = None) -> Result | None:
+        """A set alone, or, from a state on, a few steps of it; None where it goes wrong."""
+        try:
+            return self.task.run(values) if state is None else self.task.run(values, STEPS_PROBED, state)
+        except SimulationDiverged:
+            return None
 
     def _drawn(self, values: Sequence[Mapping[str, Any]]) -> tuple[list[Drawn], list[Any]]:
         drawn, initials = [], []

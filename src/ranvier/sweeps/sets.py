@@ -280,6 +280,14 @@ def _checked(path: str, values: list[Any], net: Network, drawn: Drawn) -> list[A
         return [_state(v, i) for i, v in enumerate(values)]
     _check_path(path, drawn.numbers)
     unit = unit_of(net, drawn.numbers, path)
+    plain = all(type(value) in (int, float, np.float64) for value in values) and bool(np.isfinite(np.array(values, float)).all())
+    if plain and len(values) > 2:  # bounds are those of an interval: what holds for its ends holds within
+        try:
+            for value in (min(values), max(values)):
+                _check_value(net, drawn, path, value, unit, 0)
+            return values
+        except RanvierError:
+            pass  # the first one is named below
     for i, value in enumerate(values):
         _check_value(net, drawn, path, value, unit, i)
     return values
