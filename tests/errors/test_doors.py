@@ -91,6 +91,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "models.coba": {"scale": 0.05},
     "models.cobahh": {"scale": 0.05},
     "models.cuba": {"scale": 0.05},
+    "models.diehl_cook": {"images": np.eye(4), "neurons": 3},
     "models.distal_reward": {},
     "models.dynamic_random_network": {"scale": 0.1},
     "models.feedforward": {},

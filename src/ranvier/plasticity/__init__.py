@@ -12,6 +12,7 @@ from ranvier.plasticity.homeostasis import SynapticScaling as SynapticScaling
 from ranvier.plasticity.inhibitory import InhibitorySTDP as InhibitorySTDP
 from ranvier.plasticity.modulator import Modulator as Modulator
 from ranvier.plasticity.pair import PairSTDP as PairSTDP
+from ranvier.plasticity.postsynaptic import PostsynapticSTDP as PostsynapticSTDP
 from ranvier.plasticity.proportional import ProportionalSTDP as ProportionalSTDP
 from ranvier.plasticity.protocol import weight_after as weight_after
 from ranvier.plasticity.reward import RewardModulatedSTDP as RewardModulatedSTDP
