@@ -458,7 +458,7 @@ class Simulation:
         integrator = layout.integrator
         outside = layout.outside(base)
         kind = Stepper if surrogate is None else functools.partial(SurrogateStepper, surrogate=surrogate)
-        make = lambda: kind(layout.plan, constants, integrator, PACKED and not integrator.by_name, outside)
+        make = lambda: kind(layout.plan, constants, integrator, PACKED and not integrator.by_name, outside, everywhere=True)
         stepper = make()
         entered = jax.tree.map(jnp.asarray, stepper.enter(state))
         if type(integrator).init is not Integrator.init and not jax.tree.leaves(state.memory):

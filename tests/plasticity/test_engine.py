@@ -142,8 +142,9 @@ def test_other_numbers_compile_nothing():
     np.testing.assert_array_equal(stronger.edges("wire").weight, alone.edges("wire").weight)
 
 
-def test_the_pure_function_learns_the_same():
-    sim = rv.prepare(network(PAIR), dt=DT, seed=5)
+@pytest.mark.parametrize("rule", [PAIR, Generic(high=10.0), Tagged(high=50.0)], ids=lambda r: type(r).__name__)
+def test_the_pure_function_learns_the_same(rule):
+    sim = rv.prepare(network(rule), dt=DT, seed=5)
     with jax.enable_x64(True):
         state, _ = jax.jit(sim.function(steps=300))({}, sim.state())
     np.testing.assert_allclose(state.synapses["wire"]["weight"], sim.run(30.0).edges("wire").weight, rtol=0, atol=1e-12)
@@ -279,3 +280,14 @@ def test_short_term_and_long_term_together():
     learning, fixed = (rv.simulate(network(rule, **strong), **HOW) for rule in (still, None))
     np.testing.assert_array_equal(learning.spikes.steps, fixed.spikes.steps)
     assert len(fixed.spikes["cells"].times) != len(rv.simulate(network(None, weight=60.0), **HOW).spikes["cells"].times)
+
+
+@pytest.mark.parametrize(("rule", "path"), [(PAIR, "potentiation"), (Generic(high=10.0), "step")], ids=["PairSTDP", "Generic"])
+def test_the_gradient_by_a_rules_parameter(rule, path):
+    """Of the weights at the spikes there are, by finite differences."""
+    sim = rv.prepare(network(rule), dt=DT, seed=5)
+    path, at = f"wire.plasticity.{path}", float(getattr(rule, path))
+    with jax.enable_x64(True):
+        total = jax.jit(lambda a: jax.numpy.sum(sim.function(steps=200)({path: a}, sim.state())[0].synapses["wire"]["weight"]))
+        slope = jax.jit(jax.grad(total))(at)
+        assert float(slope) == pytest.approx(float(total(at + 1e-5) - total(at - 1e-5)) / 2e-5, rel=1e-6) and abs(slope) > 1

@@ -299,10 +299,20 @@ def _arrive_reference(
 
 def _arrive_everywhere(source, count, step, delays, segments, target, bounds, offset, n_acc, pre, post, gain, limits, weights):
     """The new weights by one expression over all edges, in plain JAX that can be transposed."""
-    slots, n = source.shape
-    edges, blocks, n_delays, targets = target.shape[0], segments.shape[0], delays.shape[0], post.shape[1]
-    if 0 in (n, edges, blocks, n_delays, targets):
+    edges, targets = target.shape[0], post.shape[1]
+    if 0 in (source.shape[1], edges, segments.shape[0], delays.shape[0], targets):
         return weights
+    spiked, row, who, block, valid = each_edge(source, count, step, delays, segments, target, targets)
+    due = spiked & (_onto(target, block, bounds, offset, valid, n_acc) < n_acc)
+    at_target, at_source = post[:, jnp.clip(target, 0, targets - 1)], pre[:, row, who]
+    by = _weighted(jnp.stack([_weighted(_columns(gain[:, t], edges), at_source) for t in range(gain.shape[1])]), at_target)
+    return jnp.where(due, _changed(weights, by, limits), weights)
+
+
+def each_edge(source, count, step, delays, segments, target, targets):
+    """For every edge: whether its spike arrives now, the row of its source's values and its source; its block, and whether it is an edge."""
+    slots, n = source.shape
+    edges, blocks, n_delays = target.shape[0], segments.shape[0], delays.shape[0]
     noted = jnp.arange(n, dtype=jnp.int32)[None] < count[:, None]
     spiked = jnp.zeros((slots, n), bool).at[jnp.arange(slots)[:, None], jnp.where(noted, source, n)].set(True, mode="drop")
     stretch = jnp.searchsorted(segments[:, :, 1:].ravel(), jnp.arange(edges, dtype=segments.dtype), side="right")
@@ -310,10 +320,7 @@ def _arrive_everywhere(source, count, step, delays, segments, target, bounds, of
     block, who, d = jnp.where(valid, stretch // (n * n_delays), 0), stretch // n_delays % n, stretch % n_delays
     valid &= (delays[d] >= 0) & (delays[d] < slots) & (target < targets)
     row = _row(step - delays, slots)[d]
-    due = spiked[row, who] & (_onto(target, block, bounds, offset, valid, n_acc) < n_acc)
-    at_target, at_source = post[:, jnp.clip(target, 0, targets - 1)], pre[:, row, who]
-    by = _weighted(jnp.stack([_weighted(_columns(gain[:, t], edges), at_source) for t in range(gain.shape[1])]), at_target)
-    return jnp.where(due, _changed(weights, by, limits), weights)
+    return spiked[row, who] & valid, row, who, block, valid
 
 
 @_arrive.defjvp

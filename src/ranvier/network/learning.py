@@ -20,7 +20,7 @@ from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
 from ranvier.kernels.due_edges import change_at_targets, change_where_due
 from ranvier.kernels.incoming import index_by_target
-from ranvier.kernels.plasticity import MOST_TRACES, WeightChange, deliver_and_learn, learn_at_targets
+from ranvier.kernels.plasticity import MOST_TRACES, WeightChange, deliver_and_learn, each_edge, learn_at_targets
 from ranvier.model import in_precision
 from ranvier.network.constants import EventEdges, PlasticConstants
 from ranvier.network.draw import DrawnProjection
@@ -272,10 +272,12 @@ def learn(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     spiked: jax.Array,
+    everywhere: bool,
 ) -> Learning:
     """What arriving spikes change where no kernel did it, then what the targets' events change, then what changes now and then.
 
-    `before` and `after` are the targets' variables at both ends of the step.
+    `before` and `after` are the targets' variables at both ends of the step. `everywhere` asks a rule's own functions at all edges,
+    in a form that can be differentiated in reverse.
     """
     rule = constants.rule
     if plan.dendrite:
@@ -297,7 +299,7 @@ def learn(
             )
             own = {**own, WEIGHT: weight}
     else:
-        own = _edge_by_edge(plan, constants, own, history, k, dt, edges, before, after, spiked)
+        own = _edge_by_edge(plan, constants, own, history, k, dt, edges, before, after, spiked, everywhere)
     own = mark_targets(plan, rule, own, spiked)
     for which, wanted in enumerate((bool(plan.edge) or overrides(rule, "update"), regulated(rule))):
         if wanted:
@@ -334,6 +336,7 @@ def _edge_by_edge(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     spiked: jax.Array,
+    everywhere: bool,
 ) -> Learning:
     """The rule's own functions, at the edges that have an event."""
     rule, dtype = constants.rule, own[WEIGHT].dtype
@@ -352,6 +355,18 @@ def _edge_by_edge(
 
         return change
 
+    if everywhere:
+        delays, segments, target = (jnp.asarray(x) for x in (edges.delays, edges.segments, edges.target))
+        arrived, row, who, _, valid = each_edge(history.source, history.count, k, delays, segments, target, plan.size)
+        traces = lambda which, names: {name: own[f"{which} {name}"][0][row, who] for name in names}
+        at_edge = {name: x[target] for name, x in post.items() if jnp.ndim(x) == 1}
+        event = rule.post_event(before, after)
+        fired = (spiked if event is None else event)[target] & valid
+        for function, which, names, where in (("on_pre", "before", plan.before, arrived), ("on_post", "pre", plan.pre, fired)):
+            if overrides(rule, function):
+                new = within(getattr(rule, function))(variables, traces(which, names), at_edge)
+                variables = {**variables, **{name: jnp.where(where, x, variables[name]) for name, x in new.items()}}
+        return {**own, **variables}
     if overrides(rule, "on_pre"):
         pre = {name: own[f"before {name}"] for name in plan.before}
         variables = change_where_due(within(rule.on_pre), variables, history, k, edges, pre, post, plan.size)

@@ -34,13 +34,19 @@ from ranvier.network.working import Variables, Working
 
 @dataclasses.dataclass(frozen=True)
 class Stepper:
-    """Advances a network by one step. Made anew in every trace; holds no arrays of its own but the constants."""
+    """Advances a network by one step. Made anew in every trace; holds no arrays of its own but the constants.
+
+    Attributes:
+        outside: what takes the state in and out.
+        everywhere: whether rules of plasticity in the user's own words are asked at every edge, so that they can be differentiated in reverse.
+    """
 
     plan: Plan
     constants: Constants
     integrator: Integrator
     packed: bool
     outside: Outside | None = None
+    everywhere: bool = False
 
     @functools.cached_property
     def network(self) -> Network:
@@ -363,6 +369,7 @@ class Stepper:
                 working.before[p.group],
                 working.variables[p.group],
                 working.spiked[p.group],
+                self.everywhere,
             )
             working = working.learnt(p.name, own)
         return working

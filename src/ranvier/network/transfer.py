@@ -396,6 +396,7 @@ def _fitting(part: str, own: dict[str, Any], given: dict[str, Any], what: str) -
     for variable, values in own.items():
         theirs = np.asarray(given[variable])
         if theirs.shape != values.shape:
+            what = "edges" if variable == WEIGHT else what
             raise ParameterError(
                 f"The initial state does not fit: {part} has {len(values)} {what} in this network and {len(theirs)} in the state."
             )

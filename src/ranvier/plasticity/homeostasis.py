@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,10 @@ from ranvier.plasticity.traces import LowPass, Trace
 
 
 class Homeostasis(Model):
-    """Base of what changes every weight of a projection now and then, beside its rule."""
+    """Base of what changes every weight of a projection now and then, beside its rule. `every` may be a parameter of a subclass."""
 
-    every: Any = parameter(1000.0, "ms", POSITIVE, "time between two changes")
+    every: ClassVar[Any] = 1000.0
+    """time between two changes (ms)"""
 
     def post_traces(self) -> Mapping[str, Trace | LowPass]:
         """What it must know of the targets."""
@@ -50,6 +51,7 @@ class Normalization(Homeostasis):
     equations = "w = w * total / (sum of w onto the target)"
     reference = "Diehl & Cook 2015, Front Comput Neurosci 9:99"
 
+    every: Any = parameter(1000.0, "ms", POSITIVE, "time between two changes")  # type: ignore[misc]
     total: Any = parameter(1.0, INPUT, POSITIVE, "sum of the weights onto a target")
 
     def update(
@@ -70,6 +72,7 @@ class SynapticScaling(Homeostasis):
     equations = "tau dw/dt = w * (1 - rate / target_rate),  rate: the target's spikes, averaged over tau_rate"
     reference = "Turrigiano, Leslie, Desai, Rutherford & Nelson 1998, Nature 391:892; van Rossum, Bi & Turrigiano 2000, J Neurosci 20:8812"
 
+    every: Any = parameter(1000.0, "ms", POSITIVE, "time between two changes")  # type: ignore[misc]
     target_rate: Any = parameter(5.0, "Hz", POSITIVE, "rate that the targets are to have")
     tau: Any = parameter(100_000.0, "ms", POSITIVE, "time constant of the scaling")
     tau_rate: Any = parameter(10_000.0, "ms", POSITIVE, "over how long the rate is averaged")
