@@ -310,7 +310,7 @@ def _arrive_everywhere(source, count, step, delays, segments, target, bounds, of
 
 
 def each_edge(source, count, step, delays, segments, target, targets):
-    """For every edge: whether its spike arrives now, the row of its source's values and its source; its block, and whether it is an edge."""
+    """For every edge: whether its spike arrives now, the row of its source's values, its source, its block, and whether it is an edge."""
     slots, n = source.shape
     edges, blocks, n_delays = target.shape[0], segments.shape[0], delays.shape[0]
     noted = jnp.arange(n, dtype=jnp.int32)[None] < count[:, None]

@@ -38,7 +38,7 @@ class Stepper:
 
     Attributes:
         outside: what takes the state in and out.
-        everywhere: whether rules of plasticity in the user's own words are asked at every edge, so that they can be differentiated in reverse.
+        everywhere: whether rules of plasticity in the user's own words are asked at every edge, for derivatives in reverse.
     """
 
     plan: Plan
