@@ -93,27 +93,30 @@ RANVIER_INLINE void all_normals(const DrawKey& key, uint32_t start, int64_t n, c
   for_each_counter(key, start, n, out, [&](const uint32_t* x, const uint32_t*, T* some) { normal(x, quantiles, some); });
 }
 
-// A probability in [0, 1) as 64 bits, each step of it exact: so it is in either precision.
+// A probability in [0, 1) as 64 bits, each step of it exact: so it is in either precision. 31, 31 and 2 of them, because vectors
+// convert to signed integers only.
 template <class T>
-RANVIER_INLINE uint32_t whole_part(T units) {
-  // AVX2 converts to signed integers only.
-  const bool upper = units >= static_cast<T>(0x1p31);
-  return static_cast<uint32_t>(static_cast<int32_t>(units - (upper ? static_cast<T>(0x1p31) : T(0)))) + (upper ? 0x80000000u : 0u);
-}
-
-template <class T>
-RANVIER_INLINE T as_real(uint32_t x) {
-  return static_cast<T>(static_cast<int32_t>(x & 0x7FFFFFFFu)) + (x >> 31 != 0 ? static_cast<T>(0x1p31) : T(0));
+RANVIER_INLINE void as_bits(const T* RANVIER_RESTRICT probability, uint32_t* RANVIER_RESTRICT high, uint32_t* RANVIER_RESTRICT low) {
+  for (int64_t i = 0; i < kLanes; ++i) {
+    const T p = probability[i], above = p > T(0) ? p : T(0), first = (above < T(1) ? above : T(0)) * static_cast<T>(0x1p31);
+    const int32_t a = static_cast<int32_t>(first);
+    const T second = (first - static_cast<T>(a)) * static_cast<T>(0x1p31);
+    const int32_t b = static_cast<int32_t>(second);
+    const int32_t c = static_cast<int32_t>((second - static_cast<T>(b)) * T(4));
+    high[i] = static_cast<uint32_t>(a) << 1 | static_cast<uint32_t>(b) >> 30;
+    low[i] = static_cast<uint32_t>(b) << 2 | static_cast<uint32_t>(c);
+  }
 }
 
 template <class T>
 RANVIER_INLINE void compare(const uint32_t* RANVIER_RESTRICT x, const uint32_t* RANVIER_RESTRICT y, const T* RANVIER_RESTRICT probability,
                             bool* RANVIER_RESTRICT out) {
+  uint32_t high[kLanes], low[kLanes], below[kLanes];
+  as_bits(probability, high, low);
   for (int64_t i = 0; i < kLanes; ++i) {
-    const T p = probability[i], units = (p > 0 && p < 1 ? p : T(0)) * static_cast<T>(0x1p32);
-    const uint32_t high = whole_part(units), low = whole_part((units - as_real<T>(high)) * static_cast<T>(0x1p32));
-    out[i] = (x[i] < high) | ((x[i] == high) & (y[i] < low)) | (p >= 1);
+    below[i] = static_cast<uint32_t>(x[i] < high[i]) | (static_cast<uint32_t>(x[i] == high[i]) & static_cast<uint32_t>(y[i] < low[i]));
   }
+  for (int64_t i = 0; i < kLanes; ++i) out[i] = static_cast<bool>(below[i] | static_cast<uint32_t>(probability[i] >= T(1)));
 }
 
 template <class T>

@@ -10,6 +10,7 @@ constexpr int64_t kStretches = 256;   // found first, then worked off
 constexpr int64_t kAhead = 6;         // stretches between prefetch and use
 constexpr int64_t kPrefetched = 512;  // bytes of a stretch's targets and of its weights
 constexpr int64_t kEdgesAhead = 32;   // edges of a target between prefetch and use; each is a wait for memory of its own
+constexpr int64_t kRows = 64;         // targets that fired, found first, so that the next ones' edges are fetched meanwhile
 
 inline void prefetch(const void* address) {
 #if defined(__GNUC__) || defined(__clang__)
@@ -145,7 +146,28 @@ RANVIER_INLINE void deliver(const History<T>& history, int64_t step, const Plast
   learn_stretches(edges, stretches, found, traces, change, out);
 }
 
-// One target's edges change by from[0] + Σ from[s] · pre_s.
+struct Row {
+  int64_t target, begin, end;
+};
+
+inline void fetch_index(const Incoming& edges, const Row& row) {
+  const int64_t end = std::min(row.end, row.begin + kEdgesAhead);
+  for (int64_t k = row.begin; k < end; k += 16) prefetch(edges.position + k), prefetch(edges.lag + k);
+}
+
+// Wherever a place may be wrong: a prefetch cannot fault.
+template <class T>
+inline void fetch_weight(const T* weight, int32_t place) {
+  prefetch_to_write(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(weight) + static_cast<uintptr_t>(place) * sizeof(T)));
+}
+
+template <class T>
+inline void fetch_weights(const Incoming& edges, const Row& row, const T* weight) {
+  const int64_t end = std::min(row.end, row.begin + kEdgesAhead);
+  for (int64_t k = row.begin; k < end; ++k) fetch_weight(weight, edges.position[k]);
+}
+
+// One target's edges change by from[0] + Σ from[s] · pre_s. The first weights are on their way.
 template <int n_pre, Power power, class T>
 RANVIER_INLINE void learn_row(const Incoming& edges, int64_t begin, int64_t end, int64_t now, const T* from_row, const Traces<T>& traces,
                               const WeightChange<T>& change, T* weight, uint32_t n_weights) {
@@ -157,14 +179,8 @@ RANVIER_INLINE void learn_row(const Incoming& edges, int64_t begin, int64_t end,
   const WeightChange<T> limits = change;
   const int32_t* const position = edges.position;
   const uint32_t steps_of_ring = static_cast<uint32_t>(ring), here = static_cast<uint32_t>(now);
-  // Wherever a place may be wrong: a prefetch cannot fault.
-  const auto fetch = [&](int64_t k) {
-    prefetch_to_write(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(weight) + static_cast<uintptr_t>(position[k]) * sizeof(T)));
-  };
-  const int64_t fetched = std::min(end, begin + kEdgesAhead);
-  for (int64_t k = begin; k < fetched; ++k) fetch(k);
   for (int64_t k = begin; k < end; ++k) {
-    if (k + kEdgesAhead < end) fetch(k + kEdgesAhead);
+    if (k + kEdgesAhead < end) fetch_weight(weight, position[k + kEdgesAhead]);
     const uint32_t place = static_cast<uint32_t>(position[k]);
     uint32_t at = here - static_cast<uint32_t>(edges.lag[k]);
     at = static_cast<int32_t>(at) < 0 ? at + steps_of_ring : at;
@@ -191,23 +207,37 @@ RANVIER_INLINE void learn(const bool* fired, int64_t low, int64_t high, int64_t 
   const Power power = power_of(change);
   const int64_t now = floor_mod(step, traces.slots) * traces.sources, columns = 1 + change.n_post;
   const uint32_t places = static_cast<uint32_t>(std::min<int64_t>(n_weights, INT32_MAX));
+  Row rows[kRows];
+  int64_t found = 0;
+  const auto work_off = [&] {
+    for (int64_t r = 0; r < std::min<int64_t>(found, 2); ++r) fetch_index(edges, rows[r]);
+    if (found > 0) fetch_weights(edges, rows[0], weight);
+    for (int64_t r = 0; r < found; ++r) {
+      if (r + 2 < found) fetch_index(edges, rows[r + 2]);
+      if (r + 1 < found) fetch_weights(edges, rows[r + 1], weight);
+      T from[1 + kMostTraces];
+      for (int64_t s = 0; s <= change.n_pre; ++s) {
+        T sum = change.gain[s * columns];
+        for (int64_t t = 0; t < change.n_post; ++t) sum += change.gain[s * columns + t + 1] * traces.post[t * traces.targets + rows[r].target];
+        from[s] = sum;
+      }
+      const int64_t begin = rows[r].begin, end = rows[r].end;
+      switch (change.n_pre) {
+        case 0: learn_row<0>(edges, begin, end, now, from, traces, change, power, weight, places); break;
+        case 1: learn_row<1>(edges, begin, end, now, from, traces, change, power, weight, places); break;
+        case 2: learn_row<2>(edges, begin, end, now, from, traces, change, power, weight, places); break;
+        case 3: learn_row<3>(edges, begin, end, now, from, traces, change, power, weight, places); break;
+        default: learn_row<4>(edges, begin, end, now, from, traces, change, power, weight, places); break;
+      }
+    }
+    found = 0;
+  };
   for_each_set(fired + low, high - low, [&](int64_t i) {
     const int64_t j = low + i;
-    const int64_t begin = std::max<int64_t>(edges.rows[j], 0), end = std::min<int64_t>(edges.rows[j + 1], edges.n_edges);
-    T from[1 + kMostTraces];
-    for (int64_t s = 0; s <= change.n_pre; ++s) {
-      T sum = change.gain[s * columns];
-      for (int64_t t = 0; t < change.n_post; ++t) sum += change.gain[s * columns + t + 1] * traces.post[t * traces.targets + j];
-      from[s] = sum;
-    }
-    switch (change.n_pre) {
-      case 0: return learn_row<0>(edges, begin, end, now, from, traces, change, power, weight, places);
-      case 1: return learn_row<1>(edges, begin, end, now, from, traces, change, power, weight, places);
-      case 2: return learn_row<2>(edges, begin, end, now, from, traces, change, power, weight, places);
-      case 3: return learn_row<3>(edges, begin, end, now, from, traces, change, power, weight, places);
-      default: return learn_row<4>(edges, begin, end, now, from, traces, change, power, weight, places);
-    }
+    rows[found++] = {j, std::max<int64_t>(edges.rows[j], 0), std::min<int64_t>(edges.rows[j + 1], edges.n_edges)};
+    if (found == kRows) work_off();
   });
+  work_off();
 }
 
 // Which of a stretch of events, the `before`-th and those after it, are among due's: calls visit(event of the stretch, place in due).
