@@ -36,6 +36,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "Network": {},
     "PoissonInput": {"target": TARGET, "synapse": rv.synapses.Delta(), "rate": 5.0},
     "Population": {"n": 2, "model": CELL},
+    "plasticity.PostsynapticSTDP": {"high": 1.0},
     "Projection": {"source": SOURCE, "target": TARGET, "synapse": rv.synapses.ExponentialCurrent(), "connect": RULE},
     "Record": {"part": "cells", "variables": "V"},
     "SplitEuler": {},

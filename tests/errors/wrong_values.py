@@ -96,7 +96,21 @@ SOMETIMES = {  # these are right for some
 }
 WRONG = {**NEVER, **SOMETIMES}
 
-SPACES = ("", "analysis", "channels", "connect", "fitting", "losses", "models", "neurons", "random", "stimuli", "surrogates", "synapses")
+SPACES = (
+    "",
+    "analysis",
+    "channels",
+    "connect",
+    "fitting",
+    "losses",
+    "models",
+    "neurons",
+    "plasticity",
+    "random",
+    "stimuli",
+    "surrogates",
+    "synapses",
+)
 NOT_FOR_USERS = {
     "Integrator": "a base class without arguments",
     "Model": "a base class",
@@ -105,6 +119,9 @@ NOT_FOR_USERS = {
     "Simulation": "made by prepare",
     "SimulationState": "made by a run",
     "component": "declares a field, in a class body",
+    "plasticity.Change": "made by a rule, of numbers that may be traced",
+    "plasticity.LowPass": "made by a rule, of numbers that may be traced",
+    "plasticity.Trace": "made by a rule, of numbers that may be traced",
     "parameter": "declares a field, in a class body",
     "channels.ratio_to_expm1": "called inside equations, with traced arrays",
     "channels.relax": "called inside equations",

@@ -287,7 +287,7 @@ def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, p
         )
     synapse = drawn(numbers.synapse, key, name, {"neuron": (targets, "target"), "target": (targets, "target")})
     values = _initial(numbers, name, synapse, targets, key)
-    rule = _checked_rule(name, numbers.plasticity)
+    rule = numbers.plasticity
     dendritic = int(in_steps(projection.dendritic_delay, part.dt, f"The dendritic delay of {name}"))
     if numbers.short_term_plasticity is None:
         return DrawnProjection(name, projection, "target", synapse, values, part, plasticity=rule, dendritic=dendritic)
@@ -296,20 +296,6 @@ def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, p
     start = {k: np.broadcast_to(np.asarray(v, np.float64), (sources,)) for k, v in initial_state(model, sources, child).items()}
     short = {"short_term": model, "short_term_values": start}
     return DrawnProjection(name, projection, "target", synapse, values, part, **short, plasticity=rule, dendritic=dendritic)
-
-
-def _checked_rule(name: str, rule: Any) -> Any:
-    """A rule of plasticity.
-
-    Raises:
-        ParameterError: a parameter is not one number.
-    """
-    if rule is None:
-        return None
-    for path, declared, value in parameters(rule):
-        if isinstance(value, Distribution) or (np.ndim(value) and declared.per != "sample"):
-            raise ParameterError(f"{name}.plasticity.{path} must be one number for the projection, not {value!r}.")
-    return rule
 
 
 def _coupled(name: str, projection: Projection, numbers: ProjectionNumbers, part: Part, targets: int, key: Key) -> DrawnProjection:

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ranvier.model import INPUT, Model, component, parameter
+from ranvier.model import INPUT, component, parameter
 from ranvier.plasticity.homeostasis import Homeostasis, NoHomeostasis
 from ranvier.plasticity.modulator import Modulator
+from ranvier.plasticity.numbers import OfProjection
 from ranvier.plasticity.traces import LowPass, Trace
 
 Values = dict[str, jax.Array]
@@ -34,7 +35,7 @@ class Change(NamedTuple):
     exponent: Any = 0.0
 
 
-class PlasticityRule(Model):
+class PlasticityRule(OfProjection):
     """Base of rules by which weights change. The engine owns traces and geometry; a rule states what happens at an edge.
 
     At one step all spikes that arrive come first: each is delivered with the weight as it is, then `on_pre` changes that. Then

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from ranvier.model import INPUT, POSITIVE, Model, parameter
+from ranvier.model import INPUT, POSITIVE, parameter
+from ranvier.plasticity.numbers import OfProjection
 from ranvier.plasticity.traces import LowPass, Trace
 
 
-class Homeostasis(Model):
+class Homeostasis(OfProjection):
     """Base of what changes every weight of a projection now and then, beside its rule. `every` may be a parameter of a subclass."""
 
     every: ClassVar[Any] = 1000.0

@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ranvier.model import POSITIVE, Model, parameter
+from ranvier.model import POSITIVE, parameter
+from ranvier.plasticity.numbers import OfProjection
 
 
-class Modulator(Model):
+class Modulator(OfProjection):
     """Base of what gives a third factor: a number that decays exactly, and that `release` adds to.
 
     A subclass may look at who spikes in the network, and remember what it likes in arrays of its own.

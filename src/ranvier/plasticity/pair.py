@@ -55,8 +55,12 @@ Morrison, Diesmann & Gerstner 2008, Biol Cybern 98:459: which spikes pair"""
     nearest: bool = False
 
     def check_parameters(self) -> None:
-        if math.isinf(self.high) and (self.potentiation_exponent or self.depression_exponent):
-            raise ParameterError("PairSTDP: a change that depends on the weight is measured by `high`. Give it one, such as high=10.0.")
+        for name in ("potentiation_exponent", "depression_exponent"):
+            if math.isinf(self.high) and getattr(self, name):
+                raise ParameterError(
+                    f"PairSTDP.{name} is {getattr(self, name):g}, and a change that depends on the weight is measured by `high`. "
+                    "Give it one, such as high=10.0."
+                )
 
     def pre_traces(self) -> Mapping[str, Trace]:
         return {"pre": Trace(self.tau_plus, nearest=self.nearest)}
