@@ -26,7 +26,11 @@ ARGUMENTS = {
     "Sampled": [{"values": [1.0, 3.0, 2.0], "every": 0.5}, {"values": np.arange(12.0).reshape(4, 3), "every": 0.07}],
     "PublishedSampling": [{"values": [1.0, 3.0, 2.0], "every": 0.01}],
     "PairSTDP": [{"high": 2.0}, {"high": 2.0, "potentiation_exponent": 1.0, "depression_exponent": 0.4, "nearest": True}],
+    "PostsynapticSTDP": [{"high": 2.0}],
     "RewardModulatedSTDP": [{"high": 2.0, "reward": rv.plasticity.Modulator(baseline=0.5)}],
+    "Some": [
+        {"rule": rv.connect.all_to_all(), "sources": np.array([0, 2, 5]), "targets": np.array([1, 2, 6]), "own": None, "total": (7, 7)}
+    ],
     "SpikeTimes": [{"times": [0.05, 0.1]}],
     "AllToAll": [{"autapses": True}, {"autapses": False}],
     "PairwiseBernoulli": [{"probability": p, "autapses": a} for p in (0.0, 0.3, 1.0) for a in (True, False)],
