@@ -35,7 +35,7 @@ class PerPopulation(Integrator):
         memories = []
         for (integrator, owners), own_memory in zip(self.parts, memory, strict=True):
             part, own = system.part(state, owners, integrator.by_name)
-            moved, remembered = integrator.step(part, own, own_memory, t, t_next, key)
+            moved, remembered = integrator.step(part, own, own_memory, t, t_next, None if key is None else key.within(part))
             result.update(part.unpack(moved))
             memories.append(remembered)
         return result, tuple(memories)

@@ -348,6 +348,10 @@ class NetworkDraws:
     def __init__(self, system: NetworkSystem, k: jax.Array):
         self._system, self._k = system, k
 
+    def within(self, part: NetworkSystem) -> NetworkDraws:
+        """The same draws, for the state of a part."""
+        return NetworkDraws(part, self._k)
+
     def normal_like(self, state: Any) -> Any:
         """A standard normal number for every element of the state; 0 where no noise acts."""
         system = self._system
