@@ -106,9 +106,9 @@ _FUNCTIONS_ON_FIRST_USE = {
     "zipped": "ranvier.sweeps",
 }
 
-_MODULES = ("channels", "connect", "models", "neurons", "random", "stimuli", "synapses")
+_MODULES = ("channels", "connect", "models", "neurons", "plasticity", "random", "stimuli", "synapses")
 
-# What is loaded on first use is not in it: `from ranvier import *` would load PyTorch.
+# Of what is loaded on first use only the engine is in it: with the rest `from ranvier import *` would load PyTorch.
 _names = [name for name, value in globals().items() if name[0] != "_" and not isinstance(value, type(importlib))]
 __all__ = ["Simulation", "explain", "prepare", *_MODULES, *(name for name in _names if name not in ("Any", "TYPE_CHECKING"))]
 

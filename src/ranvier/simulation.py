@@ -9,7 +9,7 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +65,17 @@ KEPT = 8  # prepared networks that `simulate` may find again
 KEPT_BYTES = 2**26  # of a prepared network's numbers, above which it is not kept
 
 
+class _Placed(NamedTuple):
+    """The numbers of a drawn network on the host and on the device, and what they were made of."""
+
+    drawn: Drawn
+    layout: Layout
+    whole: frozenset[str]
+    """projections that learn, of which all edges are read in the user's order"""
+    constants: Any
+    shared: loop.Shared
+
+
 class Simulation:
     """A network that is prepared: drawn, laid out, and compiled when it first runs. `rv.prepare` makes it.
 
@@ -106,7 +117,7 @@ class Simulation:
             self.drawn = self._located(draw(network, self.numbers, seed=seed, dt=dt))
             self.layout = self._laid_out(self.drawn, told=bar)
             self._check_currents(self.drawn)
-            self._placed: tuple[Drawn, Layout, frozenset[str], Any, Any] | None = None
+            self._placed: _Placed | None = None
             constants, _ = self.constants_of(self.drawn)
             self.readable = Readable(self.layout.plan, constants, self.layout.initial(self.drawn), self.layout.outside(self.drawn))
         self._build_seconds = time.perf_counter() - began
@@ -121,8 +132,9 @@ class Simulation:
     ) -> tuple[Any, loop.Shared]:
         """The numbers of a drawn network, on the host and on the device. A layout that cannot hold them is replaced by one that can."""
         whole = self._read_whole(records if records is not None else self.records or ())
-        if self._placed is not None and self._placed[0] is drawn and self._placed[1:3] == (self.layout, whole):
-            return self._placed[3], self._placed[4]
+        placed = self._placed
+        if placed is not None and placed.drawn is drawn and placed.layout is self.layout and placed.whole == whole:
+            return placed.constants, placed.shared
         try:
             constants = self.layout.constants(drawn, told, whole)
         except LayoutChanged:
@@ -131,7 +143,7 @@ class Simulation:
         shared = loop.Shared(constants)
         if shared.bytes > SMALL:
             shared = jax.device_put(shared)  # once: else every call would copy them
-        self._placed = (drawn, self.layout, whole, constants, shared)
+        self._placed = _Placed(drawn, self.layout, whole, constants, shared)
         return constants, shared
 
     def _read_whole(self, records: Sequence[Record]) -> frozenset[str]:
@@ -167,7 +179,7 @@ class Simulation:
     def bytes(self) -> int:
         """How much memory its numbers take."""
         assert self._placed is not None
-        return int(self._placed[4].bytes)
+        return int(self._placed.shared.bytes)
 
     @property
     def recorded(self) -> list[Record]:

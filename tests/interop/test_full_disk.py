@@ -64,7 +64,7 @@ def test_exports_to_a_full_disk(disk, run, to):
         root = pathlib.Path(__file__).parents[2]
         command = [sys.executable, "-c", CHILD, str(disk / f"run{ENDINGS[to]}"), to]
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-        assert "cannot be written: the disk is full" in done.stdout, done.stderr
+        assert done.returncode == 0 and "cannot be written: the disk is full" in done.stdout, done.stderr
         assert not list(disk.iterdir())
         return
     with pytest.raises(rv.StoreError, match="cannot be written: the disk is full"):

@@ -305,7 +305,7 @@ def learn(
         if wanted:
             edged = (WEIGHT, *plan.edge, *((REFERENCE,) if plan.edge else ()))
             changed = _now_and_then(
-                plan,
+                plan.fused or everywhere,
                 jnp.mod(k + 1, constants.every[which]) == 0,
                 functools.partial(_updated, plan, constants, own, k, dt, edges, after, homeostasis=which == 1),
                 {name: own[name] for name in edged},
@@ -314,13 +314,13 @@ def learn(
     return own
 
 
-def _now_and_then(plan: PlasticPlan, due: jax.Array, update: Any, some: Learning) -> Learning:
+def _now_and_then(by_condition: bool, due: jax.Array, update: Any, some: Learning) -> Learning:
     """`update(some)` where it is due.
 
     With a condition XLA copies what an edge has, at every step, unless a native kernel had it last. A loop of no turn or one does not,
-    but has no gradient backwards; nor have the loops that were there before it.
+    but has no gradient backwards.
     """
-    if plan.fused:
+    if by_condition:
         return jax.lax.cond(due, update, lambda some: some, some)
     return jax.lax.while_loop(lambda carry: carry[0], lambda carry: (jnp.zeros_like(due), update(carry[1])), (due, some))[1]
 
