@@ -162,21 +162,49 @@ class Spikes:
         """
         chosen = doors.indices(neurons, "neurons", self.n)
         mine = np.isin(self.neurons, chosen)
+        within = self._within
         place = np.searchsorted(chosen, self.neurons[mine]).astype(np.int32)
         name = next(iter(self.populations), "") if len(self.populations) == 1 else "some"
-        facts: dict[str, Any] = {
-            "n": len(chosen),
-            "dt": self.dt,
-            "start": self.start,
-            "stop": self.stop,
-            "populations": {name: (0, len(chosen))},
-        }
-        return Spikes(self.steps[mine], place, **facts)
+        facts = self._facts(len(chosen), {name: (0, len(chosen))})
+        return Spikes(self.steps[mine], place, **facts, fractions=None if within is None else within[mine])
+
+    def _facts(self, n: int, populations: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+        return {"n": n, "dt": self.dt, "start": self.start, "stop": self.stop, "populations": populations}
+
+    @property
+    def _within(self) -> np.ndarray | None:
+        """Where in its step each was, if that is known."""
+        return self._source.fractions if isinstance(self._source, InMemory | OfPopulation) else None
+
+    @classmethod
+    def together(cls, each: Mapping[str, Spikes]) -> Spikes:
+        """Spikes of several populations, or parts of them, of one run by name: their neurons counted through in that order.
+
+        Example:
+            >>> import ranvier as rv
+            >>> run = rv.simulate(rv.neurons.LeakyIntegrateAndFire(), current=[0.0, 300.0, 400.0], duration=50.0, dt=0.1)
+            >>> both = Spikes.together({"strong": run.spikes.some([2]), "weak": run.spikes.some([0, 1])})
+            >>> both.counts, both.populations
+            (array([8, 0, 6]), {'strong': (0, 1), 'weak': (1, 2)})
+        """
+        first, populations, steps, neurons = 0, {}, [], []
+        for name, one in each.items():
+            populations[name] = (first, one.n)
+            steps.append(one.steps)
+            neurons.append(one.neurons + np.int32(first))
+            first += one.n
+        all_steps, all_neurons = np.concatenate(steps), np.concatenate(neurons).astype(np.int32)
+        order = np.lexsort((all_neurons, all_steps))
+        parts = [one._within for one in each.values()]
+        known = [p for p in parts if p is not None]
+        within = np.concatenate(known)[order] if len(known) == len(parts) else None
+        facts = next(iter(each.values()))._facts(first, populations)
+        return cls(all_steps[order], all_neurons[order], **facts, fractions=within)
 
     @property
     def times(self) -> np.ndarray:
         """The time of each spike (ms), float64 `[spikes]`."""
-        within = self._source.fractions if isinstance(self._source, InMemory | OfPopulation) else None
+        within = self._within
         return self.steps * self.dt if within is None else (self.steps + within) * self.dt
 
     @property

@@ -143,7 +143,7 @@ def recordable(part: NeuronModel | Population | Projection) -> list[str]:
 
     doors.instance(part, "part", (NeuronModel, Population, Projection), "rv.neurons.HodgkinHuxley()")
     if isinstance(part, Projection):
-        net = Network(*{id(p): p for p in (part.source, *part.targets)}.values(), part)
+        net = Network(*{id(p): p for p in (*part.sources, *part.targets)}.values(), part)
         name = net.name_of(part)
     else:
         net, _ = as_network(part, None, None)

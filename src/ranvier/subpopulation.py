@@ -39,6 +39,15 @@ class Subpopulation:
         return len(self.neurons)
 
     @property
+    def label(self) -> str:
+        """What it is called in figures: `"exc[:240]"`, `"exc[240:480]"`, or `"3 of exc"`."""
+        name = self.population.name or type(self.population.model).__name__
+        if not self.contiguous:
+            return f"{self.n} of {name}"
+        first, stop = int(self.neurons[0]), int(self.neurons[-1]) + 1
+        return f"{name}[{first or ''}:{'' if stop == self.population.n else stop}]"
+
+    @property
     def contiguous(self) -> bool:
         """Whether none is left out between the first and the last."""
         return not self.n or int(self.neurons[-1] - self.neurons[0]) + 1 == self.n

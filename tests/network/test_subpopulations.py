@@ -148,3 +148,112 @@ def test_poisson_numbers_must_fit():
         rv.PoissonInput(exc[:5], rv.synapses.Delta(), rate=1.0, sources=[1.0, 2.0, 3.0])
     with pytest.raises(rv.ParameterError, match="sources cannot be drawn"):
         rv.PoissonInput(exc[:5], rv.synapses.Delta(), rate=1.0, sources=rv.uniform(1, 2))
+
+
+def test_figures_and_analysis_of_some():
+    import matplotlib.pyplot as plt
+
+    exc, inh, net = network()
+    run = rv.simulate(net, duration=60.0, record=[rv.Record(exc, "V", every=1.0)], **HOW)
+    ax = run.plot.raster(part=[exc[:20], inh])
+    counts = run["exc"].spikes.counts
+    assert len(ax.lines[0].get_xdata()) == counts[:20].sum() and ax.get_ylim() == (-0.5, 59.5)
+    assert [line.get_label() for line in ax.lines[:2]] == ["exc[:20]", "inh"]
+    assert len(run.plot.raster(part=exc[20:]).lines[0].get_xdata()) == counts[20:].sum()
+    assert [label.get_text() for label in run.plot.traces(part=exc[3:5], stimulus=None).get_yticklabels()] == ["3", "4"]
+    assert run.plot.heat_map(part=exc[90:]).images or run.plot.heat_map(part=exc[90:]).collections
+    mean = run[exc[:20]].spikes.rate.mean()
+    assert run.plot.population_rate(part=exc[:20], bin_width=60.0).patches[0].get_data().values[0] == pytest.approx(mean)
+    with pytest.raises(rv.ParameterError, match="names exc twice"):
+        run.plot.raster(part=["exc", exc])
+    plt.close("all")
+
+
+def test_two_records_of_one_variable_by_name():
+    exc, _, net = network()
+    records = [rv.Record(exc[:2], "V", every=1.0), rv.Record(exc[50:], "V", every=10.0, start=20.0, name="V_late")]
+    run = rv.simulate(net, duration=60.0, record=records, **HOW)
+    assert run["exc"].V.shape == (61, 2) and run["exc"].V_late.shape == (5, 50)
+    assert run["exc"].V_late.attrs["units"] == "mV"
+    with pytest.raises(rv.ParameterError, match="another of its variables"):
+        rv.simulate(net, duration=1.0, record=[rv.Record(exc, "V", name="last_spike")], **HOW)
+    for wrong in ({"variables": ["V", "last_spike"], "name": "two"}, {"variables": "V", "name": "a b"}):
+        with pytest.raises(rv.ParameterError, match=r"Record\.name"):
+            rv.Record(exc, **wrong)
+
+
+def several(rule=None, source=None, target=None, **options):
+    """A network whose populations stand in another order than a projection's."""
+    exc, inh = populations()
+    between = rv.Population(7, LIF, initial={"V": -40.0}, name="between")
+    source, target = source or (lambda e, i: [i, e]), target or (lambda e, i: [e, i])
+    some = rv.connect.pairwise_bernoulli(0.2) if rule is None else rule
+    synapse = options.pop("synapse", rv.synapses.ExponentialConductance())
+    wire = rv.Projection(source(exc, inh), target(exc, inh), synapse, some, name="wire", **options)
+    drive = rv.PoissonInput([exc, inh], rv.synapses.ExponentialConductance(), rate=40.0, sources=100, weight=3.0)
+    return rv.Network(exc, between, inh, wire, drive)
+
+
+def test_several_sources_are_counted_through(tmp_path):
+    options = {"weight": lambda pre, post: 1.0 + 0.01 * pre, "delay": 1.0}
+    net = several(**options)
+    edges = net.edges("wire", seed=3)
+    assert edges.source == "inh+exc" and edges.sources == 140 and edges.to_sparse().shape == (140, 140)
+    pre, post, weight = (np.asarray(x) for x in (edges.pre, edges.post, edges.weight))
+    assert pre.min() == 0 and pre.max() == 139 and np.array_equal(weight, 1.0 + 0.01 * pre)
+    # The same by one projection each, from lists.
+    exc, inh = populations()
+    between = rv.Population(7, LIF, initial={"V": -40.0}, name="between")
+    parts = []
+    for name, population, mine, first in (("from inh", inh, pre < 40, 0), ("from exc", exc, pre >= 40, 40)):
+        rule = rv.connect.edge_list(pre[mine] - first, post[mine])
+        synapse = rv.synapses.ExponentialConductance()
+        parts.append(rv.Projection(population, [exc, inh], synapse, rule, weight=weight[mine], delay=1.0, name=name))
+    drive = rv.PoissonInput([exc, inh], rv.synapses.ExponentialConductance(), rate=40.0, sources=100, weight=3.0)
+    how = {"duration": 60.0, "dt": 0.1, "seed": 3, "integrator": rv.ExponentialEuler()}
+    each = rv.simulate(rv.Network(exc, between, inh, *parts, drive), **how)
+    run = rv.simulate(net, **how, store=tmp_path / "a.zarr")
+    assert len(run.spikes) > 500
+    np.testing.assert_array_equal(run.spikes.steps, each.spikes.steps)
+    np.testing.assert_array_equal(run.spikes.neurons, each.spikes.neurons)
+    longer = rv.resume(tmp_path / "a.zarr", net, duration=70.0)
+    assert len(longer.spikes) > len(run.spikes)
+
+
+def test_who_is_itself_among_several():
+    rule = rv.connect.all_to_all(autapses=False)
+    orders = {
+        "both": (lambda e, i: [e, i], 140 * 140 - 140),
+        "second": (lambda e, i: i, 140 * 40 - 40),
+        "some": (lambda e, i: [e[90:], i[5:10]], 140 * 15 - 15),
+    }
+    for target, expected in orders.values():
+        if expected == 140 * 15 - 15:
+            with pytest.raises(rv.UnsupportedError, match="in another order"):
+                several(rule, source=lambda e, i: [e, i], target=target).edges("wire")
+            continue
+        edges = several(rule, source=lambda e, i: [e, i], target=target).edges("wire")
+        itself = edges.pre == edges.post + (100 if edges.targets == 40 else 0)
+        assert len(edges) == expected and not itself.any()
+    ring = several(rv.connect.small_world(4, 0.0), source=lambda e, i: [e, i], synapse=rv.synapses.ExponentialConductance())
+    assert len(ring.edges("wire")) == 560
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"short_term_plasticity": rv.synapses.TsodyksMarkram()}, "short_term_plasticity has a state for each source"),
+        ({"plasticity": rv.plasticity.PairSTDP(high=10.0), "target": lambda e, i: e}, "plasticity has traces"),
+        ({"synapse": rv.synapses.GapJunction()}, "GapJunction has a state for each source or edge"),
+        ({"source": lambda e, i: [e, e]}, "names one population twice"),
+    ],
+)
+def test_what_several_sources_cannot_have_is_refused(options, why):
+    with pytest.raises(rv.ParameterError, match=why):
+        several(**options)
+
+
+def test_sweeps_of_several_sources():
+    table = rv.sweep(several(delay=1.0), {"wire.weight": [0.0, 3.0]}, 30.0, dt=0.1, integrator=rv.ExponentialEuler())
+    weak, strong = table["exc.mean_rate"].values
+    assert strong > weak > 0 and table.finished.all()

@@ -296,7 +296,7 @@ class _Layout:
 
     def ends_of(self, stretches: list[_Stretch]) -> tuple[np.ndarray, np.ndarray]:
         """Sources among all of the set, and numbers of delays (none where there is one delay): int32 `[edges]`."""
-        pre = np.concatenate([s.edges.pre + np.int32(s.drawn.part.pre_offset) for s in stretches])
+        pre = np.concatenate([_among_all(s.edges.pre, s.drawn.part) for s in stretches])
         if len(self.delays) == 1:
             return pre, np.empty(0, np.int32)
         return pre, np.concatenate([self.number[s.drawn.steps(s.edges, s.start)] for s in stretches])
@@ -305,6 +305,11 @@ class _Layout:
         """The place of each edge among those of all parts, `[edges]`."""
         firsts = [self.first_edge[id(s.drawn)] + s.start for s in stretches]
         return np.concatenate([np.arange(first, first + len(s.edges), dtype=dtype) for first, s in zip(firsts, stretches, strict=True)])
+
+
+def _among_all(pre: np.ndarray, part: Part) -> np.ndarray:
+    """Sources of a part by their places in the whole set."""
+    return pre + np.int32(part.pre_offset) if part.pre_places is None else part.pre_places[pre]
 
 
 class _Stretch(NamedTuple):

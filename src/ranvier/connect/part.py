@@ -28,6 +28,7 @@ class Part:
         rule: draws the edges.
         sources: how many neurons it comes from.
         pre_offset: the place of the first of them among all sources of the set.
+        pre_places: the place of each, int32 `[sources]`, where they do not stand there one after the other.
         targets: of each target population its size and the place of its first neuron
             among all targets of the set, None where it is not among them.
         key: the projection's key; edges, weights and delays each draw from a child of it.
@@ -51,6 +52,7 @@ class Part:
     delay: Any = 0.0
     dt: float = 0.1
     conductance: bool = False
+    pre_places: np.ndarray | None = None
 
     @property
     def size(self) -> int:

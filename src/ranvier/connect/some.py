@@ -75,33 +75,73 @@ class OfChosen(PairFunction):
         return table[target, source]
 
 
-def between(rule: ConnectionRule, source: Any, targets: Sequence[Any]) -> Some:
+def between(rule: ConnectionRule, sources: Sequence[Any], targets: Sequence[Any]) -> Some:
     """A rule between populations or parts of them.
 
     Raises:
         UnsupportedError: who is wired to itself cannot be told from the numbers.
     """
-    chosen = source.neurons if isinstance(source, Subpopulation) else np.arange(source.n)
-    whole = source.population if isinstance(source, Subpopulation) else source
-    onto, own, first, begin = [], None, 0, 0
-    for target in targets:
-        some = isinstance(target, Subpopulation)
-        numbers = target.neurons if some else np.arange(target.n)
-        population = target.population if some else target
-        if population is whole and len(np.intersect1d(chosen, numbers)):
-            if np.array_equal(chosen, numbers):
-                own = begin
-            elif _contiguous(chosen) and _contiguous(numbers):
-                own = begin + int(chosen[0] - numbers[0])
-            elif getattr(rule, "autapses", True) is False:
-                raise UnsupportedError(
-                    f"{type(rule).__name__} without autapses, between two different parts of one population that have neurons in common "
-                    "and leave out others: choose slices such as exc[:240], or the same neurons on both sides."
-                )
-        onto.append(first + numbers)
-        first, begin = first + population.n, begin + len(numbers)
-    return Some(rule, np.asarray(chosen, np.int64), np.concatenate(onto).astype(np.int64), own, (whole.n, first))
+    (pre, before), (post, after) = _numbered(sources), _numbered(targets)
+    return Some(rule, pre, post, own_place(sources, targets, rule), (before, after))
 
 
-def _contiguous(numbers: np.ndarray) -> bool:
-    return int(numbers[-1] - numbers[0]) + 1 == len(numbers)
+def own_place(sources: Sequence[Any], targets: Sequence[Any], rule: ConnectionRule) -> int | None:
+    """Where the sources begin among the targets, so that source *i* and target `own + i` are one neuron; None where none is among them.
+
+    Raises:
+        UnsupportedError: there is no such place, and the rule asks who is itself.
+
+    Example:
+        >>> import ranvier as rv
+        >>> a, b = rv.Population(3, rv.neurons.LeakyIntegrateAndFire()), rv.Population(2, rv.neurons.LeakyIntegrateAndFire())
+        >>> own_place([a[1:]], [b, a], rv.connect.all_to_all()), own_place([a, b], [b], rv.connect.all_to_all())
+        (3, -3)
+    """
+    found: set[int] = set()
+    of_source, of_target = _neurons(sources), _neurons(targets)
+    for first, one, chosen in of_source:
+        for begin, other, numbers in of_target:
+            if one is other:
+                common, i, j = np.intersect1d(chosen, numbers, assume_unique=True, return_indices=True)
+                found |= set(np.unique(begin + j - first - i).tolist()) if len(common) else set()
+    own = found.pop() if len(found) == 1 else None
+    if own is not None and _others_there(of_source, of_target, own):
+        found, own = {own}, None
+    if found and getattr(rule, "autapses", True) is False:
+        raise UnsupportedError(
+            f"{type(rule).__name__} without autapses, between populations or parts of them that have neurons in common in another order: "
+            "choose slices such as exc[:240], or the same neurons on both sides, in one order."
+        )
+    return own
+
+
+def _others_there(of_source: Any, of_target: Any, own: int) -> bool:
+    """Whether other neurons than itself stand where a source would find itself among the targets."""
+    for first, one, chosen in of_source:
+        for begin, other, numbers in of_target:
+            low, high = max(first + own, begin), min(first + own + len(chosen), begin + len(numbers))
+            if low >= high:
+                continue
+            if one is not other or not np.array_equal(chosen[low - own - first : high - own - first], numbers[low - begin : high - begin]):
+                return True
+    return False
+
+
+def _neurons(some: Sequence[Any]) -> list[tuple[int, Any, np.ndarray]]:
+    """Of each population or part: its place among all of them, whose it is, and the neurons' numbers there."""
+    found, first = [], 0
+    for one in some:
+        part = isinstance(one, Subpopulation)
+        numbers = one.neurons if part else np.arange(one.n)
+        found.append((first, one.population if part else one, numbers))
+        first += len(numbers)
+    return found
+
+
+def _numbered(some: Sequence[Any]) -> tuple[np.ndarray, int]:
+    """Chosen neurons by their numbers among those of all the populations, and how many these have."""
+    parts, first = [], 0
+    for _, population, numbers in _neurons(some):
+        parts.append(first + numbers)
+        first += population.n
+    return np.concatenate(parts).astype(np.int64), first

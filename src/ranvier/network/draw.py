@@ -16,6 +16,7 @@ from ranvier import units
 from ranvier.connect.base import Edges
 from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
+from ranvier.connect.some import own_place
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.kernels.draws import MOST_POISSON
 from ranvier.memory import require_memory
@@ -249,11 +250,11 @@ def projection_part(name: str, projection: Projection, numbers: ProjectionNumber
     return Part(
         name=name,
         rule=projection.rule,
-        sources=projection.source.n,
+        sources=sum(s.n for s in projection.sources),
         pre_offset=0,
         targets=((sum(t.n for t in projection.targets), 0),),
         key=key,
-        own=_own(projection),
+        own=own_place(projection.sources, projection.targets, projection.rule),
         weight=_in_unit(numbers.weight, unit, f"The weight of {name}"),
         delay=_in_unit(numbers.delay, "ms", f"The delay of {name}"),
         dt=dt,
@@ -352,16 +353,6 @@ def _check_coupled(name: str, synapse: SynapseModel, site: str, delays: np.ndarr
         raise UnsupportedError(f"{name}: {kind} has its state at the source, where no spikes arrive: choose the site 'target' or 'edge'.")
     if delivered and type(synapse).kick is not SynapseModel.kick:
         raise UnsupportedError(f"{name}: {kind} kicks the membrane at once and has no state to keep at the edges. Leave out `site`.")
-
-
-def _own(projection: Projection) -> int | None:
-    """Where the sources begin among the targets, when they are among them."""
-    before = 0
-    for target in projection.targets:
-        if target is projection.source:
-            return before
-        before += target.n
-    return None
 
 
 def _site(projection: Projection, synapse: Any, sources: int, edges: int) -> str:

@@ -37,7 +37,8 @@ class ProjectionEdges:
     Attributes:
         projection: its name.
         sources, targets: how many neurons there are on each side; `pre` and `post` count through them.
-        source: the name of the population that the sources are.
+        source: the name of the population that the sources are; of several, all names.
+        origins: how many sources are of which population, in their order.
         populations: by name, the first target and the number of targets in each population that is wired to.
         unit: of the weights.
         dt: the step (ms) that delays are rounded to, or None: then they are as they were given or drawn.
@@ -58,7 +59,8 @@ class ProjectionEdges:
     def __init__(self, net: Network, name: str, key: Key, dt: float | None = None, learnt: Mapping[str, np.ndarray] | None = None):
         projection = net.projections[name]
         self.projection = name
-        self.source, self.sources = net.name_of(projection.source), projection.source.n
+        self.source, self.sources = "+".join(map(net.name_of, projection.sources)), sum(s.n for s in projection.sources)
+        self.origins = {net.name_of(s): s.n for s in projection.sources}
         self.populations: dict[str, tuple[int, int]] = {}
         self.targets = 0
         for target in projection.targets:

@@ -324,7 +324,7 @@ class Layout:
             for p in self.net.projections.values()
             if p.synapse.event_driven and p.short_term_plasticity is None and p.plasticity is None and p.site != "source"
         ]
-        names = {self.net.name_of(p.source) for p in wired}
+        names = {self.net.name_of(source) for p in wired for source in p.sources}
         return [name for name in self.net.populations if name in names]
 
 

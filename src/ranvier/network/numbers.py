@@ -197,7 +197,7 @@ def network_with(net: Network, numbers: Numbers) -> Network:
         parts.append(changed(p, model=own.model, current=own.current, initial=own.initial))
     for name, q in net.projections.items():
         own = numbers[name]
-        ends = {"source": made[id(q.source)], "targets": tuple(made[id(t)] for t in q.targets)}
+        ends = {"sources": tuple(made[id(s)] for s in q.sources), "targets": tuple(made[id(t)] for t in q.targets)}
         values = {k: getattr(own, k) for k in ("synapse", "weight", "delay", "short_term_plasticity", "initial", "plasticity")}
         parts.append(changed(q, **ends, **values))
     for name, r in net.poisson.items():

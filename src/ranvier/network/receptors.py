@@ -192,12 +192,15 @@ def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str
         projection = drawn.projections.get(user.name)
         if projection is None:
             continue
-        source = net.name_of(projection.projection.source)
+        own_history, sources = has_own_history(projection), projection.projection.sources
+        begins = [firsts[net.name_of(s)] for s in sources]
+        each = [first + np.arange(s.n, dtype=np.int32) for first, s in zip(begins, sources, strict=True)]
+        places = np.concatenate(each) if len(each) > 1 else None
         here = {s.number: s.start for s in user.stretches}
         targets = [(target.n, here.get(number)) for number, target in enumerate(projection.projection.targets)]
-        offset = 0 if has_own_history(projection) else firsts[source]
-        part = dataclasses.replace(projection.part, pre_offset=offset, targets=tuple(targets))
-        if has_own_history(projection):
+        offset = 0 if own_history or places is not None else begins[0]
+        part = dataclasses.replace(projection.part, pre_offset=offset, pre_places=places, targets=tuple(targets))
+        if own_history:
             own.append([part])
         else:
             plain.append(part)

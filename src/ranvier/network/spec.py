@@ -122,10 +122,11 @@ class Population:
 
 
 class Projection:
-    """Synapses of one model from one population onto one or several.
+    """Synapses of one model from one or several populations onto one or several.
 
     Args:
-        source: the presynaptic population, or some of its neurons, `exc[:240]`.
+        source: the presynaptic population, some of its neurons, `exc[:240]`, or a list of such: their neurons are then counted
+            through in that order. Several are for spikes that are delivered to a state of the target.
         target: the postsynaptic population, or a list of them; their neurons
             are then counted through in that order. Some neurons of one, too: rules, matrices, weights and
             functions of the pair then count these alone, from 0.
@@ -157,11 +158,22 @@ class Projection:
 
     Projections (and Poisson inputs) with equal synapses onto the same neurons share
     one state a neuron where the response is linear: the sum is what matters.
+
+    Attributes:
+        sources, targets: the populations.
+
+    Example:
+        >>> import ranvier as rv
+        >>> lif = rv.neurons.LeakyIntegrateAndFire()
+        >>> exc, inh = rv.Population(80, lif, name="exc"), rv.Population(20, lif, name="inh")
+        >>> every = rv.Projection([exc, inh], [exc, inh], rv.synapses.Delta(), rv.connect.fixed_in_degree(10), name="every")
+        >>> len(rv.Network(exc, inh, every).edges("every"))
+        1000
     """
 
     def __init__(
         self,
-        source: Population | Subpopulation,
+        source: Population | Subpopulation | Sequence[Population | Subpopulation],
         target: Population | Subpopulation | Sequence[Population | Subpopulation],
         synapse: SynapseModel,
         connect: Any,
@@ -178,8 +190,8 @@ class Projection:
     ):
         self.name = doors.name(name, "Projection.name", "projection")
         of = "Projection" if name is None else f"Projection {name!r}"
-        given_source: Any = doors.instance(source, f"{of}.source", (Population, Subpopulation), "rv.Population(100, model)")
-        self.source = _whole(given_source)
+        given_sources: Any = doors.instances(source, f"{of}.source", (Population, Subpopulation), "rv.Population(100, model)")
+        self.sources = _each_once(given_sources, f"{of}.source")
         self.targets = _checked_targets(target, f"{of}.target", synapse)
         self.synapse: SynapseModel = doors.instance(synapse, f"{of}.synapse", SynapseModel, "rv.synapses.GradedGABA()")
         if site is not None:
@@ -197,17 +209,20 @@ class Projection:
                     "Use a synapse such as rv.synapses.ExponentialCurrent()."
                 )
         self.short_term_plasticity = short_term_plasticity
+        if len(self.sources) > 1:
+            _check_several(self, synapse, site, short_term_plasticity, plasticity, of)
         self.rule: ConnectionRule = connect if isinstance(connect, ConnectionRule) else _as_rule(connect)
-        chosen = [given_source, *(target if isinstance(target, list | tuple) else [target])]
-        some = between(self.rule, chosen[0], chosen[1:]) if any(isinstance(one, Subpopulation) for one in chosen) else None
+        given_targets = list(target) if isinstance(target, list | tuple) else [target]
+        chosen = [*given_sources, *given_targets]
+        some = between(self.rule, given_sources, given_targets) if any(isinstance(one, Subpopulation) for one in chosen) else None
         self.rule = some or self.rule
         self.weight = _of_chosen(_checked_values(weight, f"{of}.weight", lambda: weight_unit(f"{of}.weight", synapse, self.targets)), some)
         self.delay = _of_chosen(_checked_values(delay, f"{of}.delay", lambda: "ms", 0.0), some)
         self.initial = _checked_initial(initial, f"{of}.initial", lambda v: synapse.variable_units.get(v, "1"))
         self.site = site or synapse.site
-        if self.initial and self.site == "target" and any(isinstance(one, Subpopulation) for one in chosen[1:]):
+        if self.initial and self.site == "target" and any(isinstance(one, Subpopulation) for one in given_targets):
             raise ParameterError(
-                f"{of}.initial would be that of all neurons of {chosen[1]!r}'s population: the state at a target is a population's. "
+                f"{of}.initial would be that of all neurons of {given_targets[0]!r}'s population: the state at a target is a population's. "
                 "Give it to a projection onto the whole population, or as initial of the run's state."
             )
         self.plasticity = None if plasticity is None else _checked_plasticity(plasticity, self, of)
@@ -221,9 +236,14 @@ class Projection:
             )
         self.share = doors.flag(share, f"{of}.share")
 
+    @property
+    def source(self) -> Population:
+        """The population that it comes from; of several, the first."""
+        return self.sources[0]
+
     def __repr__(self) -> str:
-        targets = ", ".join(map(repr, self.targets))
-        return f"<Projection {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} {self.source!r} → {targets}>"
+        sources, targets = (", ".join(map(repr, some)) for some in (self.sources, self.targets))
+        return f"<Projection {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} {sources} → {targets}>"
 
 
 class PoissonInput:
@@ -299,6 +319,38 @@ def _checked_plasticity(given: Any, projection: Projection, of: str) -> Plastici
     return in_input_unit(rule, weight_unit(f"{of}.plasticity", synapse, projection.targets), f"{of}.plasticity")
 
 
+def _check_several(projection: Projection, synapse: SynapseModel, site: str | None, short_term: Any, plasticity: Any, of: str) -> None:
+    """Refuses what a projection from several populations cannot be.
+
+    Raises:
+        ParameterError: it has a state for each source, or each edge.
+    """
+    what = ""
+    if not synapse.event_driven or (site or synapse.site) != "target":
+        what = f"{type(synapse).__name__} has a state for each source or edge here"
+    elif short_term is not None:
+        what = "short_term_plasticity has a state for each source"
+    elif plasticity is not None:
+        what = "plasticity has traces for each source"
+    if what:
+        names = " and ".join(repr(p.name or type(p.model).__name__) for p in projection.sources)
+        raise ParameterError(f"{of}.source is several populations ({names}), but {what}. Make one projection for each.")
+
+
+def _each_once(given: Any, what: str) -> tuple[Population, ...]:
+    """The populations that something goes from or to.
+
+    Raises:
+        ParameterError: there is none, or one comes twice.
+    """
+    populations = tuple(map(_whole, given))
+    if not populations:
+        raise ParameterError(f"{what} is empty: it must be at least one population.")
+    if len(set(map(id, populations))) != len(populations):
+        raise ParameterError(f"{what} names one population twice.")
+    return populations
+
+
 def _whole(one: Population | Subpopulation) -> Population:
     """The population that something is of."""
     return one.population if isinstance(one, Subpopulation) else one
@@ -348,7 +400,7 @@ def _as_rule(connect: Any) -> ConnectionRule:
 
 def _checked_targets(target: Any, what: str, synapse: Any) -> tuple[Population, ...]:
     given: Any = doors.instances(target, what, (Population, Subpopulation), "rv.Population(100, model)")
-    targets = tuple(map(_whole, given))
+    targets = _each_once(given, what)
     for population in targets:
         if not population.model.takes_input:
             raise ParameterError(f"{what} cannot be {population!r}: {type(population.model).__name__} takes no input.")
@@ -357,10 +409,6 @@ def _checked_targets(target: Any, what: str, synapse: Any) -> tuple[Population, 
             raise ParameterError(
                 f"{what} cannot be {population!r}: no current is in the equations of {name}, only rv.synapses.Delta reaches it."
             )
-    if not targets:
-        raise ParameterError(f"{what} is empty: it must be at least one population.")
-    if len(set(map(id, targets))) != len(targets):
-        raise ParameterError(f"{what} names one population twice.")
     return targets
 
 
@@ -401,13 +449,13 @@ class Network:
         self._names = {id(p): name for name, p in self.populations.items()}
         wires: list[Projection | PoissonInput] = [*projections, *poisson]
         for wired in wires:
-            for population in (*([wired.source] if isinstance(wired, Projection) else []), *wired.targets):
+            for population in (*(wired.sources if isinstance(wired, Projection) else []), *wired.targets):
                 if id(population) not in self._names:
                     raise ParameterError(
                         f"{wired!r} uses {population!r}, which is not part of the network. Give that population to rv.Network as well."
                     )
         self.projections: dict[str, Projection] = _named(
-            projections, lambda p: f"{self.name_of(p.source)}→{'+'.join(self.name_of(t) for t in p.targets)}", "projection"
+            projections, lambda p: "→".join("+".join(map(self.name_of, some)) for some in (p.sources, p.targets)), "projection"
         )
         self.poisson: dict[str, PoissonInput] = _named(
             poisson, lambda p: f"poisson→{'+'.join(self.name_of(t) for t in p.targets)}", "Poisson input"

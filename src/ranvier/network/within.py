@@ -64,7 +64,7 @@ def _check(net: Network, name: str, population: Any) -> None:
         raise UnsupportedError(f"spike_timing='interpolated' asks for smooth equations; noise drives {name} ({model}). {instead}")
     for wire, projection in net.projections.items():
         onto = any(net.name_of(target) == name for target in projection.targets)
-        comes = net.name_of(projection.source) == name
+        comes = any(net.name_of(source) == name for source in projection.sources)
         if projection.plasticity is not None and (onto or comes):
             raise UnsupportedError(f"spike_timing='interpolated': the plasticity of {wire} takes spikes at the ends of steps. {instead}")
         if comes and (projection.synapse.event_driven or projection.synapse.emits):

@@ -96,7 +96,7 @@ def network_table(network: Network) -> str:
     projections = [
         [
             name,
-            f"{names[id(p.source)]} → {', '.join(names[id(t)] for t in p.targets)}",
+            f"{', '.join(names[id(s)] for s in p.sources)} → {', '.join(names[id(t)] for t in p.targets)}",
             type(p.synapse).__name__,
             f"{given(p.weight)} {unit(name, p)}".strip(),
             f"{given(p.delay)} ms",

@@ -15,12 +15,14 @@ from ranvier.plot.appearance import SMALL, colours_of, labelled, readable
 from ranvier.plot.series import Series, as_series
 from ranvier.plot.stimulus import current_of, distinct, draw_stimulus
 from ranvier.plot.variation import variation
+from ranvier.result import Spikes
+from ranvier.subpopulation import Subpopulation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ranvier.result import Result, Spikes
+    from ranvier.result import Result
 
 TRACES = 3  # of potentials, in the usual figure
 RATE_FROM = 10  # neurons, below which a population rate says nothing that the raster does not
@@ -51,7 +53,7 @@ class ResultPlots:
                 any: the raster, the population rate, some potentials where V
                 was recorded, and the stimulus.
             neurons: which neurons' variables; by default at most three.
-            part: of which population or projection; by default of all that recorded them.
+            part: of which population (or some of its neurons, `exc[:240]`) or projection; by default of all that recorded them.
             figure: an empty figure to draw into; a new one when left out.
 
         Returns:
@@ -89,7 +91,7 @@ class ResultPlots:
 
     def _of_variables(self, variables: tuple[str, ...], neurons: Any, part: Any, figure: Figure | None) -> Figure:
         run = self._result
-        parts = list(run) if part is None else [run.network.find(part)[0]]
+        parts = list(run) if part is None else [run.network.find(_whole(part))[0]]
         draws: list[tuple[float, Any]] = []
         shown: list[str] = []
         for wanted in variables:
@@ -100,7 +102,7 @@ class ResultPlots:
                 known = {v for name in parts for v in run[name].variables}
                 raise unknown("recorded variable", wanted, known)
             for name in having:
-                series = as_series(run[name][wanted], None, neurons, TRACES)
+                series = as_series(self._recorded_of(name, part)[wanted], None, neurons, TRACES)
                 title = name if len(having) > 1 or len(run.network.populations) > 1 else ""
                 height = 1.6 if series.name == "V" else 1.2
                 draws.append((height, lambda ax, p=name, n=title, s=series: self._panel(ax, p, n, s)))
@@ -127,31 +129,32 @@ class ResultPlots:
 
     # -- panels ------------------------------------------------------------------------------------
 
-    def raster(self, *, ax: Axes | None = None, **options: Any) -> Axes:
-        """The spikes, each population in its colour. Options as in `rv.plot.raster`."""
-        return spike_times.raster(self._result.spikes, ax=ax, **options)
+    def raster(self, *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
+        """The spikes, each population in its colour, or those of a `part`. Options as in `rv.plot.raster`.
 
-    def population_rate(self, *, bin_width: float = spike_times.BINS, ax: Axes | None = None, **options: Any) -> Axes:
-        """The mean rate of each population in bins of `bin_width` ms. Options as in `rv.plot.population_rate`."""
-        return spike_times.population_rate(self._result.spikes, bin_width=bin_width, ax=ax, **options)
+        `part` is here and below a population, its name, or some neurons of one, `exc[:240]`; here it may be a list of these.
+        """
+        return spike_times.raster(self._several(part), ax=ax, **options)
+
+    def population_rate(self, *, part: Any = None, bin_width: float = spike_times.BINS, ax: Axes | None = None, **options: Any) -> Axes:
+        """The mean rate of each population, or `part`, in bins of `bin_width` ms. Options as in `rv.plot.population_rate`."""
+        return spike_times.population_rate(self._several(part), bin_width=bin_width, ax=ax, **options)
 
     def traces(self, variable: str = "V", *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
         """A variable's traces with the stimulus below. Options as in `rv.plot.traces`; `stimulus=None` leaves it out."""
         name = self._part_with(variable, part)
         options.setdefault("stimulus", self._stimuli().get(name))
-        return over_time.traces(self._result[name][variable], ax=ax, **options)
+        return over_time.traces(self._recorded_of(name, part)[variable], ax=ax, **options)
 
     def heat_map(self, variable: str = "V", *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
         """A variable of all neurons over time as colours. Options as in `rv.plot.heat_map`."""
-        return over_time.heat_map(self._result[self._part_with(variable, part)][variable], ax=ax, **options)
+        return over_time.heat_map(self._recorded_of(self._part_with(variable, part), part)[variable], ax=ax, **options)
 
     def spectrum(self, variable: str | None = None, *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
         """The spectrum of a variable's mean over neurons, or without one of the rate in 1 ms bins. Options as in `rv.plot.spectrum`."""
-        run = self._result
         if variable is None:
-            spikes = run.spikes if part is None else run[part].spikes
-            return curves.spectrum(spikes.population_rate(1.0), ax=ax, **options)
-        return curves.spectrum(run[self._part_with(variable, part)][variable], ax=ax, **options)
+            return curves.spectrum(self._spikes(part).population_rate(1.0), ax=ax, **options)
+        return curves.spectrum(self._recorded_of(self._part_with(variable, part), part)[variable], ax=ax, **options)
 
     def phase_plane(self, x: str = "V", y: str | None = None, *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
         """One variable against another; with nullclines where the model has two. Options as in `rv.plot.phase_plane`."""
@@ -164,7 +167,8 @@ class ResultPlots:
                     f"Say what to draw {x} against: run.plot.phase_plane({x!r}, …). Recorded: {', '.join(run[name].variables)}."
                 )
             y = states[0]
-        first, second = run[name][x], run[name][y]
+        recorded = self._recorded_of(name, part)
+        first, second = recorded[x], recorded[y]
         population = run.network.populations.get(name)
         if population is not None and set(run.state.neurons[name]) == {first.name, second.name}:
             options.setdefault("model", population.model)
@@ -188,7 +192,9 @@ class ResultPlots:
             )
         options.setdefault("unit", stimulus.unit)
         currents = np.broadcast_to(stimulus.values.mean(axis=0), (n,))
-        return curves.fi_curve(currents, steady_rate(run[name].spikes), ax=ax, **options)
+        if isinstance(part, Subpopulation):
+            currents = currents[part.neurons]
+        return curves.fi_curve(currents, steady_rate(self._spikes(name if part is None else part)), ax=ax, **options)
 
     def intervals(self, *, part: Any = None, ax: Axes | None = None, **options: Any) -> Axes:
         """How long the intervals between a neuron's spikes are. Options as in `rv.plot.intervals`."""
@@ -211,7 +217,28 @@ class ResultPlots:
         return histograms.weights(self._result.edges(projection), ax=ax, **options)
 
     def _spikes(self, part: Any) -> Spikes:
-        return self._result.spikes if part is None else self._result[self._population(part)].spikes
+        if part is None:
+            return self._result.spikes
+        spikes: Spikes = self._recorded_of(self._population(part), part).spikes
+        return spikes
+
+    def _recorded_of(self, name: str, part: Any) -> Any:
+        """What was recorded of a part, which has this name, or of some of its neurons."""
+        return self._result[part if isinstance(part, Subpopulation) else name]
+
+    def _several(self, parts: Any) -> Spikes:
+        """The spikes of all, of one part, or of several."""
+        if not isinstance(parts, list | tuple):
+            return self._spikes(parts)
+        if not parts:
+            raise ParameterError("part is an empty list: it must name at least one population.")
+        each = {}
+        for part in parts:
+            name = part.label if isinstance(part, Subpopulation) else self._population(part)
+            if name in each:
+                raise ParameterError(f"part names {name} twice.")
+            each[name] = self._spikes(part)
+        return Spikes.together(each)
 
     def connectivity(self, *, ax: Axes | None = None) -> Axes:
         """Who is wired to whom, as it was drawn for this run."""
@@ -229,7 +256,7 @@ class ResultPlots:
     def _population(self, part: Any) -> str:
         names = list(self._result.network.populations)
         if part is not None:
-            name = self._result.network.find(part)[0]
+            name = self._result.network.find(_whole(part))[0]
             if name not in names:
                 raise unknown("population", name, names)
             return name
@@ -240,7 +267,7 @@ class ResultPlots:
     def _part_with(self, variable: str, part: Any) -> str:
         run = self._result
         if part is not None:
-            return run.network.find(part)[0]
+            return run.network.find(_whole(part))[0]
         having = [name for name in run if _recorded(run[name], variable)]
         if not having:
             raise unknown("recorded variable", variable, {v for name in run for v in run[name].variables})
@@ -342,6 +369,10 @@ class ResultPlots:
             _note(ax, name)
         ax.set_xlabel(series.time_label)
         ax.margins(x=0)
+
+
+def _whole(part: Any) -> Any:
+    return part.population if isinstance(part, Subpopulation) else part
 
 
 def _recorded(part: Any, variable: str) -> bool:

@@ -112,7 +112,7 @@ def connectivity(what: Any, *, seed: int = 0, colour: str | None = None, ax: Axe
     if isinstance(what, Network):
         return _network(what, seed, colour or "source", ax)
     if isinstance(what, Projection):
-        parts = {id(p): p for p in (what.source, *what.targets)}.values()
+        parts = {id(p): p for p in (*what.sources, *what.targets)}.values()
         what = Network(*parts, what).edges(what, seed=seed)
     if isinstance(what, ProjectionEdges):
         return _projection(what, colour, ax)
@@ -131,8 +131,8 @@ def _network(net: Network, seed: int, colour: str, ax: Axes | None) -> Axes:
     layers = []
     for edges in drawn.values():
         rows = np.concatenate([np.zeros(0, int), *(first[t] + np.arange(n) for t, (_, n) in edges.populations.items())])
-        columns = first[edges.source] + np.arange(edges.sources)
-        layers.append(_layer(edges, rows, columns, grid, colours[edges.source], share))
+        columns = np.concatenate([first[name] + np.arange(n) for name, n in edges.origins.items()])
+        layers.append(_layer(edges, rows, columns, grid, colours[next(iter(edges.origins))], share))
     ax = appearance.axes_of(ax, 5.6, 5.2)
     _picture(ax, grid, layers, colour)
     sizes = {name: (start, net.populations[name].n) for name, start in first.items()}

@@ -177,9 +177,16 @@ class RecordPlan:
         keep = None if record.keep is None else max(1, int(in_steps(record.keep, self.dt, "Record.keep", for_ever=True)) // schedule.every)
         wanted: list[str | None] = [*record.variables] if record.function is None else [None]
         for name, variable in zip(record.names, wanted, strict=True):
-            reads, neurons, label, unit, dtype, name = self._read(record, part, variable, name)
+            named = record.name is not None and variable is not None and record.reduce is None
+            reads, neurons, label, unit, dtype, full = self._read(record, part, variable, name)
+            if named and name != full and name in self._readable.shapes(part):
+                raise ParameterError(f"The record of {full} of {part} is named {name!r}, which is another of its variables. Rename it.")
+            name = name if named else full
             if any(c.name == name for t in self.tracks if t.part == part for c in t.columns):
-                raise ParameterError(f"{name} of {part} is recorded twice; give one record for it.")
+                raise ParameterError(
+                    f"{name} of {part} is recorded twice. Give one record for it, or the other a name: "
+                    f"rv.Record({part!r}, {full!r}, …, name='{full.replace('.', '_')}_too')."
+                )
             track = Track(part, schedule, windows, keep, label, neurons)
             track = next((t for t in self.tracks if t.same_table(track)), track)
             if track not in self.tracks:

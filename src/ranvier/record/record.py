@@ -41,13 +41,16 @@ class Record:
             values `[n]`. The record is then called `"V.mean"`, for example.
         keep: only the last so many milliseconds, in memory, also where the run
             goes to a store.
-        name, unit: what a function's record is called and measured in.
+        name: what the record is called: that of a function, or of one variable, so that two records of it can stand side by side.
+        unit: what a function's record is measured in.
 
     Example:
         >>> Record("cells", ["V", "sodium.current"], every=0.1)
         Record('cells', ['V', 'sodium.current'], every=0.1)
         >>> Record("cells", "V", reduce=("percentile", 90), every=1.0).names
         ['V.percentile_90']
+        >>> Record("cells", "V", start=900.0, name="V_late").names  # beside another of V
+        ['V_late']
     """
 
     def __init__(
@@ -99,7 +102,10 @@ class Record:
         if self.function is not None:
             self._check_function()
         elif name is not None and self.reduce is None:
-            raise ParameterError("name= is for the record of a function; a variable has a name already.")
+            if len(self.variables) > 1:
+                raise ParameterError(f"Record.name is one name for {len(self.variables)} variables. Make one record for each.")
+            if not str(name).replace("_", "").isalnum():
+                raise ParameterError(f"Record.name is {name!r}, but it must be of letters, digits and underscores, such as 'V_late'.")
 
     def _check_function(self) -> None:
         given: str = getattr(self.function, "__name__", "")
@@ -129,6 +135,8 @@ class Record:
         """What the recorded variables are called in the result."""
         if self.function is not None:
             return [str(self.name)]
+        if self.name is not None and self.reduce is None:
+            return [self.name]
         return [v if self.reduce is None else f"{v}.{self.reduce.name}" for v in self.variables]
 
     def __repr__(self) -> str:

@@ -114,7 +114,8 @@ def described_network(network: Network, arrays: Arrays) -> dict[str, Any]:
         arguments = [p for p in inspect.signature(type(one)).parameters if p not in ("name", "source", "target")]
         wired: dict[str, Any] = {}
         if isinstance(one, Projection):
-            wired["source"] = network.name_of(one.source)
+            names = [network.name_of(source) for source in one.sources]
+            wired["source"] = names[0] if len(names) == 1 else names
         if not isinstance(one, Population):
             wired["target"] = [network.name_of(target) for target in one.targets]
         return {"name": name, **wired, **{a: described(getattr(one, _ATTRIBUTE.get(a, a)), arrays) for a in arguments}}
@@ -286,7 +287,9 @@ def rebuilt_network(description: Mapping[str, Any], arrays: Arrays, store: Path)
         for make, kind in wire_types:
             for wire in description[kind]:
                 arguments = {k: rebuilt(v, arrays) for k, v in wire.items() if k not in ("source", "target")}
-                ends = [populations[wire["source"]]] if "source" in wire else []
+                sources = wire.get("source", [])
+                named = [populations[name] for name in ([sources] if isinstance(sources, str) else sources)]
+                ends = [named if len(named) > 1 else named[0]] if named else []
                 wires.append(make(*ends, [populations[name] for name in wire["target"]], **arguments))
         return Network(*populations.values(), *wires)
     except (KeyError, TypeError, ValueError, AttributeError, UnsupportedError) as error:

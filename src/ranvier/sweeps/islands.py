@@ -437,7 +437,9 @@ def _repeated(net: Network, count: int) -> Network:
 
     parts: list[Any] = [changed(p, name, n=p.n * count) for name, p in net.populations.items()]
     for name, q in net.projections.items():
-        parts.append(changed(q, name, source=made[id(q.source)], targets=tuple(made[id(t)] for t in q.targets)))
+        if len(q.sources) > 1:
+            raise NotAlike("a projection comes from several populations")
+        parts.append(changed(q, name, sources=(made[id(q.source)],), targets=tuple(made[id(t)] for t in q.targets)))
     for name, r in net.poisson.items():
         parts.append(changed(r, name, targets=tuple(made[id(t)] for t in r.targets)))
     result = Network(*parts)
