@@ -1,10 +1,16 @@
-"""Ten populations of eight variables with twenty projections: compile time and time a step, packed and not.
+"""Ten populations of eight variables with twenty projections: compile time and time a step, packed and not; and a thousand of each.
 
 Guards the layout: without the barriers that close every stage, XLA computes
 slopes anew for each row that uses them, and a step takes many times longer.
 
     taskset -c 0 python benchmarks/populations.py
 """
+
+import json
+import resource
+import subprocess
+import sys
+import time
 
 import numpy as np
 from harness import arguments, save, take_turns
@@ -41,8 +47,40 @@ def network(n: int, populations: int = 10, projections: int = 20) -> rv.Network:
     return rv.Network(*cells, *wires)
 
 
+def many(populations: int, projections: int) -> dict:
+    """What a network of single cells costs until it runs, in this process."""
+    draw = np.random.default_rng(0)
+    begin = time.perf_counter()
+    cells = [rv.Population(1, rv.neurons.HodgkinHuxley(), current=3.0, name=f"p{i}") for i in range(populations)]
+    pairs = draw.integers(populations, size=(projections, 2))
+    wires = [
+        rv.Projection(cells[pre], cells[post], rv.synapses.GradedGABA(), rv.connect.all_to_all(), weight=0.001, name=f"w{i}")
+        for i, (pre, post) in enumerate(pairs)
+    ]
+    sim = rv.prepare(rv.Network(*cells, *wires), dt=0.05)
+    built = time.perf_counter() - begin
+    run = sim.run(10.0)
+    return {
+        "populations": populations,
+        "graded projections": projections,
+        "build_seconds": built,
+        "compile_seconds": run.info["compile_seconds"],
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--many"]:
+        print(json.dumps(many(*map(int, sys.argv[2:]))))
+        return
     options = arguments(__doc__)
+    each_alone = []
+    for sizes in ((1, 0), (10, 0), (100, 0), (1000, 0), (30, 10), (30, 100), (30, 1000)):
+        if options.quick and sum(sizes) > 200:
+            continue
+        done = subprocess.run([sys.executable, __file__, "--many", *map(str, sizes)], stdout=subprocess.PIPE, check=True)
+        each_alone.append(json.loads(done.stdout))
+        print(each_alone[-1], flush=True)
     rows = []
     for populations, n in ((1, 60), (1, 1000), (10, 100), (10, 1000)):
         if options.quick and populations * n > 1000:
@@ -76,7 +114,7 @@ def main() -> None:
             row["nanoseconds_a_neuron_step"] = {k: v * 1e3 / (populations * n) for k, v in row["microseconds_a_step"].items()}
             rows.append(row)
             print(row, flush=True)
-    save(__file__, options, {"table": rows})
+    save(__file__, options, {"table": rows, "many": each_alone})
 
 
 if __name__ == "__main__":

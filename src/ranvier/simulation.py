@@ -459,6 +459,7 @@ class Simulation:
             )
         with jax.ensure_compile_time_eval():  # a run with other numbers may have come between, and this may be traced
             base = self._drawn_with(None, self.seed)
+            self.constants_of(base)
         drawn = self._substituted(base, parameters)
         layout = self._layout_for(base, parameters)
         if surrogate is not None:

@@ -19,7 +19,8 @@ from ranvier.integrators.stochastic import EulerMaruyama
 from ranvier.kernels.dispatch import native_available
 from ranvier.network.draw import Drawn
 from ranvier.network.linearity import Exact, LocalSynapses, Neighbourhood, NotAffine, WholeStep, exact, whole_step
-from ranvier.network.plan import EdgePlan, GroupPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan, SynapsesPlan
+from ranvier.network.merged import stretches_onto
+from ranvier.network.plan import EdgePlan, GroupPlan, MergedPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan, SynapsesPlan
 from ranvier.network.receptors import Receptor, receptor_synapse
 from ranvier.network.spec import Network
 from ranvier.network.stacked import Stacked
@@ -96,7 +97,8 @@ class Chosen:
 def owned_by(plan: Plan, group: GroupPlan) -> list[SynapsesPlan]:
     """The synapses that are advanced with a group: those at its neurons, and those that leave them."""
     leaving = [s for s in plan.synapses if isinstance(s, SourcePlan | EdgePlan | ShortTermPlan) and s.source in group.members]
-    return [*(s for s in plan.synapses if isinstance(s, ReceptorPlan) and s.group == group.name), *leaving]
+    together = [s for s in plan.synapses if isinstance(s, MergedPlan) and s.sources == group.name]
+    return [*(s for s in plan.synapses if isinstance(s, ReceptorPlan) and s.group == group.name), *leaving, *together]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,10 +111,6 @@ class Linear:
 
 def neighbourhood(plan: Plan, group: GroupPlan) -> Neighbourhood:
     """A group and the synapses whose states lie at it, for `linearity`."""
-    site = lambda s: "source" if isinstance(s, SourcePlan) else "edge"
-    elsewhere = (
-        s for s in plan.synapses if isinstance(s, SourcePlan | EdgePlan) and s.transmits and any(g == group.name for g, _, _ in s.targets)
-    )
     return Neighbourhood(
         group=group.name,
         sizes=group.sizes,
@@ -125,8 +123,19 @@ def neighbourhood(plan: Plan, group: GroupPlan) -> Neighbourhood:
         stimulated=any(group.stimulated),
         diffuses=group.diffuses,
         synapses=tuple(LocalSynapses(r.name, r.variables, r.moving, r.transmits) for r in plan.receptors_of(group.name)),
-        elsewhere=tuple((s.name, site(s)) for s in elsewhere),
+        elsewhere=_elsewhere(plan, group),
     )
+
+
+def _elsewhere(plan: Plan, group: GroupPlan) -> tuple[tuple[str, str], ...]:
+    """The projections that act on a group and have their states elsewhere, each with its site; of those computed as one, the first."""
+    found = []
+    for s in plan.synapses:
+        here = next((name for name, _, _ in stretches_onto(plan, s, group.name)), None)
+        if here is not None:
+            site = s.site if isinstance(s, MergedPlan) else "source" if isinstance(s, SourcePlan) else "edge"
+            found.append((here, site))
+    return tuple(found)
 
 
 def parameters_of(plan: Plan, group: GroupPlan, drawn: Drawn, receptors: Sequence[Receptor]) -> dict[str, Any]:
@@ -193,7 +202,7 @@ def _default(plan: Plan, group: GroupPlan, drawn: Drawn, exactly: Exact | NotAff
         return EulerMaruyama(), "white noise drives its variables"
     if isinstance(exactly, NotAffine):
         return RungeKutta4(), exactly.reason
-    acts = next((s.name for s in owned_by(plan, group) if isinstance(s, SourcePlan | EdgePlan) and s.transmits), None)
+    acts = next((s.name for s in owned_by(plan, group) if isinstance(s, SourcePlan | EdgePlan | MergedPlan) and s.transmits), None)
     if acts is not None:
         return RungeKutta4(), f"{acts} acts from it continuously"
     facts = (drawn.populations[name].stimulus_facts for name in group.members)

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from ranvier.kernels.draws import Streams
 from ranvier.network.stacked import Stacked
@@ -112,6 +113,61 @@ class CoupledConstants:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class MergedConstants:
+    """The numbers of a `MergedPlan`.
+
+    Attributes:
+        model: the synapse, its parameters `[projections]`.
+        at: where in its group each state's source is, int32 `[states]`.
+        of_state, of_slot: which projection each state and each slot belongs to, int32.
+        onto: for each group acted on, which neuron each slot stands for, int32 `[slots]`.
+        matrix: weights `[projections, targets, sources]` where they are dense.
+        rows, pre, weight: else the edges by slot: where each slot's begin, the states they come from, their weights.
+        edges: what delivers spikes to states at edges.
+    """
+
+    model: Any
+    at: Any
+    of_state: Any
+    of_slot: Any
+    onto: dict[str, Any]
+    matrix: Any = None
+    rows: Any = None
+    pre: Any = None
+    weight: Any = None
+    edges: tuple[EventEdges, ...] = ()
+
+    @property
+    def synapse(self) -> Any:
+        """The synapse with its parameters at the states."""
+        return jax.tree.map(lambda leaf: _taken(leaf, self.of_state), self.model)
+
+    @property
+    def at_slots(self) -> Any:
+        """The synapse with its parameters at the slots."""
+        return jax.tree.map(lambda leaf: _taken(leaf, self.of_slot), self.model)
+
+
+def _taken(values: Any, at: Any) -> Any:
+    return (jnp.asarray(values) if isinstance(at, jax.Array) else values)[at]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Arrivals:
+    """What continuous synapses do to a group's neurons, where some are computed as one: in which order it is added up.
+
+    Attributes:
+        rows: where the terms of each neuron begin, int32 `[neurons + 1]`.
+        terms: which they are, int32: the neuron's own first, then in the user's order of projections.
+    """
+
+    rows: Any
+    terms: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class ShortTermConstants:
     """The numbers of a `ShortTermPlan`."""
 
@@ -148,6 +204,7 @@ class Constants:
     Attributes:
         dt: the step (ms), float64.
         seed: its two words, uint32.
+        arrivals: for the groups that a `MergedPlan` acts on.
     """
 
     dt: Any
@@ -155,3 +212,4 @@ class Constants:
     groups: dict[str, GroupConstants]
     synapses: dict[str, Any]
     plastic: dict[str, PlasticConstants] = dataclasses.field(default_factory=dict)
+    arrivals: dict[str, Arrivals] = dataclasses.field(default_factory=dict)

@@ -13,7 +13,7 @@ from ranvier.connect.part import draw
 from ranvier.kernels.dispatch import native_available
 from ranvier.network.draw import Drawn
 from ranvier.network.layout import Layout
-from ranvier.network.plan import EdgePlan, Plan, PlasticPlan, ReceptorPlan, SourcePlan
+from ranvier.network.plan import EdgePlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, SourcePlan
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
 
@@ -158,9 +158,9 @@ def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Exp
         first = synapses[0]
         model = net.poisson[wire.name].synapse if wire.input else net.projections[wire.name].synapse
         edges = 0
-        if isinstance(first, SourcePlan | EdgePlan):
+        if isinstance(first, SourcePlan | EdgePlan | MergedPlan):
             coupled = constants.synapses[first.name]
-            site = "source" if isinstance(first, SourcePlan) else "edge"
+            site = first.site if isinstance(first, MergedPlan) else "source" if isinstance(first, SourcePlan) else "edge"
             how = "matrix" if coupled.matrix is not None else "sum over edges"
             own = drawn.projections[wire.name].edges
             edges = 0 if own is None else len(own)

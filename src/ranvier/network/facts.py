@@ -94,7 +94,8 @@ def initial_state(model: NeuronModel | SynapseModel, n: int, key: Key) -> dict[s
 
     if remembered(("draws", n, *structure(model)), lambda: (draws(),))[0]:
         return model.initial_state(n, key)
-    return jax.tree.map(np.asarray, _compiled_without_key(model, n))
+    with jax.ensure_compile_time_eval():  # also where what is around it is being traced
+        return jax.tree.map(np.asarray, _compiled_without_key(model, n))
 
 
 def count_variables(model: NeuronModel) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ranvier.integrators.base import Integrator
 from ranvier.model import parameters
-from ranvier.network import coupling, receptors
+from ranvier.network import coupling, merged, receptors
 from ranvier.network.choice import Chosen, choose, linear_numbers, parameters_of
 from ranvier.network.constants import Constants, EventEdges
 from ranvier.network.draw import Drawn, DrawnPopulation
@@ -27,6 +27,7 @@ from ranvier.network.plan import (
     GroupPlan,
     HistoryPlan,
     LayoutChanged,
+    MergedPlan,
     Piece,
     Plan,
     PlasticPlan,
@@ -71,7 +72,7 @@ class Layout:
         dtype: `"float64"` or `"float32"`.
         integrators: what the user chose for each population, None where it is to be chosen.
         apart: projections and inputs that share their states with nobody.
-        merge: whether populations of one model advance together.
+        merge: whether populations of one model advance together, and projections of one kind are computed as one.
         progress: told of edges drawn and in all.
 
     Attributes:
@@ -92,6 +93,7 @@ class Layout:
         progress: Progress | None = None,
     ):
         self.net, self.dtype, self.integrators, self.apart = net, dtype, integrators, apart
+        self._merge = merge
         groups, populations = plan_groups(drawn, merge, integrators, dtype)
         self._groups, self._populations = {g.name: g for g in groups}, {p.name: p for p in populations}
         self._firsts = {p.name: p.first for p in populations}
@@ -103,12 +105,15 @@ class Layout:
         synapses, wires = self._wire(drawn)
         made = {r.name: self._edges_of(r, drawn, progress) for r in self.receptors}
         sets = {name: edges.sets for name, edges in made.items()}
-        coupled = [s for s in synapses if isinstance(s, EdgePlan) and s.deliveries]
-        histories = self._histories(synapses, sets, {s.name: drawn.projections[s.name].delay for s in coupled})
+        names = lambda s: [m.name for m in s.members] if isinstance(s, MergedPlan) else [s.name]
+        coupled = [s for s in synapses if isinstance(s, EdgePlan | MergedPlan) and s.deliveries]
+        longest = {s.name: max(int(np.max(drawn.projections[name].delay, initial=0)) for name in names(s)) for s in coupled}
+        histories = self._histories(synapses, sets, longest)
         plastic = tuple(plan for r in self.receptors for plan in self._plastic(r, drawn, sets[r.name]))
         plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, dtype, plastic)
         self.chosen: Chosen = choose(plan, drawn, self.receptors, integrators)
         self.plan, self.integrator = self.chosen.plan, self.chosen.integrator
+        self._arrivals = merged.arrivals(self.plan)
         self._kinds = {g.name: self._kinds_of(g, drawn) for g in self.plan.groups if g.linear is not None}
 
     # -- structure -------------------------------------------------------------------------------
@@ -122,15 +127,21 @@ class Layout:
         for receptor in self.receptors:
             for user in receptor.users:
                 sharing.setdefault(user.name, []).extend(other.name for other in receptor.users if other is not user)
+        alone = {}
+        for name, projection in drawn.projections.items():
+            if projection.site != "target":
+                onto = receptors.stretches(self.net, projection.projection.targets, self._populations)
+                targets = _joined(tuple((s.group, s.start, s.n) for s in onto))
+                alone[name] = coupling.plan_coupling(projection, self.net.name_of(projection.projection.source), targets)
+        computed = merged.merge(list(alone.values()), drawn, self._populations) if self._merge else alone
         for name, projection in drawn.projections.items():
             source = self.net.name_of(projection.projection.source)
             if projection.site != "target":
-                targets = tuple(
-                    (s.group, s.start, s.n) for s in receptors.stretches(self.net, projection.projection.targets, self._populations)
-                )
-                plan = coupling.plan_coupling(projection, source, _joined(targets))
-                synapses.append(plan)
-                wires.append(WirePlan(name, (Piece(name, 0, plan.states, ((0, plan.states),)),)))
+                plan, own = computed[name], alone[name].states
+                if plan.name == name:  # else it stands there already
+                    synapses.append(plan)
+                start = next((m.start for m in plan.members if m.name == name), 0) if isinstance(plan, MergedPlan) else 0
+                wires.append(WirePlan(name, (Piece(plan.name, start, own, ((0, own),)),)))
                 continue
             short_term = None
             if projection.short_term is not None:
@@ -180,7 +191,7 @@ class Layout:
         return found
 
     def _histories(
-        self, synapses: Sequence[SynapsesPlan], sets: Mapping[str, tuple[EventEdges, ...]], delays: Mapping[str, Any]
+        self, synapses: Sequence[SynapsesPlan], sets: Mapping[str, tuple[EventEdges, ...]], delays: Mapping[str, int]
     ) -> tuple[HistoryPlan, ...]:
         longest: dict[str, int] = {}
         for s in synapses:
@@ -189,8 +200,8 @@ class Layout:
                     longest[history] = max(longest.get(history, 0), int(np.max(edges.delays, initial=0)))
                 for history, room in zip(s.deliveries, self._rooms[s.name], strict=True):
                     longest[history] = max(longest[history], room.capacity.longest - 1)
-            elif isinstance(s, EdgePlan) and s.deliveries:
-                longest[ALL_SPIKES] = max(longest.get(ALL_SPIKES, 0), int(np.max(delays[s.name], initial=0)))
+            elif isinstance(s, EdgePlan | MergedPlan) and s.deliveries:
+                longest[ALL_SPIKES] = max(longest.get(ALL_SPIKES, 0), delays[s.name])
         source = lambda name: None if name == ALL_SPIKES else self.net.name_of(self.net.projections[name].source)
         scaled = lambda name: name != ALL_SPIKES and self.net.projections[name].short_term_plasticity is not None
         slots = lambda steps: 1 << int(steps).bit_length()
@@ -233,7 +244,15 @@ class Layout:
                 continue
             projection = drawn.projections[wire.name]
             if projection.site != "target":
-                plan = self.plan.synapses_named(wire.name)
+                plan = self.plan.synapses_named(wire.pieces[0].synapses)
+                if isinstance(plan, MergedPlan):
+                    if plan.name == wire.name:
+                        width = self._widths.get(plan.name)
+                        together = merged.merged_constants(plan, drawn, self._populations, self._n, self.dtype, width)
+                        synapses[plan.name] = together
+                        if together.pre is not None:
+                            self._widths[plan.name] = len(together.pre)
+                    continue
                 assert isinstance(plan, SourcePlan | EdgePlan)
                 first = self._firsts[self.net.name_of(projection.projection.source)]
                 made = coupling.coupled_constants(projection, plan, first, self._n, self.dtype, self._widths.get(wire.name))
@@ -256,7 +275,7 @@ class Layout:
             plastic[p.name] = plastic_constants(
                 p, drawn.projections[p.name], edges, learner.order, learner.weight, drawn.dt, self.dtype, p.name in placed
             )
-        return Constants(np.float64(drawn.dt), (words[0], words[1]), groups, synapses, plastic)
+        return Constants(np.float64(drawn.dt), (words[0], words[1]), groups, synapses, plastic, self._arrivals)
 
     def _check_delays(self, synapses: Mapping[str, Any]) -> None:
         slots = {h.name: h.slots for h in self.plan.histories}

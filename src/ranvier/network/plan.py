@@ -134,6 +134,53 @@ class EdgePlan(SynapsesPlan):
 
 
 @dataclasses.dataclass(frozen=True)
+class Coupled:
+    """A projection among those that a `MergedPlan` computes as one: `start … start + states − 1` of their states.
+
+    Attributes:
+        source: the presynaptic population.
+        targets: `(group, start, n)` of the neurons acted on, in their order.
+    """
+
+    name: str
+    source: str
+    start: int
+    states: int
+    targets: tuple[tuple[str, int, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class MergedPlan(SynapsesPlan):
+    """States at the sources or edges of projections of one kind, one after the other; it has the name of the first of them.
+
+    What they do lies in slots: one for each target neuron of each projection, by target group, then projection.
+
+    Attributes:
+        members: the projections, in the user's order.
+        site: `"source"` or `"edge"`.
+        sources: the group of all their sources.
+        dense: `(targets, sources)` of each projection's matrix of weights; None where they lie by edges.
+        emits, deliveries: see `EdgePlan`.
+    """
+
+    members: tuple[Coupled, ...]
+    site: str
+    sources: str
+    dense: tuple[int, int] | None
+    emits: bool
+    deliveries: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> dict[str, list[tuple[str, int, int]]]:
+        """The slots of each group acted on: `(projection, start, n)` of the neurons behind them, slot by slot."""
+        found: dict[str, list[tuple[str, int, int]]] = {}
+        for member in self.members:
+            for group, start, n in member.targets:
+                found.setdefault(group, []).append((member.name, start, n))
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
 class ShortTermPlan(SynapsesPlan):
     """States of short-term plasticity, at the neurons of one projection's source."""
 
@@ -142,7 +189,7 @@ class ShortTermPlan(SynapsesPlan):
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """Some of a part's states: `start … start + n − 1` of a `ReceptorPlan`, or all of other synapses.
+    """Some of a part's states: `start … start + n − 1` of a `ReceptorPlan` or `MergedPlan`, or all of other synapses.
 
     Attributes:
         owns: whether what that receptor holds is this part's, in the state that the user sees. Of several
@@ -291,6 +338,8 @@ class Plan:
         """`(group, start, n)` of the neurons that synapses act on."""
         if isinstance(synapses, ReceptorPlan):
             return ((synapses.group, 0, synapses.states),)
+        if isinstance(synapses, MergedPlan):
+            return tuple(target for member in synapses.members for target in member.targets)
         return synapses.targets if isinstance(synapses, SourcePlan | EdgePlan) else ()
 
 

@@ -22,7 +22,18 @@ from ranvier.kernels.integrate_and_fire import integrate_and_fire
 from ranvier.network import learning
 from ranvier.network.constants import Constants, GroupConstants
 from ranvier.network.linearity import adds_to
-from ranvier.network.plan import ALL_SPIKES, FRACTION, EdgePlan, GroupPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan, SynapsesPlan
+from ranvier.network.plan import (
+    ALL_SPIKES,
+    FRACTION,
+    EdgePlan,
+    GroupPlan,
+    MergedPlan,
+    Plan,
+    ReceptorPlan,
+    ShortTermPlan,
+    SourcePlan,
+    SynapsesPlan,
+)
 from ranvier.network.stacked import spread
 from ranvier.network.state import SimulationState
 from ranvier.network.system import Network, NetworkDraws, NetworkSystem
@@ -269,6 +280,10 @@ class Stepper:
         for synapses in self.plan.synapses:
             if isinstance(synapses, ShortTermPlan):
                 working = self._emit_scaled(synapses, working)
+            elif isinstance(synapses, MergedPlan) and synapses.emits:
+                merged = self.constants.synapses[synapses.name]
+                own, _ = merged.synapse.emit(working.variables[synapses.name], working.spiked[synapses.sources][merged.at], working.t)
+                working = self._write(synapses, own, working)
             elif isinstance(synapses, SourcePlan | EdgePlan) and synapses.emits:
                 constants = self.constants.synapses[synapses.name]
                 spikes = self._spikes_of(synapses.source, working)
@@ -311,13 +326,13 @@ class Stepper:
         integrated = working.variables
         for synapses in self.plan.synapses:
             poisson = synapses.poisson if isinstance(synapses, ReceptorPlan) else 0
-            if isinstance(synapses, ReceptorPlan | EdgePlan) and (synapses.deliveries or poisson):
+            if isinstance(synapses, ReceptorPlan | EdgePlan | MergedPlan) and (synapses.deliveries or poisson):
                 working = self._deliver_to(synapses, working)
         # An upward crossing counts wherever the potential moves: one that a kick makes is seen in the next step.
         crossed = {name: self.network.models[name].spiked(integrated[name], working.variables[name]) for name in working.crossed}
         return dataclasses.replace(working, crossed=crossed)
 
-    def _deliver_to(self, synapses: ReceptorPlan | EdgePlan, working: Working) -> Working:
+    def _deliver_to(self, synapses: ReceptorPlan | EdgePlan | MergedPlan, working: Working) -> Working:
         constants, own = self.constants.synapses[synapses.name], working.variables[synapses.name]
         # A state that simply adds what arrives is what the kernels add to.
         into = adds_to(constants.synapse.receive, own, synapses.states, self.plan.dtype)

@@ -14,8 +14,8 @@ from jax.lax import optimization_barrier
 from ranvier.kernels.draws import normals
 from ranvier.kernels.exponential import exponential, with_fast_exponentials
 from ranvier.kernels.weighted_sum import weighted_sum
-from ranvier.network.constants import Constants, CoupledConstants
-from ranvier.network.plan import FRACTION, EdgePlan, GroupPlan, Plan, ReceptorPlan, SourcePlan, SynapsesPlan
+from ranvier.network.constants import Constants, CoupledConstants, MergedConstants
+from ranvier.network.plan import FRACTION, EdgePlan, GroupPlan, MergedPlan, Plan, ReceptorPlan, SourcePlan, SynapsesPlan
 from ranvier.network.state import NEVER
 from ranvier.network.working import Variables
 from ranvier.neurons.base import Inputs
@@ -39,6 +39,8 @@ class Packing:
                 home = synapses.group
             elif isinstance(synapses, SourcePlan) and plan.group_of(synapses.source).n == synapses.states:
                 home = plan.group_of(synapses.source).name
+            elif isinstance(synapses, MergedPlan) and plan.group(synapses.sources).n == synapses.states:
+                home = synapses.sources
             self._add(home, synapses.name, synapses.moving)
 
     def _add(self, block: str, owner: str, variables: tuple[str, ...]) -> None:
@@ -79,6 +81,13 @@ def sum_over_edges(plan: SourcePlan | EdgePlan, constants: CoupledConstants, val
         return constants.matrix @ values
     at = jnp.arange(plan.states, dtype=jnp.int32) if isinstance(plan, EdgePlan) else constants.pre
     return weighted_sum(constants.rows, at, constants.weight, values)
+
+
+def sum_onto_slots(plan: MergedPlan, constants: MergedConstants, values: jax.Array) -> jax.Array:
+    """The weighted sum of a quantity at the states, for each slot."""
+    if plan.dense is not None:
+        return jnp.einsum("pts,ps->pt", constants.matrix, values.reshape(len(plan.members), -1)).reshape(-1)
+    return weighted_sum(constants.rows, constants.pre, constants.weight, values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +181,9 @@ class NetworkSystem:
     # -- what reaches the membranes ------------------------------------------------------------
 
     def presynaptic(self, synapses: SynapsesPlan, variables: Variables) -> Presynaptic | None:
+        if isinstance(synapses, MergedPlan):
+            at = self.constants.synapses[synapses.name].at
+            return Presynaptic({name: value[at] for name, value in variables[synapses.sources].items()})
         if not isinstance(synapses, SourcePlan | EdgePlan):
             return None
         state = self.of_population(synapses.source, variables[self.plan.population(synapses.source).group])
@@ -180,12 +192,37 @@ class NetworkSystem:
         pre = self.constants.synapses[synapses.name].pre
         return Presynaptic({name: value[pre] for name, value in state.items()})
 
+    def merged_input(self, synapses: MergedPlan, variables: Variables, t: jax.Array) -> dict[str, Inputs]:
+        """What projections that are computed as one do to each group they act on, slot by slot."""
+        constants: MergedConstants = self.constants.synapses[synapses.name]
+        sent = constants.synapse.transmit(variables[synapses.name], self.presynaptic(synapses, variables), t)
+        sent = jax.tree.map(lambda x: sum_onto_slots(synapses, constants, x), sent)
+        V = [variables[group]["V"][neurons] for group, neurons in constants.onto.items()]
+        conductance, offset = constants.at_slots.membrane_input(sent, V[0] if len(V) == 1 else jnp.concatenate(V))
+        conducts = not (isinstance(conductance, float) and conductance == 0.0)
+        conductance, offset = (jnp.broadcast_to(x, constants.of_slot.shape) for x in (conductance, offset))
+        result, first = {}, 0
+        for group, neurons in constants.onto.items():
+            part = slice(first, first + len(neurons))
+            result[group] = Inputs(conductance[part], offset[part], conducts=conducts)
+            first += len(neurons)
+        return result
+
     def synaptic_input(self, synapses: SynapsesPlan, variables: Variables, t: jax.Array) -> list[Inputs]:
         """What synapses do to each stretch of their targets."""
-        constants = self.constants.synapses[synapses.name]
-        synapse, targets = constants.synapse, self.plan.targets_of(synapses)
+        targets = self.plan.targets_of(synapses)
         if not synapses.transmits:
             return [Inputs(jnp.zeros(n, self.plan.dtype), jnp.zeros(n, self.plan.dtype)) for _, _, n in targets]
+        if isinstance(synapses, MergedPlan):
+            at_slots, stretches = self.merged_input(synapses, variables, t), []
+            slot = dict.fromkeys(at_slots, 0)
+            for group, _, n in targets:
+                mine, part = at_slots[group], slice(slot[group], slot[group] + n)
+                stretches.append(Inputs(mine.conductance[part], mine.offset[part], conducts=mine.conducts))
+                slot[group] += n
+            return stretches
+        constants = self.constants.synapses[synapses.name]
+        synapse = constants.synapse
         sent = synapse.transmit(variables[synapses.name], self.presynaptic(synapses, variables), t)
         if isinstance(synapses, SourcePlan | EdgePlan):
             sent = jax.tree.map(lambda x: sum_over_edges(synapses, constants, x), sent)
@@ -231,18 +268,40 @@ class NetworkSystem:
         conductance: dict[str, Any] = {}
         offset = {g.name: jnp.broadcast_to(self.injected(g, t), (g.n,)) for g in self.plan.groups}
         sizes = {g.name: g.n for g in self.plan.groups}
+        terms: dict[str, list[Inputs]] = {name: [] for name in self.constants.arrivals}
         for synapses in self.plan.synapses:
-            if synapses.transmits:
+            if isinstance(synapses, MergedPlan) and synapses.transmits:
+                for group, inputs in self.merged_input(synapses, variables, t).items():
+                    terms[group].append(inputs)
+            elif synapses.transmits:
                 for (group, start, n), inputs in zip(
                     self.plan.targets_of(synapses), self.synaptic_input(synapses, variables, t), strict=True
                 ):
+                    if group in terms and not isinstance(synapses, ReceptorPlan):
+                        terms[group].append(inputs)
+                        continue
                     size = sizes[group]
                     where = (lambda x: x) if n == size else (lambda x, s=start, n=n, size=size: jnp.pad(x, (s, size - s - n)))
                     offset[group] = offset[group] + where(inputs.offset)
                     if inputs.conducts:
                         conductance[group] = conductance.get(group, 0.0) + where(inputs.conductance)
         zeros = {name: jnp.zeros(n, self.plan.dtype) for name, n in sizes.items()}
+        for group, added in terms.items():
+            conducts = group in conductance or any(inputs.conducts for inputs in added)
+            both = self._added(group, Inputs(conductance.get(group, zeros[group]), offset[group]), added)
+            offset[group] = both.offset
+            if conducts:
+                conductance[group] = both.conductance
         return {name: Inputs(conductance.get(name, zeros[name]), offset[name], conducts=name in conductance) for name in zeros}
+
+    def _added(self, group: str, own: Inputs, added: list[Inputs]) -> Inputs:
+        """What reaches a group's neurons, term by term in the user's order: as if each projection were added on its own."""
+        arrivals = self.constants.arrivals[group]
+        offset = jnp.concatenate([own.offset, *(inputs.offset for inputs in added)])
+        parts = [jnp.broadcast_to(inputs.conductance, inputs.offset.shape) for inputs in added]
+        terms = jnp.stack([jnp.concatenate([own.conductance, *parts]).astype(offset.dtype), offset])
+        conductance, offset = weighted_sum(arrivals.rows, arrivals.terms, jnp.ones((), terms.dtype), terms)
+        return Inputs(conductance, offset)
 
     # -- the equations ---------------------------------------------------------------------------
 
@@ -258,8 +317,8 @@ class NetworkSystem:
             if group.name == owner:
                 return group.polynomial
         synapses = self.plan.synapses_named(owner)
-        if isinstance(synapses, ReceptorPlan):
-            return self.plan.group(synapses.group).polynomial
+        if isinstance(synapses, ReceptorPlan | MergedPlan):
+            return self.plan.group(synapses.group if isinstance(synapses, ReceptorPlan) else synapses.sources).polynomial
         return isinstance(synapses, SourcePlan | EdgePlan) and self.plan.group_of(synapses.source).polynomial
 
     def _right_hand_sides(self, variables: Variables, t: jax.Array) -> dict[str, Any]:

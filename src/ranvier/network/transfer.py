@@ -13,7 +13,7 @@ import numpy as np
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
 from ranvier.network.learning import WEIGHT
-from ranvier.network.plan import GroupPlan, HistoryPlan, Plan, PlasticPlan, ReceptorPlan, ShortTermPlan, WirePlan
+from ranvier.network.plan import GroupPlan, HistoryPlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, ShortTermPlan, WirePlan
 from ranvier.network.state import SimulationState
 from ranvier.network.working import LONG_AGO, StepState
 
@@ -154,6 +154,8 @@ def _variables(plan: Plan, state: SimulationState, library: Any) -> list[tuple[s
             values = {v: _received(plan, s, v, state, library) for v in s.variables}
         elif isinstance(s, ShortTermPlan):
             values = {v: state.synapses[_wire_of(plan, s).name][v] for v in s.variables}
+        elif isinstance(s, MergedPlan):
+            values = {v: library.concatenate([state.synapses[m.name][v] for m in s.members]) for v in s.variables}
         else:
             values = {v: state.synapses[s.name][v] for v in s.variables}
         found.append((s.name, s.moving, values))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ranvier.errors import UnsupportedError, unknown
 from ranvier.network.learning import WEIGHT, edge_decay
-from ranvier.network.plan import ReceptorPlan
+from ranvier.network.plan import MergedPlan, ReceptorPlan
 from ranvier.network.system import NetworkSystem
 from ranvier.network.working import Variables
 
@@ -105,10 +105,14 @@ def _of_projection(system: NetworkSystem, variables: Variables, t: Any, name: st
         synapses = system.plan.synapses_named(piece.synapses)
         at_targets = isinstance(synapses, ReceptorPlan)
         for variable, value in variables[synapses.name].items():
-            states.setdefault(variable, []).append(value[piece.start : piece.start + piece.n] if at_targets else value)
+            states.setdefault(variable, []).append(value[piece.start : piece.start + piece.n])
         if synapses.name not in inputs:
             inputs[synapses.name] = system.synaptic_input(synapses, variables, t)
-        for (group, first, size), into in zip(system.plan.targets_of(synapses), inputs[synapses.name], strict=True):
+        stretches = list(zip(system.plan.targets_of(synapses), inputs[synapses.name], strict=True))
+        if isinstance(synapses, MergedPlan):
+            owners = [member.name for member in synapses.members for _ in member.targets]
+            stretches = [stretch for stretch, owner in zip(stretches, owners, strict=True) if owner == name]
+        for (group, first, size), into in stretches:
             V = variables[group].get("V", jnp.zeros(system.plan.group(group).n, system.plan.dtype))[first : first + size]
             mine = slice(piece.start, piece.start + piece.n) if at_targets else slice(None)
             conductances.append(jnp.broadcast_to(into.conductance, V.shape)[mine])

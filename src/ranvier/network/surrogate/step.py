@@ -13,7 +13,7 @@ import numpy as np
 from ranvier.errors import UnsupportedError
 from ranvier.kernels.deliver_events import SpikeHistory
 from ranvier.network.linearity import depends
-from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, HistoryPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan
+from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, HistoryPlan, MergedPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
 from ranvier.network.surrogate.distance import distance
@@ -120,10 +120,13 @@ class SurrogateStepper(Stepper):
         for synapses in self.plan.synapses:
             if isinstance(synapses, ShortTermPlan):
                 working = self._emit_scaled(synapses, working)
-            elif isinstance(synapses, SourcePlan | EdgePlan) and synapses.emits:
+            elif isinstance(synapses, SourcePlan | EdgePlan | MergedPlan) and synapses.emits:
                 constants, own = self.constants.synapses[synapses.name], working.variables[synapses.name]
-                soft = self._soft_of(synapses.source, working)
-                soft = soft[constants.pre] if isinstance(synapses, EdgePlan) else soft
+                if isinstance(synapses, MergedPlan):
+                    soft = working.soft[synapses.sources][constants.at]
+                else:
+                    soft = self._soft_of(synapses.source, working)
+                    soft = soft[constants.pre] if isinstance(synapses, EdgePlan) else soft
                 yes, no = (constants.synapse.emit(own, flags, working.t)[0] for flags in _both(soft))
                 after = {v: _chosen(soft, yes[v], no[v]) if yes[v] is not no[v] else no[v] for v in own}
                 lost = [v for v in own if yes[v] is not no[v] and v not in synapses.moving]
