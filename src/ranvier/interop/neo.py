@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ranvier.errors import UnsupportedError, warn
+from ranvier.interop.hdf5 import Written, nix
 from ranvier.interop.source import Signal, Source
 
 QUANTITIES = {"uA/cm^2": "uA/cm**2", "mS/cm^2": "mS/cm**2", "uF/cm^2": "uF/cm**2", "1": "dimensionless", "mM": "mmol/L"}
@@ -129,25 +130,32 @@ def write(source: Source, path: Path) -> None:
         )
     none = np.zeros(0, np.int64)
     block = _block(source, none, none, lambda s: 0)
-    io = NixIO(str(path), mode="ow")
-    io.write_block(block)
-    io.close()
-    segment = block.segments[0]
-    trains = [train.annotations["nix_name"] for train in segment.spiketrains] if source.n else []
-    signals = [signal.annotations["nix_name"] for signal in [*segment.analogsignals, *segment.irregularlysampledsignals]]
-    regular_first = sorted(source.signals, key=lambda s: s.every is None)
-    with nixio.File.open(str(path), nixio.FileMode.ReadWrite) as file:
-        arrays = file.blocks[0].data_arrays
-        for steps, neurons in source.pieces():
-            order = np.argsort(neurons, kind="stable")
-            present, begins = np.unique(neurons[order], return_index=True)
-            for neuron, times in zip(present, np.split(steps[order] * source.dt, begins[1:]), strict=True):
-                arrays[f"{trains[neuron]}.times"].append(times)
-        for name, s in zip(signals, regular_first, strict=True):
-            columns = [arrays[f"{name}.{i}"] for i in range(s.shape[1])]
-            if s.every is None:
-                for column in columns:
-                    column.dimensions[0].ticks = s.times(0, s.shape[0])
-            for _, rows in s.blocks():
-                for column, values in zip(columns, rows.T, strict=True):
-                    column.append(values)
+    with nix(path) as disk:
+        io = NixIO(str(path), mode="ow")
+        io.write_block(block)
+        io.close()
+        disk.check()
+        segment = block.segments[0]
+        trains = [train.annotations["nix_name"] for train in segment.spiketrains] if source.n else []
+        signals = [signal.annotations["nix_name"] for signal in [*segment.analogsignals, *segment.irregularlysampledsignals]]
+        with nixio.File.open(str(path), nixio.FileMode.ReadWrite) as file:
+            _fill(file.blocks[0].data_arrays, source, trains, signals, disk)
+
+
+def _fill(arrays: Any, source: Source, trains: list[str], signals: list[str], disk: Written) -> None:
+    """Appends spikes and values, piece by piece."""
+    for steps, neurons in source.pieces():
+        disk.check()
+        order = np.argsort(neurons, kind="stable")
+        present, begins = np.unique(neurons[order], return_index=True)
+        for neuron, times in zip(present, np.split(steps[order] * source.dt, begins[1:]), strict=True):
+            arrays[f"{trains[neuron]}.times"].append(times)
+    for name, s in zip(signals, sorted(source.signals, key=lambda s: s.every is None), strict=True):
+        columns = [arrays[f"{name}.{i}"] for i in range(s.shape[1])]
+        if s.every is None:
+            for column in columns:
+                column.dimensions[0].ticks = s.times(0, s.shape[0])
+        for _, rows in s.blocks():
+            disk.check()
+            for column, values in zip(columns, rows.T, strict=True):
+                column.append(values)

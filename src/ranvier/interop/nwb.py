@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ranvier.errors import UnsupportedError
+from ranvier.interop.hdf5 import Written, written
 from ranvier.interop.source import CONVENTION, Signal, Source, reserved
 
 SI = {
@@ -50,12 +51,13 @@ def write(source: Source, path: Path) -> None:
         raise UnsupportedError("NWB files need pynwb. Install it with: pip install 'ranvier[nwb]'") from None
     file = _file(pynwb, source)
     file.units = _units(pynwb, source, path.with_name("spike-times"))
-    for name, s in _named(source.signals):
-        rows = H5DataIO(_rows(s), compression="gzip", compression_opts=1, shuffle=True)
-        add = file.add_stimulus if s.variable == "injected_current" else file.add_acquisition
-        add(_series(pynwb, name, s, rows))
-    with pynwb.NWBHDF5IO(str(path), "w") as io:
-        io.write(file)
+    with written(path) as (target, disk):
+        for name, s in _named(source.signals):
+            rows = H5DataIO(_rows(s, disk), compression="gzip", compression_opts=1, shuffle=True)
+            add = file.add_stimulus if s.variable == "injected_current" else file.add_acquisition
+            add(_series(pynwb, name, s, rows))
+        with pynwb.NWBHDF5IO(file=target, mode="w") as io:
+            io.write(file)
 
 
 def _file(pynwb: Any, source: Source) -> Any:
@@ -150,12 +152,13 @@ def _listed(numbers: np.ndarray) -> str:
     return ", ".join(map(str, numbers.tolist()))
 
 
-def _rows(s: Signal) -> Any:
+def _rows(s: Signal, disk: Written) -> Any:
     """The rows of a signal as HDMF reads data that is not in memory."""
     from hdmf.data_utils import GenericDataChunkIterator
 
     class Rows(GenericDataChunkIterator):
         def _get_data(self, selection: tuple[slice, ...]) -> np.ndarray:
+            disk.check()
             return s.rows(selection[0].start, selection[0].stop)[:, selection[1]]
 
         def _get_maxshape(self) -> tuple[int, ...]:

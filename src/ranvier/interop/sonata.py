@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ranvier.errors import UnsupportedError, warn
+from ranvier.interop.hdf5 import Written, written
 from ranvier.interop.source import Signal, Source
 
 SORTING = {"none": 0, "by_id": 1, "by_time": 2}
@@ -33,16 +34,20 @@ def write(source: Source, path: Path) -> None:
     except ImportError:
         raise UnsupportedError("SONATA files need h5py. Install it with: pip install 'ranvier[sonata]'") from None
     path.mkdir()
-    with h5py.File(path / "spikes.h5", "w") as file:
+    with written(path / "spikes.h5") as (file, disk):
         _describe(file, source)
-        _write_spikes(file, source, h5py.enum_dtype(SORTING, basetype="u1"))
+        _write_spikes(file, source, h5py.enum_dtype(SORTING, basetype="u1"), disk)
+    reports: dict[str, list[Signal]] = {}
     for s in source.signals:
         if why := _unfit(s, source):
             warn(f"{s.variable} of {s.part} is not in the SONATA files: {why}.")
-            continue
-        with h5py.File(path / f"{s.variable.replace('/', '_')}_report.h5", "a") as file:
+        else:
+            reports.setdefault(s.variable.replace("/", "_"), []).append(s)
+    for variable, signals in reports.items():
+        with written(path / f"{variable}_report.h5") as (file, disk):
             _describe(file, source)
-            _write_report(file.create_group(f"report/{s.part}"), s)
+            for s in signals:
+                _write_report(file.create_group(f"report/{s.part}"), s, disk)
 
 
 def _unfit(s: Signal, source: Source) -> str | None:
@@ -62,7 +67,7 @@ def _describe(file: Any, source: Source) -> None:
         file.attrs[f"ranvier_{name}"] = value
 
 
-def _write_spikes(file: Any, source: Source, sorting: Any) -> None:
+def _write_spikes(file: Any, source: Source, sorting: Any, disk: Written) -> None:
     groups = []
     for name in source.populations:
         group = file.create_group(f"spikes/{name}")
@@ -71,6 +76,7 @@ def _write_spikes(file: Any, source: Source, sorting: Any) -> None:
         group.create_dataset("node_ids", shape=(0,), maxshape=(None,), chunks=(CHUNK,), dtype="u8")
         groups.append(group)
     for steps, neurons in source.pieces():
+        disk.check()
         for group, (first, n) in zip(groups, source.populations.values(), strict=True):
             mine = (neurons >= first) & (neurons < first + n)
             _append(group["timestamps"], steps[mine] * source.dt)
@@ -83,11 +89,12 @@ def _append(dataset: Any, values: np.ndarray) -> None:
     dataset[filled:] = values
 
 
-def _write_report(group: Any, s: Signal) -> None:
+def _write_report(group: Any, s: Signal, disk: Written) -> None:
     rows, columns = s.shape
     data = group.create_dataset("data", shape=(rows, columns), chunks=(min(rows, s.rows_at_once, 4096), min(columns, 256)), dtype="f4")
     data.attrs["units"] = s.unit
     for first, block in s.blocks():
+        disk.check()
         data[first : first + len(block)] = block
     mapping = group.create_group("mapping")
     mapping.create_dataset("node_ids", data=s.neurons.astype(np.uint64)).attrs["sorted"] = np.int8((np.diff(s.neurons) > 0).all())
