@@ -91,6 +91,28 @@ class Sink(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Who looks on while a run goes on, in the run's own thread, and may end it.
+
+    Attributes:
+        seconds: about how long the compiled loop is to take between two looks.
+    """
+
+    seconds: float
+
+    def begins(self, run: Run) -> None:
+        """The run is about to start."""
+        ...
+
+    def sees(self, steps: np.ndarray, neurons: np.ndarray, rows: list[Rows], reached: int) -> None:
+        """The spikes and rows of the steps before `reached`, as the sink takes them."""
+        ...
+
+    def ends(self, state: Callable[[], SimulationState]) -> bool:
+        """Whether the run is to end here, as after a Ctrl-C. It may wait before it answers; `state` makes a copy of the state."""
+        ...
+
+
 class Run:
     """A network, prepared, on its way from step `k0` to step `k1`.
 
@@ -106,7 +128,11 @@ class Run:
         sink: makes the place where spikes and records go.
         until: what ends it early; `counts` the spikes since that was asked last.
         info: what the result says of the run.
+
+    `watch`, where it is set before the run is executed, looks on.
     """
+
+    watch: Watch | None = None
 
     def __init__(
         self,
@@ -188,10 +214,13 @@ class Run:
             raise
 
     def _execute(self, progress: ProgressCallback | None, interruption: Interruption) -> Result:
+        if self.watch is not None:
+            self.watch.begins(self)
+        per_call = SECONDS_PER_CALL if self.watch is None else self.watch.seconds
         state, step, fresh = self.compiled(isinstance(progress, ProgressBar))
         buffers = step.take_buffers(self.program, self.plan.widths)
         self.info["compile_seconds"] = step.seconds if fresh else 0.0
-        k, length = self.k0, min(self.plan.steps_per_call, int(step.steps_per_second * SECONDS_PER_CALL) or FIRST_STEPS)
+        k, length = self.k0, min(self.plan.steps_per_call, int(step.steps_per_second * per_call) or FIRST_STEPS)
         began = backed_up = time.perf_counter()
         backup = state  # on the host; later copies are on the device
         while True:
@@ -210,9 +239,9 @@ class Run:
             if progress is not None:
                 progress(self._progress(reached, now - began, (reached - k) / max(seconds, 1e-9)))
             step.steps_per_second = (reached - k) / max(seconds, 1e-9)
-            if seconds < SECONDS_PER_CALL / 2:
+            if seconds < per_call / 2:
                 length = min(self.plan.steps_per_call, 2 * length)
-            elif seconds > 2 * SECONDS_PER_CALL:
+            elif seconds > 2 * per_call:
                 length = max(1, length // 2)
             k = reached
             if k == self.k1 or stopped:
@@ -223,7 +252,7 @@ class Run:
                 self.sink.finish("complete", Progression(final, self._counts.copy()) if self.sink.way_on else None)
                 self.info["run_seconds"] = time.perf_counter() - began
                 return self._result(final, k)
-            if interruption.came:
+            if interruption.came or (self.watch is not None and self.watch.ends(functools.partial(self._in_users_order, state))):
                 self.sink.finish("interrupted", Progression(self._in_users_order(state), self._counts.copy()))
                 raise RunInterrupted(f"Stopped at t = {k * self.dt:g} ms of {self.k1 * self.dt:g} ms. {self.sink.way_on}")
             if self.sink.checkpoint_steps and k % self.sink.checkpoint_steps == 0:
@@ -248,7 +277,11 @@ class Run:
         neurons = np.array(np.asarray(neurons)[:spikes])
         whole, fractions = loop.times_of(self.structure, np.array(np.asarray(steps)[:spikes]))
         within = {} if fractions is None else {"fractions": fractions}
-        self.sink.take(whole, neurons, self.plan.rows(records, k, reached, last), reached, **within)
+        rows: Iterable[Rows] = self.plan.rows(records, k, reached, last)
+        if self.watch is not None:
+            rows = list(rows)
+            self.watch.sees(whole, neurons, rows, reached)
+        self.sink.take(whole, neurons, rows, reached, **within)
         firsts = [p.first for p in self.structure.populations]
         return np.bincount(np.searchsorted(firsts, neurons, side="right") - 1, minlength=len(firsts)) if self.until else self._counts
 

@@ -196,7 +196,8 @@ def lab(tmp_path_factory):
     cells = rv.Population(50, rv.neurons.PoissonSource(20.0), name="cells")
     target = rv.Population(2, rv.neurons.LeakyIntegrateAndFire(), current=300.0, name="target")
     record = rv.Record(target, "V", every=1.0)
-    rv.simulate(rv.Network(cells, target), duration=1000.0, dt=0.1, record=record, store=root / "one.zarr")
+    wires = rv.Projection(cells, target, rv.synapses.ExponentialCurrent(), rv.connect.all_to_all(), weight=1.0)
+    rv.simulate(rv.Network(cells, target, wires), duration=1000.0, dt=0.1, record=record, store=root / "one.zarr")
     command = [sys.executable, "-m", "ranvier.cli", "lab", str(root), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield process.stdout.readline().strip()
@@ -215,7 +216,7 @@ def inside(browser, lab):
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(lab)
-        page.wait_for_selector("html[data-ready=store]")  # the only store there is opens by itself
+        page.wait_for_selector("html[data-ready=home]")
         contexts.append((context, asked, complaints))
         return page
 
@@ -231,6 +232,8 @@ def inside(browser, lab):
 def test_a_store_is_explored_and_everyone_can(inside, width, scheme):
     page = inside(width, scheme)
     assert "token" not in page.url
+    page.get_by_role("button", name="one.zarr").click()
+    page.wait_for_selector("html[data-ready=store]")
     total = page.locator("main > .summary", has_text="neurons 0 to 51")
     total.wait_for()
     page.locator("canvas.raster").focus()
@@ -241,21 +244,27 @@ def test_a_store_is_explored_and_everyone_can(inside, width, scheme):
     page.locator("#panel-statistics .summary", has_text="cells: ").wait_for()
     page.click("#tab-traces")
     page.locator("#panel-traces .summary", has_text="V of target").wait_for()
+    page.click("#tab-wiring")
+    page.locator("#panel-wiring .summary", has_text="100 edges from 50 sources to 2 targets").wait_for()
     page.click("#tab-provenance")
     assert "jax" in page.inner_text("#panel-provenance")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    no_serious_violation(page)
+    page.get_by_role("button", name="Home").click()
+    page.wait_for_selector("html[data-ready=home]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    no_serious_violation(page)
+
+
+def no_serious_violation(page):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    for _ in ("store", "home"):
-        found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")] == []
-        if page.get_by_role("button", name="All stores").count():
-            page.get_by_role("button", name="All stores").click()
-            page.wait_for_selector("html[data-ready=home]")
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")] == []
 
 
-def test_a_network_runs_in_the_page(inside):
-    page = inside()
-    page.get_by_role("button", name="All stores").click()
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+def test_a_network_runs_in_the_page(inside, width, scheme):
+    page = inside(width, scheme)
     page.get_by_role("button", name="COBA", exact=True).click()
     page.get_by_label("scale").fill("0.1")
     page.get_by_role("button", name="Start").click()
@@ -268,6 +277,64 @@ def test_a_network_runs_in_the_page(inside):
     page.get_by_role("button", name="Step 10 ms").click()
     page.get_by_role("button", name="Stop").click()
     page.locator(".summary", has_text="stopped").wait_for()
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    no_serious_violation(page)
+
+
+def test_a_run_is_kept_stopped_explored_and_resumed(inside):
+    page = inside()
+    page.get_by_role("button", name="CUBA", exact=True).click()
+    page.get_by_label("scale").fill("0.05")
+    page.get_by_label("keep in a store").check()
+    page.get_by_label("duration (ms)").fill("100000")
+    page.get_by_role("button", name="Start").click()
+    page.locator(".summary", has_text="kept in cuba-seed0.zarr").wait_for(timeout=60_000)
+    tau = page.get_by_label("tau, ms").first
+    tau.fill("6")
+    tau.press("Enter")
+    page.locator(".message", has_text="keeps the parameters that it began with").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Explore the store").click()
+    page.locator("header .summary", has_text="interrupted: ").wait_for()
+    page.get_by_role("button", name="Resume the run").click()
+    page.locator(".summary", has_text="running: t = ").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Stop").click()
+    page.locator(".summary", has_text="stopped: t = ").wait_for()
+
+
+def test_training_in_the_page(inside):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    page = inside(390, "dark")
+    page.get_by_role("button", name="Digits, read by spikes").click()
+    page.get_by_label("epochs").fill("2")
+    page.get_by_role("button", name="Start").click()
+    page.locator(".summary", has_text="complete: epoch 2 of 2").wait_for(timeout=60_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    no_serious_violation(page)
+
+
+def test_a_cell_of_a_file_follows_the_file_and_keeps_what_was_moved(browser, tmp_path):
+    pytest.importorskip("uvicorn", reason="the extra lab is not installed")
+    file = tmp_path / "mine.py"
+    text = "import ranvier as rv\nmodel = rv.neurons.Passive(leak=LEAK)\ncurrent = 1.0\n"
+    file.write_text(text.replace("LEAK", "0.3"), encoding="utf-8")
+    command = [sys.executable, "-m", "ranvier.cli", "lab", str(file), "--root", str(tmp_path), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            page = browser.new_page()
+            page.goto(process.stdout.readline().strip())
+            scene = page.frame_locator("iframe")
+            scene.get_by_label("duration, ms").fill("77")
+            scene.get_by_label("duration, ms").press("Enter")
+            file.write_text(text.replace("LEAK", "nothing"), encoding="utf-8")
+            page.locator(".message", has_text="mine.py, line 2: NameError").wait_for()
+            assert scene.get_by_label("duration, ms").input_value() == "77"
+            file.write_text(text.replace("LEAK", "0.7"), encoding="utf-8")
+            page.locator(".message", has_text="was read again").wait_for()
+            scene.locator("input[title], input").first.wait_for()
+            page.wait_for_timeout(500)
+            assert scene.get_by_label("duration, ms").input_value() == "77"
+            assert scene.get_by_label("leak, mS/cm²").input_value() == "0.7"
+            page.close()
+        finally:
+            process.kill()

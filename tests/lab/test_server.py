@@ -26,8 +26,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a later starlette about a later httpx
     from starlette.testclient import TestClient
 
-from ranvier.lab.server import runs, stores
+from ranvier.lab.server import live, runs, stores
 from ranvier.lab.server.app import LARGEST_MESSAGE, MOST_SESSIONS, application
+from ranvier.lab.server.networks import ModelFile, Networks
 from ranvier.lab.server.serve import listening, serve
 
 TOKEN = "the-token-of-this-test"
@@ -361,12 +362,15 @@ class Page:
 
     def __init__(self, socket):
         self.socket, self.facts, self.status, self.errors, self.spikes = socket, None, [], [], []
+        self.rows, self.weights, self.epochs = [], [], []
 
     def say(self, op, **details):
         self.socket.send_text(json.dumps({"id": 1, "op": op, "panel": "live", **details}))
 
     def hear(self, enough):
         while not enough(self):
+            if self.status and self.status[-1]["status"] == "failed":
+                raise AssertionError(self.errors)
             kind, _, header, numbers = read(self.socket.receive_bytes())
             assert header["live"]
             if kind == 5:
@@ -375,8 +379,14 @@ class Page:
                 steps, neurons = np.frombuffer(numbers, "<u4").reshape(2, -1).astype(np.int64)
                 self.spikes += list(zip((steps + header["k0"]).tolist(), neurons.tolist(), strict=True))
                 self.say("ack")
-            elif "parameters" in header:
+            elif kind == 1:
+                self.rows.append((header, np.frombuffer(numbers, "<f4")))
+            elif "parameters" in header or "training" in header:
                 self.facts = header
+            elif "weights" in header:
+                self.weights.append(header["weights"])
+            elif "epoch" in header and "loss" in header:
+                self.epochs.append(header)
             else:
                 self.status.append(header)
         return self
@@ -442,24 +452,243 @@ def test_what_cannot_be_run_is_refused(inside, details, message):
     assert message in page.errors[1]
 
 
-def test_no_more_runs_than_allowed_and_those_of_closed_pages_end(monkeypatch):
-    made = [runs.LiveRun("coba", scale=0.02) for _ in range(runs.MOST_RUNS)]
+def started(name="coba", **options):
+    run = runs.LiveRun(Networks().find(name), **options)
+    run.begin()
+    return run
+
+
+def test_no_more_runs_than_allowed_and_those_of_closed_pages_end():
+    made = [started(scale=0.02) for _ in range(live.MOST_RUNS)]
     with pytest.raises(rv.ParameterError, match="run already"):
-        runs.LiveRun("coba", scale=0.02)
+        started(scale=0.02)
     for run in made:
         run.stop(wait=60)
-    again = runs.LiveRun("coba", scale=0.02)
-    again.stop(wait=60)
+    started(scale=0.02).stop(wait=60)
 
 
 def test_a_page_that_does_not_answer_loses_the_picture_not_the_run(monkeypatch):
-    monkeypatch.setattr(runs, "MOST_WAITING", 50)
-    run = runs.LiveRun("coba", scale=0.1)
+    monkeypatch.setattr(live, "MOST_WAITING", 50)
+    run = started(scale=0.1)
     while run._status["t"] < 200.0 and run._status["status"] != "failed":
         time.sleep(0.05)
-    _, status, spikes, problem = run.news()
+    news = run.news()
     run.stop(wait=60)
-    assert problem is None
+    assert not [header for kind, header, _ in news if kind == 5]
+    (status,) = [header for _, header, _ in news if "skipped" in header]
     assert status["t"] >= 200.0
     assert status["skipped"] > 0
-    assert len(spikes[0]) > 0
+    assert next(header["spikes"] for kind, header, _ in news if kind == 2) > 0
+
+
+# -- a run that is kept, and a file of the user's -------------------------------------------------------------
+
+FILE = """
+import ranvier as rv
+
+class Own(rv.neurons.LeakyIntegrateAndFire):
+    pass
+
+inputs = rv.Population(20, rv.neurons.PoissonSource(40.0), name="inputs")
+cell = rv.Population(2, Own(), current=200.0, name="cell")
+rule = rv.plasticity.PairSTDP(high=60.0, potentiation=0.05, depression=0.06)
+wires = rv.Projection(inputs, cell, rv.synapses.ExponentialCurrent(), rv.connect.all_to_all(), weight=30.0, plasticity=rule, name="wires")
+network = rv.Network(inputs, cell, wires)
+dt = 0.1
+"""
+STARTED = {"model": "my_model.py", "seed": 3, "keep": True, "duration": 40_000.0, "parameters": {"cell.current": 260.0}}
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "my_model.py"
+    path.write_text(FILE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def with_file(file):
+    app = application(file.parent, TOKEN, PORT, networks=Networks(ModelFile(file)))
+    client = TestClient(app, base_url=ORIGIN)
+    assert client.post("/session", json={"token": TOKEN}, headers={"origin": ORIGIN}).status_code == 200
+    return client
+
+
+def test_a_killed_lab_leaves_a_store_from_which_the_page_resumes_bit_for_bit(with_file, file):
+    command = [sys.executable, "-m", "ranvier.cli", "lab", str(file), "--root", str(file.parent), "--no-browser"]
+    from websockets.sync.client import connect
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            address, _, token = process.stdout.readline().strip().partition("/#token=")
+            import httpx
+
+            origin = {"origin": address}
+            answer = httpx.post(f"{address}/session", json={"token": token.partition("&")[0]}, headers=origin, trust_env=False)
+            cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
+            with connect(f"{address.replace('http', 'ws')}/ws", origin=address, additional_headers=cookie, proxy=None) as ws:
+                ws.send(json.dumps({"id": 1, "op": "start", **STARTED}))
+                t = 0.0
+                while t < 500.0:
+                    kind, _, header, _ = read(ws.recv(timeout=60))
+                    assert kind != 5, header
+                    t = header.get("t", t)
+                    if kind == 2:
+                        ws.send(json.dumps({"id": 2, "op": "ack"}))
+                process.kill()
+        finally:
+            process.kill()
+    (entry,) = with_file.get("/api/stores").json()
+    assert (entry["name"], entry["status"]) == ("my_model-seed3.zarr", "stopped")
+    assert with_file.get("/api/store", params={"id": entry["id"]}).json()["resumable"]
+    with with_file.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("continue", store=entry["id"], duration=1500.0)
+        page.hear(lambda page: page.facts)
+        page.say("set", name="cell.current", value=1.0)
+        page.say("step", duration=10)
+        page.hear(lambda page: page.status and page.status[-1]["status"] in ("complete", "failed"))
+    assert page.status[-1]["status"] == "complete"
+    assert ["kept in a store" in error for error in page.errors] == [True, True]
+    made = {}
+    exec(FILE, made)
+    sim = rv.prepare(made["network"], dt=0.1, seed=3)
+    unbroken = sim.run(1500.0, parameters={"cell.current": 260.0})
+    stored = rv.open_store(file.parent / entry["name"])
+    assert stored.spikes.steps.tolist() == unbroken.spikes.steps.tolist()
+    assert stored.spikes.neurons.tolist() == unbroken.spikes.neurons.tolist()
+    assert stored.state.synapses["wires"]["weight"].tolist() == unbroken.state.synapses["wires"]["weight"].tolist()
+
+
+def test_a_run_that_is_stopped_can_be_looked_at_and_goes_on(with_file, file):
+    with with_file.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("start", **STARTED, record=[{"part": "cell", "variable": "V", "neurons": [1]}])
+        page.hear(lambda page: page.rows and page.weights)
+        page.say("pause")
+        page.hear(lambda page: page.status[-1]["status"] == "paused")
+        page.say("stop")
+        page.hear(lambda page: page.status[-1]["status"] == "stopped")
+    header, _ = page.rows[0]
+    assert (header["part"], header["variable"], header["unit"], header["neurons"]) == ("cell", "V", "mV", [1])
+    assert sum(page.weights[-1]["wires"]["values"]) == 40
+    stored = rv.open_store(file.parent / "my_model-seed3.zarr")
+    assert stored.status == "interrupted"
+    V = stored["cell"].V
+    rows = np.concatenate([numbers[: h["rows"]] for h, numbers in page.rows]), np.concatenate([n[h["rows"] :] for h, n in page.rows])
+    ours = dict(zip(np.round(rows[0], 3).tolist(), rows[1].tolist(), strict=True))
+    theirs = dict(zip(np.round(V.time.values, 3).astype(np.float32).tolist(), V.values[:, 0].tolist(), strict=True))
+    shared = [t for t in ours if t in theirs]
+    assert len(shared) > 100
+    np.testing.assert_allclose([ours[t] for t in shared], [theirs[t] for t in shared], rtol=1e-6)
+    identity = page.facts["kept"]["id"]
+    found = with_file.get("/api/connectivity", params={"id": identity, "projection": "wires"}).json()
+    assert (found["edges"], found["sources"], found["n_targets"], found["learnt"]) == (40, 20, 2, True)
+    assert sum(found["counts"]) == sum(found["weights"]["values"]) == 40
+    assert found["weights"]["mean"] == pytest.approx(float(np.mean(stored.state.synapses["wires"]["weight"])))
+    assert with_file.get("/api/connectivity", params={"id": identity, "projection": "x"}).status_code == 400
+
+
+def test_a_file_that_raises_while_it_is_edited_says_where_and_nothing_is_lost(with_file, file):
+    first = with_file.get("/api/network", params={"name": "my_model.py"}).json()
+    assert [p["name"] for p in first["populations"]] == ["inputs", "cell"]
+    assert {"name": "cell.current", "value": 200.0, "unit": "pA", "text": "what is injected"} in first["parameters"]
+    assert first["learning"] == ["wires"]
+    with with_file.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("start", model="my_model.py")
+        page.hear(reached(20.0))
+        file.write_text(FILE.replace("dt = 0.1", "dt = nothing"), encoding="utf-8")
+        looked = with_file.get("/api/file").json()
+        assert "my_model.py, line 12: NameError: name 'nothing' is not defined" in looked["problem"]
+        assert with_file.get("/api/network", params={"name": "my_model.py"}).json()["error"] == looked["problem"]
+        at = page.status[-1]["t"]
+        page.hear(reached(at + 20.0))  # it goes on as it was
+        page.say("stop")
+        page.hear(lambda page: page.status[-1]["status"] == "stopped")
+        file.write_text(FILE.replace("Population(2,", "Population(3,"), encoding="utf-8")
+        assert with_file.get("/api/file").json()["problem"] == ""
+        assert with_file.get("/api/network", params={"name": "my_model.py"}).json()["populations"][1]["n"] == 3
+    assert not page.errors
+    file.unlink()
+    assert "There is no file" in with_file.get("/api/file").json()["problem"]
+
+
+def test_a_file_of_a_cell_is_a_scene_that_this_page_alone_may_frame(with_file, file):
+    file.write_text("import ranvier as rv\nmodel = rv.neurons.Passive(leak=0.2)\ncurrent = 1.0\n", encoding="utf-8")
+    assert with_file.get("/api/file").json()["scene"]
+    answer = with_file.get("/api/scene", params={"name": "my_model.py"})
+    assert "Passive" in answer.text
+    assert answer.headers["content-security-policy"].endswith("frame-ancestors 'self'")
+    assert "my_model.py" not in [n["name"] for n in with_file.get("/api/networks").json()]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"parameters": {"cell.nothing": 1.0}}, "Unknown parameter"),
+        ({"parameters": {"cell.current": "x"}}, "must be a number"),
+        ({"parameters": [1]}, "numbers by path"),
+        ({"record": [{"part": "cell", "variable": "__class__"}]}, "Unknown variable"),
+        ({"record": [{"part": "../x", "variable": "V"}]}, "Unknown population"),
+        ({"record": [{"part": "cell", "variable": "V", "neurons": [99]}]}, "whole numbers from 0 to 1"),
+        ({"keep": True, "duration": -1}, "A duration is above 0"),
+    ],
+)
+def test_what_a_page_may_not_ask_of_a_run(with_file, more, message):
+    with with_file.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("start", model="my_model.py", **more)
+        page.hear(lambda page: page.errors)
+    assert message in page.errors[0]
+
+
+def test_a_store_that_another_process_writes_is_not_resumed(with_file, file):
+    from ranvier.store.lock import Lock
+
+    rv.simulate(rv.neurons.Passive(), duration=5.0, store=file.parent / "other.zarr")
+    lock = Lock(file.parent / "other.zarr")
+    (entry,) = with_file.get("/api/stores").json()
+    with with_file.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("continue", store=entry["id"], duration=10.0)
+        page.hear(lambda page: page.errors)
+    lock.release()
+    assert "is being written by process" in page.errors[0]
+
+
+def test_a_lab_of_one_store_keeps_nothing(root):
+    place = root / "runs" / "two.zarr"
+    with pytest.raises(rv.ParameterError, match="on a single store"):
+        stores.Stores(place).place_for("coba", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cobra"], "Did you mean 'coba'"),
+        (["nothing.py"], "There is no file"),
+        (["."], "Both . and --root"),
+    ],
+)
+def test_what_the_command_does_not_know(arguments, message, capsys, tmp_path):
+    assert main(["lab", *arguments, "--root", str(tmp_path), "--no-browser"]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_training_epoch_by_epoch(inside):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    with inside.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("train", epochs=0)
+        page.say("train", epochs=2, seed=1)
+        page.hear(lambda page: page.status and page.status[-1]["status"] in ("complete", "failed"))
+    assert "epochs must be" in page.errors[0]
+    assert [e["epoch"] for e in page.epochs] == [1, 2]
+    last = page.epochs[-1]
+    assert last["loss"] < page.epochs[0]["loss"]
+    confusion = np.array(last["confusion"])
+    assert confusion.sum() == page.facts["training"]["tests"] == 360
+    assert last["accuracy"] == pytest.approx(np.trace(confusion) / 360)
+    assert all(len(p["pixels"]) == 64 and len(p["spikes"][0]) for p in last["pictures"])

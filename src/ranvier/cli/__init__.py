@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             else:
                 info(arguments)
         elif arguments.command == "lab":
-            lab.run(arguments)
+            lab.run(arguments, cache=argv is None)
         elif arguments.command == "scene":
             scene.run(arguments)
         elif arguments.command == "check":

@@ -153,14 +153,31 @@ def _of_file(arguments: argparse.Namespace, integrator: Integrator | None) -> Jo
     for option in (*SWITCHES, *OPTIONS):
         if getattr(arguments, option.replace("-", "_")) not in (None, False):
             raise ParameterError(f"--{option} is for ready-made models; what {path.name} contains is said in the file.")
-    defined = _executed(path)
+    return of_defined(path, executed(path), arguments, integrator)
+
+
+def of_defined(
+    path: Path, defined: dict[str, Any], arguments: argparse.Namespace, integrator: Integrator | None = None, usual: float | None = None
+) -> Job:
+    """The run that a file asks for.
+
+    Args:
+        path: the file.
+        defined: what it defines.
+        arguments: `duration`, `dt`, `seed` and `precision` that go before the file's own, or None each.
+        integrator: likewise.
+        usual: how long to run where nobody says it (ms).
+
+    Raises:
+        ParameterError: it defines no network, or nobody says how long to run.
+    """
     network = defined.get("network")
     if isinstance(network, type) or not isinstance(network, Network | Population | NeuronModel):
         was = "defines no `network`" if network is None else f"defines `network` as {network!r}, which cannot be run"
         raise ParameterError(
             f"{path} {was}. Write, for example: network = rv.Network(cells, ...), or network = rv.neurons.HodgkinHuxley()."
         )
-    duration = arguments.duration if arguments.duration is not None else defined.get("duration")
+    duration = arguments.duration if arguments.duration is not None else defined.get("duration", usual)
     if duration is None:
         raise ParameterError(f"{path} does not say how long to run. Write duration = 1000.0 (ms) in it, or give --duration 1000.")
     dt = arguments.dt if arguments.dt is not None else defined.get("dt", DEFAULT_DT)
@@ -189,8 +206,12 @@ def _of_file(arguments: argparse.Namespace, integrator: Integrator | None) -> Jo
     )
 
 
-def _executed(path: Path) -> dict[str, Any]:
-    """What a file defines. Its folder can be imported from, as when Python runs it."""
+def executed(path: Path) -> dict[str, Any]:
+    """What a file defines. Its folder can be imported from, as when Python runs it.
+
+    Raises:
+        ParameterError: it raises; with the line.
+    """
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import runpy
 import webbrowser
 from pathlib import Path
 from typing import Any
 
+from ranvier.cli.job import executed
 from ranvier.errors import ParameterError, unknown
 
 
@@ -45,12 +45,20 @@ def _named(name: str) -> Any:
 
 
 def _from_file(file: Path) -> Any:
+    if not file.is_file():
+        raise ParameterError(f"There is no file {file}.")
+    return of_defined(file, executed(file))
+
+
+def of_defined(file: Path, defined: dict[str, Any]) -> Any:
+    """The scene that a file defines: its `scene`, or that of its `model`.
+
+    Raises:
+        ParameterError: it defines neither.
+    """
     from ranvier.lab import Scene, scene
     from ranvier.neurons.base import NeuronModel
 
-    if not file.is_file():
-        raise ParameterError(f"There is no file {file}.")
-    defined = runpy.run_path(str(file))
     if isinstance(defined.get("scene"), Scene):
         return defined["scene"]
     model = defined.get("model")

@@ -5,6 +5,7 @@ from ranvier.lab.catalogue import of_plasticity as of_plasticity
 from ranvier.lab.catalogue import of_synapse as of_synapse
 from ranvier.lab.scene import Scene as Scene
 from ranvier.lab.scene import scene as scene
+from ranvier.lab.window import open as open
 from ranvier.listing import listed as _listed
 
 

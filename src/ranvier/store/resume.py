@@ -23,7 +23,7 @@ from ranvier.progress import ProgressBar, ProgressCallback
 from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
-from ranvier.run import Run
+from ranvier.run import Run, Watch
 from ranvier.simulation import Simulation, as_network, checked_progress, checked_until
 from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
@@ -292,10 +292,12 @@ def going_on(
     checkpoint_every: Any,
     check_disk: bool,
     found: Sequence[Damage] | None = None,
+    watch: Watch | None = None,
 ) -> Result:
     """Goes on with a run in its own store; for the arguments see `resume`.
 
     Args:
+        watch: who looks on.
         given: what must be as it was.
         found: what of the store is damaged, where it was read for that; it is then computed again up to where the run has come.
     """
@@ -353,6 +355,7 @@ def going_on(
                 info={"bit_identical": not changed, "not_verified": plan.not_verified},
             )
             run.info["build_seconds"] = time.perf_counter() - began
+            run.watch = watch
     except BaseException as error:
         lock.release()
         if isinstance(error, OSError) and not isinstance(error, StoreError):

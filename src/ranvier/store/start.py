@@ -32,12 +32,14 @@ def start(
     overwrite: bool,
     fits: bool,
     branch_of: dict[str, Any] | None = None,
+    given: Mapping[str, float] | None = None,
 ) -> StoreSink:
     """Makes a store for a run that is about to start.
 
     Args:
         fits: refuse a run whose store may not fit on the disk.
         branch_of: where the state comes from, for a run that branches off another.
+        given: parameters that the run was given in the place of the network's own, by path, to be noted.
 
     Raises:
         StoreError: the store cannot be made; nothing was changed.
@@ -55,6 +57,8 @@ def start(
         arrays = description.pop("arrays")
         save_tree(path / layout.ARRAYS, arrays, {})
         sink.origin = {**description, **provenance.origin(), "branch_of": branch_of, "sessions": []}
+        if given:
+            sink.origin["given"] = dict(given)
         provenance.begin_session(path, sink.origin, run.k0)
         sink.begin(run.at_start)
     except BaseException as error:

@@ -12,7 +12,7 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-const unitText = unit => (unit === "1" ? "" : unit.replace(/\buF\b/g, "µF").replace(/\buA\b/g, "µA").replace(/\buS\b/g, "µS")
+const unitText = unit => (unit === "1" ? "" : unit.replace("(pA)/mV", "nS").replace("(nA)/mV", "uS").replace("(uA/cm^2)/mV", "mS/cm^2").replace(/\buF\b/g, "µF").replace(/\buA\b/g, "µA").replace(/\buS\b/g, "µS")
   .replace(/\*\*0\.5/g, "^½").replace(/\*/g, "·").replace("^2", "²").replace("^3", "³"));
 
 /** The range of a slider: the bounds; logarithmic over more than two decades; else 0 to twice the value the scene came with. */

@@ -12,7 +12,8 @@ function say(text) {
 // -- talking to the server -----------------------------------------------------------------------------
 
 async function enter() {
-  const token = new URLSearchParams(window.location.hash.slice(1)).get("token");
+  const given = new URLSearchParams(window.location.hash.slice(1)), token = given.get("token");
+  home.first = given.get("show");
   if (token) {
     window.history.replaceState(null, "", "/");
     const answer = await fetch("/session", { method: "POST", body: JSON.stringify({ token }) });
@@ -56,7 +57,12 @@ function connect() {
     say("");
     asked.got(kind, header, event.data.slice(16 + size));
   };
-  socket.onclose = () => { if (waiting.size || liveRun) say("The lab's server does not answer. Is `ranvier lab` still running? Reload the page to try again."); };
+  socket.onclose = () => {
+    if (!waiting.size && !going() && !liveTraining) return;
+    const kept = liveRun && liveRun.facts && liveRun.facts.kept;
+    say(`The lab's server does not answer. Is \`ranvier lab\` still running? ${kept ? `What the run has computed is kept in ${kept.name}: start the lab again and resume it there.` : "Reload the page to try again."}`);
+    if (liveRun) { liveRun.status = "stopped"; tellRun(); }
+  };
 }
 
 // -- home ----------------------------------------------------------------------------------------------
@@ -64,21 +70,30 @@ function connect() {
 const amount = x => Math.round(x).toLocaleString("en").replace(/,/g, " ");
 
 async function home() {
-  const [stores, scenes, networks] = await Promise.all([get("/api/stores"), get("/api/scenes"), get("/api/networks")]);
+  const [stores, scenes, networks, file] = await Promise.all(["/api/stores", "/api/scenes", "/api/networks", "/api/file"].map(get));
   const rows = stores.map(s => h("tr", {},
-    h("th", { scope: "row" }, s.problem ? s.name : h("button", { type: "button", onclick: () => open(s.id, s.name) }, s.name)),
+    h("th", { scope: "row" }, s.problem ? s.name : h("button", { type: "button", onclick: () => open(s.id, s.name).catch(fail) }, s.name)),
     ...(s.problem ? [h("td", { colspan: "4" }, s.problem)]
       : [s.status, `${short(s.reached / 1000)} of ${short(s.target / 1000)} s`, amount(s.neurons), amount(s.spikes)].map(t => h("td", {}, t)))));
+  const show = name => openRun(name).catch(fail);
   place.replaceChildren(h("header", {}, h("h1", {}, "Ranvier lab")), message,
     h("section", { "aria-labelledby": "of-stores" }, h("h2", { id: "of-stores" }, "Stores"),
       rows.length ? h("div", { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": "of-stores" }, h("table", { class: "stores" }, h("thead", {}, h("tr", {}, ...["store", "status", "time", "neurons", "spikes"].map(t => h("th", { scope: "col" }, t)))), h("tbody", {}, rows)))
-        : h("p", {}, "There are no stores here. rv.simulate(…, store=\"run.zarr\") or ranvier run NAME --store run.zarr makes one.")),
+        : h("p", {}, "There are no stores here. A network below, started with “keep in a store”, makes one; so do rv.simulate(…, store=\"run.zarr\") and ranvier run NAME --store run.zarr.")),
     h("section", { "aria-labelledby": "of-networks" }, h("h2", { id: "of-networks" }, "Networks"),
-      h("ul", { class: "scenes" }, networks.map(n => h("li", {}, h("button", { type: "button", title: n.summary, onclick: () => openRun(n) }, n.title))))),
-    h("section", { "aria-labelledby": "of-scenes" }, h("h2", { id: "of-scenes" }, "Scenes"),
-      h("ul", { class: "scenes" }, scenes.map(name => h("li", {}, h("a", { class: "button", href: `/api/scene?name=${encodeURIComponent(name)}` }, name))))), live);
+      h("ul", { class: "cards" }, networks.map(n => h("li", {}, h("button", { type: "button", onclick: () => show(n.name) }, n.title), h("span", {}, n.summary))))),
+    h("section", { "aria-labelledby": "of-training" }, h("h2", { id: "of-training" }, "Training"),
+      h("ul", { class: "cards" }, h("li", {}, h("button", { type: "button", onclick: openTraining }, "Digits, read by spikes"), h("span", {}, "Loss, errors and spikes, epoch by epoch, while a network of 400 neurons learns to read.")))),
+    h("section", { "aria-labelledby": "of-scenes" }, h("h2", { id: "of-scenes" }, "Scenes"), h("p", {}, "A cell, a synapse or a rule in a page of its own, every parameter a slider."),
+      h("ul", { class: "scenes" }, file.scene ? h("li", {}, h("button", { type: "button", onclick: () => openScene(file.name) }, file.name)) : null,
+        scenes.map(name => h("li", {}, h("a", { class: "button", href: `/api/scene?name=${encodeURIComponent(name)}` }, name))))), live);
+  if (file.problem) say(file.problem);
   document.documentElement.dataset.ready = "home";
-  if (stores.length === 1 && !stores[0].problem && !home.seen) open(stores[0].id, stores[0].name);
+  if (home.first) {
+    const first = home.first;
+    home.first = null;
+    if (file.name === first && file.scene) openScene(first); else show(first);
+  } else if (stores.length === 1 && stores[0].root && !stores[0].problem && !home.seen) open(stores[0].id, stores[0].name).catch(fail);
   home.seen = true;
 }
 
@@ -92,16 +107,19 @@ async function open(id, name) {
   const canvas = h("canvas", { class: "raster", role: "img", tabindex: "0" });
   const summary = h("p", { class: "summary" });
   const status = h("p", { class: "summary" });
-  Object.assign(store, { canvas, summary, status });
+  const resume = h("button", { type: "button", hidden: !facts.resumable, onclick: () => continueRun(id, name) }, "Resume the run");
+  Object.assign(store, { canvas, summary, status, resume });
   const studies = [
     { id: "statistics", title: "Statistics", element: makeStatistics() },
     { id: "traces", title: "Traces", element: makeTraces() },
+    { id: "wiring", title: "Connectivity", element: makeWiring() },
     { id: "provenance", title: "Provenance", element: makeProvenance() },
   ];
   place.replaceChildren(
     h("header", {}, h("h1", {}, name), status,
       h("div", { class: "row", role: "toolbar", "aria-label": "Store" },
-        h("button", { type: "button", onclick: () => { store = null; home().catch(fail); } }, "All stores"),
+        h("button", { type: "button", onclick: () => { store = null; home().catch(fail); } }, "Home"),
+        resume,
         h("button", { type: "button", onclick: () => look(whole(store.facts)) }, "Whole run"),
         h("button", { type: "button", onclick: () => zoomBy(0.5) }, "Zoom in"),
         h("button", { type: "button", onclick: () => zoomBy(2) }, "Zoom out"),
@@ -118,6 +136,7 @@ const whole = facts => ({ t0: facts.start, t1: Math.max(facts.reached, facts.sta
 
 function tell() {
   const f = store.facts;
+  store.resume.hidden = !f.resumable;
   store.status.textContent = `${f.status}: ${short(f.reached / 1000)} of ${short(f.target / 1000)} s, ${amount(f.facts.n)} neurons, ${amount(f.spikes)} spikes`;
 }
 
@@ -233,6 +252,7 @@ function refreshStudies() {
   const tab = document.querySelector("[role=tab][aria-selected=true]");
   if (tab && tab.id === "tab-statistics") store.statistics();
   if (tab && tab.id === "tab-traces") store.traces();
+  if (tab && tab.id === "tab-wiring") store.wiring();
 }
 function plotIn(element, height) {
   const width = Math.max(280, element.parentElement.clientWidth);
@@ -293,6 +313,55 @@ function makeTraces() {
   return h("div", {}, h("div", { class: "row" },
     choice("record", records.map((r, i) => [String(i), `${r.part}: ${r.variable}`]), "0", v => { at = Number(v); columns = [0]; which.value = "0"; store.traces(); }).element,
     h("label", { class: "choice" }, h("span", {}, "columns"), which)), h("div", {}, canvas), text);
+}
+
+/** Who is wired to whom: edges by groups of sources and targets, degrees, weights, delays. */
+function makeWiring() {
+  const names = store.facts.projections;
+  store.wiring = () => {};
+  if (!names.length) return h("p", {}, "There are no projections.");
+  let at = names[0], shown = null;
+  const matrix = h("canvas", { role: "img" }), text = h("p", { class: "summary" });
+  const titles = { in_degree: "edges onto a target", out_degree: "edges from a source", weights: "weight", delays: "delay (ms)" };
+  const plots = Object.fromEntries(Object.keys(titles).map(name => [name, h("canvas", { role: "img" })]));
+  const draw = () => {
+    const w = shown, c = colors(), width = Math.max(280, matrix.parentElement.clientWidth), size = Math.min(width - MARGIN.left - MARGIN.right, 360);
+    const g = canvasSurface(matrix, width, size + MARGIN.top + 44), box = { x: MARGIN.left, y: MARGIN.top, w: size, h: size };
+    drawAxes(g, box, { x: [0, w.sources], y: [0, w.seen], xLabel: `source (${w.source})`, yLabel: `target (${w.targets.join(", ")})`, series: [] }, c);
+    const image = document.createElement("canvas"), most = greatest(w.counts), [red, green, blue] = [1, 3, 5].map(i => parseInt(c.lines[0].slice(i, i + 2), 16));
+    image.width = w.columns;
+    image.height = w.rows;
+    const context = image.getContext("2d"), pixels = context.createImageData(w.columns, w.rows);
+    w.counts.forEach((count, i) => {
+      const row = Math.floor(i / w.columns);
+      pixels.data.set([red, green, blue, count ? 40 + 215 * (count / most) : 0], 4 * ((w.rows - 1 - row) * w.columns + (i % w.columns)));
+    });
+    context.putImageData(pixels, 0, 0);
+    g.imageSmoothingEnabled = false;
+    g.drawImage(image, box.x, box.y, box.w, box.h);
+    for (const [name, canvas] of Object.entries(plots)) {
+      const { from, step, values, mean } = w[name], [p, place] = plotIn(canvas, 190);
+      const title = name === "weights" ? `weight${unitText(w.unit) ? ` (${unitText(w.unit)})` : ""}${w.learnt ? ", as it was learnt" : ""}` : titles[name];
+      const x = values.flatMap((_, i) => [from + i * step, from + (i + 1) * step]), y = values.flatMap(v => [v, v]);
+      drawAxes(p, place, { x: [from, from + Math.max(1, values.length) * step], y: [0, greatest(values) * 1.06], xLabel: title, yLabel: name.endsWith("degree") ? "neurons" : "edges", series: [{ x, y, color: c.lines[0] }] }, c);
+      canvas.setAttribute("aria-label", `${title}: mean ${mean === null ? "–" : short(Number(mean.toPrecision(4)))}`);
+    }
+    text.textContent = `${amount(w.edges)} edges from ${amount(w.sources)} sources to ${amount(w.n_targets)} targets; each target has ${short(Number((w.in_degree.mean || 0).toPrecision(4)))}, each source ${short(Number((w.out_degree.mean || 0).toPrecision(4)))} on average; mean weight ${w.weights.mean === null ? "–" : short(Number(w.weights.mean.toPrecision(4)))} ${unitText(w.unit)}, mean delay ${w.delays.mean === null ? "–" : short(Number(w.delays.mean.toPrecision(4)))} ms.${w.seen < w.n_targets ? ` Drawn: the first ${amount(w.seen)} targets.` : ""}`;
+    matrix.setAttribute("aria-label", text.textContent);
+  };
+  store.wiring = async () => {
+    if (shown && shown.projection === at) return draw();
+    const mine = store;
+    text.textContent = "…";
+    try {
+      const found = await get(`/api/connectivity?id=${encodeURIComponent(mine.id)}&projection=${encodeURIComponent(at)}`);
+      if (store !== mine) return;
+      shown = found;
+      draw();
+    } catch (error) { text.textContent = String(error.message); }
+  };
+  return h("div", {}, h("div", { class: "row" }, choice("projection", names.map(n => [n, n]), at, v => { at = v; store.wiring(); }).element), text,
+    h("div", {}, matrix), h("div", { class: "grid" }, Object.values(plots).map(canvas => h("div", {}, canvas))));
 }
 
 function makeProvenance() {

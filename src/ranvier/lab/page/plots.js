@@ -83,7 +83,8 @@ function ticks(low, high, count) {
   return found;
 }
 
-const short = x => (x === 0 ? "0" : Math.abs(x) >= 1e5 || Math.abs(x) < 1e-3 ? x.toExponential(1) : String(Number(x.toPrecision(4)))).replace("-", "−");
+const short = x => (x === 0 ? "0" : Math.abs(x) >= 1e8 || Math.abs(x) < 1e-3 ? x.toExponential(1) : String(Number(x.toPrecision(Math.abs(x) < 1e4 ? 4 : 8)))).replace("-", "−");
+const tick = x => (Math.abs(x) < 1e5 ? short(x) : Math.abs(x) < 1e6 ? `${short(x / 1e3)}k` : Math.abs(x) < 1e9 ? `${short(x / 1e6)}M` : short(x));
 
 /** A range with some air around it. */
 function range(low, high) {
@@ -113,10 +114,10 @@ function drawAxes(g, box, plot, colors) {
   if (!plot.bare) for (const v of up) { g.moveTo(box.x, Y(v)); g.lineTo(box.x + box.w, Y(v)); }
   g.stroke();
   g.textAlign = "right";
-  if (!plot.bare) for (const v of up) if (Y(v) > box.y + 3 || box.h < 30) g.fillText(short(v), box.x - 6, Y(v) + 4);
+  if (!plot.bare) for (const v of up) if (Y(v) > box.y + 3 || box.h < 30) g.fillText(tick(v), box.x - 6, Y(v) + 4);
   g.textAlign = "center";
   if (plot.xLabel !== undefined) {
-    for (const v of across) g.fillText(short(v), X(v), box.y + box.h + 16);
+    for (const v of across) g.fillText(tick(v), X(v), box.y + box.h + 16);
     if (plot.xLabel) g.fillText(plot.xLabel, box.x + box.w / 2, box.y + box.h + 32);
   }
   if (plot.yLabel) g.rotated(14, box.y + box.h / 2, () => g.fillText(plot.yLabel, 14, box.y + box.h / 2));

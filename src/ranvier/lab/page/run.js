@@ -1,4 +1,4 @@
-// A network while it runs: its spikes as they come, its parameters under the hand.
+// A network while it runs: its spikes and traces as they come, its weights as they are learnt, its parameters under the hand.
 
 let liveRun = null;
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -11,115 +11,298 @@ function command(op, details = {}) {
   else socket.addEventListener("open", () => socket.send(text), { once: true });
   return number;
 }
+const going = () => liveRun && ["building", "compiling", "running", "paused"].includes(liveRun.status);
+const fresh = () => ({ facts: null, spikes: [], rows: new Map(), weights: null, t: 0, total: 0, skipped: 0, speed: 0, rates: "", status: "building" });
 
-function openRun(network) {
+function leaveRun() {
+  if (going()) command("stop");
+  liveRun = null;
+  home().catch(fail);
+}
+const actions = (...buttons) => h("div", { class: "row", role: "toolbar", "aria-label": "Run" },
+  h("button", { type: "button", onclick: leaveRun }, "Home"), ...buttons);
+const pauseButton = () => h("button", { type: "button", disabled: true, onclick: () => command(liveRun.status === "paused" ? "resume" : "pause") }, "Pause");
+const stopButton = () => h("button", { type: "button", disabled: true, onclick: () => command("stop") }, "Stop");
+
+function runPictures() {
+  const make = label => h("canvas", { role: "img", tabindex: "0", "aria-label": label });
+  const canvas = make("Spikes"), traces = make("Traces");
+  const summary = h("p", { class: "summary" });
+  const boxes = { raster: h("div", {}, canvas), traces: h("div", { hidden: true }, traces), weights: h("div", { hidden: true }, make("Weights")) };
+  new ResizeObserver(wantPicture).observe(boxes.raster);
+  return { canvas, traces, boxes, summary, element: h("div", { class: "pictures" }, boxes.raster, summary, boxes.traces, boxes.weights) };
+}
+
+/** The page of a network that is started here. */
+async function openRun(name) {
+  const info = await get(`/api/network?name=${encodeURIComponent(name)}`).catch(error => ({ name, title: name, summary: "", problem: String(error.message) }));
   store = null;
-  const canvas = h("canvas", { role: "img", tabindex: "0" }), summary = h("p", { class: "summary" });
+  say(info.problem || "");
+  const pictures = runPictures(), toggle = pauseButton(), end = stopButton();
   const sliders = h("form", { class: "controls", "aria-label": "Parameters", onsubmit: event => event.preventDefault() });
-  const scale = h("input", { type: "number", min: "0.01", max: String(network.largest), step: "any", value: String(network.largest < 1 ? 0.1 : 1) });
-  const seed = h("input", { type: "number", min: "0", step: "1", value: "0" });
-  const toggle = h("button", { type: "button", disabled: true, onclick: () => command(liveRun.status === "paused" ? "resume" : "pause") }, "Pause");
-  const begin = () => {
-    Object.assign(liveRun, { facts: null, spikes: [], t: 0, total: 0, status: "building" });
-    sliders.replaceChildren();
-    const details = { model: network.name, seed: Math.max(0, Math.round(seed.valueAsNumber) || 0) };
-    if (network.scalable) details.scale = scale.valueAsNumber;
-    liveRun.id = command("start", details);
-    tellRun();
-  };
-  liveRun = { network, canvas, summary, sliders, toggle, spikes: [], t: 0, total: 0, status: "not started", id: -1 };
+  const box = (value, more) => h("input", { type: "number", value: String(value), ...more });
+  const scale = box(info.largest < 1 ? 0.1 : 1, { min: "0.01", max: String(info.largest || 1), step: "any", onchange: () => readNetwork() });
+  const seed = box(0, { min: "0", step: "1" }), duration = box(info.duration || 1000, { min: "1", step: "any" });
+  const keep = h("input", { type: "checkbox", onchange: () => { length.hidden = !keep.checked; } });
+  const length = h("label", { class: "choice", hidden: true }, h("span", {}, "duration (ms)"), duration);
+  const watched = h("select", { "aria-label": "traces" }), which = h("input", { type: "text", value: "0 1 2", "aria-label": "neurons of the traces", size: "6" });
+  const step = h("button", { type: "button", disabled: true, onclick: () => command("step", { duration: 10 }) }, "Step 10 ms");
+  const look = h("button", { type: "button", hidden: true, onclick: () => { const { id, name } = liveRun.facts.kept; liveRun = null; open(id, name).catch(fail); } }, "Explore the store");
+  liveRun = { ...fresh(), ...pictures, status: "not started", name, info, changed: {}, sliders, toggle, end, step, look, keep, scale, seed, duration, watched, which, id: -1 };
   place.replaceChildren(
-    h("header", {}, h("h1", {}, network.title), h("p", {}, network.summary),
-      h("div", { class: "row", role: "toolbar", "aria-label": "Run" },
-        h("button", { type: "button", onclick: () => { command("stop"); liveRun = null; home().catch(fail); } }, "Home"),
-        h("button", { type: "button", onclick: begin }, "Start"), toggle,
-        h("button", { type: "button", onclick: () => command("step", { duration: 10 }) }, "Step 10 ms"),
-        h("button", { type: "button", onclick: () => command("stop") }, "Stop"),
-        network.scalable ? h("label", { class: "choice" }, h("span", {}, "scale"), scale) : null, h("label", { class: "choice" }, h("span", {}, "seed"), seed))),
-    message, h("div", { class: "columns" }, sliders, h("div", { class: "pictures" }, h("div", {}, canvas), summary)), live);
+    h("header", {}, h("h1", {}, info.title), h("p", {}, info.summary),
+      actions(h("button", { type: "button", onclick: startRun }, "Start"), toggle, step, end, look),
+      h("div", { class: "row" },
+        info.scalable ? h("label", { class: "choice" }, h("span", {}, "scale"), scale) : null, h("label", { class: "choice" }, h("span", {}, "seed"), seed),
+        h("label", { class: "choice" }, h("span", {}, "traces"), watched), which,
+        h("label", { class: "choice" }, keep, h("span", {}, "keep in a store")), length)),
+    message, h("div", { class: "columns" }, sliders, pictures.element), live);
+  tellNetwork();
   tellRun();
   document.documentElement.dataset.ready = "run";
 }
 
-/** What comes of the run: facts once, its status, its spikes. */
+/** Asks again what the network is: its scale or its file is another. What the reader has changed stays. */
+async function readNetwork() {
+  const r = liveRun;
+  if (!r || !r.sliders) return;
+  try {
+    const info = await get(`/api/network?name=${encodeURIComponent(r.name)}${r.info.scalable ? `&scale=${r.scale.valueAsNumber}` : ""}`);
+    if (liveRun !== r) return;
+    r.info = info;
+    say("");
+    tellNetwork();
+    if (!r.facts) wantPicture();
+  } catch (error) { say(String(error.message)); }
+}
+function tellNetwork() {
+  const { info, sliders, watched, changed } = liveRun, chosen = watched.value;
+  const known = info.parameters || [];
+  for (const name of Object.keys(changed)) if (!known.some(p => p.name === name)) delete changed[name];
+  const groups = {};
+  known.forEach((p, i) => (groups[p.name.split(".")[0]] ||= []).push([i, p]));
+  sliders.replaceChildren(...Object.entries(groups).map(([name, list]) => h("details", { open: list.length < 10 },
+    h("summary", {}, name),
+    list.map(([i, p]) => parameterControl({
+      id: `r${i}`, label: p.name.slice(name.length + 1) || name, p, value: p.name in changed ? changed[p.name] : p.value, initial: p.value,
+      onchange: value => {
+        liveRun.changed[p.name] = value;
+        if (value === p.value) delete liveRun.changed[p.name];
+        if (!going()) return;
+        if (liveRun.facts && liveRun.facts.kept) say("The run that goes on keeps the parameters that it began with; the next one takes these.");
+        else command("set", { name: p.name, value });
+      },
+    }).element))));
+  const options = Object.entries(info.recordable || {}).flatMap(([part, names]) => names.map(v => [JSON.stringify([part, v]), `${part}: ${v}`]));
+  watched.replaceChildren(h("option", { value: "" }, "none"), ...options.map(([key, text]) => h("option", { value: key }, text)));
+  const first = options.find(([key]) => JSON.parse(key)[1] === "V");
+  watched.value = options.some(([key]) => key === chosen) ? chosen : chosen === "" && liveRun.shown ? "" : first ? first[0] : "";
+  liveRun.shown = true;
+}
+
+function startRun() {
+  const r = liveRun, details = { model: r.name, seed: Math.max(0, Math.round(r.seed.valueAsNumber) || 0), parameters: r.changed };
+  if (r.info.scalable) details.scale = r.scale.valueAsNumber;
+  if (r.watched.value) {
+    const [part, variable] = JSON.parse(r.watched.value);
+    const n = (r.info.populations.find(p => p.name === part) || { n: 1 }).n;
+    const neurons = [...new Set(r.which.value.split(/[\s,]+/).filter(Boolean).map(Number).filter(i => Number.isInteger(i) && i >= 0 && i < n))].slice(0, 16);
+    details.record = [{ part, variable, neurons: neurons.length ? neurons : [0] }];
+  }
+  if (r.keep.checked) Object.assign(details, { keep: true, duration: r.duration.valueAsNumber });
+  say("");
+  Object.assign(r, fresh());
+  r.id = command("start", details);
+  tellRun();
+}
+
+/** The page of a run that goes on from its store. */
+function continueRun(id, name) {
+  store = null;
+  say("");
+  const pictures = runPictures(), toggle = pauseButton(), end = stopButton();
+  const look = h("button", { type: "button", hidden: true, onclick: () => { liveRun = null; open(id, name).catch(fail); } }, "Explore the store");
+  liveRun = { ...fresh(), ...pictures, name, info: {}, toggle, end, look, id: -1 };
+  place.replaceChildren(h("header", {}, h("h1", {}, name), h("p", {}, "Goes on from its store."), actions(toggle, end, look)), message, pictures.element, live);
+  liveRun.id = command("continue", { store: id });
+  tellRun();
+  document.documentElement.dataset.ready = "run";
+}
+
+/** What comes of the run: facts once, its status, spikes, traces, weights. */
 function heardRun(kind, header, numbers) {
+  if (liveTraining) return heardTraining(kind, header);
   if (!liveRun) return kind === 2 ? command("ack") : undefined;
-  if (kind === 5) return say(header.error);
-  if (header.parameters) {
-    liveRun.facts = header;
-    buildRunControls();
+  const r = liveRun;
+  if (kind === 5) {
+    say(header.error);
+    if (r.status === "building" && !r.facts) r.status = "not started";
+  }
+  if (header.populations) {
+    const tone = new Uint32Array(header.n), of = new Uint16Array(header.n);
+    header.populations.forEach((p, i) => of.fill(i, p.first, p.first + p.n));
+    r.facts = { ...header, tone, of };
   }
   if (header.status) {
-    Object.assign(liveRun, { status: header.status, t: header.t, speed: header.speed, skipped: header.skipped });
-    liveRun.toggle.disabled = !["running", "paused"].includes(header.status);
-    liveRun.toggle.textContent = header.status === "paused" ? "Resume" : "Pause";
+    Object.assign(r, { status: header.status, t: header.t, speed: header.speed, skipped: header.skipped });
+    if (header.status === "failed" && r.facts && r.facts.kept) say(`${message.textContent} What was computed is in ${r.facts.kept.name}.`);
+  }
+  if (header.weights) r.weights = header.weights;
+  if (kind === 1) {
+    const key = `${header.part}|${header.variable}`, all = new Float32Array(numbers);
+    if (!r.rows.has(key)) r.rows.set(key, { ...header, pieces: [] });
+    r.rows.get(key).pieces.push({ times: all.subarray(0, header.rows), values: all.subarray(header.rows) });
   }
   if (kind === 2) {
     const all = new Uint32Array(numbers), n = all.length / 2;
-    liveRun.spikes.push({ k0: header.k0, steps: all.subarray(0, n), neurons: all.subarray(n) });
-    liveRun.total += n;
+    r.spikes.push({ k0: header.k0, steps: all.subarray(0, n), neurons: all.subarray(n) });
+    r.total += n;
+    r.unseen = true;
   }
-  requestAnimationFrame(() => {
-    if (liveRun && liveRun.facts) drawRun();
-    tellRun();
-    if (kind === 2) command("ack");
-  });
+  wantPicture();
 }
 
-function buildRunControls() {
-  const groups = {};
-  liveRun.facts.parameters.forEach((p, i) => (groups[p.name.split(".")[0]] ||= []).push([i, p]));
-  liveRun.sliders.replaceChildren(...Object.entries(groups).map(([name, list]) => h("details", { open: list.length < 8 },
-    h("summary", {}, name),
-    list.map(([i, p]) => parameterControl({
-      id: `r${i}`, label: p.name.slice(name.length + 1) || name, p: { unit: "1", ...p }, value: p.value, initial: p.value,
-      onchange: value => command("set", { name: p.name, value }),
-    }).element))));
+/** One picture a frame, however much comes; a page that has drawn its spikes asks for more. */
+function wantPicture() {
+  if (wantPicture.on) return;
+  wantPicture.on = true;
+  requestAnimationFrame(() => {
+    wantPicture.on = false;
+    const r = liveRun;
+    if (!r) return;
+    drawRun();
+    tellRun();
+    if (r.unseen) {
+      r.unseen = false;
+      command("ack");
+    }
+  });
 }
 
 function drawRun() {
-  const { facts, canvas, t } = liveRun, c = colors();
+  const { facts, info, canvas, t } = liveRun, c = colors();
+  const n = facts ? facts.n : (info.populations || []).reduce((sum, p) => sum + p.n, 0);
+  if (!n || !canvas.isConnected) return;
   const t0 = still.matches ? Math.floor(Math.max(0, t - 1e-9) / SPAN) * SPAN : Math.max(0, t - SPAN), t1 = t0 + SPAN;
-  const width = Math.max(280, canvas.parentElement.clientWidth), height = 420;
+  const width = Math.max(280, canvas.parentElement.clientWidth), height = width < 600 ? 300 : 400;
   const g = canvasSurface(canvas, width, height);
   const box = { x: MARGIN.left, y: MARGIN.top, w: width - MARGIN.left - MARGIN.right, h: height - MARGIN.top - 44 };
-  drawAxes(g, box, { x: [t0, t1], y: [0, facts.n], xLabel: "time (ms)", yLabel: "neuron", series: [] }, c);
-  const tall = Math.min(facts.n, 376), wide = Math.round(box.w);
-  const image = document.createElement("canvas");
+  drawAxes(g, box, { x: [t0, t1], y: [0, n], xLabel: "time (ms)", yLabel: "neuron", series: [] }, c);
+  if (!facts) return;
+  const tall = Math.min(n, Math.round(box.h)), wide = Math.round(box.w);
+  const image = (drawRun.image ||= document.createElement("canvas"));
   image.width = wide;
   image.height = tall;
   const context = image.getContext("2d"), pixels = context.createImageData(wide, tall), words = new Uint32Array(pixels.data.buffer);
-  const tone = new Uint32Array(facts.n);
-  facts.populations.forEach((p, i) => {
-    const [r, gg, b] = [1, 3, 5].map(at => parseInt(c.lines[i % c.lines.length].slice(at, at + 2), 16));
-    tone.fill((255 << 24) | (b << 16) | (gg << 8) | r, p.first, p.first + p.n);
-  });
+  if (facts.dark !== palette.matches) {
+    facts.dark = palette.matches;
+    facts.populations.forEach((p, i) => {
+      const [red, green, blue] = [1, 3, 5].map(at => parseInt(c.lines[i % c.lines.length].slice(at, at + 2), 16));
+      facts.tone.fill((255 << 24) | (blue << 16) | (green << 8) | red, p.first, p.first + p.n);
+    });
+  }
   liveRun.spikes = liveRun.spikes.filter(s => s.steps.length && (s.k0 + s.steps[s.steps.length - 1]) * facts.dt >= t0);
-  const recent = new Float64Array(facts.populations.length);
-  const of = new Uint16Array(facts.n);
-  facts.populations.forEach((p, i) => of.fill(i, p.first, p.first + p.n));
+  const recent = new Float64Array(facts.populations.length), tallest = n <= tall ? 1 : 0;
   for (const { k0, steps, neurons } of liveRun.spikes) {
     for (let i = 0; i < steps.length; i++) {
       const at = (k0 + steps[i]) * facts.dt;
       if (at < t0 || at >= t1) continue;
-      recent[of[neurons[i]]]++;
-      const x = Math.floor(((at - t0) / SPAN) * wide), y = tall - 1 - Math.floor((neurons[i] * tall) / facts.n);
-      words[y * wide + x] = tone[neurons[i]];
+      const neuron = neurons[i], x = Math.floor(((at - t0) / SPAN) * wide), y = tall - 1 - Math.floor((neuron * tall) / n);
+      recent[facts.of[neuron]]++;
+      words[y * wide + x] = facts.tone[neuron];
+      if (tallest && x + 1 < wide) words[y * wide + x + 1] = facts.tone[neuron];
     }
   }
   context.putImageData(pixels, 0, 0);
   g.imageSmoothingEnabled = false;
   g.drawImage(image, box.x, box.y, box.w, box.h);
+  drawKey(g, box, facts.populations.map(p => p.name), c);
   const seconds = Math.max(1e-3, Math.min(SPAN, t - t0) / 1000);
-  liveRun.rates = facts.populations.map((p, i) => `${p.name} ${(recent[i] / p.n / seconds).toFixed(1)} Hz`).join(", ");
+  liveRun.rates = facts.populations.map((p, i) => `${p.name} ${(recent[i] / Math.max(1, p.n) / seconds).toFixed(1)} Hz`).join(", ");
+  drawRows(t0, t1, c);
+  drawWeights(c);
   performance.mark("live-painted");
+}
+
+/** The names of what is drawn in which colour, above the box. */
+function drawKey(g, box, names, c) {
+  if (names.length < 2) return;
+  let x = box.x + 4;
+  g.textAlign = "left";
+  names.slice(0, 12).forEach((name, i) => {
+    const wide = 7 * name.length + 24;
+    if (x + wide > box.x + box.w) return;
+    g.fillStyle = c.background;
+    g.fillRect(x - 3, box.y + 3, wide - 6, 17);
+    g.fillStyle = c.lines[i % c.lines.length];
+    g.fillRect(x, box.y + 7, 10, 10);
+    g.fillStyle = c.text;
+    g.fillText(name, x + 14, box.y + 16);
+    x += wide;
+  });
+}
+
+function drawRows(t0, t1, c) {
+  const { rows, boxes, traces } = liveRun;
+  boxes.traces.hidden = !rows.size;
+  if (!rows.size) return;
+  const [g, box] = plotIn(traces, 190), series = [];
+  let low = Infinity, high = -Infinity, said = "", label = "";
+  for (const kept of rows.values()) {
+    kept.pieces = kept.pieces.filter(p => p.times.length && p.times[p.times.length - 1] >= t0 - 1);
+    const columns = kept.neurons.length, count = kept.pieces.reduce((sum, p) => sum + p.times.length, 0);
+    const x = new Float32Array(count), y = kept.neurons.map(() => new Float32Array(count));
+    let at = 0;
+    for (const { times, values } of kept.pieces) {
+      for (let i = 0; i < times.length; i++, at++) {
+        x[at] = times[i];
+        for (let j = 0; j < columns; j++) {
+          const v = values[i * columns + j];
+          y[j][at] = v;
+          if (v < low) low = v;
+          if (v > high) high = v;
+        }
+      }
+    }
+    y.forEach((values, j) => series.push({ x, y: values, color: c.lines[series.length % c.lines.length], dash: DASHES[j % DASHES.length], width: 1.3 }));
+    label = `${kept.variable} ${unitText(kept.unit) ? `(${unitText(kept.unit)})` : ""}`;
+    said = `${kept.variable} of ${kept.part}, neurons ${kept.neurons.join(", ")}: from ${short(low)} to ${short(high)} ${unitText(kept.unit)}`;
+  }
+  drawAxes(g, box, { x: [t0, t1], y: range(low, high), xLabel: "time (ms)", yLabel: label, series }, c);
+  traces.setAttribute("aria-label", said);
+}
+
+/** The weights of the projections that learn, as they are now: how many there are of each size. */
+function drawWeights(c) {
+  const { weights, boxes } = liveRun;
+  boxes.weights.hidden = !weights;
+  if (!weights) return;
+  const [g, box] = plotIn(boxes.weights.firstChild, 210), series = [];
+  let from = Infinity, to = -Infinity, top = 1;
+  Object.values(weights).forEach((w, i) => {
+    from = Math.min(from, w.from);
+    to = Math.max(to, w.from + w.step * w.values.length);
+    top = Math.max(top, greatest(w.values));
+    series.push({ x: w.values.flatMap((_, j) => [w.from + j * w.step, w.from + (j + 1) * w.step]), y: w.values.flatMap(v => [v, v]), color: c.lines[i % c.lines.length], dash: DASHES[i % DASHES.length], width: 2 });
+  });
+  drawAxes(g, box, { x: [from, to], y: [0, top * 1.06], xLabel: "weight", yLabel: "synapses", series }, c);
+  drawKey(g, box, Object.keys(weights), c);
+  const text = Object.entries(weights).map(([name, w]) => `${name}: ${amount(w.n)} weights, mean ${short(Number(w.mean.toPrecision(4)))}`).join("; ");
+  liveRun.boxes.weights.firstChild.setAttribute("aria-label", text);
+  liveRun.learnt = text;
 }
 
 function tellRun() {
   const r = liveRun;
   if (!r) return;
-  const going = r.facts ? `t = ${short(r.t)} ms, ${amount(r.total)} spikes${r.skipped ? ` (${amount(r.skipped)} more were not drawn)` : ""}, ${short(r.speed || 0)} × real time; ${r.rates || ""}` : "";
-  r.summary.textContent = `${r.status}${going ? `: ${going}` : "."}`;
+  const on = ["running", "paused"].includes(r.status), kept = r.facts && r.facts.kept;
+  r.toggle.disabled = !on;
+  r.toggle.textContent = r.status === "paused" ? "Resume" : "Pause";
+  r.end.disabled = !going();
+  if (r.step) r.step.disabled = !on || Boolean(kept);
+  r.look.hidden = !kept || going();
+  const seen = r.facts ? `t = ${short(Number((r.t || 0).toPrecision(7)))} ms, ${amount(r.total)} spikes${r.skipped ? ` (${amount(r.skipped)} more were not drawn)` : ""}, ${short(r.speed || 0)} × real time${r.rates ? `; ${r.rates}` : ""}${kept ? `; kept in ${kept.name}` : ""}${r.learnt ? `; ${r.learnt}` : ""}` : "";
+  r.summary.textContent = `${r.status}${seen ? `: ${seen}` : "."}`;
   r.canvas.setAttribute("aria-label", r.summary.textContent);
   if (performance.now() - (tellRun.last || 0) > 2000) {
     tellRun.last = performance.now();
@@ -127,7 +310,26 @@ function tellRun() {
   }
 }
 document.addEventListener("keydown", event => {
-  if (!liveRun || event.key !== " " || /^(INPUT|BUTTON|SELECT|TEXTAREA|SUMMARY|A)$/.test(event.target.tagName)) return;
+  const toggle = (liveRun || liveTraining || {}).toggle;
+  if (!toggle || event.key !== " " || /^(INPUT|BUTTON|SELECT|TEXTAREA|SUMMARY|A)$/.test(event.target.tagName)) return;
   event.preventDefault();
-  if (!liveRun.toggle.disabled) liveRun.toggle.click();
+  if (!toggle.disabled) toggle.click();
 });
+
+/** A file of the user's is looked at again and again: what it says now, or why it cannot be read. */
+let fileStamp = null;
+setInterval(async () => {
+  const name = liveRun && liveRun.sliders ? liveRun.name : openCell ? openCell.name : null;
+  if (!name || !name.endsWith(".py") || document.hidden) return;
+  try {
+    const file = await get("/api/file");
+    if (file.name !== name || file.stamp === fileStamp) return;
+    const first = fileStamp === null;
+    fileStamp = file.stamp;
+    if (file.problem) return say(`${file.problem} What is here stays as it was until the file is right again.`);
+    if (first && !message.textContent) return;
+    if (openCell) showCell();
+    else await readNetwork();
+    say(going() ? `${name} has changed: the next Start runs it as it is now.` : `${name} was read again.`);
+  } catch (error) { say(String(error.message)); }
+}, 700);

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import numpy as np
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -27,8 +26,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ranvier.errors import ParameterError, RanvierError
 from ranvier.lab import html
 from ranvier.lab.catalogue import by_name
-from ranvier.lab.server import frames, runs, stores
+from ranvier.lab.server import frames, runs, stores, training
+from ranvier.lab.server.live import Live
+from ranvier.lab.server.networks import ModelFile, Networks, described
 from ranvier.lab.server.stores import Stores, Window
+from ranvier.lab.server.wiring import wiring
 
 HOSTS = ("127.0.0.1", "localhost")
 MOST_SESSIONS = 8
@@ -39,7 +41,7 @@ POLICY = (
 )
 ASSETS = {
     "style.css": ("text/css", ("style.css", "explore.css")),
-    "explore.js": ("text/javascript", ("plots.js", "controls.js", "run.js", "explore.js")),
+    "explore.js": ("text/javascript", ("plots.js", "controls.js", "run.js", "train.js", "cell.js", "explore.js")),
 }
 FORMATS = ("csv", "npz", "nwb", "neo", "sonata", "netcdf")
 
@@ -69,15 +71,17 @@ class Headers:
         await self.app(scope, receive, sent)
 
 
-def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOSTS) -> Starlette:
+def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOSTS, networks: Networks | None = None) -> Starlette:
     """The lab as an ASGI application.
 
     Args:
-        root: the folder whose stores are shown.
+        root: the folder whose stores are shown, and where runs are kept.
         token: what the page's address carries, and nobody else knows.
         port: that it is served at: part of the only origins that are answered.
         hosts: by which it may be called.
+        networks: that can be run; the ready-made ones when left out.
     """
+    can_run = Networks() if networks is None else networks
     sessions: dict[str, None] = {}
     found = Stores(root)
     cookie = f"ranvier-lab-{port}"
@@ -139,18 +143,42 @@ def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOST
         run = await run_in_threadpool(found.opened, request.query_params.get("id"))
         return JSONResponse(await run_in_threadpool(stores.described, run))
 
+    async def connectivity(request: Request) -> Response:
+        run = await run_in_threadpool(found.opened, request.query_params.get("id"))
+        return JSONResponse(await run_in_threadpool(wiring, run, request.query_params.get("projection", ""), can_run.own))
+
     async def scenes(request: Request) -> Response:
         return JSONResponse(sorted(by_name()))
 
-    async def networks(request: Request) -> Response:
-        return JSONResponse(runs.known())
+    async def listed_networks(request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(can_run.listed))
+
+    async def one_network(request: Request) -> Response:
+        scale = request.query_params.get("scale")
+        try:
+            size = None if scale is None else float(scale)
+        except ValueError:
+            raise ParameterError(f"scale must be a number, not {str(scale)[:40]!r}.") from None
+        choice = can_run.find(request.query_params.get("name"))
+        return JSONResponse(await run_in_threadpool(described, choice, size))
+
+    async def own_file(request: Request) -> Response:
+        own = can_run.own
+        if not isinstance(own, ModelFile):
+            return JSONResponse({})
+        return JSONResponse(await run_in_threadpool(own.looked_at))
 
     async def scene(request: Request) -> Response:
-        made = by_name().get(request.query_params.get("name", ""))
-        if made is None:
+        name, own = request.query_params.get("name", ""), can_run.scene_file
+        if own is not None and name == own.name:
+            document = await run_in_threadpool(lambda: own.scene().html())
+            ancestors = "'self'"
+        elif (made := by_name().get(name)) is not None:
+            document = await run_in_threadpool(lambda: made().html())
+            ancestors = "'none'"
+        else:
             return refused("There is no such scene.", 404)
-        document = await run_in_threadpool(lambda: made().html())
-        policy = html.policy_of(document) + "; frame-ancestors 'none'"
+        policy = html.policy_of(document) + f"; frame-ancestors {ancestors}"
         return HTMLResponse(document, headers={"content-security-policy": policy})
 
     async def export(request: Request) -> Response:
@@ -171,7 +199,7 @@ def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOST
             await websocket.close(1008)
             return
         await websocket.accept()
-        await _talk(websocket, found)
+        await _talk(websocket, found, can_run)
 
     return Starlette(
         routes=[
@@ -181,7 +209,10 @@ def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOST
             Route("/api/stores", guarded(list_of_stores)),
             Route("/api/store", guarded(one_store)),
             Route("/api/scenes", guarded(scenes)),
-            Route("/api/networks", guarded(networks)),
+            Route("/api/connectivity", guarded(connectivity)),
+            Route("/api/networks", guarded(listed_networks)),
+            Route("/api/network", guarded(one_network)),
+            Route("/api/file", guarded(own_file)),
             Route("/api/scene", guarded(scene)),
             Route("/api/export", guarded(export)),
             WebSocketRoute("/ws", socket),
@@ -210,11 +241,11 @@ def _exported(run: Any, folder: Path, to: str) -> Path:
     return place
 
 
-async def _talk(websocket: WebSocket, found: Stores) -> None:
+async def _talk(websocket: WebSocket, found: Stores, can_run: Networks) -> None:
     """Answers a page: of requests for one panel the newest alone, so that a fast hand never waits for old pictures."""
     waiting: dict[str, dict[str, Any]] = {}
     come = anyio.Event()
-    live = _Live(websocket)
+    live = _Live(websocket, found, can_run)
 
     async def speak() -> None:
         nonlocal come
@@ -254,13 +285,13 @@ async def _talk(websocket: WebSocket, found: Stores) -> None:
 
 
 class _Live:
-    """The network that a page runs: one a connection. It ends with the connection."""
+    """What a page runs: one run or training a connection. It ends with the connection; what is kept in a store stays there."""
 
-    operations = ("start", "pause", "resume", "step", "set", "stop", "ack")
+    operations = ("start", "continue", "train", "pause", "resume", "step", "set", "stop", "ack")
 
-    def __init__(self, websocket: WebSocket):
-        self.websocket = websocket
-        self.run: runs.LiveRun | None = None
+    def __init__(self, websocket: WebSocket, found: Stores, can_run: Networks):
+        self.websocket, self.found, self.can_run = websocket, found, can_run
+        self.run: Live | None = None
         self.number = 0
         self.free = True  # the page has drawn the last spikes
 
@@ -270,10 +301,12 @@ class _Live:
             operation = message["op"]
             if operation == "ack":
                 self.free = True
-            elif operation == "start":
+            elif operation in ("start", "continue", "train"):
                 self.end()
                 self.run, self.number, self.free = None, int(message["id"]) & 0xFFFFFFFF, True
-                self.run = runs.LiveRun(message.get("model"), message.get("scale"), message.get("seed", 0))
+                run = await run_in_threadpool(getattr(self, f"_{operation}"), message)
+                self.run = run
+                run.begin()
             elif self.run is None:
                 raise ParameterError("Nothing runs here. Start a network first.")
             elif operation == "set":
@@ -285,22 +318,32 @@ class _Live:
         except RanvierError as error:
             await self.websocket.send_bytes(frames.frame(frames.ERROR, self.number, {"error": str(error), "live": True}))
 
+    def _start(self, message: dict[str, Any]) -> Live:
+        choice, seed = self.can_run.find(message.get("model")), message.get("seed", 0)
+        how = {"scale": message.get("scale"), "seed": seed, "given": message.get("parameters"), "record": message.get("record")}
+        if not message.get("keep"):
+            return runs.LiveRun(choice, **how)
+        place = self.found.place_for(choice.name, seed)
+        return runs.KeptRun.started(choice, place, self._told_of(place), duration=message.get("duration"), **how)
+
+    def _continue(self, message: dict[str, Any]) -> Live:
+        stored = self.found.opened(message.get("store"))
+        return runs.KeptRun.resumed(stored.path, self._told_of(stored.path), self.can_run.own, message.get("duration"))
+
+    def _train(self, message: dict[str, Any]) -> Live:
+        return training.Training(message.get("epochs"), message.get("seed", 0))
+
+    def _told_of(self, place: Path) -> dict[str, str]:
+        return {"id": self.found.id_of(place), "name": self.found.name_of(place)}
+
     async def stream(self) -> None:
-        """Sends what is new, at most thirty times a second, and spikes only when the page has drawn those before."""
+        """Sends what is new, at most thirty times a second, and the next only when the page has drawn the last."""
         while True:
             await anyio.sleep(1 / 30)
             if self.run is None or not self.free:
                 continue
-            facts, status, spikes, problem = self.run.news()
-            messages = [frames.frame(frames.STATUS, self.number, {"live": True, **part}) for part in (facts, status) if part]
-            if problem:
-                messages.append(frames.frame(frames.ERROR, self.number, {"error": problem, "live": True}))
-            if spikes is not None:
-                self.free = False
-                first = int(spikes[0][0]) if len(spikes[0]) else 0
-                header = {"live": True, "k0": first, "spikes": len(spikes[0])}
-                blocks = ((spikes[0] - first).astype(np.uint32), spikes[1].astype(np.uint32))
-                messages.append(frames.frame(frames.SPIKES, self.number, header, *blocks))
+            messages = [frames.frame(kind, self.number, {"live": True, **header}, *blocks) for kind, header, blocks in self.run.news()]
+            self.free = not messages or messages[-1][4] != frames.SPIKES
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):
                 for message in messages:
                     await self.websocket.send_bytes(message)

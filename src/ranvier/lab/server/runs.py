@@ -1,102 +1,114 @@
-"""A network that runs while a page looks on: started, paused, changed and stopped from there."""
+"""A network that runs while a page looks on: freely, its parameters under the hand; or into a store, from which it can go on."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
-import threading
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ranvier.errors import ParameterError, RanvierError, unknown
-from ranvier.model import INPUT
-from ranvier.model import parameters as parameters_of
-from ranvier.models.catalogue import CATALOGUE, ReadyMade
-from ranvier.network.spec import Network
+from ranvier.errors import ParameterError, unknown
+from ranvier.interruption import RunInterrupted
+from ranvier.lab.server.live import WALL, Live
+from ranvier.lab.server.networks import Choice, Setup, checked_seed, parameters, populations_of, records
+from ranvier.network.numbers import network_with, numbers_of, with_numbers
+from ranvier.network.state import SimulationState
+from ranvier.run import Run
 
-MOST_RUNS = 2
-MOST_WAITING = 200_000  # spikes that wait for a page; older ones are counted only
-WALL = 0.05  # s, about, that one call of the loop takes
 LONGEST = 500.0  # ms simulated in one call
-LARGEST_SCALE = {"microcircuit": 0.2}
-
-_slots = threading.BoundedSemaphore(MOST_RUNS)
+LONGEST_KEPT = 1e9  # ms
 
 
-def known() -> list[dict[str, Any]]:
-    """The networks that can be run, for the page."""
-    return [
-        {"name": e.name, "title": e.title, "summary": e.summary, "scalable": "scale" in e.options, "largest": _largest(e)}
-        for e in CATALOGUE
-    ]
-
-
-def _largest(entry: ReadyMade) -> float:
-    return LARGEST_SCALE.get(entry.name, 1.0)
-
-
-class LiveRun:
-    """One run, in a thread of its own. What it has to say is taken by `news`.
-
-    Args:
-        model: the name of a ready-made network.
-        scale: its size, where it has one.
-        seed: of everything random.
+def checked_duration(value: Any, most: float, what: str) -> float:
+    """A time that came from a page.
 
     Raises:
-        UnknownNameError, ParameterError: there is no such network or scale; too many run already.
+        ParameterError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+        raise ParameterError(f"{what} is above 0 and at most {most:g} ms, not {value!r}.")
+    return float(value)
+
+
+class _OfNetwork(Live):
+    """What both kinds of runs share: they are a `ranvier.run.Watch`."""
+
+    seconds = WALL
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self._learning: dict[str, float] = {}
+        self._told = False
+        self._fixed: dict[str, Any] = {}
+        self._moment = time.perf_counter()
+        self._at = 0.0
+        self._dt = 1.0
+
+    def begins(self, run: Run) -> None:
+        if self._told:
+            return
+        self._told = True
+        self._dt = run.dt
+        self._at = run.k0 * run.dt
+        plastic = {name: p.plasticity for name, p in run.network.projections.items() if p.plasticity is not None}
+        self._learning = {name: float(np.asarray(rule.high)) for name, rule in plastic.items()}
+        self._tell(
+            {
+                "dt": run.dt,
+                "n": run.structure.n,
+                "populations": populations_of({p.name: p.n for p in run.structure.populations}),
+                "parameters": parameters(run.network),
+                "learning": list(plastic),
+                **self._fixed,
+            }
+        )
+        self._say("compiling")
+        self._moment = time.perf_counter()
+
+    def sees(self, steps: np.ndarray, neurons: np.ndarray, rows: list[Any], reached: int) -> None:
+        self._take(steps, neurons)
+        self._take_rows(rows, self._dt)
+        now, t = time.perf_counter(), reached * self._dt
+        speed = (t - self._at) / 1000 / max(now - self._moment, 1e-9)
+        self._moment, self._at = now, t
+        self._say("running" if self._go.is_set() else "paused", t=t, speed=round(speed, 3))
+
+
+class LiveRun(_OfNetwork):
+    """A run in memory, without an end, whose parameters a page changes while it goes on.
+
+    Args:
+        choice: which network.
+        scale: its size, where it has one.
+        seed: of everything random.
+        given: parameters, by path, that differ from the network's own.
+        record: what the page wants to see: `[{part, variable, neurons}]`.
+
+    Raises:
+        RanvierError: there is no such network or scale; too many run already.
     """
 
-    def __init__(self, model: Any, scale: Any = None, seed: Any = 0):
-        entry = next((e for e in CATALOGUE if e.name == model), None)
-        if entry is None:
-            raise unknown("network", model if isinstance(model, str) else repr(model), [e.name for e in CATALOGUE])
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**53:
-            raise ParameterError(f"seed must be a whole number, not {seed!r}.")
-        self._options: dict[str, Any] = {}
-        if "scale" in entry.options:
-            scale = min(0.1, _largest(entry)) if scale is None and entry.name in LARGEST_SCALE else 1.0 if scale is None else scale
-            if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale <= _largest(entry):
-                raise ParameterError(f"scale must be above 0 and at most {_largest(entry):g}, not {scale!r}.")
-            self._options["scale"] = scale
-        if not _slots.acquire(blocking=False):
-            raise ParameterError(f"{MOST_RUNS} networks run already; stop one of them.")
-        if entry.seeded:
-            self._options["seed"] = seed
-        self._entry, self._seed = entry, seed
-        self._lock = threading.Lock()
-        self._go = threading.Event()
-        self._go.set()
+    def __init__(self, choice: Choice, scale: Any = None, seed: Any = 0, given: Mapping[str, Any] | None = None, record: Any = None):
+        self._setup, self._seed = choice.make(scale, checked_seed(seed)), seed
+        self._known = {p["name"]: p for p in parameters(self._setup.network)}
+        self._asked = checked_parameters(given, self._known)
+        self._records = records(self._setup, record)
+        super().__init__(choice.name)
         self._once: float | None = None
-        self._ended = False
-        self._asked: dict[str, float] = {}
-        self._spikes: list[tuple[np.ndarray, np.ndarray]] = []
-        self._waiting = self._skipped = 0
-        self._facts: dict[str, Any] | None = None
-        self._status = {"status": "building", "t": 0.0, "speed": 0.0}
-        self._changed = True
-        self._problem: str | None = None
         self.log: list[tuple[float, str, float]] = []
-        self._thread = threading.Thread(target=self._work, name=f"lab {entry.name}", daemon=True)
-        self._thread.start()
-
-    # -- from the page -----------------------------------------------------------------------------
-
-    def pause(self) -> None:
-        self._go.clear()
-        self._say("paused")
 
     def resume(self) -> None:
         self._once = None
-        self._go.set()
-        self._say("running")
+        super().resume()
 
     def step(self, duration: Any) -> None:
         """Goes on for a little (ms), then pauses."""
-        if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 < duration <= LONGEST:
-            raise ParameterError(f"A step is above 0 and at most {LONGEST:g} ms, not {duration!r}.")
-        self._once = float(duration)
+        self._once = checked_duration(duration, LONGEST, "A step")
         self._go.set()
 
     def set(self, name: Any, value: Any) -> None:
@@ -105,87 +117,26 @@ class LiveRun:
         Raises:
             UnknownNameError, ParameterError: there is no such parameter, or the value is no number.
         """
-        parameters = (self._facts or {}).get("parameters", [])
-        if name not in {p["name"] for p in parameters}:
-            raise unknown("parameter", str(name), [p["name"] for p in parameters])
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ParameterError(f"{name} must be a number, not {value!r}.")
+        new = checked_parameters({name: value}, self._known)
         with self._lock:
-            self._asked[name] = float(value)
+            self._asked.update(new)
 
-    def stop(self, wait: float = 0.0) -> None:
-        """Ends the run after the call that goes on."""
-        self._ended = True
-        self._go.set()
-        if wait:
-            self._thread.join(wait)
-
-    # -- to the page -------------------------------------------------------------------------------
-
-    def news(self) -> tuple[dict[str, Any] | None, dict[str, Any] | None, tuple[np.ndarray, np.ndarray] | None, str | None]:
-        """What is new: the facts (once), the status, the spikes (steps, neurons), a problem."""
-        with self._lock:
-            facts = None
-            if self._facts is not None and not self._facts.get("told"):
-                facts = {name: value for name, value in self._facts.items() if name != "told"}
-                self._facts["told"] = True
-            status = {**self._status, "skipped": self._skipped} if self._changed else None
-            spikes = None
-            if self._spikes:
-                spikes = (np.concatenate([s for s, _ in self._spikes]), np.concatenate([n for _, n in self._spikes]))
-                self._spikes, self._waiting = [], 0
-            problem, self._problem = self._problem, None
-            self._changed = False
-        return facts, status, spikes, problem
-
-    def _say(self, status: str, **more: Any) -> None:
-        with self._lock:
-            if self._status["status"] not in ("failed", "stopped"):
-                self._status.update(status=status, **more)
-                self._changed = True
-
-    def _take(self, steps: np.ndarray, neurons: np.ndarray) -> None:
-        with self._lock:
-            self._spikes.append((steps, neurons))
-            self._waiting += len(steps)
-            while self._waiting > MOST_WAITING and len(self._spikes) > 1:
-                gone = len(self._spikes.pop(0)[0])
-                self._waiting -= gone
-                self._skipped += gone
-
-    # -- the thread --------------------------------------------------------------------------------
-
-    def _work(self) -> None:
-        try:
-            self._loop()
-            self._say("stopped")
-        except RanvierError as error:
-            self._problem = str(error)
-            self._say("failed")
-        finally:
-            _slots.release()
+    def ends(self, state: Callable[[], SimulationState]) -> bool:
+        return False
 
     def _loop(self) -> None:
         import ranvier as rv
+        from ranvier.surroundings import inside
 
-        entry = self._entry
-        network = entry.make(**self._options)
-        sim = rv.prepare(network, dt=entry.dt, integrator=entry.integrator, precision=entry.precision, seed=self._seed)
-        parameters = {name: float(value) for name, value in sim.parameters.items() if np.ndim(value) == 0 and np.isfinite(value)}
-        declared = _declared(network)
-        first, populations = 0, []
-        for name, population in network.populations.items():
-            populations.append({"name": name, "first": first, "n": population.n})
-            first += population.n
-        with self._lock:
-            self._facts = {
-                "name": entry.name,
-                "dt": entry.dt,
-                "n": first,
-                "populations": populations,
-                "parameters": [{"name": name, "value": value, **declared.get(name, {})} for name, value in parameters.items()],
-            }
-        self._say("compiling")
+        setup = self._setup
+        sim = rv.prepare(
+            setup.network,
+            dt=setup.dt,
+            integrator=setup.integrator,
+            precision=setup.precision,
+            seed=self._seed,
+            record=self._records,
+        )
         current: dict[str, float] = {}
         state, length = None, 5.0
         while not self._ended:
@@ -193,12 +144,15 @@ class LiveRun:
             if self._ended:
                 return
             once = self._once
-            ask = max(entry.dt, round((once or length) / entry.dt) * entry.dt)
+            steps = max(1, round((once or length) / setup.dt))
             with self._lock:
                 new, self._asked = self._asked, {}
-            began = time.perf_counter()
+            self._moment = began = time.perf_counter()
             try:
-                run = sim.run(ask, initial=state, parameters={**current, **new} or None)
+                with inside():
+                    run = sim.start(steps, parameters={**current, **new} or None, initial=state)
+                    run.watch = self
+                    state = run.execute(None).state
             except ParameterError as error:
                 if not new:
                     raise
@@ -207,26 +161,121 @@ class LiveRun:
                 continue
             took = time.perf_counter() - began
             current |= new
-            state = run.state
-            reached = float(run.spikes.stop)
-            self.log += [(reached - ask, name, value) for name, value in new.items()]
-            self._take(np.asarray(run.spikes.steps), np.asarray(run.spikes.neurons))
+            self.log += [(self._at - steps * setup.dt, name, value) for name, value in new.items()]
+            self._take_weights(functools.partial(_itself, state), self._learning)
             if once is None:
-                length = min(LONGEST, max(entry.dt, length * min(2.0, max(0.5, WALL / took))))
+                length = min(LONGEST, max(setup.dt, length * min(2.0, max(0.5, WALL / took))))
             else:
                 self._once = None
                 self._go.clear()
-            self._say("running" if self._go.is_set() else "paused", t=reached, speed=round(ask / 1000 / took, 3), set=dict(current))
+            self._say("running" if self._go.is_set() else "paused", set=dict(current))
 
 
-def _declared(network: Network) -> dict[str, dict[str, Any]]:
-    """Unit, bounds and meaning of each parameter of the parts, by its path."""
-    found: dict[str, dict[str, Any]] = {}
-    parts: list[tuple[str, Any, str]] = [(name, p.model, p.model.input_unit) for name, p in network.populations.items()]
-    parts += [(name, p.synapse, "1") for name, p in network.projections.items()]
-    for part, model, input_unit in parts:
-        for name, info, _ in parameters_of(model):
-            entry: dict[str, Any] = {"unit": input_unit if info.unit == INPUT else info.unit, "text": info.text}
-            entry |= {end: value for end, value in (("low", info.low), ("high", info.high)) if math.isfinite(value)}
-            found[f"{part}.{name}"] = entry
-    return found
+def _itself(state: SimulationState) -> SimulationState:
+    return state
+
+
+class KeptRun(_OfNetwork):
+    """A run into a store: started here, or gone on with. Stopped or killed, it can go on.
+
+    Args:
+        name: of the thread.
+        execute: is called with this and runs; it raises `RunInterrupted` where the page stopped it.
+        store: what the page is told of the store.
+    """
+
+    def __init__(self, name: str, execute: Callable[[KeptRun], Any], store: dict[str, Any]):
+        super().__init__(name)
+        self._execute = execute
+        self._fixed = {"kept": store}
+
+    @classmethod
+    def started(
+        cls, choice: Choice, place: Path, store: dict[str, Any], *, scale: Any = None, seed: Any = 0,
+        given: Mapping[str, Any] | None = None, record: Any = None, duration: Any = None,
+    ) -> KeptRun:  # fmt: skip
+        """A new run into a new store.
+
+        Raises:
+            RanvierError: it cannot be.
+        """
+        setup = choice.make(scale, checked_seed(seed))
+        changed = checked_parameters(given, {p["name"]: p for p in parameters(setup.network)})
+        asked = records(setup, record) or setup.record
+        planned = setup.duration if duration is None else checked_duration(duration, LONGEST_KEPT, "A duration")
+        return cls(choice.name, lambda own: own._start(setup, place, changed, asked, planned, seed), store)
+
+    @classmethod
+    def resumed(cls, path: Path, store: dict[str, Any], own: Choice | None = None, duration: Any = None) -> KeptRun:
+        """A run that goes on from its store.
+
+        Args:
+            path: the store.
+            store: what the page is told of it.
+            own: whose network is taken where the store cannot rebuild it, for it holds the user's own classes.
+            duration: how long it is to be as a whole (ms); as planned when left out.
+        """
+        whole = None if duration is None else checked_duration(duration, LONGEST_KEPT, "A duration")
+        return cls(path.name, lambda run: run._go_on(path, own, whole), store)
+
+    def _start(self, setup: Setup, place: Path, changed: dict[str, float], asked: list[Any], planned: float, seed: int) -> None:
+        import ranvier as rv
+        from ranvier.store.start import start
+        from ranvier.surroundings import inside
+
+        sim = rv.prepare(setup.network, dt=setup.dt, integrator=setup.integrator, precision=setup.precision, seed=seed, record=asked)
+        with inside():
+            how: dict[str, Any] = {"checkpoint_every": None, "overwrite": False, "fits": True, "given": changed}
+            run = sim.start(
+                round(planned / setup.dt),
+                parameters=changed or None,
+                sink=lambda run: start(run, place, sim.recorded, sim.integrators, **how),
+            )
+            run.watch = self
+            run.execute(None)
+
+    def _go_on(self, path: Path, own: Choice | None, duration: float | None) -> None:
+        from ranvier.store.reader import open_store
+        from ranvier.store.resume import going_on
+
+        network = None
+        stored = open_store(path)
+        if own is not None and stored.provenance.get("not_verified"):
+            network = own.make(None, int(stored.info["seed"])).network
+            given = stored.provenance.get("given")
+            if given:
+                network = network_with(network, with_numbers(network, numbers_of(network), given))
+        nothing: dict[str, Any] = dict.fromkeys(("dt", "seed", "precision", "integrator"))
+        how: dict[str, Any] = dict.fromkeys(("record", "until", "checkpoint_every"))
+        going_on(path, network, nothing, None, duration=duration, check_disk=True, watch=self, **how)
+
+    def ends(self, state: Callable[[], SimulationState]) -> bool:
+        self._take_weights(state, self._learning)
+        if not self._go.is_set():
+            self._go.wait()
+            self._moment = time.perf_counter()
+        return self._ended
+
+    def _loop(self) -> None:
+        with contextlib.suppress(RunInterrupted):
+            self._execute(self)
+            self._say("complete")
+            return
+
+
+def checked_parameters(given: Any, known: Mapping[str, Any]) -> dict[str, float]:
+    """Parameters that came from a page, by path.
+
+    Raises:
+        UnknownNameError, ParameterError: there is no such parameter, or a value is no number.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or len(given) > 1000:
+        raise ParameterError("parameters must be numbers by path, such as {'exc.leak': 10.0}.")
+    for name, value in given.items():
+        if name not in known:
+            raise unknown("parameter", str(name), list(known))
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ParameterError(f"{name} must be a number, not {value!r}.")
+    return {name: float(value) for name, value in given.items()}

@@ -7,6 +7,7 @@ import socket
 import webbrowser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ranvier.errors import ParameterError, UnsupportedError
 
@@ -28,11 +29,22 @@ def listening(host: str, port: int) -> socket.socket:
     return made
 
 
-def serve(root: Path, *, host: str = "127.0.0.1", port: int = 0, browser: bool = True, allow_remote: bool = False) -> None:
+def serve(
+    root: Path,
+    *,
+    own: Any = None,
+    show: str = "",
+    host: str = "127.0.0.1",
+    port: int = 0,
+    browser: bool = True,
+    allow_remote: bool = False,
+) -> None:
     """Serves the lab until Ctrl-C.
 
     Args:
         root: the folder whose stores are shown, or a store.
+        own: a `ranvier.lab.server.networks.Choice` beside the ready-made networks: a file of the user's, or a network.
+        show: the network that the page begins with.
         host: the address to listen at; another than this machine's own asks for `allow_remote`.
         port: to listen at; 0 for a free one.
         browser: shows it in the browser.
@@ -54,16 +66,20 @@ def serve(root: Path, *, host: str = "127.0.0.1", port: int = 0, browser: bool =
         import uvicorn
 
         from ranvier.lab.server.app import HOSTS, LARGEST_MESSAGE, application
+        from ranvier.lab.server.networks import Networks
     except ImportError as error:
         raise UnsupportedError(f"The lab's server needs {error.name}. Write pip install 'ranvier[lab]'.") from None
-    own = listening(host, port)
-    port = own.getsockname()[1]
+    at = listening(host, port)
+    port = at.getsockname()[1]
+    networks = Networks(own)
+    if show:
+        networks.find(show)
     token = secrets.token_urlsafe(32)
-    address = f"http://{'127.0.0.1' if host in HOSTS else host}:{port}/#token={token}"
+    address = f"http://{'127.0.0.1' if host in HOSTS else host}:{port}/#token={token}" + (f"&show={quote(show)}" if show else "")
     hosts = HOSTS if host in HOSTS else (*HOSTS, host)
     settings: dict[str, Any] = {"log_level": "warning", "ws_max_size": LARGEST_MESSAGE, "server_header": False, "date_header": False}
-    server = uvicorn.Server(uvicorn.Config(application(root, token, port, hosts), lifespan="off", **settings))
+    server = uvicorn.Server(uvicorn.Config(application(root, token, port, hosts, networks), lifespan="off", **settings))
     print(address, flush=True)
     if browser:
         webbrowser.open(address)
-    server.run(sockets=[own])
+    server.run(sockets=[at])

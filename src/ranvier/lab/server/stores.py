@@ -1,11 +1,13 @@
-"""The stores under a folder, and windows on what is in them. Nothing is written."""
+"""The stores under a folder, and windows on what is in them."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,11 +94,23 @@ class Stores:
     def id_of(self, path: Path) -> str:
         return hashlib.sha256(self.name_of(path).encode()).hexdigest()[:16]
 
+    def place_for(self, name: str, seed: Any) -> Path:
+        """Where a new run can be kept: a place below the root where nothing is.
+
+        Raises:
+            ParameterError: the root is a store itself.
+        """
+        if (self.root / layout.METADATA).is_file():
+            raise ParameterError("This lab was started on a single store. Start it on a folder, ranvier lab DIR, to keep runs there.")
+        stem = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name.removesuffix('.py'))}-seed{int(seed)}"
+        places = (self.root / f"{stem}{'' if i == 1 else f'-{i}'}.zarr" for i in itertools.count(1))
+        return next(place for place in places if not os.path.lexists(place))
+
     def listed(self) -> list[dict[str, Any]]:
         """One entry a store; of one that cannot be read, why."""
         entries = []
         for path in self._folders():
-            entry: dict[str, Any] = {"id": self.id_of(path), "name": self.name_of(path)}
+            entry: dict[str, Any] = {"id": self.id_of(path), "name": self.name_of(path), "root": path == self.root}
             try:
                 run = self.opened(entry["id"], path)
                 info = run.info
@@ -159,6 +173,7 @@ def described(run: StoredRun) -> dict[str, Any]:
     shown = ("dt", "seed", "precision", "integrator", "n")
     return {
         "status": run.status,
+        "resumable": run.status in ("stopped", "interrupted", "failed") and any(run.checkpoints),
         "start": info["start_step"] * info["dt"],
         "reached": info["written_step"] * info["dt"],
         "target": info["target_step"] * info["dt"],

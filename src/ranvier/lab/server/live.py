@@ -1,0 +1,191 @@
+"""What runs in a thread of its own while a page looks on: paused, resumed and stopped from there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ranvier.errors import ParameterError, RanvierError
+from ranvier.lab.server import frames
+
+MOST_RUNS = 2
+MOST_WAITING = 200_000  # spikes that wait for a page; older ones are counted only
+MOST_ROWS_WAITING = 20_000
+WALL = 0.05  # s, about, that one call of the loop takes
+WEIGHTS_EVERY = 0.25  # s between two looks at the weights
+BINS = 40
+
+_slots = threading.BoundedSemaphore(MOST_RUNS)
+
+Message = tuple[int, dict[str, Any], list[np.ndarray]]
+
+
+class Live:
+    """Work in a thread. What it has to say is taken by `news`.
+
+    Args:
+        name: of the thread.
+
+    Raises:
+        ParameterError: too many run already.
+    """
+
+    def __init__(self, name: str):
+        if not _slots.acquire(blocking=False):
+            raise ParameterError(f"{MOST_RUNS} networks run already; stop one of them.")
+        self._lock = threading.Lock()
+        self._go = threading.Event()
+        self._go.set()
+        self._ended = False
+        self._spikes: list[tuple[np.ndarray, np.ndarray]] = []
+        self._rows: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
+        self._units: dict[tuple[str, str], dict[str, Any]] = {}
+        self._waiting = self._skipped = 0
+        self._said: list[dict[str, Any]] = []
+        self._weights: dict[str, Any] | None = None
+        self._weights_next = 0.0
+        self._status: dict[str, Any] = {"status": "building", "t": 0.0, "speed": 0.0}
+        self._changed = True
+        self._problem: str | None = None
+        self._thread = threading.Thread(target=self._work, name=f"lab {name}", daemon=True)
+
+    def begin(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def _loop(self) -> None:
+        raise NotImplementedError
+
+    # -- from the page -----------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        self._go.clear()
+        self._say("paused")
+
+    def resume(self) -> None:
+        self._go.set()
+        self._say("running")
+
+    def step(self, duration: Any) -> None:
+        raise ParameterError("A run that is kept in a store does not go step by step. Pause and resume it.")
+
+    def set(self, name: Any, value: Any) -> None:
+        raise ParameterError(
+            "The parameters of a run that is kept in a store stay as they were at its start, so that it can be resumed bit for bit. "
+            "Change them before the start, or run without a store."
+        )
+
+    def stop(self, wait: float = 0.0) -> None:
+        """Ends the run after the call that goes on."""
+        self._ended = True
+        self._go.set()
+        if wait:
+            self._thread.join(wait)
+
+    # -- to the page -------------------------------------------------------------------------------
+
+    def news(self) -> list[Message]:
+        """What is new, as frames: facts, status, a problem, spikes, rows, weights."""
+        found: list[Message] = []
+        with self._lock:
+            found += [(frames.STATUS, said, []) for said in self._said]
+            self._said = []
+            if self._problem:
+                found.append((frames.ERROR, {"error": self._problem}, []))
+                self._problem = None
+            if self._changed:
+                found.append((frames.STATUS, {**self._status, "skipped": self._skipped}, []))
+                self._changed = False
+            for (part, variable), pieces in self._rows.items():
+                times, values = (np.concatenate([piece[i] for piece in pieces]) for i in (0, 1))
+                header = {"part": part, "variable": variable, "rows": len(times), **self._units[part, variable]}
+                found.append((frames.ROWS, header, [times.astype(np.float32), values.astype(np.float32)]))
+            self._rows = {}
+            if self._weights:
+                found.append((frames.STATUS, {"weights": self._weights}, []))
+                self._weights = None
+            if self._spikes:
+                steps, neurons = (np.concatenate([piece[i] for piece in self._spikes]) for i in (0, 1))
+                self._spikes, self._waiting = [], 0
+                first = int(steps[0]) if len(steps) else 0
+                blocks = [(steps - first).astype(np.uint32), neurons.astype(np.uint32)]
+                found.append((frames.SPIKES, {"k0": first, "spikes": len(steps)}, blocks))
+        return found
+
+    def _tell(self, facts: dict[str, Any]) -> None:
+        with self._lock:
+            self._said.append(facts)
+
+    def _say(self, status: str, **more: Any) -> None:
+        with self._lock:
+            if self._status["status"] not in ("failed", "stopped", "complete"):
+                self._status.update(status=status, **more)
+                self._changed = True
+
+    def _fail(self, error: BaseException) -> None:
+        self._problem = str(error) or type(error).__name__
+        self._say("failed")
+
+    def _take(self, steps: np.ndarray, neurons: np.ndarray) -> None:
+        with self._lock:
+            self._spikes.append((steps, neurons))
+            self._waiting += len(steps)
+            while self._waiting > MOST_WAITING and len(self._spikes) > 1:
+                gone = len(self._spikes.pop(0)[0])
+                self._waiting -= gone
+                self._skipped += gone
+
+    def _take_rows(self, rows: list[Any], dt: float) -> None:
+        with self._lock:
+            for new in rows:
+                if new.track.label != "neuron" or not len(new.steps):
+                    continue
+                neurons = np.asarray(new.track.neurons)[:16]
+                for column, values in zip(new.track.columns, new.values, strict=True):
+                    key = (new.track.part, column.name)
+                    self._units[key] = {"unit": column.unit, "neurons": neurons.tolist()}
+                    kept = self._rows.setdefault(key, [])
+                    kept.append((new.steps * dt, np.asarray(values)[:, : len(neurons)]))
+                    while len(kept) > 1 and sum(len(times) for times, _ in kept) > MOST_ROWS_WAITING:
+                        kept.pop(0)
+
+    def _take_weights(self, state: Callable[[], Any], learning: dict[str, Any]) -> None:
+        """Counts the weights of each projection that learns, now and then."""
+        now = time.monotonic()
+        if not learning or now < self._weights_next:
+            return
+        began, found, synapses = now, {}, state().synapses
+        for name, high in learning.items():
+            weights = np.asarray(synapses[name]["weight"], np.float64).ravel()
+            if not len(weights):
+                continue
+            low = min(0.0, float(weights.min()))
+            top = high if np.isfinite(high) and high > low else max(float(weights.max()), low + 1e-9)
+            counts, _ = np.histogram(weights, BINS, (low, top))
+            found[name] = {
+                "from": low,
+                "step": (top - low) / BINS,
+                "values": counts.tolist(),
+                "mean": float(weights.mean()),
+                "n": len(weights),
+            }
+        with self._lock:
+            self._weights = found
+        self._weights_next = time.monotonic() + max(WEIGHTS_EVERY, 10 * (time.monotonic() - began))
+
+    # -- the thread --------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            self._loop()
+            self._say("stopped")
+        except (RanvierError, MemoryError, OSError) as error:
+            self._fail(error)
+        except Exception as error:  # of a user's own code: the page says it, the server goes on
+            self._fail(RuntimeError(f"{type(error).__name__}: {error}"))
+        finally:
+            _slots.release()

@@ -1,0 +1,333 @@
+"""The networks that a page can run: the ready-made ones, and what a file of the user's defines, read again when it changes."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ranvier.errors import ParameterError, unknown
+from ranvier.model import INPUT
+from ranvier.model import parameters as parameters_of
+from ranvier.models.catalogue import CATALOGUE, ReadyMade
+from ranvier.network.numbers import InputNumbers, numbers_of, paths_of
+from ranvier.network.spec import Network
+from ranvier.random import Distribution
+
+LARGEST_SCALE = {"microcircuit": 0.2}
+DURATION = 1000.0  # ms that a run is planned for where nothing is said
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """A network with how it is run.
+
+    Attributes:
+        name: what its stores are called after.
+        network, dt, integrator, precision, duration: as of `rv.simulate`.
+        record: what it records where the page says nothing.
+    """
+
+    name: str
+    network: Network
+    dt: float
+    integrator: Any = None
+    precision: str = "double"
+    duration: float = DURATION
+    record: list[Any] = dataclasses.field(default_factory=list)
+
+
+class Choice:
+    """One entry of the page's list: what it is called, and what makes it."""
+
+    def __init__(self, name: str, title: str, summary: str):
+        self.name, self.title, self.summary = name, title, summary
+        self.scalable, self.largest = False, 1.0
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the network does."""
+        return ""
+
+    def make(self, scale: Any = None, seed: Any = 0) -> Setup:
+        """The network.
+
+        Raises:
+            RanvierError: it cannot be made.
+        """
+        raise NotImplementedError
+
+    def listed(self) -> dict[str, Any]:
+        """What the page's list says of it."""
+        return {"name": self.name, "title": self.title, "summary": self.summary, "scalable": self.scalable, "largest": self.largest}
+
+
+class _ReadyMade(Choice):
+    def __init__(self, entry: ReadyMade):
+        super().__init__(entry.name, entry.title, entry.summary)
+        self.entry = entry
+        self.scalable = "scale" in entry.options
+        self.largest = LARGEST_SCALE.get(entry.name, 1.0)
+
+    def make(self, scale: Any = None, seed: Any = 0) -> Setup:
+        entry, options = self.entry, {}
+        if self.scalable:
+            scale = min(0.1, self.largest) if scale is None and entry.name in LARGEST_SCALE else 1.0 if scale is None else scale
+            if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale <= self.largest:
+                raise ParameterError(f"scale must be above 0 and at most {self.largest:g}, not {scale!r}.")
+            options["scale"] = scale
+        network = entry.network(seed, **options)
+        return Setup(entry.name, network, entry.dt, entry.integrator, entry.precision, entry.duration, entry.record(network))
+
+
+class ModelFile(Choice):
+    """A Python file that defines `network`, or `model` or `scene`; executed when it is first needed and after each change.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path.name, path.name, "")
+        self.path = path.resolve()
+        self._was_scene = False
+        self._read: tuple[str, dict[str, Any] | ParameterError] | None = None
+
+    @property
+    def stamp(self) -> str:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return "gone"
+        return f"{found.st_mtime_ns} {found.st_size}"
+
+    def defined(self) -> dict[str, Any]:
+        """What the file defines, as it is now.
+
+        Raises:
+            ParameterError: it is gone or raises; with the line.
+        """
+        from ranvier.cli.job import executed
+
+        stamp = self.stamp
+        if self._read is None or self._read[0] != stamp:
+            try:
+                if stamp == "gone":
+                    raise ParameterError(f"There is no file {self.path.name} any more.")
+                self._read = (stamp, executed(self.path))
+            except ParameterError as error:
+                self._read = (stamp, error)
+        found = self._read[1]
+        if isinstance(found, ParameterError):
+            raise ParameterError(str(found))
+        return found
+
+    def looked_at(self) -> dict[str, Any]:
+        """How the file is now, for a page that looks again and again."""
+        problem = ""
+        try:
+            self.defined()
+        except ParameterError as error:
+            problem = str(error)
+        return {"name": self.name, "stamp": self.stamp, "scene": self.is_scene, "problem": problem}
+
+    @property
+    def is_scene(self) -> bool:
+        """Whether it defines a cell or a scene, and no network; a file that raises counts as what it was before."""
+        try:
+            defined = self.defined()
+        except ParameterError:
+            return self._was_scene
+        self._was_scene = "network" not in defined and ("scene" in defined or "model" in defined)
+        return self._was_scene
+
+    def scene(self) -> Any:
+        """The scene that it defines.
+
+        Raises:
+            RanvierError: there is none.
+        """
+        from ranvier.cli.scene import of_defined
+
+        return of_defined(self.path, self.defined())
+
+    def make(self, scale: Any = None, seed: Any = 0) -> Setup:
+        from ranvier.cli.job import of_defined
+        from ranvier.simulation import as_network
+
+        none = dict.fromkeys(("duration", "dt", "precision"))
+        job = of_defined(self.path, self.defined(), argparse.Namespace(**none, seed=seed or None), None, DURATION)
+        network, _ = as_network(job.network, job.current, job.initial)
+        return Setup(self.path.stem, network, float(job.dt), job.integrator, job.precision, float(job.duration), list(job.record or []))
+
+
+class Given(Choice):
+    """A network that a program hands over."""
+
+    def __init__(self, setup: Setup):
+        super().__init__(setup.name, setup.name, "")
+        self._setup = setup
+
+    def make(self, scale: Any = None, seed: Any = 0) -> Setup:
+        return self._setup
+
+
+class Networks:
+    """What can be run, by name.
+
+    Args:
+        own: a file of the user's, or a network that a program hands over; first in the list.
+    """
+
+    def __init__(self, own: Choice | None = None):
+        self.own = own
+        self._known: dict[str, Choice] = {c.name: c for c in ([own] if own is not None else [])}
+        self._known |= {entry.name: _ReadyMade(entry) for entry in CATALOGUE if entry.name not in self._known}
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The entries of the page's list; a file that is a scene is not among them."""
+        return [c.listed() for c in self._known.values() if not (isinstance(c, ModelFile) and c.is_scene)]
+
+    @property
+    def scene_file(self) -> ModelFile | None:
+        """The user's file, where it is a scene."""
+        return self.own if isinstance(self.own, ModelFile) and self.own.is_scene else None
+
+    def find(self, name: Any) -> Choice:
+        """One of them.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+        """
+        if not isinstance(name, str) or name not in self._known:
+            raise unknown("network", name if isinstance(name, str) else repr(name), self._known)
+        return self._known[name]
+
+
+def checked_seed(seed: Any) -> int:
+    """A seed that came from a page.
+
+    Raises:
+        ParameterError: it is none.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**53:
+        raise ParameterError(f"seed must be a whole number, not {seed!r}.")
+    return seed
+
+
+def described(choice: Choice, scale: Any = None) -> dict[str, Any]:
+    """What a page is told of a network before it runs: its populations, its parameters, what can be recorded of them.
+
+    Raises:
+        RanvierError: it cannot be made.
+    """
+    setup = choice.make(scale)
+    net = setup.network
+    return {
+        **choice.listed(),
+        "stamp": choice.stamp,
+        "dt": setup.dt,
+        "duration": setup.duration,
+        "populations": populations_of({name: p.n for name, p in net.populations.items()}),
+        "parameters": parameters(net),
+        "recordable": {name: list(_variables(p.model)) for name, p in net.populations.items() if p.n},
+        "learning": [name for name, p in net.projections.items() if p.plasticity is not None],
+    }
+
+
+def populations_of(sizes: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Where each population's neurons are."""
+    first, found = 0, []
+    for name, n in sizes.items():
+        found.append({"name": name, "first": first, "n": n})
+        first += n
+    return found
+
+
+def _variables(model: Any) -> list[str]:
+    from ranvier.lab.parts import _variables as names
+    from ranvier.random import Key
+
+    try:
+        return [name for name in names(model, Key(0)) if name != "last_spike"]
+    except Exception:  # a model whose parameters have a value a neuron: it is not asked with one
+        return ["V"]
+
+
+def parameters(net: Network) -> list[dict[str, Any]]:
+    """Each parameter that is one number: its path, its value, its unit, bounds and meaning."""
+    declared = _declared(net)
+    found = []
+    for part, numbers in numbers_of(net).items():
+        for within, value in paths_of(numbers):
+            last = within.rpartition(".")[2]
+            if last in ("delay", "sources") or (within == "weight" and getattr(numbers, "plasticity", None) is not None):
+                continue
+            if value is None or callable(value) or isinstance(value, Distribution | str) or np.ndim(value) != 0:
+                continue
+            number = float(getattr(value, "magnitude", value))
+            if not math.isfinite(number):
+                continue
+            entry = {"name": f"{part}.{within}", "value": number, "unit": "1", **declared.get(f"{part}.{within}", {})}
+            if within == "rate" and isinstance(numbers, InputNumbers):
+                entry |= {"unit": "Hz", "low": 0.0}
+            found.append(entry)
+    return found
+
+
+def _declared(network: Network) -> dict[str, dict[str, Any]]:
+    """Unit, bounds and meaning of each parameter of the parts, by its path."""
+    found: dict[str, dict[str, Any]] = {}
+    parts: list[tuple[str, Any, str]] = []
+    for name, population in network.populations.items():
+        unit = population.model.input_unit
+        parts.append((name, population.model, unit))
+        if population.current is not None:
+            found[f"{name}.current"] = {"unit": unit, "text": "what is injected"}
+            parts += [(f"{name}.current", population.current, unit)] if hasattr(population.current, "noise") else []
+    for name, projection in network.projections.items():
+        parts.append((name, projection.synapse, "1"))
+        for rule in ("short_term_plasticity", "plasticity"):
+            own = getattr(projection, rule)
+            parts += [(f"{name}.{rule}", own, "1")] if own is not None else []
+    parts += [(name, given.synapse, "1") for name, given in network.poisson.items()]
+    for part, model, input_unit in parts:
+        for name, info, _ in parameters_of(model):
+            entry: dict[str, Any] = {"unit": input_unit if info.unit == INPUT else info.unit, "text": info.text}
+            entry |= {end: value for end, value in (("low", info.low), ("high", info.high)) if math.isfinite(value)}
+            found[f"{part}.{name}"] = entry
+    return found
+
+
+def records(setup: Setup, asked: Any) -> list[Any]:
+    """What a page wants to see of some neurons, as records: at most 8 variables of at most 16 neurons.
+
+    Raises:
+        ParameterError, UnknownNameError: it asks for what is not there.
+    """
+    from ranvier.record import Record
+
+    if asked is None:
+        return []
+    if not isinstance(asked, list) or not all(isinstance(one, dict) for one in asked) or len(asked) > 8:
+        raise ParameterError("record must be a list of at most 8 entries {part, variable, neurons}.")
+    made = []
+    for one in asked:
+        part, variable, neurons = one.get("part"), one.get("variable"), one.get("neurons", [0])
+        if part not in setup.network.populations:
+            raise unknown("population", str(part), setup.network.populations)
+        n = setup.network.populations[part].n
+        known = _variables(setup.network.populations[part].model)
+        if variable not in known:
+            raise unknown("variable", str(variable), known)
+        right = isinstance(neurons, list) and 0 < len(neurons) <= 16
+        if not right or not all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < n for i in neurons):
+            raise ParameterError(f"neurons must be at most 16 whole numbers from 0 to {n - 1}, not {neurons!r}.")
+        every = max(1, round(0.2 / setup.dt)) * setup.dt
+        made.append(Record(part, variable, every=every, neurons=np.array(sorted(set(neurons)))))
+    return made
