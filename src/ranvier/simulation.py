@@ -17,8 +17,9 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.connect.part import draw as draw_edges
-from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.errors import ParameterError, UnsupportedError, warn
 from ranvier.integrators.base import Integrator
+from ranvier.kernels.dispatch import has_double_precision
 from ranvier.model import parameters, with_parameters
 from ranvier.network import loop
 from ranvier.network.choice import by_population
@@ -55,7 +56,7 @@ from ranvier.run import PACKED, Run, Sink
 from ranvier.steps import in_steps
 from ranvier.stimuli.base import Constant, as_stimulus, plain
 from ranvier.surrogates import Surrogate
-from ranvier.surroundings import inside, refuse_traced
+from ranvier.surroundings import inside, refuse_traced, require_platform
 from ranvier.until import Moment, Until
 
 GRID, INTERPOLATED = "grid", "interpolated"
@@ -764,8 +765,23 @@ def as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool]
 
 
 def checked_precision(precision: Any) -> str:
-    """`"double"` or `"single"`."""
-    return doors.choice(precision, "precision", ("double", "single"))
+    """`"double"` or `"single"`; single where the platform has no other, which is said once."""
+    chosen = doors.choice(precision, "precision", ("double", "single"))
+    require_platform()
+    if chosen == "double" and not has_double_precision():
+        warn_of_single_precision()
+        return "single"
+    return chosen
+
+
+@functools.cache
+def warn_of_single_precision() -> None:
+    """Says, once in a process, that a TPU computes in single precision."""
+    warn(
+        "A TPU has no double precision: the network runs as with precision='single' (what must be double, such as times, XLA "
+        "computes there with pairs of single numbers). "
+        "precision='single' says so and is silent; JAX_PLATFORMS=cpu computes in double precision."
+    )
 
 
 def checked_records(record: Any, single: bool) -> list[Record] | None:

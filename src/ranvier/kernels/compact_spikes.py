@@ -61,12 +61,13 @@ def _reference(flags, step, buffer_step, buffer_neuron, count):
 
     def append(buffer_step, buffer_neuron, count):
         position = count + jnp.cumsum(flags, dtype=jnp.int64) - 1
-        position = jnp.where(flags & (position >= 0) & (position < capacity), position, capacity)
         neuron = jnp.arange(flags.shape[0], dtype=jnp.int32)
+        # No place comes twice, outside the list neither: a GPU would sort them to settle which is written last.
+        position = jnp.where(flags & (position >= 0) & (position < capacity), position, capacity + neuron)
         return (
-            buffer_step.at[position].set(step, mode="drop"),
-            buffer_neuron.at[position].set(neuron, mode="drop"),
+            buffer_step.at[position].set(step, mode="drop", unique_indices=True),
+            buffer_neuron.at[position].set(neuron, mode="drop", unique_indices=True),
             count + jnp.sum(flags, dtype=jnp.int64),
         )
 
-    return jax.lax.cond(jnp.any(flags), append, lambda *state: state, buffer_step, buffer_neuron, count)
+    return dispatch.if_any(flags, append, buffer_step, buffer_neuron, count)

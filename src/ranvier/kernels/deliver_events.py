@@ -256,11 +256,11 @@ def _note_native(flags, amplitude, step, source, history, count):
 def _note_reference(flags, amplitude, step, source, history, count):
     n = flags.shape[0]
     row = _row(step, count.shape[0])
-    position = jnp.where(flags, jnp.cumsum(flags, dtype=jnp.int32) - 1, n)
+    position = jnp.where(flags, jnp.cumsum(flags, dtype=jnp.int32) - 1, n + jnp.arange(n, dtype=jnp.int32))  # no place twice
     kept = jnp.broadcast_to(amplitude, flags.shape)
     return (
-        source.at[row, position].set(jnp.arange(n, dtype=jnp.int32), mode="drop"),
-        history.at[row, position].set(kept, mode="drop") if _has_amplitudes(source, history) else history,
+        source.at[row, position].set(jnp.arange(n, dtype=jnp.int32), mode="drop", unique_indices=True),
+        history.at[row, position].set(kept, mode="drop", unique_indices=True) if _has_amplitudes(source, history) else history,
         count.at[row].set(jnp.sum(flags, dtype=jnp.int32)),
     )
 
@@ -354,7 +354,7 @@ def stretches_due(source: jax.Array, count: jax.Array, step: jax.Array, delays: 
 def events_of(due: StretchesDue, first: jax.Array, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Of the events `first` … `first + size − 1`: the edge, its stretch, and whether there are so many."""
     event = first + jnp.arange(size)
-    stretch = jnp.searchsorted(due.end, event, side="right")
+    stretch = dispatch.place_among(due.end, event, side="right")
     inside = stretch < due.end.shape[0]
     stretch = jnp.where(inside, stretch, 0)
     return jnp.where(inside, due.begin[stretch] + event - (due.end - due.length)[stretch], 0), stretch, inside
@@ -378,7 +378,7 @@ def _deliver_linear(source, amplitude, count, step, delays, segments, target, bo
         amplitude = jnp.ones(source.shape, amplitude.dtype)
     by_source = jnp.zeros_like(amplitude).at[jnp.arange(slots)[:, None], jnp.where(noted, source, n)].add(amplitude, mode="drop")
     # Which block, source and delay an edge belongs to: how many stretches end at or before it.
-    stretch = jnp.searchsorted(segments[:, :, 1:].ravel(), jnp.arange(edges, dtype=segments.dtype), side="right")
+    stretch = dispatch.place_among(segments[:, :, 1:].ravel(), jnp.arange(edges, dtype=segments.dtype), side="right")
     valid = stretch < blocks * n * n_delays
     block, who, d = jnp.where(valid, stretch // (n * n_delays), 0), stretch // n_delays % n, stretch % n_delays
     valid &= (delays[d] >= 0) & (delays[d] < slots)

@@ -40,6 +40,57 @@ def choose(native: Callable[..., Any], reference: Callable[..., Any], *arguments
     return jax.lax.platform_dependent(*arguments, cpu=native, default=reference)
 
 
+def platform() -> str:
+    """What programs are compiled for where nothing else is said: `"cpu"`, `"gpu"` or `"tpu"`."""
+    return str(jax.devices()[0].platform)
+
+
+def has_double_precision() -> bool:
+    """Whether the platform computes in double precision. A TPU does not: XLA makes a double there of two single numbers."""
+    return platform() != "tpu"
+
+
+def compiler_options(platform: str) -> dict[str, Any]:
+    """What XLA is told about a loop over steps.
+
+    On a GPU, to launch all of it at once, as one graph, and not each kernel from the host; and to add what arrives at a
+    neuron in one order, so that the same seed gives the same spikes.
+    """
+    if platform not in ("gpu", "cuda"):
+        return {}
+    return {
+        "xla_gpu_enable_command_buffer": "FUSION,CUSTOM_CALL,CONDITIONAL,DYNAMIC_SLICE_FUSION,WHILE",
+        "xla_gpu_graph_min_graph_size": 1,
+        "xla_gpu_deterministic_ops": True,
+    }
+
+
+def compile_loop(lowered: Any) -> Any:
+    """Compiles a loop over steps, with the options of the platform where its XLA knows them."""
+    options = compiler_options(platform())
+    try:
+        return lowered.compile(compiler_options=options) if options else lowered.compile()
+    except jax.errors.JaxRuntimeError as problem:
+        if not options or "xla_gpu" not in str(problem):
+            raise
+        warn(
+            f"XLA does not take the options for loops ({problem}): each step is launched from the host, and two runs on a GPU may differ "
+            "in their last bits. XLA_FLAGS=--xla_gpu_deterministic_ops=true makes them equal."
+        )
+        return lowered.compile()
+
+
+def place_among(ascending: jax.Array, values: Any, side: str) -> jax.Array:
+    """`jnp.searchsorted` without a loop inside the step: on a GPU the host would wait for every turn of it."""
+    return jnp.searchsorted(ascending, values, side=side, method="scan_unrolled")
+
+
+def if_any(flags: jax.Array, change: Callable[..., Any], *state: Any) -> Any:
+    """`change(*state)`, which changes nothing where no flag is set: then a CPU leaves it out, and no other platform, which would wait."""
+    rarely = lambda flags, *state: jax.lax.cond(jnp.any(flags), change, lambda *state: state, *state)
+    return jax.lax.platform_dependent(flags, *state, cpu=rarely, default=lambda flags, *state: change(*state))
+
+
 def native_call(kernel: str, results: Any, *operands: Any, aliases: dict[int, int] | None = None, **attributes: Any) -> Any:
     """Call a handler of the native module; a batch axis of `vmap` becomes a leading dimension, of size 1 where it is shared."""
     call = jax.ffi.ffi_call(_PREFIX + kernel, results, vmap_method="expand_dims", input_output_aliases=aliases)

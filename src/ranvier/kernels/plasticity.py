@@ -315,7 +315,7 @@ def each_edge(source, count, step, delays, segments, target, targets):
     edges, blocks, n_delays = target.shape[0], segments.shape[0], delays.shape[0]
     noted = jnp.arange(n, dtype=jnp.int32)[None] < count[:, None]
     spiked = jnp.zeros((slots, n), bool).at[jnp.arange(slots)[:, None], jnp.where(noted, source, n)].set(True, mode="drop")
-    stretch = jnp.searchsorted(segments[:, :, 1:].ravel(), jnp.arange(edges, dtype=segments.dtype), side="right")
+    stretch = dispatch.place_among(segments[:, :, 1:].ravel(), jnp.arange(edges, dtype=segments.dtype), side="right")
     valid = stretch < blocks * n * n_delays
     block, who, d = jnp.where(valid, stretch // (n * n_delays), 0), stretch // n_delays % n, stretch % n_delays
     valid &= (delays[d] >= 0) & (delays[d] < slots) & (target < targets)
@@ -396,7 +396,7 @@ def _fire_everywhere(fired, step, rows, position, lag, bounds, pre, post, gain, 
     if 0 in (weights.shape[0], entries, targets, pre.shape[2]):
         return weights
     k = jnp.arange(entries)
-    j = jnp.clip(jnp.searchsorted(rows, k, side="right") - 1, 0, targets - 1)
+    j = jnp.clip(dispatch.place_among(rows, k, side="right") - 1, 0, targets - 1)
     valid = (k >= rows[j]) & (k < rows[j + 1]) & (fired & _inside(bounds, targets))[j]
     new, place = _changes_at_targets(k, j, valid, step, position, lag, pre, post, gain, limits, weights)
     return weights.at[place].add(new - weights[jnp.clip(place, 0, weights.shape[0] - 1)], mode="drop")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from ranvier.kernels import dispatch
+
 _COMPARED_UP_TO = 16  # segments; among more, it is searched
 
 
@@ -23,5 +25,7 @@ def segment_of(ends: jax.Array, n: int) -> jax.Array:
         >>> segment_of(jnp.array([2, 2, 3]), 5).tolist()
         [0, 0, 2, 2, 2]
     """
-    method = "compare_all" if ends.shape[0] <= _COMPARED_UP_TO else "scan"
-    return jnp.searchsorted(ends[:-1], jnp.arange(n, dtype=ends.dtype), side="right", method=method).astype(jnp.int32)
+    neurons = jnp.arange(n, dtype=ends.dtype)
+    if ends.shape[0] <= _COMPARED_UP_TO:
+        return jnp.searchsorted(ends[:-1], neurons, side="right", method="compare_all").astype(jnp.int32)
+    return dispatch.place_among(ends[:-1], neurons, side="right").astype(jnp.int32)

@@ -111,7 +111,7 @@ def _products(pre, weights, values):
 
 def _add_up(indptr, pre, products, n_pre):
     n_post = indptr.shape[0] - 1
-    post = jnp.searchsorted(indptr, jnp.arange(pre.shape[0], dtype=jnp.int32), side="right") - 1
+    post = dispatch.place_among(indptr, jnp.arange(pre.shape[0], dtype=jnp.int32), side="right") - 1
     inside = (post >= 0) & (pre >= 0) & (pre < n_pre)
     out = jnp.zeros((products.shape[0], n_post), products.dtype)
     return out.at[:, jnp.where(inside, post, n_post)].add(products, mode="drop")

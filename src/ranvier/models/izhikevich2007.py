@@ -69,7 +69,8 @@ class RewardForPairs(Modulator):
         due = memory["due"]
         given = due <= now
         due = jnp.where(given, 1e9, due).astype(jnp.float32)
-        share = jnp.mod(memory["pairs"] * GOLDEN, 1.0)
+        share = memory["pairs"] * GOLDEN
+        share = share - jnp.floor(share)
         when = now + self.shortest + (self.longest - self.shortest) * share
         place = jnp.mod(memory["pairs"], WAITING)
         due = jnp.where(pair & (jnp.arange(WAITING) == place), when, due).astype(jnp.float32)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ranvier.errors import UnsupportedError
 from ranvier.integrators.base import Integrator
-from ranvier.kernels import compact_spikes
+from ranvier.kernels import compact_spikes, dispatch
 from ranvier.network.constants import Constants
 from ranvier.network.plan import Plan
 from ranvier.network.step import Stepper
@@ -268,14 +268,18 @@ def read(
     return values
 
 
+def traced(program: Program, args: Any) -> Any:
+    """The loop, traced: it may be lowered for any platform."""
+    return jax.jit(_run, static_argnums=0, donate_argnums=(3, 4)).trace(program, *args)
+
+
 class Compiled:
     """A compiled `Program`, for arguments of given shapes."""
 
     def __init__(self, program: Program, args: Any):
         began = time.perf_counter()
-        jitted = jax.jit(_run, static_argnums=0, donate_argnums=(3, 4))
-        self.lowered = jitted.lower(program, *args)
-        self.executable = self.lowered.compile()
+        self.lowered = traced(program, args).lower()
+        self.executable = dispatch.compile_loop(self.lowered)
         self.seconds = time.perf_counter() - began
         self.steps_per_second = 0.0  # as it ran last
         self._idle: list[Any] = []  # one at most; taken and left in one operation, as several threads may run this

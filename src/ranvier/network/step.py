@@ -17,6 +17,7 @@ from jax.lax import optimization_barrier
 
 from ranvier.integrators.base import Integrator
 from ranvier.kernels.deliver_events import SpikeHistory, deliver_events, note_spikes
+from ranvier.kernels.dispatch import place_among
 from ranvier.kernels.draws import add_poisson, bernoulli
 from ranvier.kernels.integrate_and_fire import integrate_and_fire
 from ranvier.network import learning
@@ -263,7 +264,7 @@ class Stepper:
             given = self._group(name).given
             assert given is not None
             steps, neurons = jnp.asarray(given.steps), jnp.asarray(given.neurons)
-            at = jnp.searchsorted(steps, working.k) + jnp.arange(given.most.shape[0])
+            at = place_among(steps, working.k, side="left") + jnp.arange(given.most.shape[0])
             due = steps.at[at].get(mode="clip") == working.k
             return jnp.zeros(group.n, bool).at[jnp.where(due, neurons.at[at].get(mode="clip"), group.n)].set(True, mode="drop")
         hazard = jnp.asarray(model.spike_hazard(after, working.t)).astype(self.plan.dtype)

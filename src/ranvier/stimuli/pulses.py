@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.errors import ParameterError, warn
+from ranvier.kernels.dispatch import place_among
 from ranvier.model import INPUT, PerNeuron, parameter
 from ranvier.stimuli.base import Stimulus, plain
 
@@ -121,12 +122,12 @@ class Steps(Stimulus):
         return jnp.concatenate([jnp.zeros(1), jnp.atleast_1d(self.values)])
 
     def __call__(self, t: Any) -> Any:
-        return self._values()[jnp.searchsorted(jnp.atleast_1d(self.times), t, side="right")]
+        return self._values()[place_among(jnp.atleast_1d(self.times), t, side="right")]
 
     def average(self, t: Any, t_next: Any) -> Any:
         times, values = jnp.atleast_1d(self.times), self._values()
         near = (t_next - t) * ROUNDING
-        first, last = (jnp.searchsorted(times, at, side="right") for at in (t + near, t_next - near))
+        first, last = (place_among(times, at, side="right") for at in (t + near, t_next - near))
         edges = jnp.concatenate([jnp.full(1, -jnp.inf), times])
         # How long each value holds within the step: those between the first and the last hold to their ends.
         began, ends = jnp.maximum(edges, t), jnp.minimum(jnp.concatenate([times, jnp.full(1, jnp.inf)]), t_next)
