@@ -51,6 +51,7 @@ from ranvier.odeint import Adaptive as Adaptive
 from ranvier.odeint import Event as Event
 from ranvier.odeint import odeint as odeint
 from ranvier.plasticity import PlasticityRule as PlasticityRule
+from ranvier.plasticity import StructuralRule as StructuralRule
 from ranvier.random import lognormal as lognormal
 from ranvier.random import normal as normal
 from ranvier.random import uniform as uniform

@@ -19,6 +19,7 @@ from ranvier.integrators.base import Integrator
 from ranvier.interruption import Interruption, RunInterrupted
 from ranvier.network import loop
 from ranvier.network.plan import Plan
+from ranvier.network.rewiring import Rewirer, Wired
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
@@ -125,6 +126,7 @@ class Run:
         first: the step that the run as a whole began with; that of the state when left out.
         duration_steps: how long the run is as a whole.
         records: what is recorded.
+        rewirer: what changes its edges, where they come and go.
         sink: makes the place where spikes and records go.
         until: what ends it early; `counts` the spikes since that was asked last.
         info: what the result says of the run.
@@ -144,6 +146,7 @@ class Run:
         *,
         records: RecordPlan,
         sink: Callable[[Run], Sink],
+        rewirer: Rewirer | None = None,
         first: int | None = None,
         duration_steps: int,
         until: Until | None = None,
@@ -165,6 +168,7 @@ class Run:
         self.program = program_of(layout, records)
         self.constants = constants
         self.outside = outside
+        self.rewirer = rewirer
         self._packing = Packing(self.structure)
         if type(self.integrator).init is not Integrator.init and not jax.tree.leaves(self.state.memory):
             stepper = Stepper(self.structure, constants.tree(), self.integrator, self.program.packed, outside)
@@ -232,9 +236,13 @@ class Run:
             self.info["run_seconds"] = now - began
             if np.any(np.asarray(bad) >= 0):
                 self._diverged(step, state, backup, k, reached)
-            counted = self._take(buffers, k, reached, int(spikes), last=reached == self.k1)
+            rewires = self.rewirer is not None and self.rewirer.due(reached)
+            counted = self._take(buffers, k, reached, int(spikes), last=reached == self.k1 and not rewires)
+            if rewires:
+                state, buffers, step = self._rewired(state, buffers, step, reached)
+                backup, backed_up = jax.tree.map(jnp.copy, state), time.perf_counter()
             stopped = self._stopped(state, reached, counted)
-            if stopped and reached < self.k1:
+            if (stopped and reached < self.k1) or (rewires and reached == self.k1):
                 self._take_row_at(step, state, reached)
             if progress is not None:
                 progress(self._progress(reached, now - began, (reached - k) / max(seconds, 1e-9)))
@@ -260,10 +268,21 @@ class Run:
             if now - backed_up > SECONDS_OF_BACKUP:
                 backup, backed_up = jax.tree.map(jnp.copy, state), now
 
+    def _rewired(self, state: StepState, buffers: Any, step: loop.Compiled, k: int) -> tuple[StepState, Any, loop.Compiled]:
+        """The state after edges have come and gone, and what it is run with: another loop, where they have outgrown their arrays."""
+        assert self.rewirer is not None
+        wired, state = self.rewirer.changed(Wired(self.structure, self.constants.tree(), self.outside), state, k)
+        self.constants, self.outside = loop.Shared(wired.constants), wired.outside
+        if wired.plan is not self.structure:
+            self.structure, self.program = wired.plan, dataclasses.replace(self.program, plan=wired.plan)
+            step, fresh = loop.compiled(self.program, self._arguments(state, buffers, self.k1, k))
+            self.info["compile_seconds"] += step.seconds if fresh else 0.0
+        return state, buffers, step
+
     def _next_stop(self, k: int, length: int) -> int:
         """Where the next call ends: after so many steps, or at the run's end, the next checkpoint or the next question."""
         stop = min(self.k1, k + length)
-        for period in (self.sink.checkpoint_steps, self._question_steps):
+        for period in (self.sink.checkpoint_steps, self._question_steps, *(self.rewirer.periods if self.rewirer else ())):
             if period:
                 stop = min(stop, (k // period + 1) * period)
         return stop
@@ -359,7 +378,7 @@ class Run:
         if owner in state.learning:
             value = float(np.asarray(state.learning[owner][variable])[index])
             edge = int(self.outside.orders[owner][index])
-            edges = self.network.edges(owner, seed=self.state.seed_number, dt=self.dt)
+            edges = self.outside.wirings.get(owner) or self.network.edges(owner, seed=self.state.seed_number, dt=self.dt)
             return f"{owner} ({edges.pre[edge]} → {edges.post[edge]})", variable, edge, value, "edge"
         value = float(np.asarray(held[owner][variable])[index])
         for p in self.structure.populations:

@@ -38,6 +38,7 @@ from ranvier.network.numbers import (
     with_numbers,
 )
 from ranvier.network.plan import LayoutChanged
+from ranvier.network.rewiring import Wired, refuse_structure
 from ranvier.network.scan import ALL, checked_memory, scan_steps
 from ranvier.network.spec import Network, Population
 from ranvier.network.state import SimulationState, with_step
@@ -149,7 +150,7 @@ class Simulation:
 
     def _read_whole(self, records: Sequence[Record]) -> frozenset[str]:
         """The projections that learn, of which a record reads all edges in the user's order."""
-        plastic = [name for name, p in self.network.projections.items() if p.plasticity is not None]
+        plastic = [name for name, p in self.network.projections.items() if p.plasticity is not None and p.structure is None]
         if not plastic:
             return frozenset()
         functions = [r for r in records if r.function is not None or r.reduce is not None]
@@ -222,12 +223,16 @@ class Simulation:
         state = own if initial is None else continued(own, with_step(initial, self.dt))
         steps = duration_steps if isinstance(duration_steps, int) else duration_steps(state)
         begin = int(state.step) if first is None else first
-        outside = self.layout.outside(drawn)
+        outside, layout, rewirer = self.layout.outside(drawn), self.layout, self.layout.rewirer(drawn)
         if self.readable.plan is not self.layout.plan or self.layout.plan.plastic:
             self.readable = Readable(self.layout.plan, constants, own, outside)
         for name, population in drawn.populations.items():
             population.model.check_times(int(state.step), begin + steps, self.dt, name)
         plan = RecordPlan(self.network, self.readable, records, begin, begin + steps, self.dt)
+        if rewirer is not None and initial is not None:
+            wired = rewirer.laid_out(Wired(layout.plan, shared.tree(), outside), state)
+            layout, shared, outside = copy.copy(layout), loop.Shared(wired.constants), wired.outside
+            layout.plan = wired.plan
         facts = {
             "dt": self.dt,
             "integrator": type(self.layout.integrator).__name__,
@@ -240,11 +245,12 @@ class Simulation:
         self._build_seconds = 0.0
         return Run(
             self.network if drawn.numbers is self.numbers else network_with(self.network, drawn.numbers),
-            self.layout,
+            layout,
             shared,
             state,
             outside,
             records=plan,
+            rewirer=rewirer,
             sink=sink or (lambda run: MemorySink(run.plan)),
             first=first,
             duration_steps=steps,
@@ -279,7 +285,7 @@ class Simulation:
         drawn = self._drawn_with(None, self.seed)
         for name, part in self._drawn_numbers(drawn).items():
             for within, value in paths_of(part):
-                if within.rpartition(".")[2] in SETTINGS or value is None:
+                if within.rpartition(".")[2] in SETTINGS or value is None or within.startswith("structure."):
                     continue
                 if within == "weight" and getattr(part, "plasticity", None) is not None:
                     continue  # they are state
@@ -428,6 +434,7 @@ class Simulation:
             )
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0):
             raise ParameterError(f"steps is {steps!r}, but it must be a whole number of at least 0.")
+        refuse_structure((name for name, p in self.network.projections.items() if p.structure is not None), "sim.function")
         memory = checked_memory(gradient_memory)
         if surrogate is not None:
             doors.instance(surrogate, "surrogate", Surrogate, "rv.surrogates.FastSigmoid()")

@@ -58,7 +58,7 @@ ARGUMENTS = {
 }
 
 # Neither published by anyone nor needing to be: they combine, or only carry, what the user gives.
-UNPUBLISHED = {"ConductanceBased", "SpikeTimes"}
+UNPUBLISHED = {"ConductanceBased", "FixedWeights", "SpikeTimes"}
 
 
 def modules():

@@ -120,6 +120,8 @@ NOT_FOR_USERS = {
     "SimulationState": "made by a run",
     "component": "declares a field, in a class body",
     "plasticity.Change": "made by a rule, of numbers that may be traced",
+    "plasticity.Rewiring": "made by a rule, and checked where the engine takes it",
+    "plasticity.Synapses": "made by the engine",
     "plasticity.LowPass": "made by a rule, of numbers that may be traced",
     "plasticity.Trace": "made by a rule, of numbers that may be traced",
     "parameter": "declares a field, in a class body",

@@ -16,6 +16,7 @@ from .skeletons.integrator import Kutta3
 from .skeletons.neuron import QuadraticIntegrateAndFire
 from .skeletons.plasticity_rule import CentredSTDP
 from .skeletons.stimulus import Chirp
+from .skeletons.structural_rule import LoseAndFind
 from .skeletons.synapse import AlphaCurrent
 
 
@@ -120,3 +121,15 @@ def test_plasticity_rule():
     f = lambda s: np.exp(-s / 20.0)
     wanted = 1.0 + 0.01 * (f(first - 10.0) + f(first - 20.0) + f(second - 40.0)) - 0.0105 * f(40.0 - first)
     assert run.edges("wire").weight[0] == pytest.approx(wanted, abs=1e-12)
+
+
+def test_structural_rule():
+    """Synapses from the silent sources, which are the weak ones, are lost, and most of those that come are from the source that fires."""
+    source = rv.Population(20, rv.neurons.SpikeTimes.of_trains([np.arange(5.0, 99.0, 5.0), *[[]] * 19]), name="source")
+    cells = rv.Population(30, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+    weight = lambda pre, post: np.where(pre == 0, 1.0, 0.1)
+    synapse, rule = rv.synapses.ExponentialCurrent(), LoseAndFind(every=20.0)
+    wires = rv.Projection(source, cells, synapse, rv.connect.fixed_in_degree(3, multapses=False), weight=weight, structure=rule)
+    run = rv.simulate(rv.Network(source, cells, wires), duration=100.0, dt=0.5, seed=1)
+    before, after = run.network.edges(wires, seed=1), run.edges(wires)
+    assert (before.pre == 0).mean() < 0.3 and (after.pre == 0).sum() == 30 and len(after) < len(before)

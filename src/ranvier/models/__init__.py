@@ -7,6 +7,7 @@ from ranvier.models.brette2007 import coba as coba
 from ranvier.models.brette2007 import cobahh as cobahh
 from ranvier.models.brette2007 import cuba as cuba
 from ranvier.models.brunel2000 import brunel as brunel
+from ranvier.models.butz2013 import homeostatic_growth as homeostatic_growth
 from ranvier.models.diehl_cook2015 import diehl_cook as diehl_cook
 from ranvier.models.izhikevich2003 import izhikevich as izhikevich
 from ranvier.models.izhikevich2007 import RewardForPairs as RewardForPairs

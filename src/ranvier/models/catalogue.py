@@ -14,6 +14,7 @@ from ranvier.integrators.split_euler import SplitEuler
 from ranvier.models.antennal_lobe import antennal_lobe
 from ranvier.models.brette2007 import coba, cobahh, cuba
 from ranvier.models.brunel2000 import brunel
+from ranvier.models.butz2013 import homeostatic_growth
 from ranvier.models.izhikevich2003 import izhikevich
 from ranvier.models.izhikevich2007 import distal_reward
 from ranvier.models.microcircuit import microcircuit
@@ -83,7 +84,9 @@ class ReadyMade:
 
 def _mean_weights(network: Network) -> list[Record]:
     """The mean weight of each projection that learns."""
-    learning = [name for name, projection in network.projections.items() if projection.plasticity is not None]
+    learning = [
+        name for name, projection in network.projections.items() if projection.plasticity is not None and projection.structure is None
+    ]
     return [Record(name, "weight", reduce="mean", every=10.0) for name in learning]
 
 
@@ -233,6 +236,18 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         settled=5000.0,
         options=("scale",),
         source="Vogels et al. 2011, Science 334:1569",
+    ),
+    ReadyMade(
+        name="homeostatic_growth",
+        title="A network that wires itself",
+        summary="100 neurons that grow synapses until each of them fires at 5 Hz.",
+        make=homeostatic_growth,
+        duration=30_000.0,
+        dt=0.5,
+        record=lambda network: [Record("grown", ["edges", "incoming calcium"], every=500.0)],
+        settled=20_000.0,
+        options=("scale",),
+        source="Butz & van Ooyen 2013, PLoS Comput Biol 9:e1003259",
     ),
     ReadyMade(
         name="feedforward",

@@ -186,6 +186,7 @@ class PlasticConstants:
         every: steps between two updates of all edges by the rule, and by its homeostasis, int64 `[2]`.
         dendritic: the dendritic delay in steps, int64.
         place: where each edge stands in the order of delivery, sorted by target, then source; empty where nobody asks.
+        structure: the rule by which edges come and go, with its parameters, or None.
     """
 
     rule: Any
@@ -194,6 +195,7 @@ class PlasticConstants:
     every: Any
     place: Any
     dendritic: Any
+    structure: Any = None
 
 
 @jax.tree_util.register_dataclass

@@ -71,6 +71,7 @@ class DrawnProjection:
         short_term: its short-term plasticity, drawn, or None; `short_term_values` its initial state.
         plasticity: the rule by which its weights change, or None.
         dendritic: the dendritic delay in steps.
+        structure: the rule by which its edges come and go, or None.
     """
 
     name: str
@@ -86,6 +87,7 @@ class DrawnProjection:
     short_term_values: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     plasticity: Any = None
     dendritic: int = 0
+    structure: Any = None
 
     @property
     def delivered(self) -> bool:
@@ -288,15 +290,15 @@ def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, p
         )
     synapse = drawn(numbers.synapse, key, name, {"neuron": (targets, "target"), "target": (targets, "target")})
     values = _initial(numbers, name, synapse, targets, key)
-    rule = numbers.plasticity
+    rules = {"plasticity": numbers.plasticity, "structure": numbers.structure}
     dendritic = int(in_steps(projection.dendritic_delay, part.dt, f"The dendritic delay of {name}"))
     if numbers.short_term_plasticity is None:
-        return DrawnProjection(name, projection, "target", synapse, values, part, plasticity=rule, dendritic=dendritic)
+        return DrawnProjection(name, projection, "target", synapse, values, part, **rules, dendritic=dendritic)
     sources, child = projection.source.n, key.child("short_term_plasticity")
     model = drawn(numbers.short_term_plasticity, child, name, {"neuron": (sources, "source")})
     start = {k: np.broadcast_to(np.asarray(v, np.float64), (sources,)) for k, v in initial_state(model, sources, child).items()}
     short = {"short_term": model, "short_term_values": start}
-    return DrawnProjection(name, projection, "target", synapse, values, part, **short, plasticity=rule, dendritic=dendritic)
+    return DrawnProjection(name, projection, "target", synapse, values, part, **short, **rules, dendritic=dendritic)
 
 
 def _coupled(name: str, projection: Projection, numbers: ProjectionNumbers, part: Part, targets: int, key: Key) -> DrawnProjection:

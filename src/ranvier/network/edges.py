@@ -15,8 +15,10 @@ from ranvier.errors import ParameterError, unknown
 from ranvier.model import drawn, parameters
 from ranvier.network.draw import coupled_synapse, projection_key, projection_part
 from ranvier.network.numbers import ProjectionNumbers
+from ranvier.network.rewiring import part_with
 from ranvier.network.spec import Network, Projection, weight_unit
 from ranvier.network.state import SimulationState
+from ranvier.network.transfer import WIRING, Wiring
 from ranvier.random import Distribution, Key
 
 if TYPE_CHECKING:
@@ -71,9 +73,12 @@ class ProjectionEdges:
         self._learnt = dict(learnt or {})
         self._first, self._stop = 0, self.targets
         self._made, self._key = projection, key
-        self._drawn: Callable[[], DrawnPart] = functools.cache(
-            lambda: draw(projection_part(name, projection, _numbers(projection), key, dt if dt is not None else 0.1))
-        )
+        part = lambda: projection_part(name, projection, _numbers(projection), key, dt if dt is not None else 0.1)
+        if "pre" in self._learnt:  # they have come and gone
+            wiring = Wiring(*(np.asarray(self._learnt[column]) for column in WIRING))
+            self._drawn: Callable[[], DrawnPart] = functools.cache(lambda: draw(part_with(part(), wiring, self._learnt["weight"])))
+        else:
+            self._drawn = functools.cache(lambda: draw(part()))
 
     def __len__(self) -> int:
         begins = self._drawn().begins
@@ -260,7 +265,7 @@ def edges_of(
 
 def _numbers(projection: Projection) -> ProjectionNumbers:
     p = projection
-    return ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial, p.plasticity)
+    return ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial, p.plasticity, p.structure)
 
 
 def _short(given: Given) -> str:

@@ -16,6 +16,7 @@ from ranvier.network.layout import Layout
 from ranvier.network.plan import EdgePlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, SourcePlan
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
+from ranvier.plasticity.fixed import FixedWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,11 @@ def _learns(plan: PlasticPlan | None) -> str:
         how = "native kernels, with the delivery and at the targets' spikes" if native_available() else "the reference of the kernels"
     else:
         how = "its own functions, edge by edge where something happens"
-    return f"learns by {plan.rule.__name__}: {how}"
+    learns = f"learns by {plan.rule.__name__}: {how}"
+    if plan.structure is None:
+        return learns
+    rewired = f"synapses come and go by {plan.structure.__name__}, on the host between steps, in arrays with room for {plan.width}"
+    return rewired if plan.rule is FixedWeights else f"{learns}; {rewired}"
 
 
 def _learning_bytes(plan: Plan, wire: str, state: SimulationState) -> int:

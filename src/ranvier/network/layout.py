@@ -37,10 +37,11 @@ from ranvier.network.plan import (
     WirePlan,
 )
 from ranvier.network.receptors import Receptor
+from ranvier.network.rewiring import Rewirer, check_growth, room_to_grow, wiring_of
 from ranvier.network.room import require_history
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState, seed_words
-from ranvier.network.transfer import Outside, crosses_by_kicks
+from ranvier.network.transfer import Outside, Wiring, crosses_by_kicks
 from ranvier.random import Key
 
 Progress = Callable[[int, int], Any]
@@ -48,10 +49,14 @@ Progress = Callable[[int, int], Any]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Learner:
-    """The edges of a projection that learns: where each stands among those sorted by target, and the weights, so sorted."""
+    """The edges of a projection that learns: where each stands among those sorted by target, and the weights, so sorted.
+
+    `wiring` has the edges themselves, where they come and go.
+    """
 
     order: np.ndarray
     weight: np.ndarray
+    wiring: Wiring | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -177,9 +182,16 @@ class Layout:
             first = drawn.projections[parts[0].name]
             sources = parts[0].sources if receptors.has_own_history(first) else self._n
             room = self._rooms[receptor.name][i] if receptor.name in self._rooms else None
+            if first.structure is not None and room is None:
+                check_growth(first.name, parts[0])
+                room = room_to_grow(parts[0])
             if first.plasticity is not None:
                 made = receptors.assembled_to_learn(parts[0], sources, receptor.group.n, self.dtype, progress, room)
-                edges, room, learning[first.name] = made[0], made[1], Learner(*made[2:])
+                edges, room, learning[first.name] = (
+                    made[0],
+                    made[1],
+                    Learner(*made[2:], None if first.structure is None else wiring_of(parts[0])),
+                )
             else:
                 edges, room = receptors.assembled(parts, sources, receptor.group.n, self.dtype, progress, room)
             sets.append(edges)
@@ -304,9 +316,12 @@ class Layout:
         slots = {h.name: h.slots for h in self.plan.histories}
         for p in self.plan.plastic:
             projection = drawn.projections[p.name]
-            weight = self._learner(p, drawn).weight
+            learner = self._learner(p, drawn)
+            weight = learner.weight
             synapses[p.name].update({WEIGHT: weight, **{v: np.zeros(len(weight), dtype) for v in p.edge}})
-            traces[p.name] = initial_traces(p, projection.plasticity, slots[p.name], dtype)
+            if learner.wiring is not None:
+                synapses[p.name].update(learner.wiring.named())
+            traces[p.name] = initial_traces(p, projection.plasticity, projection.structure, slots[p.name], dtype)
         in_flight: dict[str, Any] = {}
         for history in self.plan.histories:
             if history.source is not None:
@@ -333,7 +348,19 @@ class Layout:
 
     def outside(self, drawn: Drawn) -> Outside:
         """What takes the state in and out needs to know beside the plan."""
-        return Outside(tuple(self.heard), {p.name: self._learner(p, drawn).order for p in self.plan.plastic})
+        learners = {p.name: self._learner(p, drawn) for p in self.plan.plastic}
+        wirings = {name: own.wiring for name, own in learners.items() if own.wiring is not None}
+        return Outside(tuple(self.heard), {name: own.order for name, own in learners.items()}, wirings)
+
+    def rewirer(self, drawn: Drawn) -> Rewirer | None:
+        """What changes the edges of a run, where any come and go."""
+        parts, rooms = {}, {}
+        for p in self.plan.plastic:
+            if p.structure is not None:
+                receptor = next(r for r in self.receptors if r.name == p.receptor)
+                parts[p.name] = receptors.parts_of(receptor, self.net, drawn, self._firsts)[p.place][0]
+                rooms[p.name] = self._rooms[p.receptor][p.place]
+        return Rewirer(self.plan, drawn, parts, rooms) if parts else None
 
     @property
     def heard(self) -> list[str]:

@@ -27,10 +27,13 @@ from ranvier.network.draw import DrawnProjection
 from ranvier.network.plan import PlasticPlan
 from ranvier.plasticity.base import Change, PlasticityRule, fused, overrides
 from ranvier.plasticity.homeostasis import NoHomeostasis
+from ranvier.plasticity.structure import StructuralRule
 from ranvier.plasticity.traces import LowPass, Trace
 
 WEIGHT, THIRD, REFERENCE = "weight", "third", "reference"
 HOMEOSTASIS = "homeostasis: "
+OUTGOING, INCOMING = "outgoing", "incoming"
+"""The first words of what a rule of structural plasticity knows of sources and of targets."""
 ARRIVED, FIRED = "dendrite arrived", "dendrite fired"
 
 Learning = dict[str, Any]
@@ -72,7 +75,15 @@ def plan_plasticity(
         edge=tuple(rule.edge_state()),
         memory=None if modulator is None else tuple(modulator.memory()),
         dendrite=1 << projection.dendritic.bit_length() if projection.dendritic else 0,
+        **_structure(projection.structure),
     )
+
+
+def _structure(rule: StructuralRule | None) -> dict[str, Any]:
+    if rule is None:
+        return {}
+    kept = (*(f"{OUTGOING} {name}" for name in rule.source_state()), *(f"{INCOMING} {name}" for name in rule.target_state()))
+    return {"structure": type(rule), "outgoing": tuple(rule.source_traces()), "incoming": tuple(rule.target_traces()), "kept": kept}
 
 
 def plastic_constants(
@@ -103,13 +114,25 @@ def plastic_constants(
     if placed:
         place = np.empty(len(order), np.int32)
         place[order] = np.arange(len(order), dtype=np.int32)
+    known = weight if projection.structure is None else np.append(weight, _given_weight(projection))
     return PlasticConstants(
         rule=in_precision(rule, dtype),
         incoming=index_by_target(edges, plan.size),
-        sign=np.asarray(sign_of(projection.name, rule, weight), dtype),
+        sign=np.asarray(sign_of(projection.name, rule, known), dtype),
         every=every,
         place=place,
         dendritic=np.int64(projection.dendritic),
+        structure=in_precision(projection.structure, dtype),
+    )
+
+
+def _given_weight(projection: DrawnProjection) -> np.ndarray:
+    """The weight that new edges begin with, where it is one number."""
+    given = projection.part.weight
+    return (
+        np.asarray([given], np.float64)
+        if isinstance(given, int | float | np.number) or (np.shape(given) == () and isinstance(given, np.ndarray))
+        else np.zeros(0)
     )
 
 
@@ -157,7 +180,7 @@ def sign_of(name: str, rule: PlasticityRule, weight: np.ndarray) -> float:
     return sign
 
 
-def initial_traces(plan: PlasticPlan, rule: PlasticityRule, slots: int, dtype: str) -> dict[str, Any]:
+def initial_traces(plan: PlasticPlan, rule: PlasticityRule, structure: StructuralRule | None, slots: int, dtype: str) -> dict[str, Any]:
     """The traces at the start, as a state has them."""
     result: dict[str, Any] = {f"pre {name}": np.zeros((slots, plan.sources), dtype) for name in plan.pre}
     result.update({f"before {name}": np.zeros((slots, plan.sources), dtype) for name in plan.before})
@@ -171,6 +194,13 @@ def initial_traces(plan: PlasticPlan, rule: PlasticityRule, slots: int, dtype: s
         result[REFERENCE] = np.int64(0)
     if plan.dendrite:
         result.update({ARRIVED: np.zeros((plan.dendrite, plan.n), dtype), FIRED: np.zeros((plan.dendrite, plan.n), bool)})
+    if structure is not None:
+        for side, n, traces, kept in (
+            (OUTGOING, plan.sources, plan.outgoing, structure.source_state()),
+            (INCOMING, plan.n, plan.incoming, structure.target_state()),
+        ):
+            result.update({f"{side} {name}": np.zeros(n, dtype) for name in traces})
+            result.update({f"{side} {name}": np.full(n, value, dtype) for name, value in kept.items()})
     return result
 
 
@@ -209,6 +239,18 @@ def advance_traces(
         kept, value = _decay(post[name].tau, dt, dtype), variables[variable]
         old = own[f"post {name}"]
         new[f"post {name}"] = jnp.where(jnp.isnan(old), value, old * kept + value * (1.0 - kept))
+    return new
+
+
+def noted(structure: Any, own: Learning, side: str, names: tuple[str, ...], dt: Any, spikes: jax.Array) -> Learning:
+    """The traces that a rule of structural plasticity sees of sources or of targets, with their spikes of this step."""
+    if not names:
+        return own
+    new, traces = dict(own), structure.source_traces() if side == OUTGOING else structure.target_traces()
+    for name in names:
+        y, trace = own[f"{side} {name}"], traces[name]
+        jump, kept = jnp.asarray(trace.jump, y.dtype), y * _decay(trace.tau, dt, y.dtype)
+        new[f"{side} {name}"] = jnp.where(spikes, jump if trace.nearest else kept + jump, kept)
     return new
 
 
@@ -280,6 +322,7 @@ def learn(
     in a form that can be differentiated in reverse.
     """
     rule = constants.rule
+    own = noted(constants.structure, own, INCOMING, plan.incoming, dt, spiked)
     if plan.dendrite:
         own, spiked = _delayed(own, FIRED, spiked, k, constants)
     if plan.fused:

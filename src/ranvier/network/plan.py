@@ -253,6 +253,9 @@ class PlasticPlan:
         edge: the variables of the edges beside the weight.
         memory: what the modulator remembers; None where there is no modulator.
         dendrite: for how many steps signals between synapse and soma are kept, a power of two; 0 where they take no time.
+        structure: the class of the rule by which its edges come and go; None where they stay.
+        outgoing, incoming: the traces of sources and targets that this rule sees; `kept` what else there is of them, by the names that the
+            state has for it.
     """
 
     name: str
@@ -274,6 +277,10 @@ class PlasticPlan:
     edge: tuple[str, ...]
     memory: tuple[str, ...] | None
     dendrite: int
+    structure: type | None = None
+    outgoing: tuple[str, ...] = ()
+    incoming: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 Named = TypeVar("Named", PopulationPlan, GroupPlan, WirePlan, SynapsesPlan)

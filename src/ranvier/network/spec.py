@@ -17,6 +17,8 @@ from ranvier.errors import ParameterError, unknown
 from ranvier.model import in_input_unit
 from ranvier.neurons.base import NeuronModel
 from ranvier.plasticity.base import PlasticityRule, by_potential
+from ranvier.plasticity.fixed import FixedWeights
+from ranvier.plasticity.structure import StructuralRule
 from ranvier.random import Distribution
 from ranvier.stimuli.base import Stimulus, as_stimulus
 from ranvier.subpopulation import Subpopulation
@@ -148,6 +150,8 @@ class Projection:
             it, such as `rv.synapses.TsodyksMarkram()`; one state a source neuron.
         plasticity: the rule by which weights change while the network runs, such as `rv.plasticity.PairSTDP(high=10.0)`. They are
             then state: recorded (`rv.Record(projection, "weight")`), kept in checkpoints, read by `run.edges`.
+        structure: the rule by which synapses come and go while the network runs, such as `rv.plasticity.SynapticElements()`. They are then
+            state: kept in checkpoints, read by `run.edges`; how many there are is recorded as `rv.Record(projection, "edges")`.
         dendritic_delay: of projections that learn: how long a signal takes between the synapse and the target's soma (ms), one number.
             `delay` is then the time to the synapse; there the target's spikes arrive this much later than they are fired, and
             what the synapse transmits arrives this much later at the soma.
@@ -183,6 +187,7 @@ class Projection:
         initial: Mapping[str, Any] | None = None,
         short_term_plasticity: Any = None,
         plasticity: PlasticityRule | None = None,
+        structure: StructuralRule | None = None,
         dendritic_delay: Any = 0.0,
         site: str | None = None,
         share: bool = True,
@@ -225,6 +230,12 @@ class Projection:
                 f"{of}.initial would be that of all neurons of {given_targets[0]!r}'s population: the state at a target is a population's. "
                 "Give it to a projection onto the whole population, or as initial of the run's state."
             )
+        self.structure: StructuralRule | None = structure
+        if structure is not None:
+            doors.instance(structure, f"{of}.structure", StructuralRule, "rv.plasticity.SynapticElements()")
+            unit = weight_unit(f"{of}.structure", synapse, self.targets)
+            self.structure = in_input_unit(structure, unit, f"{of}.structure")
+            plasticity = FixedWeights() if plasticity is None else plasticity
         self.plasticity = None if plasticity is None else _checked_plasticity(plasticity, self, of)
         self.dendritic_delay = doors.duration(dendritic_delay, f"{of}.dendritic_delay")
         if self.dendritic_delay and self.plasticity is None:

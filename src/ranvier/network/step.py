@@ -298,6 +298,8 @@ class Stepper:
                 working = dataclasses.replace(working, in_flight={**working.in_flight, p.name: history})
             own = working.learning[p.name]
             own = learning.advance_traces(p, rule, own, working.k, self.constants.dt, spikes, working.variables[p.group])
+            structure = self.constants.plastic[p.name].structure
+            own = learning.noted(structure, own, learning.OUTGOING, p.outgoing, self.constants.dt, spikes)
             working = working.learnt(p.name, own)
         return working
 

@@ -12,14 +12,15 @@ import numpy as np
 
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
-from ranvier.network.learning import WEIGHT
+from ranvier.network.learning import INCOMING, WEIGHT
 from ranvier.network.plan import GroupPlan, HistoryPlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, ShortTermPlan, WirePlan
 from ranvier.network.state import SimulationState
 from ranvier.network.working import LONG_AGO, StepState
 
 Variables = dict[str, dict[str, Any]]
-BY_AGE, AT_SOURCES, AT_TARGETS = ("pre", "before", "dendrite"), ("pre", "before"), ("post", "dendrite")
+BY_AGE, AT_SOURCES, AT_TARGETS = ("pre", "before", "dendrite"), ("pre", "before"), ("post", "dendrite", INCOMING)
 """Traces that are kept step by step, those of sources and those of targets: the first words of their names."""
+WIRING = ("pre", "post", "delay")
 
 
 def end_to_end(plan: Plan, by_group: dict[str, Any], library: Any = jnp) -> Any:
@@ -50,6 +51,24 @@ def by_group(plan: Plan, of_all: Any, library: Any = jnp) -> dict[str, Any]:
     return {group: own[0] if len(own) == 1 else library.concatenate(own) for group, own in ordered.items()}
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Wiring:
+    """Edges that come and go, sorted by target, then source.
+
+    Attributes:
+        pre, post: sources and targets, int32 `[edges]`.
+        delay: in steps, int32 `[edges]`.
+    """
+
+    pre: np.ndarray
+    post: np.ndarray
+    delay: np.ndarray
+
+    def named(self) -> dict[str, np.ndarray]:
+        """As a state has them."""
+        return {name: np.array(getattr(self, name)) for name in WIRING}
+
+
 @dataclasses.dataclass(frozen=True)
 class Outside:
     """What is known of the network outside the compiled step, beside its plan.
@@ -57,10 +76,12 @@ class Outside:
     Attributes:
         heard: the populations whose spikes are delivered from the history of all.
         orders: of each projection that learns, where each edge in the order of delivery stands among those sorted by target, then source.
+        wirings: of each whose edges come and go, those that are there.
     """
 
     heard: tuple[str, ...]
     orders: Mapping[str, np.ndarray]
+    wirings: Mapping[str, Wiring] = dataclasses.field(default_factory=dict)
 
 
 def enter(plan: Plan, state: SimulationState, pack: Any, outside: Outside) -> StepState:
@@ -112,7 +133,7 @@ def _taught(plan: Plan, state: StepState, outside: Outside, library: Any) -> tup
     traces: dict[str, dict[str, Any]] = {}
     for p in plan.plastic:
         own, order = state.learning[p.name], outside.orders[p.name]
-        edges[p.name] = {name: _unsorted(own[name], order, library) for name in (WEIGHT, *p.edge)}
+        edges[p.name] = {name: unsorted(own[name], order, library) for name in (WEIGHT, *p.edge)}
         traces[p.name] = {}
         for name, value in own.items():
             kind = name.partition(" ")[0]
@@ -125,10 +146,12 @@ def _taught(plan: Plan, state: StepState, outside: Outside, library: Any) -> tup
             if kind in AT_TARGETS:
                 value = value[..., p.start : p.start + p.n]
             traces[p.name][name] = value
+        if p.structure is not None:
+            edges[p.name].update(outside.wirings[p.name].named())
     return edges, traces
 
 
-def _unsorted(values: Any, order: np.ndarray, library: Any) -> Any:
+def unsorted(values: Any, order: np.ndarray, library: Any) -> Any:
     if library is jnp:
         return jnp.zeros(len(order), values.dtype).at[order].set(values[: len(order)])
     result = np.empty(len(order), values.dtype)
@@ -386,6 +409,9 @@ def _traces(part: str, own: dict[str, Any], given: SimulationState) -> dict[str,
 
 
 def _fitting(part: str, own: dict[str, Any], given: dict[str, Any], what: str) -> dict[str, Any]:
+    _check_wiring(part, own, given)
+    if "pre" in own and "pre" not in given:  # its edges come and go from now on
+        given = {**given, **{name: own[name] for name in WIRING}}
     if "weight" in set(own) ^ set(given):  # it has learnt and no longer does, or learns from now on
         learning = {v: x for v, x in own.items() if v in set(own) - set(given)}
         given = {v: x for v, x in {**learning, **given}.items() if v in own}
@@ -397,13 +423,27 @@ def _fitting(part: str, own: dict[str, Any], given: dict[str, Any], what: str) -
     result = {}
     for variable, values in own.items():
         theirs = np.asarray(given[variable])
-        if theirs.shape != values.shape:
+        rewired = "pre" in own and values.shape == own["pre"].shape and theirs.shape == np.shape(given["pre"])
+        if theirs.shape != values.shape and not rewired:
             what = "edges" if variable == WEIGHT else what
             raise ParameterError(
                 f"The initial state does not fit: {part} has {len(values)} {what} in this network and {len(theirs)} in the state."
             )
         result[variable] = np.array(theirs, values.dtype)
     return result
+
+
+def _check_wiring(part: str, own: dict[str, Any], given: dict[str, Any]) -> None:
+    """Refuses edges of a state that this network cannot have.
+
+    Raises:
+        ParameterError: they came and went, and here they stay.
+    """
+    if "pre" in given and "pre" not in own:
+        raise ParameterError(
+            f"The initial state does not fit: the edges of {part} came and went by a rule (structure=), and in this network they stay as "
+            "they are drawn. Give the projection that rule, or wire it with rv.connect.edge_list(pre, post) as in state.synapses."
+        )
 
 
 def _rows(name: str, own: Any, given: SimulationState) -> Any:

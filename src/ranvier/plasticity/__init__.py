@@ -5,6 +5,11 @@ from ranvier.plasticity.base import PlasticityRule as PlasticityRule
 from ranvier.plasticity.base import SumOfProducts as SumOfProducts
 from ranvier.plasticity.bcm import SlidingThreshold as SlidingThreshold
 from ranvier.plasticity.delayed import DelayedWindowSTDP as DelayedWindowSTDP
+from ranvier.plasticity.elements import SynapticElements as SynapticElements
+from ranvier.plasticity.fixed import FixedWeights as FixedWeights
+from ranvier.plasticity.growth import GaussianGrowth as GaussianGrowth
+from ranvier.plasticity.growth import GrowthCurve as GrowthCurve
+from ranvier.plasticity.growth import LinearGrowth as LinearGrowth
 from ranvier.plasticity.homeostasis import Homeostasis as Homeostasis
 from ranvier.plasticity.homeostasis import NoHomeostasis as NoHomeostasis
 from ranvier.plasticity.homeostasis import Normalization as Normalization
@@ -17,7 +22,11 @@ from ranvier.plasticity.proportional import ProportionalSTDP as ProportionalSTDP
 from ranvier.plasticity.protocol import weight_after as weight_after
 from ranvier.plasticity.reward import RewardModulatedSTDP as RewardModulatedSTDP
 from ranvier.plasticity.rewards import Rewards as Rewards
+from ranvier.plasticity.structure import Rewiring as Rewiring
+from ranvier.plasticity.structure import StructuralRule as StructuralRule
+from ranvier.plasticity.structure import Synapses as Synapses
 from ranvier.plasticity.traces import LowPass as LowPass
 from ranvier.plasticity.traces import Trace as Trace
 from ranvier.plasticity.triplet import TripletSTDP as TripletSTDP
+from ranvier.plasticity.turnover import Turnover as Turnover
 from ranvier.plasticity.voltage import VoltageSTDP as VoltageSTDP

@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.errors import UnsupportedError, unknown
-from ranvier.network.learning import WEIGHT, edge_decay
+from ranvier.network.learning import INCOMING, OUTGOING, WEIGHT, edge_decay
 from ranvier.network.plan import MergedPlan, ReceptorPlan
 from ranvier.network.system import NetworkSystem
 from ranvier.network.working import Variables
 
 VALUE = "value"
+EDGES, MEAN_WEIGHT = "edges", "mean_weight"
+"""What is recorded of edges that come and go: how many there are, and their weights' mean."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +135,15 @@ def _of_edges(system: NetworkSystem, variables: Variables, t: Any, name: str) ->
     constants, own = system.constants.plastic[name], variables[name]
     dt = system.constants.dt
     factors = edge_decay(plan, constants.rule, own, jnp.rint(t / dt).astype(jnp.int64), dt)
+    if plan.structure is not None:
+        segments = system.constants.synapses[plan.receptor].edges[plan.place].segments
+        edges = jnp.asarray(segments)[-1, -1, -1]
+        values = {EDGES: edges[None].astype(own[WEIGHT].dtype), MEAN_WEIGHT: (own[WEIGHT].sum() / jnp.maximum(edges, 1))[None]}
+        for name in own:
+            side = name.partition(" ")[0]
+            if side in (OUTGOING, INCOMING):
+                values[name] = own[name] if side == OUTGOING else own[name][plan.start : plan.start + plan.n]
+        return values
     values = {WEIGHT: own[WEIGHT], **{v: own[v] * factors[v] for v in plan.edge}}
     if constants.place.shape[0]:
         values = {v: x[constants.place] for v, x in values.items()}

@@ -201,8 +201,13 @@ class RecordPlan:
             computed = Computed(None if record.part is None else part, record.function)
             return (computed, VALUE, False), self._width(computed, name), VALUE, record.unit, run_type, name
         known = self._readable.shapes(part)
-        variable = resolve(given, known, f"variable of {part}")
         plastic = self._readable.plan.plasticity_of(part)
+        if plastic is not None and plastic.structure is not None and given in ("weight", *plastic.edge):
+            raise UnsupportedError(
+                f"{given} of {part} cannot be recorded edge by edge: its edges come and go (structure=). Record 'edges' (how many) "
+                "or 'mean_weight', or read run.edges after each of several runs that go on from one another."
+            )
+        variable = resolve(given, known, f"variable of {part}")
         at_edges = plastic is not None and variable in ("weight", *plastic.edge)
         n = len(self._readable.outside.orders[part]) if at_edges else known[variable].shape[0]
         neurons = np.arange(n) if record.neurons is None else record.neurons

@@ -118,6 +118,8 @@ def described_network(network: Network, arrays: Arrays) -> dict[str, Any]:
             wired["source"] = names[0] if len(names) == 1 else names
         if not isinstance(one, Population):
             wired["target"] = [network.name_of(target) for target in one.targets]
+        if getattr(one, "structure", None) is None:
+            arguments = [a for a in arguments if a != "structure"]  # as stores have it that are older than it
         return {"name": name, **wired, **{a: described(getattr(one, _ATTRIBUTE.get(a, a)), arrays) for a in arguments}}
 
     return {kind: [part(one, name) for name, one in getattr(network, kind).items()] for kind in ("populations", "projections", "poisson")}
