@@ -215,7 +215,7 @@ class Projection:
                 )
         self.short_term_plasticity = short_term_plasticity
         if len(self.sources) > 1:
-            _check_several(self, synapse, site, short_term_plasticity, plasticity, of)
+            _check_several(self, synapse, site, short_term_plasticity, structure if plasticity is None else plasticity, of)
         self.rule: ConnectionRule = connect if isinstance(connect, ConnectionRule) else _as_rule(connect)
         given_targets = list(target) if isinstance(target, list | tuple) else [target]
         chosen = [*given_sources, *given_targets]
