@@ -146,3 +146,47 @@ def test_a_reward_turns_tags_into_weights():
     exact = 1.0 + c[np.searchsorted(t, 60.0)] * (1 - np.exp(-s * (1 / 200 + 1 / 50))) / (1 / 200 + 1 / 50) / 1000
     np.testing.assert_allclose(w[t >= 60.0] - 1.0, exact - 1.0, rtol=0.02, atol=8e-4)  # the weights move once a millisecond
     assert abs(w[-1] - 1.0) > 0.001
+
+
+def test_rmax_tags_by_the_gradient_of_the_log_likelihood():
+    """The tag is the derivative of the spikes' log-probability by each weight, from a loop with the same spikes and other weights."""
+    C, leak, softness, tau_s, T = 200.0, 10.0, 2.0, 5.0, 300.0
+    inputs = rv.Population(8, rv.neurons.PoissonSource(60.0), name="inputs")
+    model = rv.neurons.EscapeNoiseIntegrateAndFire(capacitance=C, leak=leak, softness=softness, refractory=0.0)
+    cell = rv.Population(1, model, current=40.0, name="cell")
+    rule = p.RMaxSTDP(
+        reward=p.Rewards(times=[250.0], amount=2.0), softness=softness, tau_membrane=C / leak, tau_synapse=tau_s, tau_eligibility=1e9
+    )
+    synapse = rv.synapses.ExponentialCurrent(tau=tau_s)
+    wire = rv.Projection(
+        inputs, cell, synapse, rv.connect.all_to_all(), weight=rv.uniform(5.0, 60.0), delay=1.0, plasticity=rule, name="wire"
+    )
+    sim = rv.prepare(rv.Network(inputs, cell, wire), dt=DT, seed=2)
+    tagged, run = sim.run(250.0 - DT), sim.run(T)
+    spikes, steps = tagged.spikes, round((250.0 - DT) / DT)
+    assert len(spikes["cell"]) > 5
+    count = np.zeros((steps + 10, 8))
+    arrivals = spikes.steps[spikes.neurons < 8] + round(1.0 / DT)
+    np.add.at(count, (arrivals, spikes.neurons[spikes.neurons < 8]), 1.0)
+    fired = np.zeros(steps, bool)
+    fired[spikes.steps[spikes.neurons == 8]] = True
+
+    def log_probability(weights):
+        V, i, total, tau = -60.0, 0.0, 0.0, C / leak
+        a, b = np.exp(-DT / tau), np.exp(-DT / tau_s)
+        gain = (a - b) * tau * tau_s / (tau - tau_s) / C
+        for k in range(steps):
+            V, i = -60.0 + 40.0 / leak * (1 - a) + (V + 60.0) * a + i * gain, i * b
+            rate = 0.1 * np.exp((V + 50.0) / softness) * DT
+            total += np.log(-np.expm1(-rate)) if fired[k] else -rate
+            V = -60.0 if fired[k] else V
+            i += count[k] @ weights
+        return total
+
+    weights, h = sim.network.edges("wire", seed=2).weight, 1e-4
+    slope = [(log_probability(weights + h * e) - log_probability(weights - h * e)) / (2 * h) for e in np.eye(8)]
+    tag = tagged.state.synapses["wire"]["eligibility"]
+    np.testing.assert_allclose(tag * (C / leak) * tau_s / C, slope, rtol=1e-5, atol=1e-9)
+    np.testing.assert_array_equal(tagged.edges("wire").weight, weights)
+    grown = run.edges("wire").weight - weights  # the reward fades with 200 ms, and tags hardly change meanwhile
+    np.testing.assert_allclose(grown, tag * 2.0 * 0.2 * (1 - np.exp(-50.0 / 200.0)), atol=0.15 * np.abs(grown).max())

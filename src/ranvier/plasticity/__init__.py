@@ -22,6 +22,7 @@ from ranvier.plasticity.proportional import ProportionalSTDP as ProportionalSTDP
 from ranvier.plasticity.protocol import weight_after as weight_after
 from ranvier.plasticity.reward import RewardModulatedSTDP as RewardModulatedSTDP
 from ranvier.plasticity.rewards import Rewards as Rewards
+from ranvier.plasticity.rmax import RMaxSTDP as RMaxSTDP
 from ranvier.plasticity.structure import Rewiring as Rewiring
 from ranvier.plasticity.structure import StructuralRule as StructuralRule
 from ranvier.plasticity.structure import Synapses as Synapses

@@ -68,7 +68,7 @@ class PlasticityRule(OfProjection):
     homeostasis: Homeostasis = component(NoHomeostasis())
 
     update_every: ClassVar[float] = 1.0
-    """how often `update` is called (ms)"""
+    """how often `update` is called (ms); 0 for every step"""
 
     def pre_traces(self) -> Mapping[str, Trace]:
         """The traces of the sources' spikes, as they arrive at the synapse, by name."""
