@@ -22,15 +22,16 @@ from ranvier.integrators.base import Integrator
 from ranvier.kernels.dispatch import has_double_precision
 from ranvier.model import parameters, with_parameters
 from ranvier.network import loop
+from ranvier.network.changing import check_rates
 from ranvier.network.choice import by_population
 from ranvier.network.draw import Drawn, draw
 from ranvier.network.explain import Explanation, explained
 from ranvier.network.layout import Layout
 from ranvier.network.numbers import (
-    SETTINGS,
     Numbers,
     PopulationNumbers,
     ProjectionNumbers,
+    is_setting,
     network_with,
     numbers_of,
     paths_of,
@@ -228,6 +229,8 @@ class Simulation:
             self.readable = Readable(self.layout.plan, constants, own, outside)
         for name, population in drawn.populations.items():
             population.model.check_times(int(state.step), begin + steps, self.dt, name)
+        for name, outside_input in drawn.inputs.items():
+            check_rates(name, outside_input, int(state.step), begin + steps, self.dt)
         plan = RecordPlan(self.network, self.readable, records, begin, begin + steps, self.dt)
         if rewirer is not None and initial is not None:
             wired = rewirer.laid_out(Wired(layout.plan, shared.tree(), outside), state)
@@ -285,7 +288,7 @@ class Simulation:
         drawn = self._drawn_with(None, self.seed)
         for name, part in self._drawn_numbers(drawn).items():
             for within, value in paths_of(part):
-                if within.rpartition(".")[2] in SETTINGS or value is None or within.startswith("structure."):
+                if is_setting(part, within) or value is None or within.startswith("structure."):
                     continue
                 if within == "weight" and getattr(part, "plasticity", None) is not None:
                     continue  # they are state
@@ -542,7 +545,7 @@ class Simulation:
         by_part: dict[str, dict[str, Any]] = {}
         for path, value in given.items():
             name, within = split(path, self.numbers)
-            if within.rpartition(".")[2] in SETTINGS:
+            if is_setting(self.numbers[name], within):
                 raise UnsupportedError(
                     f"{path} has no derivative: it decides in which step something happens, or how often. "
                     "sim.run(parameters=…) takes it; sim.function takes what is in sim.parameters."

@@ -1,5 +1,7 @@
 """Poisson inputs, white noise in currents, and short-term plasticity in a network."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -54,6 +56,69 @@ def test_a_poisson_input_that_cannot_be_is_refused(bad):
     cells = rv.Population(3, SILENT, name="cells")
     with pytest.raises(rv.ParameterError, match="drive"):
         rv.simulate(rv.Network(cells, rv.PoissonInput(cells, rv.synapses.ExponentialCurrent(), name="drive", **bad)), duration=1.0, dt=0.1)
+
+
+def counts_of(rate, *, n=2000, duration=40.0, dt=0.5, some=slice(None), **options):
+    """How many spikes each neuron hears in each step, `[steps, n]`."""
+    cells = rv.Population(n, SILENT, name="cells")
+    adds_up = rv.synapses.ExponentialCurrent(tau=1e12)
+    drive = rv.PoissonInput(cells[some], adds_up, rate=rate, name="drive", **options)
+    record = rv.Record(cells, "synaptic_current", every=dt)
+    run = rv.simulate(rv.Network(cells, drive), duration=duration, dt=dt, seed=2, record=record)
+    return np.rint(np.diff(-run["cells"].synaptic_current.values, axis=0))
+
+
+def test_a_rate_that_changes_in_time():
+    wave = rv.stimuli.Sine(4.0, amplitude=6.0, frequency=50.0)
+    counts = counts_of(wave, sources=500)
+    expected = np.maximum(4.0 + 6.0 * np.sin(2 * np.pi * 50.0 * np.arange(80) * 0.0005), 0.0) * 500 * 0.0005
+    assert (np.abs(counts.mean(axis=1) - expected) <= 5 * np.sqrt(expected / 2000) + 1e-12).all()
+    assert counts.var(axis=1) == pytest.approx(expected, rel=0.2, abs=1e-12)
+    # One rate a neuron, and none where a neuron is not chosen.
+    steps = counts_of(rv.stimuli.Sampled(np.array([[1000.0, 0.0], [0.0, 3000.0]]), every=20.0), n=2, duration=40.0, dt=0.5)
+    assert steps[:40, 1].sum() == steps[40:, 0].sum() == 0 and 5 < steps[:40, 0].sum() < 40 < steps[40:, 1].sum() < 90
+    some = counts_of(lambda t: 1000.0, n=10, some=slice(4), duration=20.0)
+    assert (some.sum(axis=0)[:4] > 0).all() and not some[:, 4:].any()
+
+
+def test_the_numbers_of_a_changing_rate_are_parameters():
+    cells = rv.Population(300, SILENT, name="cells")
+    drive = rv.PoissonInput(cells, rv.synapses.Delta(), rate=rv.stimuli.SquarePulse(100.0, start=5.0, stop=15.0), weight=0.1, name="drive")
+    sim = rv.prepare(rv.Network(cells, drive), dt=0.5)
+    weak, strong = (sim.run(15.0, parameters={"drive.rate.amplitude": a}).state.neurons["cells"]["V"].mean() for a in (100.0, 400.0))
+    assert (strong + 60.0) / (weak + 60.0) == pytest.approx(4.0, rel=0.3)
+    assert "drive.rate.amplitude" not in sim.parameters
+    with jax.enable_x64(True), pytest.raises(rv.UnsupportedError, match="has no derivative"):
+        sim.function(10)({"drive.rate.amplitude": 3.0}, sim.state())
+    table = rv.sweep(rv.Network(cells, drive), {"drive.rate.amplitude": [0.0, 100.0]}, 1.0, dt=0.5)
+    assert table.finished.all()
+
+
+@pytest.mark.parametrize("rate", [2000.0, lambda t: 2000.0 + 0.0 * t])
+def test_correlated_inputs_have_the_correlation_asked_for(rate):
+    counts = counts_of(rate, n=40, duration=2000.0, correlation=0.3)
+    assert counts.mean() == pytest.approx(1.0, abs=5 * np.sqrt((0.3 + 0.7 / 40) / 4000))
+    assert counts.var(axis=0).mean() == pytest.approx(1.0, rel=0.1)
+    pairs = np.corrcoef(counts.T)[np.triu_indices(40, 1)]
+    assert pairs.mean() == pytest.approx(0.3, abs=0.04) and pairs.std() < 0.05
+    assert np.corrcoef(counts[1:, 0], counts[:-1, 1])[0, 1] == pytest.approx(0.0, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"rate": lambda t: 1e6}, "spikes a step to a neuron at some time"),
+        ({"rate": lambda t: jnp.nan * t}, "NaN at t = 0 ms"),
+        ({"rate": lambda t: jnp.ones(3)}, "has the shape"),
+        ({"rate": rv.stimuli.WhiteNoise(intensity=1.0)}, "cannot have white noise"),
+        ({"rate": [1.0] * 9 + [2.0], "correlation": 0.5}, "must be the same for all targets"),
+        ({"rate": lambda t: jnp.arange(10.0), "correlation": 0.5}, "must be the same for all targets"),
+        ({"rate": 1.0, "correlation": 1.5}, "correlation"),
+    ],
+)
+def test_a_changing_rate_that_cannot_be_is_refused(options, why):
+    with pytest.raises(rv.ParameterError, match=why):
+        counts_of(n=10, duration=1.0, **options)
 
 
 @pytest.mark.parametrize("integrator", [rv.ExactLinear(), rv.RungeKutta4()])

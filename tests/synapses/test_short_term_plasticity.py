@@ -60,18 +60,37 @@ def test_depressing_and_facilitating():
 
 
 @settings(max_examples=30)
-@given(st.floats(0.01, 1.0), st.floats(1.0, 2000.0), st.floats(1.0, 2000.0), st.lists(st.floats(0.1, 500.0), min_size=1, max_size=5))
-def test_between_spikes_it_follows_its_equations(utilization, recovery, facilitation, intervals):
-    rule = TsodyksMarkram(utilization, recovery, facilitation)
-    u, x, expected = 0.0, 1.0, []
+@given(
+    st.floats(0.01, 1.0),
+    st.floats(1.0, 2000.0),
+    st.floats(1.0, 2000.0),
+    st.floats(1.0, 50.0),
+    st.lists(st.floats(0.1, 500.0), min_size=1, max_size=5),
+)
+def test_between_spikes_it_follows_its_equations(utilization, recovery, facilitation, inactivation, intervals):
+    rule = TsodyksMarkram(utilization, recovery, facilitation, inactivation)
+    u, x, y, expected = 0.0, 1.0, 0.0, []
     for since in [0.0, *intervals]:
         if since:
-            solved = solve_ivp(lambda t, y: [-y[0] / facilitation, (1 - y[1]) / recovery], (0, since), [u, x], rtol=1e-9, atol=1e-12)
-            u, x = solved.y[:, -1]
+            slope = lambda t, s: [-s[0] / facilitation, (1 - s[1] - s[2]) / recovery, -s[2] / inactivation]
+            u, x, y = solve_ivp(slope, (0, since), [u, x, y], rtol=1e-9, atol=1e-12).y[:, -1]
         u += utilization * (1 - u)
         expected.append(u * x)
-        x -= u * x
+        x, y = x - u * x, y + u * x
     np.testing.assert_allclose(amplitudes(rule, intervals), expected, rtol=1e-6)
+
+
+def test_with_inactivation_it_settles_as_in_the_paper():
+    """Tsodyks, Pawelzik & Markram 1998, depressing: U = 0.5, τ_rec = 800 ms, τ_in = 3 ms; also where both times are equal."""
+    for recovery, inactivation in ((800.0, 3.0), (20.0, 20.0), (5.0, 30.0)):
+        rule, period = TsodyksMarkram(0.5, recovery, inactivation=inactivation), 50.0
+        faded, recovered = np.exp(-period / inactivation), np.exp(-period / recovery)
+        same = recovery == inactivation
+        through = period / recovery * recovered if same else recovery / (recovery - inactivation) * (recovered - faded)
+        # Unknown: x and y just before a spike. y = (y + x/2) faded; 1 − x − y = (1 − x − y) recovered + (y + x/2) through.
+        system = np.array([[-faded / 2, 1 - faded], [-(1 - recovered) - through / 2, -(1 - recovered) - through]])
+        x, _ = np.linalg.solve(system, [0.0, -(1 - recovered)])
+        assert amplitudes(rule, [period] * 3000)[-1] == pytest.approx(0.5 * x, rel=1e-9)
 
 
 def test_without_facilitation_or_recovery_time():
@@ -84,7 +103,7 @@ def test_without_facilitation_or_recovery_time():
 def test_a_source_that_does_not_spike_is_left_alone(dtype):
     with jax.enable_x64(True):
         rule = in_precision(TsodyksMarkram(utilization=np.array([0.2, 0.4, 0.6])), dtype)
-        state = {"u": jnp.array([0.1, 0.2, 0.3], dtype), "x": jnp.array([0.9, 0.8, 0.7], dtype)}
+        state = {"u": jnp.array([0.1, 0.2, 0.3], dtype), "x": jnp.array([0.9, 0.8, 0.7], dtype), "y": jnp.full(3, 0.05, dtype)}
         since = jnp.array([10.0, 20.0, jnp.inf])
         after, amplitude = rule.emit(state, jnp.array([True, False, True]), since)
         for name, values in after.items():

@@ -14,7 +14,7 @@ import numpy as np
 from ranvier import doors
 from ranvier.errors import ParameterError, UnknownNameError, UnsupportedError, unknown
 from ranvier.model import parameters as parameters_of
-from ranvier.network.numbers import SETTINGS, InputNumbers, PopulationNumbers, split
+from ranvier.network.numbers import InputNumbers, PopulationNumbers, is_setting, split
 from ranvier.simulation import Simulation
 
 SETTING_BOUNDS = {"delay": (0.0, math.inf), "refractory": (0.0, math.inf), "rate": (0.0, math.inf)}
@@ -162,7 +162,7 @@ def _searched(sim: Simulation, smooth: Mapping[str, Any], path: Any, bounds: Any
         structure = structure_of(sim, path)
         raise UnsupportedError(structure) if structure else type(error)(f"parameters: {error}") from None
     low, high, unit = _field(sim, name, within)
-    setting = within.rpartition(".")[2] in SETTINGS
+    setting = is_setting(sim.numbers[name], within)
     if setting and within == "sources":
         raise UnsupportedError(f"{path} is how many sources there are, and cannot be fitted. Fit {name}.rate or {name}.weight.")
     start = smooth.get(path) if not setting else _setting(sim, name, within, path)

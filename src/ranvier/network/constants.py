@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ranvier.kernels.draws import Streams
+from ranvier.network.changing import ChangingCounts
 from ranvier.network.stacked import Stacked
 
 
@@ -90,6 +91,7 @@ class ReceptorConstants:
     synapse: Any
     edges: tuple[EventEdges, ...]
     poisson: tuple[PoissonCounts, ...]
+    changing: tuple[ChangingCounts, ...] = ()
 
 
 @jax.tree_util.register_dataclass

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ranvier import units
@@ -29,6 +31,7 @@ from ranvier.network.spec import Network, PoissonInput, Projection, weight_unit
 from ranvier.network.state import NEVER
 from ranvier.random import Distribution, Key
 from ranvier.steps import in_steps
+from ranvier.stimuli.base import Constant, Stimulus
 from ranvier.synapses.base import SynapseModel
 
 
@@ -97,13 +100,21 @@ class DrawnProjection:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DrawnInput:
-    """A Poisson input, drawn: `mean` is how many spikes each target has in a step on average, `[targets]` or a number."""
+    """A Poisson input, drawn.
+
+    Attributes:
+        mean: how many spikes each target has in a step on average, `[targets]` or a number; for each Hz where the rate is `changing`.
+        changing: the rate in Hz, a stimulus, where it changes in time or its spikes are common to several.
+        correlation: which share of the spikes is common.
+    """
 
     name: str
     input: PoissonInput
     synapse: Any
     mean: np.ndarray
     weight: Any
+    changing: Any = None
+    correlation: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -399,7 +410,34 @@ def draw_input(name: str, poisson: PoissonInput, numbers: Any, key: Key, dt: flo
         raise ParameterError(f"The weight of {name} must be one finite number, not {weight!r}: one spike weighs as much as another.")
     if poisson.synapse.weight == "conductance" and weight < 0:
         raise ParameterError(f"The weight of {name} is {weight:g}, but a conductance cannot be negative.")
-    return DrawnInput(name, poisson, synapse, _mean_count(name, numbers, targets, key, dt), float(weight))
+    share = poisson.correlation
+    if not isinstance(numbers.rate, Stimulus) and not share:
+        return DrawnInput(name, poisson, synapse, _mean_count(name, numbers, targets, key, dt), float(weight))
+    if not isinstance(numbers.rate, Stimulus):
+        mean = _mean_count(name, numbers, targets, key, dt)
+        _one_rate(name, mean, "rate and sources")
+        return DrawnInput(name, poisson, synapse, mean, float(weight), Constant(1.0), share)
+    rate = drawn(numbers.rate, key.child("rate"), f"rate of {name}", {"neuron": (targets, "target")}, "Hz")
+    with jax.enable_x64(True):
+        shape = jax.eval_shape(rate, jnp.zeros(())).shape
+    if shape not in ((), (targets,)):
+        raise ParameterError(f"The rate of {name} has the shape {shape}; it must be one number at each time, or one a target ({targets},).")
+    mean = _mean_count(name, dataclasses.replace(numbers, rate=1.0), targets, key, dt)
+    if share:
+        _one_rate(name, mean if shape == () else np.arange(1.0, 3.0), "rate and sources")
+    return DrawnInput(name, poisson, synapse, mean, float(weight), rate, share)
+
+
+def _one_rate(name: str, mean: np.ndarray, what: str) -> None:
+    """Refuses targets of several rates, none apart, where spikes are common.
+
+    Raises:
+        ParameterError: there are several.
+    """
+    if len(np.unique(mean[mean > 0] if mean.ndim else mean)) > 1:
+        raise ParameterError(
+            f"{name} has a correlation, so its {what} must be the same for all targets: give one number, or an input for each."
+        )
 
 
 def _mean_count(name: str, numbers: InputNumbers, targets: int, key: Key, dt: float) -> np.ndarray:

@@ -15,7 +15,7 @@ from ranvier.errors import ParameterError, UnsupportedError, unknown
 from ranvier.model import Model, parameters
 from ranvier.network.facts import structure
 from ranvier.network.spec import Network
-from ranvier.stimuli.base import Constant, as_stimulus
+from ranvier.stimuli.base import Constant, Stimulus, as_stimulus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +57,11 @@ SETTINGS = {"delay", "rate", "sources", "refractory"}
 """What has no derivative: it decides in which step something happens, or how often it is drawn."""
 
 
+def is_setting(part: PartNumbers, within: str) -> bool:
+    """Whether a parameter has no derivative."""
+    return within.rpartition(".")[2] in SETTINGS or (isinstance(part, InputNumbers) and within.startswith("rate."))
+
+
 def numbers_of(net: Network) -> Numbers:
     """What each part of a network is given, by name."""
     result: Numbers = {name: PopulationNumbers(p.model, p.current, p.initial) for name, p in net.populations.items()}
@@ -77,7 +82,11 @@ def paths_of(part: PartNumbers) -> Iterator[tuple[str, Any]]:
         return
     yield from ((name, value) for name, _, value in parameters(part.synapse))
     if isinstance(part, InputNumbers):
-        yield from (("rate", part.rate), ("sources", part.sources), ("weight", part.weight))
+        if isinstance(part.rate, Stimulus):
+            yield from ((f"rate.{name}", value) for name, _, value in parameters(part.rate))
+        else:
+            yield "rate", part.rate
+        yield from (("sources", part.sources), ("weight", part.weight))
         return
     yield from (("weight", part.weight), ("delay", part.delay))
     if part.short_term_plasticity is not None:
@@ -143,6 +152,8 @@ def _with(net: Network, name: str, part: Any, within: str, value: Any, path: str
     for which in ("short_term_plasticity", "plasticity", "structure"):
         if isinstance(part, ProjectionNumbers) and within.startswith(f"{which}."):
             return dataclasses.replace(part, **{which: replaced(getattr(part, which), within.partition(".")[2], value, path)})
+    if isinstance(part, InputNumbers) and within.startswith("rate."):
+        return dataclasses.replace(part, rate=replaced(part.rate, within.partition(".")[2], value, path))
     if within in ("weight", "delay", "rate", "sources"):
         return dataclasses.replace(part, **{within: value})
     return dataclasses.replace(part, synapse=replaced(part.synapse, within, value, path))

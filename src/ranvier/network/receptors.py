@@ -16,6 +16,7 @@ from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
 from ranvier.kernels.draws import Streams, poisson_table
 from ranvier.model import in_precision
+from ranvier.network.changing import ChangingCounts
 from ranvier.network.constants import EventEdges, PoissonCounts, ReceptorConstants
 from ranvier.network.draw import Drawn, DrawnInput, DrawnProjection
 from ranvier.network.facts import synapse_facts
@@ -130,7 +131,7 @@ def plan_receptor(receptor: Receptor, drawn: Drawn) -> ReceptorPlan:
         transmits=facts.transmits,
         group=receptor.group.name,
         deliveries=tuple(deliveries),
-        poisson=len(_layers(receptor, drawn)),
+        poisson=len(_layers(receptor, drawn)) + len(_changing(receptor, drawn)),
         kicks=type(receptor.synapse).kick is not SynapseModel.kick,
     )
 
@@ -294,14 +295,48 @@ def receptor_synapse(receptor: Receptor, drawn: Drawn) -> Any:
 def receptor_constants(receptor: Receptor, drawn: Drawn, edges: tuple[EventEdges, ...], dtype: str) -> ReceptorConstants:
     """The numbers of a receptor."""
     synapse = in_precision(receptor_synapse(receptor, drawn), dtype)
-    return ReceptorConstants(synapse, edges, tuple(_counts(layer, receptor.group.n, drawn, dtype) for layer in _layers(receptor, drawn)))
+    n = receptor.group.n
+    counts = tuple(_counts(layer, n, drawn, dtype) for layer in _layers(receptor, drawn))
+    return ReceptorConstants(synapse, edges, counts, tuple(_changing_counts(user, n, drawn, dtype) for user in _changing(receptor, drawn)))
+
+
+def _changing(receptor: Receptor, drawn: Drawn) -> list[User]:
+    """Poisson inputs that have a draw of their own: of rates that change, or with spikes in common."""
+    return [user for user in receptor.users if user.name in drawn.inputs and drawn.inputs[user.name].changing is not None]
+
+
+def _changing_counts(user: User, n: int, drawn: Drawn, dtype: str) -> ChangingCounts:
+    own, places = drawn.inputs[user.name], [(s, user.name) for s in sorted(user.stretches, key=lambda s: s.start)]
+    with jax.enable_x64(True):
+        each = jax.eval_shape(own.changing, jnp.zeros(())).shape != ()
+    targets = sum(t.n for t in own.input.targets)
+    per, which = np.atleast_1d(own.mean), np.zeros(targets, np.int64)
+    if each:
+        per, which = np.broadcast_to(own.mean, (targets,)), np.arange(targets)
+    elif len(per) > 1:
+        per, which = np.unique(per, return_inverse=True)
+    none = per[which] == 0
+    row = np.full(n, -1, np.int32)
+    for s, _ in places:
+        row[s.start : s.start + s.n] = np.where(none, -1, which)[s.first : s.first + s.n]
+    weight = _input_weights([user], places, n, drawn, dtype)
+    common = Streams.of([(Key(0).child("poisson").child(user.name).child("common"), 1, 0)])
+    return ChangingCounts(
+        in_precision(own.changing, "float64"),
+        np.asarray(per, np.float64),
+        row,
+        weight,
+        _streams(places, n),
+        common,
+        np.float64(own.correlation),
+    )
 
 
 def _layers(receptor: Receptor, drawn: Drawn) -> list[list[User]]:
     """Poisson inputs in as few draws as possible: those that reach different neurons are one."""
     layers: list[tuple[np.ndarray, list[User]]] = []
     for user in receptor.users:
-        if user.name not in drawn.inputs:
+        if user.name not in drawn.inputs or drawn.inputs[user.name].changing is not None:
             continue
         reached = np.zeros(receptor.group.n, bool)
         for s in user.stretches:
@@ -341,6 +376,11 @@ def _counts(users: list[User], n: int, drawn: Drawn, dtype: str) -> PoissonCount
         for s, name in places:
             which = found[name][1]
             row[s.start : s.start + s.n] = base[name] + (which[0] if len(which) == 1 else which[s.first : s.first + s.n])
+    return PoissonCounts(table, row, _input_weights(users, places, n, drawn, dtype), _streams(places, n))
+
+
+def _streams(places: list[tuple[Stretch, str]], n: int) -> Streams:
+    """Where the counts of inputs draw from, each of the neurons at its own index; `places` by their start."""
     segments: list[tuple[Key, int, int]] = []
     at = 0
     for s, name in places:
@@ -350,7 +390,7 @@ def _counts(users: list[User], n: int, drawn: Drawn, dtype: str) -> PoissonCount
         at = s.start + s.n
     if at < n:
         segments.append((Key(0), n - at, 0))
-    return PoissonCounts(table, row, _input_weights(users, places, n, drawn, dtype), Streams.of(segments))
+    return Streams.of(segments)
 
 
 def _input_weights(users: list[User], places: list[tuple[Stretch, str]], n: int, drawn: Drawn, dtype: str) -> Any:

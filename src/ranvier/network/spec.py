@@ -263,9 +263,12 @@ class PoissonInput:
     Args:
         target: the population, some of its neurons (`exc[:240]`), or a list of them.
         synapse: what the spikes are delivered to, shared with projections of equal kinetics.
-        rate: of one source (Hz): a number, an array with one a target neuron, or a distribution.
+        rate: of one source (Hz): a number, an array with one a target neuron, or a distribution; or what changes in time, a
+            stimulus or a function of the time (ms) that gives one number, or one a target neuron. Below 0 it counts as 0.
         sources: how many there are for each target neuron: a number, or an array.
         weight: of one spike, in the unit that the synapse says: one number a population.
+        correlation: of the counts of any two target neurons, from 0 to 1: this share of each one's spikes comes from sources that all
+            of them hear. All then have one rate.
         name: its name; by default `"poisson→target"`.
 
     The sum of the sources is one Poisson process of rate `sources · rate`; the
@@ -277,6 +280,10 @@ class PoissonInput:
         >>> drive = rv.PoissonInput(cells, rv.synapses.ExponentialCurrent(tau=2.0), rate=10.0, sources=1000, weight=15.0)
         >>> bool(rv.simulate(rv.Network(cells, drive), duration=200.0, dt=0.1).spikes.rate.mean() > 1)
         True
+        >>> rhythm = rv.stimuli.Sine(10.0, amplitude=10.0, frequency=4.0)
+        >>> wave = rv.PoissonInput(cells, rv.synapses.Delta(), rate=rhythm, sources=1000, weight=0.1, correlation=0.2)
+        >>> len(rv.simulate(rv.Network(cells, wave), duration=200.0, dt=0.1).spikes) > 0
+        True
     """
 
     def __init__(
@@ -287,6 +294,7 @@ class PoissonInput:
         rate: Any,
         sources: Any = 1,
         weight: Any = 1.0,
+        correlation: Any = 0.0,
         name: str | None = None,
     ):
         self.name = doors.name(name, "PoissonInput.name", "Poisson input")
@@ -298,16 +306,28 @@ class PoissonInput:
                 f"Poisson spikes are delivered to a state of the target; {type(synapse).__name__} has none that takes them. "
                 "Use a synapse such as rv.synapses.ExponentialCurrent() or rv.synapses.Delta()."
             )
-        self.rate = doors.values(rate, f"{of}.rate", low=0.0, unit="Hz")
+        self.rate = _checked_rate(rate, f"{of}.rate")
         self.sources = doors.values(sources, f"{of}.sources", low=0.0)
         given = list(target) if isinstance(target, list | tuple) else [target]
         if any(isinstance(one, Subpopulation) for one in given):
             self.rate, self.sources = _onto_chosen(self.rate, self.sources, given, of)
         unit = weight_unit(f"{of}.weight", synapse, self.targets) if units.is_quantity(weight) else "1"
         self.weight = doors.number(weight, f"{of}.weight", unit=unit, hint="One spike weighs as much as another.")
+        self.correlation = doors.probability(correlation, f"{of}.correlation")
 
     def __repr__(self) -> str:
         return f"<PoissonInput {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} → {', '.join(map(repr, self.targets))}>"
+
+
+def _checked_rate(rate: Any, what: str) -> Any:
+    """The rate of a Poisson input: numbers, a distribution, or a stimulus in Hz."""
+    changes = isinstance(rate, Stimulus) or (callable(rate) and not isinstance(rate, Distribution | type) and not units.is_quantity(rate))
+    if not changes:
+        return doors.values(rate, what, low=0.0, unit="Hz")
+    stimulus = in_input_unit(as_stimulus(rate, what), "Hz", what)
+    if stimulus.noise(0.0) is not None:
+        raise ParameterError(f"{what} cannot have white noise: it would have no value at any time.")
+    return stimulus
 
 
 def _checked_plasticity(given: Any, projection: Projection, of: str) -> PlasticityRule:
@@ -396,7 +416,7 @@ def _onto_chosen(rate: Any, sources: Any, given: list[Any], of: str) -> tuple[An
 
     if isinstance(sources, Distribution):
         raise ParameterError(f"{of}.sources cannot be drawn for some neurons of a population: give a number, or one a neuron.")
-    rate = rate if isinstance(rate, Distribution) or not np.ndim(rate) else spread(rate, "rate")
+    rate = rate if isinstance(rate, Distribution | Stimulus) or not np.ndim(rate) else spread(rate, "rate")
     return rate, spread(sources, "sources")
 
 

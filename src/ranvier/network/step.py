@@ -21,6 +21,7 @@ from ranvier.kernels.dispatch import place_among
 from ranvier.kernels.draws import add_poisson, bernoulli
 from ranvier.kernels.integrate_and_fire import integrate_and_fire
 from ranvier.network import learning
+from ranvier.network.changing import add_changing
 from ranvier.network.constants import Constants, GroupConstants
 from ranvier.network.linearity import adds_to
 from ranvier.network.plan import (
@@ -351,6 +352,8 @@ class Stepper:
                 working = working.learnt(plastic.name, learnt)
         for counts in getattr(constants, "poisson", ()):
             arriving = add_poisson(arriving, self.constants.seed, counts.streams, working.k, counts.table, counts.weight, counts.row)
+        for changing in getattr(constants, "changing", ()):
+            arriving = add_changing(arriving, self.constants.seed, changing, working.k, working.t)
         if into is not None:
             return self._write(synapses, {**own, into: arriving}, working)
         if isinstance(synapses, ReceptorPlan) and synapses.kicks:

@@ -226,6 +226,8 @@ class Islands:
         return not swept and all(np.ndim(v) == 0 and v == values[0] for v in values)
 
     def _input(self, name: str, own: list[DrawnInput]) -> DrawnInput:
+        if any(i.changing is not None for i in own):
+            raise NotAlike("a Poisson input changes in time or is correlated")
         sizes = tuple(t.n for t in own[0].input.targets)
         rated = any(f"{name}.{what}" in self.paths for what in ("rate", "sources"))
         mean: Any = own[0].mean
