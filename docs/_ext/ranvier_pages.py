@@ -81,6 +81,7 @@ KINDS = {
     "neurons": ("Neurons", "What a population is made of: `rv.Population(n, rv.neurons.…)`."),
     "channels": ("Ion channels and pools", "The parts of a conductance-based neuron."),
     "synapses": ("Synapses", "What a projection is made of: `rv.Projection(source, target, rv.synapses.…, connect)`."),
+    "plasticity": ("Plasticity", "Rules by which weights change: `rv.Projection(..., plasticity=rv.plasticity.…)`."),
     "stimuli": ("Stimuli", "Currents as functions of time: `rv.Population(..., current=rv.stimuli.…)`."),
 }
 
@@ -124,16 +125,28 @@ def model_section(cls: type, kind: str) -> Iterator[str]:
 def scene_block(cls: type, kind: str) -> Iterator[str]:
     """The class, alive: a frame that is loaded when a reader opens it."""
     from ranvier import lab
+    from ranvier.errors import UnsupportedError
     from ranvier.neurons.base import NeuronModel
+    from ranvier.plasticity.base import PlasticityRule
     from ranvier.synapses import ShortTermPlasticity, SynapseModel
 
-    makers = {NeuronModel: lab.of_neuron, SynapseModel: lab.of_synapse, ShortTermPlasticity: lab.of_plasticity}
+    makers = {
+        NeuronModel: lab.of_neuron,
+        SynapseModel: lab.of_synapse,
+        ShortTermPlasticity: lab.of_plasticity,
+        PlasticityRule: lab.of_rule,
+    }
     make = next((make for base, make in makers.items() if issubclass(cls, base)), None)
-    needed = [f for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
+    given = {"high": 100.0} if issubclass(cls, PlasticityRule) else {}
+    needed = [f for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING and f.name not in given]
     if make is None or needed or cls.__name__ == "ConductanceBased":
         return
+    try:
+        scene = make(cls(**given))
+    except UnsupportedError:  # a rule that asks for more than spikes
+        return
     SCENES.mkdir(parents=True, exist_ok=True)
-    made, place = make(cls()).html(), SCENES / f"{cls.__name__}.html"
+    made, place = scene.html(), SCENES / f"{cls.__name__}.html"
     if not place.exists() or place.read_text(encoding="utf-8") != made:
         place.write_text(made, encoding="utf-8")
     source = f"../../_static/scenes/{place.name}"
@@ -152,7 +165,13 @@ def parameter_rows(cls: type) -> Iterator[str]:
         if "parameter" not in field.metadata:
             continue
         info = field.metadata["parameter"]
-        default = "(required)" if field.default is dataclasses.MISSING else f"{field.default:.6g}"
+        default = (
+            "(required)"
+            if field.default is dataclasses.MISSING
+            else f"{field.default:.6g}"
+            if isinstance(field.default, int | float)
+            else str(field.default)
+        )
         unit = {"1": "", "input": "the neurons' input unit"}.get(info.unit, f"`{info.unit}`")
         yield f"| `{info.alias or field.name}` | {default} | {unit} | {bounds(info.low, info.high)} | {info.text} |"
 

@@ -13,6 +13,7 @@ import pytest
 import ranvier as rv
 from ranvier.lab import of_neuron, of_synapse
 from ranvier.lab.catalogue import NEURONS
+from ranvier.lab.html import model_script
 
 from ..conformance.walk import ARGUMENTS
 from . import v8
@@ -147,6 +148,56 @@ def test_short_term_plasticity(plastic):
     run = rv.simulate(rv.Network(pre, post, fibre), duration=1000.0, dt=0.1, integrator=rv.RungeKutta4(), record=rv.Record(post, "V"))
     assert spikes[0] == run["pre"].spikes.steps.tolist()
     np.testing.assert_allclose(columns["post", "V"], run["post"].V.values[:, 0], rtol=0, atol=TOLERANCE)
+
+
+RULES = [cls for cls in public(rv.plasticity, rv.PlasticityRule) if cls.__name__ not in ("RewardModulatedSTDP", "VoltageSTDP")]
+
+
+def test_every_rule():
+    """Its window, against the rule alone; of three kinds the weights of a run, in one network: one compilation."""
+    parts, expected = [], {}
+    for cls in RULES:
+        rule = cls(high=100.0)
+        scene = rv.lab.of_rule(rule)
+        settings = scene.facts["settings"]
+        settings["duration"], settings["train"]["count"] = 600.0, 11
+        if cls.__name__ in ("PairSTDP", "TripletSTDP", "ProportionalSTDP"):
+            expected[cls.__name__] = v8.run(scene)
+        post = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(refractory=2.0), current=110.0, name=f"{cls.__name__} post")
+        if cls.__name__ in expected:
+            parts.append((cls.__name__, rule, post))
+        with v8.engine(model_script(scene.facts, scene.code)) as context:
+            call = 'JOBS.window({settings: SCENE.settings, rule: "rule", span: 80, pairs: 5, frequency: 7, count: 21})'
+            found = json.loads(context.eval(f"JSON.stringify((r => [Array.from(r.lags), Array.from(r.change)])({call}))"))
+        starts = np.arange(5) * 1000.0 / 7
+        alone = rv.plasticity.weight_after(rule, [starts] * 21, [starts + lag for lag in found[0]], weight=50.0)
+        np.testing.assert_allclose(found[1], 100 * (alone - 50.0) / 50.0, atol=1e-10, err_msg=cls.__name__)
+    times = settings["train"]["start"] + np.arange(11) * 1000.0 / settings["train"]["rate"]
+    pre = rv.Population(1, rv.neurons.SpikeTimes(times=times), name="pre")
+    synapse = rv.synapses.ExponentialCurrent()
+    fibres = [rv.Projection(pre, post, synapse, [[1]], weight=50.0, delay=1.0, plasticity=rule, name=name) for name, rule, post in parts]
+    net = rv.Network(pre, *(post for _, _, post in parts), *fibres)
+    record = [rv.Record(fibre, "weight") for fibre in fibres]
+    run = rv.simulate(net, duration=600.0, dt=0.1, integrator=rv.RungeKutta4(), record=record)
+    for name, (spikes, columns) in expected.items():
+        weights = run[name].weight.values[:, 0]
+        assert spikes[1] == run[f"{name} post"].spikes.steps.tolist()
+        assert np.ptp(weights) > 0.0
+        np.testing.assert_allclose(columns["rule", "weight"], weights, rtol=1e-12, err_msg=name)
+    assert (len(RULES), len(expected)) == (7, 3)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (rv.plasticity.RewardModulatedSTDP(high=1.0), "third factor"),
+        (rv.plasticity.VoltageSTDP(), "the target's potential"),
+        (rv.plasticity.PairSTDP(high=1.0, homeostasis=rv.plasticity.Normalization(1.0)), "now and then"),
+    ],
+)
+def test_rules_that_ask_for_more_than_spikes_are_refused(rule, message):
+    with pytest.raises(rv.UnsupportedError, match=message):
+        rv.lab.of_rule(rule)
 
 
 def test_chance_differs_with_the_seed_and_agrees_with_the_engine():

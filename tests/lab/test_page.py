@@ -169,6 +169,10 @@ CASES = {
         lambda: rv.lab.of_plasticity(rv.synapses.TsodyksMarkram.facilitating()),
         "settings.weight = 9000; settings.P.plasticity[0] = 0.1",
     ),
+    "a weight that learns": (
+        lambda: rv.lab.of_rule(rv.plasticity.PairSTDP(high=100.0)),
+        "settings.duration = 500; settings.train.count = 8; settings.P.rule[2] = 0.2",
+    ),
     "two cells": (lambda: rv.lab.of_synapse(rv.synapses.GradedGABA()), "settings.weight = 0.2"),
 }
 

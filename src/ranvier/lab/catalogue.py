@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ranvier import neurons, stimuli, synapses
+import numpy as np
+
+from ranvier import neurons, plasticity, stimuli, synapses
 from ranvier.lab.scene import Scene, scene
 
 
@@ -75,11 +78,34 @@ def of_plasticity(model: Any, title: str | None = None) -> Scene:
     return scene(synapse=current, post=cell, weight=250.0, delay=1.0, duration=1000.0, dt=0.1, short_term_plasticity=model, title=title)
 
 
+def of_rule(model: Any, title: str | None = None) -> Scene:
+    """The scene of a rule of plasticity: a train of spikes onto a cell that fires by itself, and the window that the rule opens."""
+    if math.isinf(float(np.asarray(model.high))):
+        model = model.with_values({"high": 100.0})
+    cell = neurons.LeakyIntegrateAndFire(refractory=2.0)
+    made = scene(
+        synapse=synapses.ExponentialCurrent(),
+        post=cell,
+        current=stimuli.Constant(110.0),
+        weight=0.5 * float(np.asarray(model.high)),
+        delay=1.0,
+        duration=2000.0,
+        dt=0.1,
+        plasticity=model,
+        title=title,
+    )
+    made.facts["settings"]["train"] = {"cell": 0, "start": 20.0, "rate": 20.0, "count": 40, "recovery": 0.0}
+    return made
+
+
 def by_name() -> dict[str, Callable[[], Scene]]:
     """What `ranvier scene NAME` knows: a function that makes each scene."""
     known: dict[str, Callable[[], Scene]] = {
         entry.name: partial(lambda cls: of_neuron(getattr(neurons, cls)()), name) for name, entry in NEURONS.items()
     }
     known["stp"] = lambda: of_plasticity(synapses.TsodyksMarkram(), "Short-term plasticity")
+    known["stdp"] = lambda: of_rule(
+        plasticity.PairSTDP(high=100.0, potentiation=0.02, depression=0.021), "Spike-timing-dependent plasticity"
+    )
     known["synapse"] = lambda: of_synapse(synapses.ExponentialConductance())
     return known

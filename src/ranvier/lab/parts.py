@@ -19,6 +19,8 @@ from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.lab.javascript import CELL, NUMBER, TRUTH, Program, leaves_by_name
 from ranvier.model import INPUT, Model
 from ranvier.neurons.base import Inputs, NeuronModel
+from ranvier.plasticity.base import PlasticityRule, by_potential, overrides
+from ranvier.plasticity.homeostasis import NoHomeostasis
 from ranvier.random import Distribution, Key
 from ranvier.stimuli.base import Stimulus
 from ranvier.synapses.base import Presynaptic, SynapseModel
@@ -204,7 +206,7 @@ def _equations(model: Any, name: str = "") -> str:
     return drawn
 
 
-PUBLIC = {f"ranvier.{kind}": f"rv.{kind}" for kind in ("neurons", "channels", "synapses", "stimuli", "models")}
+PUBLIC = {f"ranvier.{kind}": f"rv.{kind}" for kind in ("neurons", "channels", "synapses", "stimuli", "models", "plasticity")}
 
 
 def cell(model: NeuronModel, *, conducts: bool = False) -> Part:
@@ -364,6 +366,73 @@ def plasticity(model: Any) -> Part:
     writer.program.function("emit", "s,spiked,since,d", emit, shapes, [writer.at("s"), "spiked", "since"], into="d")
     facts = writer.facts(kind="plasticity", presets=_presets(model), python=constructor(model, PUBLIC))
     return Part(facts, writer.program.text(), _equations(model))
+
+
+def rule(model: PlasticityRule, weight_unit: str) -> Part:
+    """A rule by which a weight changes at the spikes of both sides.
+
+    Args:
+        model: one that asks for spikes alone.
+        weight_unit: of the weights.
+
+    Raises:
+        UnsupportedError: it asks for more than the traces of spikes, or an operation cannot be written as JavaScript.
+    """
+    kinds: tuple[dict[str, Any], dict[str, Any]] = (dict(model.pre_traces()), dict(model.post_traces()))
+    beyond = {
+        "variables of its own at each edge": bool(model.edge_state()),
+        "a third factor": model.modulator() is not None,
+        "a change now and then": overrides(model, "update") or not isinstance(model.homeostasis, NoHomeostasis),
+        "the target's potential": by_potential(model),
+    }
+    asked = [what for what, wanted in beyond.items() if wanted]
+    if asked:
+        raise UnsupportedError(
+            f"{type(model).__name__} asks for {' and '.join(asked)}; a scene has the traces of spikes alone. "
+            "rv.simulate runs it, and ranvier lab shows its weights while it does."
+        )
+    program = Program(model)
+    names = [f"{name} (arrivals)" for name in kinds[0]], [f"{name} (spikes)" for name in kinds[1]]
+    given = [dict.fromkeys(kinds[0], CELL), dict.fromkeys(kinds[1], CELL)]
+    place = [{name: 1 + i for i, name in enumerate(kinds[0])}, {name: 1 + len(kinds[0]) + i for i, name in enumerate(kinds[1])}]
+    at = lambda which: lambda name: f"s[{place[which][name]}]"
+
+    def changed(method: str) -> Callable[..., list[Any]]:
+        def call(m: PlasticityRule, weight: Any, pre: Any, post: Any) -> list[Any]:
+            new = getattr(m, method)({"weight": weight}, pre, {**post, "dt": jnp.zeros(())}, None).get("weight", weight)
+            return [jnp.broadcast_to(jnp.clip(new, m.low, m.high), (1,))]
+
+        return call
+
+    try:
+        for name, method in (("arrival", "on_pre"), ("fired", "on_post")):
+            program.function(name, "s", changed(method), [CELL, *given], ["s[0]", at(0), at(1)])
+    except KeyError as error:
+        raise UnsupportedError(
+            f"{type(model).__name__} asks for the target's {error}; a scene has the traces of spikes alone. rv.simulate runs it."
+        ) from None
+
+    def traces(m: PlasticityRule, dt: Any) -> list[Any]:
+        both: list[Any] = [*m.pre_traces().values(), *m.post_traces().values()]
+        return [*(jnp.exp(-dt / t.tau) for t in both), *(jnp.asarray(t.jump, float) for t in both)]
+
+    program.function("traces", "dt", traces, [NUMBER], ["dt"], alone=False)
+    variables = ["weight", *names[0], *names[1]]
+    facts = {
+        "kind": "rule",
+        "class": type(model).__name__,
+        "summary": (inspect.getdoc(type(model)) or "").split("\n")[0],
+        "variables": variables,
+        "moving": [],
+        "units": {**dict.fromkeys(variables, "1"), "weight": weight_unit},
+        "arrivals": len(names[0]),
+        "nearest": [bool(t.nearest) for kind in kinds for t in kind.values()],
+        "bySize": float(np.asarray(model.low)) >= 0,
+        "parameters": parameters(model, weight_unit),
+        "presets": _presets(model),
+        "python": constructor(model, PUBLIC),
+    }
+    return Part(facts, program.text(), _equations(model))
 
 
 def stimulus(model: Stimulus, input_unit: str) -> Part:

@@ -15,8 +15,9 @@ from ranvier.lab import parts as made
 from ranvier.lab.html import page
 from ranvier.lab.parts import Part
 from ranvier.lab.streams import of_cell
-from ranvier.network.spec import Network, Population
+from ranvier.network.spec import Network, Population, weight_unit
 from ranvier.neurons.base import NeuronModel
+from ranvier.plasticity.base import PlasticityRule
 from ranvier.stimuli.base import Stimulus, as_stimulus
 from ranvier.synapses.base import SynapseModel
 
@@ -75,6 +76,7 @@ def scene(
     weight: float = 1.0,
     delay: float = 0.0,
     short_term_plasticity: Any = None,
+    plasticity: PlasticityRule | None = None,
     title: str | None = None,
 ) -> Scene:
     """A model as a page: every parameter a slider, the traces following the hand.
@@ -84,8 +86,8 @@ def scene(
 
     Args:
         model: one cell; or instead of it `pre`, `synapse` and `post`.
-        current: what is injected (into `pre`, of two cells), as `rv.simulate` takes it. Without one,
-            a pulse.
+        current: what is injected (of two cells into `pre`, or without one into `post`), as `rv.simulate` takes it.
+            Without one, a pulse into a cell alone.
         duration: how long the run is (ms).
         dt: the time step (ms).
         integrator: a method for all: explicit Runge–Kutta, `rv.ExponentialEuler()`, for noise in the
@@ -95,6 +97,7 @@ def scene(
             train of spikes, regular or Poisson, that the page makes.
         weight, delay: of the synapse, as in `rv.Projection`.
         short_term_plasticity: of the synapse, such as `rv.synapses.TsodyksMarkram()`.
+        plasticity: the rule by which the weight changes, such as `rv.plasticity.PairSTDP(high=100.0)`: one that asks for spikes alone.
         title: of the page.
 
     Returns:
@@ -119,10 +122,10 @@ def scene(
     if alone:
         builder.cell("cell", _neuron(model), current)
     else:
-        builder.pair(pre, _synapse(synapse), post, current, weight, delay, short_term_plasticity)
+        builder.pair(pre, _synapse(synapse), post, current, weight, delay, short_term_plasticity, plasticity)
     builder.integrator(integrator)
-    name = type(model if alone else synapse).__name__
-    return builder.scene(title or name, (inspect.getdoc(type(model if alone else synapse)) or "").split("\n")[0])
+    shown = type(model if alone else synapse if plasticity is None else plasticity)
+    return builder.scene(title or shown.__name__, (inspect.getdoc(shown) or "").split("\n")[0])
 
 
 def _neuron(model: Any) -> NeuronModel:
@@ -190,20 +193,29 @@ class _Builder:
             known[name if name in known and type(given) is type(known[name]) and steps_alike else "yours"] = given
         return known
 
-    def pair(self, pre: Any, synapse: SynapseModel, post: Any, current: Any, weight: float, delay: float, plastic: Any) -> None:
+    def pair(
+        self, pre: Any, synapse: SynapseModel, post: Any, current: Any, weight: float, delay: float, plastic: Any, rule: Any = None
+    ) -> None:
         from ranvier.neurons import SpikeTimes
 
         train = pre is None
         if train:
             pre = SpikeTimes(times=[])
             self.settings["train"] = {"cell": 0, "start": 20.0, "rate": 50.0, "count": 8, "recovery": 500.0}
-        self.cell("pre", _neuron(pre), current)
-        self.cell("post", _neuron(post), 0.0, conducts=made.conductance_of(synapse))
+        self.cell("pre", _neuron(pre), None if train else current)
+        self.cell("post", _neuron(post), current if train and current is not None else 0.0, conducts=made.conductance_of(synapse))
         self.parts["synapse"] = made.synapse(synapse, self.parts["pre"])
         entry: dict[str, Any] = {"key": "synapse", "source": 0, "target": 1}
         if plastic is not None:
             self.parts["plasticity"] = made.plasticity(plastic)
             entry["plasticity"] = "plasticity"
+        if rule is not None:
+            if not isinstance(rule, PlasticityRule):
+                raise ParameterError(f"plasticity takes a rule such as rv.plasticity.PairSTDP(high=100.0), not {rule!r}.")
+            if not self.parts["synapse"].facts["delivers"]:
+                raise UnsupportedError(f"{type(synapse).__name__} delivers no spikes, so that its weight cannot learn from them.")
+            self.parts["rule"] = made.rule(rule, weight_unit("synapse", synapse, (Population(1, post),)))
+            entry["rule"] = "rule"
         self.synapses.append(entry)
         self.settings |= {"weight": float(weight), "delay": float(delay)}
 
@@ -243,7 +255,7 @@ class _Builder:
             "streams": self.streams(),
             "settings": self.settings,
         }
-        shown = [*self.cells, *(key for key in ("synapse", "plasticity") if key in self.parts)]
+        shown = [*self.cells, *(key for key in ("synapse", "plasticity", "rule") if key in self.parts)]
         return Scene(
             title, facts, {key: part.code for key, part in self.parts.items()}, "".join(self.parts[key].equations for key in shown)
         )

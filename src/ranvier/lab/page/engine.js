@@ -32,12 +32,14 @@ function assemble(scene, parts, settings) {
     const facts = scene.parts[s.key];
     const plasticity = s.plasticity && settings.plastic !== false
       ? placed(scene.parts[s.plasticity], { key: s.plasticity, f: make(s.plasticity) }) : null;
+    const rule = s.rule ? placed(scene.parts[s.rule], { key: s.rule, f: make(s.rule), sign: Number(settings.weight) < 0 && scene.parts[s.rule].bySize ? -1 : 1 }) : null;
+    if (rule) rule.traces = rule.f.traces(Number(settings.dt));
     return placed(facts, {
-      key: s.key, f: make(s.key), source: s.source, target: s.target, plasticity, weight: Number(settings.weight),
+      key: s.key, f: make(s.key), rule, source: s.source, target: s.target, plasticity, weight: Number(settings.weight),
       delaySteps: facts.delivers ? roundHalfEven(Number(settings.delay) / settings.dt) : 0,
     });
   });
-  return { cells, synapses, size, parts: [...cells, ...synapses, ...synapses.flatMap(s => s.plasticity || [])] };
+  return { cells, synapses, size, parts: [...cells, ...synapses, ...synapses.flatMap(s => s.plasticity || []), ...synapses.flatMap(s => s.rule || [])] };
 }
 
 /** The steps of spikes that are known beforehand: the model's own, or a regular train. */
@@ -85,11 +87,15 @@ class Run {
     this.spikes = this.system.cells.map(() => []);
     this.history = this.system.synapses.map(() => []);
     this.scratch = new Float64Array(64);
+    this.moves = Int32Array.from(this.system.parts.flatMap(p => p.moving.map(v => p.from + v)));
+    this.sum = new Float64Array(this.moves.length);
+    this.spiked = this.system.cells.map(() => false);
+    this.closed = this.system.cells.map(() => false);
+    this.earlier = [...this.last];
     this.method = scene.integrators[settings.integrator];
     this.advance = this.integrator(this.method);
-    this.moving = this.system.parts.map(p => p.moving);
     for (const [i, part] of this.system.parts.entries()) {
-      this.y.of[i].set(part.f.initial());
+      if (part.kind === "rule") this.y.of[i][0] = part.sign * Number(settings.weight); else this.y.of[i].set(part.f.initial());
       const given = (settings.initial || {})[part.key] || {};
       for (const [name, value] of Object.entries(given)) this.y.of[i][part.variables.indexOf(name)] = Number(value);
     }
@@ -134,26 +140,26 @@ class Run {
     this.each("derivatives", y, t, into);
   }
 
+  /** A place for the slopes of all that moves, with a window on each part's. */
   slots() {
-    return this.system.parts.map(p => new Float64Array(p.moving.length));
+    const flat = new Float64Array(this.moves.length);
+    let from = 0;
+    const of = this.system.parts.map(p => flat.subarray(from, (from += p.moving.length)));
+    return Object.assign(of, { flat });
   }
 
   /** `to = from + Σ (h w) slopes`, over what moves. */
   moved(to, from, h, groups, slopes) {
-    const { parts } = this.system;
-    for (let i = 0; i < parts.length; i++) {
-      const moving = parts[i].moving;
-      for (let m = 0; m < moving.length; m++) {
-        let total = 0;
-        for (let g = 0; g < groups.length; g++) {
-          const { w, at } = groups[g];
-          let slope = slopes[at[0]][i][m];
-          for (let n = 1; n < at.length; n++) slope += slopes[at[n]][i][m];
-          total = g ? total + (h * w) * slope : (h * w) * slope;
-        }
-        to.of[i][moving[m]] = from.of[i][moving[m]] + total;
+    const { moves } = this, a = from.all, b = to.all;
+    for (let g = 0; g < groups.length; g++) {
+      const { w, at } = groups[g], hw = h * w, first = slopes[at[0]].flat;
+      for (let j = 0; j < moves.length; j++) {
+        let slope = first[j];
+        for (let n = 1; n < at.length; n++) slope += slopes[at[n]].flat[j];
+        this.sum[j] = g ? this.sum[j] + hw * slope : hw * slope;
       }
     }
+    for (let j = 0; j < moves.length; j++) b[moves[j]] = a[moves[j]] + this.sum[j];
   }
 
   integrator(method) {
@@ -205,15 +211,17 @@ class Run {
   step() {
     const { cells, synapses } = this.system, { y, before, k, dt } = this;
     const t = k * dt, next = (k + 1) * dt;
-    cells.forEach((cell, i) => {
-      if (!cell.noisyDrive) return;
+    for (let i = 0; i < cells.length; i++) {
+      const cell = cells[i];
+      if (!cell.noisyDrive) continue;
       this.held[i] = (cell.noisyDrive.noise(t) / Math.sqrt(dt)) * normalAt(this.settings.seed, this.scene.streams[i].noise, k, 0);
-    });
+    }
     before.all.set(y.all);
     this.advance(t, next);
 
-    const spiked = [], closed = [], earlier = [...this.last];
+    const { spiked, closed, earlier } = this;
     for (let i = 0; i < cells.length; i++) {
+      earlier[i] = this.last[i];
       const cell = cells[i], after = y.of[i];
       const refractory = cell.refractorySteps > 0 && k <= this.last[i] + cell.refractorySteps;
       if (refractory) for (const v of cell.held) after[v] = before.of[i][v];
@@ -257,8 +265,13 @@ class Run {
     }
     const queue = this.history[j];
     if (spiked[s.source]) queue.push([this.k, amplitude]);
-    let arriving = 0;
-    while (queue.length && queue[0][0] + s.delaySteps <= this.k) arriving += s.weight * queue.shift()[1];
+    let arriving = 0, arrived = false;
+    const weight = s.rule ? s.rule.sign * this.y.of[this.system.parts.indexOf(s.rule)][0] : s.weight;
+    while (queue.length && queue[0][0] + s.delaySteps <= this.k) {
+      arriving += weight * queue.shift()[1];
+      arrived = true;
+    }
+    if (s.rule) learn(s.rule, this.y.of[this.system.parts.indexOf(s.rule)], arrived, spiked[s.target]);
     if (s.receives) this.change(state, d => s.f.receive(state, arriving, d));
     if (s.kicks) {
       const cell = cells[s.target];
@@ -269,6 +282,36 @@ class Run {
   finite() {
     return this.y.all.every(x => Math.abs(x) < 1e9 || x === -Infinity);
   }
+}
+
+/** One step of a rule: the traces fade, an arrival changes the weight, then a spike of the target; each sees the traces without itself. */
+function learn(rule, state, arrived, fired, traces = rule.traces) {
+  const n = rule.nearest.length, first = rule.arrivals;
+  const mark = (from, to) => {
+    for (let i = from; i < to; i++) state[1 + i] = rule.nearest[i] ? traces[n + i] : state[1 + i] + traces[n + i];
+  };
+  for (let i = 0; i < n; i++) state[1 + i] *= traces[i];
+  if (arrived) {
+    state[0] = rule.f.arrival(state);
+    mark(0, first);
+  }
+  if (fired) {
+    state[0] = rule.f.fired(state);
+    mark(first, n);
+  }
+}
+
+/** The weight after arrivals and spikes of the target at given times, as the rule alone makes it. */
+function weightAfter(rule, weight, arrivals, spikes) {
+  const state = new Float64Array(1 + rule.nearest.length), sign = weight < 0 && rule.bySize ? -1 : 1;
+  state[0] = sign * weight;
+  const times = [...new Set([...arrivals, ...spikes])].sort((a, b) => a - b);
+  let last = times[0];
+  for (const t of times) {
+    learn(rule, state, arrivals.includes(t), spikes.includes(t), rule.f.traces(t - last));
+    last = t;
+  }
+  return sign * state[0];
 }
 
 /**

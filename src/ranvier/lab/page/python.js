@@ -74,9 +74,11 @@ function pythonScript(settings) {
   SCENE.synapses.forEach(s => {
     const plastic = s.plasticity && settings.plastic !== false ? `, short_term_plasticity=${constructorText(SCENE.parts[s.plasticity].python, settings.P[s.plasticity])}` : "";
     const delay = SCENE.parts[s.key].delivers && Number(settings.delay) ? `, delay=${py(settings.delay)}` : "";
-    lines.push(`synapse = rv.Projection(${SCENE.cells[s.source]}, ${SCENE.cells[s.target]}, ${constructorText(SCENE.parts[s.key].python, settings.P[s.key])}, [[1]], weight=${py(settings.weight)}${delay}${plastic}, name="synapse")`);
+    const rule = s.rule ? `, plasticity=${constructorText(SCENE.parts[s.rule].python, settings.P[s.rule])}` : "";
+    lines.push(`synapse = rv.Projection(${SCENE.cells[s.source]}, ${SCENE.cells[s.target]}, ${constructorText(SCENE.parts[s.key].python, settings.P[s.key])}, [[1]], weight=${py(settings.weight)}${delay}${plastic}${rule}, name="synapse")`);
   });
   const records = SCENE.cells.filter(key => SCENE.parts[key].variables.includes("V")).map(key => `rv.Record(${key}, "V")`);
+  if (SCENE.synapses.some(s => s.rule)) records.push('rv.Record(synapse, "weight")');
   lines.push(`net = rv.Network(${SCENE.cells.join(", ")}, synapse)`, `run = rv.simulate(net, ${end}, record=[${records.join(", ")}])`);
   lines.push(...SCENE.cells.map(key => `print(run["${key}"].spikes.steps.tolist())`));
   return lines.join("\n") + "\n";

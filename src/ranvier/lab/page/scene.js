@@ -25,21 +25,24 @@ function helper(onmessage) {
 
 let requests = 0;
 const waiting = {};
-function received({ id, job, part, result: whole, error }) {
-  const request = waiting[job];
+const nameOf = (job, lane) => `${job} ${lane || 0}`;
+function received({ id, job, lane, part, result: whole, error }) {
+  const name = nameOf(job, lane), request = waiting[name];
   if (!request || request.id !== id) return;
   if (part) return request.onpart(part);
-  delete waiting[job];
+  delete waiting[name];
   if (error) return say(`This cannot be computed: ${error}`);
   request.onresult(whole);
 }
-let askRun = null, askStudy = null;
-function ask(job, details, onresult, onpart) {
+let askRun = null;
+const askStudy = [];
+const LANES = Math.min(4, Math.max(1, navigator.hardwareConcurrency || 1));
+/** Asks a worker: the one for runs, or one of those for studies, its `lane`. */
+function ask(job, details, onresult, onpart, lane = 0) {
   const id = ++requests;
-  waiting[job] = { id, onresult, onpart };
-  if (job !== "run" && !askStudy) askStudy = helper(received);
-  if (job === "run" && !askRun) askRun = helper(received);
-  (job === "run" ? askRun : askStudy)({ id, job, settings, ...details });
+  waiting[nameOf(job, lane)] = { id, onresult, onpart };
+  if (job === "run") askRun ||= helper(received); else askStudy[lane] ||= helper(received);
+  (job === "run" ? askRun : askStudy[lane])({ id, job, lane, settings, ...details });
 }
 
 let running = false, again = false;
@@ -151,7 +154,7 @@ function columnsOfScene() {
     for (const name of facts.observables) found.push({ part: key, name, unit: facts.units[name], observed: true });
   }
   for (const s of SCENE.synapses) {
-    for (const key of [s.key, ...(s.plasticity ? [s.plasticity] : [])]) {
+    for (const key of [s.key, ...[s.plasticity, s.rule].filter(Boolean)]) {
       for (const name of SCENE.parts[key].variables) found.push({ part: key, name, unit: (SCENE.parts[key].units || {})[name] || "1" });
     }
     if (SCENE.parts[s.key].transmits) found.push({ part: SCENE.cells[s.target], name: "synaptic_current", unit: SCENE.parts[SCENE.cells[s.target]].inputUnit, observed: true });
@@ -177,7 +180,7 @@ function panelsShown() {
   SCENE.cells.forEach((key, i) => {
     if (!SCENE.parts[key].variables.includes("V")) panels.push({ group: `spikes ${key}`, columns: [], unit: "1", order: 1, part: key, raster: i });
   });
-  const place = p => (p.order === 3 ? 99 : PAIR ? { [SCENE.cells[0]]: 0, synapse: 2, plasticity: 1, [SCENE.cells[1]]: 3 }[p.part] : p.order);
+  const place = p => (p.order === 3 ? 99 : PAIR ? { [SCENE.cells[0]]: 0, synapse: 2, plasticity: 1, rule: 2.5, [SCENE.cells[1]]: 3 }[p.part] : p.order);
   return panels.sort((a, b) => place(a) - place(b));
 }
 
@@ -330,13 +333,16 @@ function buildControls() {
       one("train|start", "start", { unit: "ms", low: 0, text: "the first spike" }), one("train|recovery", "recovery", { unit: "ms", low: 0, text: "one more spike so long after the last; 0: none" })));
   }
   for (const s of SCENE.synapses) {
-    const rows = [one("weight", "weight", { unit: weightUnit(s), text: "of the synapse" })];
+    const rows = [one("weight", s.rule ? "weight at the start" : "weight", { unit: weightUnit(s), text: "of the synapse" })];
     if (SCENE.parts[s.key].delivers) rows.push(one("delay", "delay", { unit: "ms", low: 0, text: "from a spike to its arrival" }));
     blocks.push(group("synapse", SCENE.parts[s.key].class, ...rows, ...parameterRows(s.key, one)));
     if (s.plasticity) {
       const on = h("input", { type: "checkbox", checked: settings.plastic !== false, onchange: () => change("plastic", on.checked) });
       blocks.push(group("plasticity", SCENE.parts[s.plasticity].class, h("label", { class: "choice" }, on, h("span", {}, "on")), ...presetRow(s.plasticity), ...parameterRows(s.plasticity, one)));
     }
+  }
+  for (const s of SCENE.synapses) {
+    if (s.rule) blocks.push(group("rule", SCENE.parts[s.rule].class, ...presetRow(s.rule), ...parameterRows(s.rule, one)));
   }
   for (const key of SCENE.cells) {
     if (!SCENE.parts[key].parameters.some(p => !Array.isArray(p.value)) || SCENE.parts[key].fires === "given") continue;
@@ -437,12 +443,19 @@ function makeRates() {
     points.length = 0;
     state = { count: 64 };
     performance.mark("rates-asked");
-    ask("rates", { cell, low: Number(from.value), high: Number(to.value), count: 64, duration: Math.max(500, Number(settling.value) + 200), settle: Number(settling.value) },
-      () => { draw(); performance.mark("rates-done"); },
-      point => {
-        points[point.i] = point;
-        if (point.done % 8 === 0) draw();
-      });
+    let done = 0, open = LANES;
+    for (let lane = 0; lane < LANES; lane++) {
+      ask("rates", { cell, low: Number(from.value), high: Number(to.value), count: 64, duration: Math.max(500, Number(settling.value) + 200), settle: Number(settling.value), lanes: LANES },
+        () => {
+          if (--open) return;
+          draw();
+          performance.mark("rates-done");
+        },
+        point => {
+          points[point.i] = point;
+          if (++done % 8 === 0) draw();
+        }, lane);
+    }
   };
   for (const box of [from, to, settling]) box.addEventListener("change", start);
   return { title: "F–I", start, draw, element: h("div", {}, h("div", { class: "row" }, numberLabel("from", from), numberLabel("to", to), numberLabel("settling time (ms)", settling)), element, text) };
@@ -574,6 +587,33 @@ function makeSensitivity() {
   return { title: "Sensitivity", start, draw() {}, element: h("div", {}, text, table) };
 }
 
+/** The window of a rule: what pairs of spikes so far apart make of the weight. */
+function makeWindow(rule) {
+  const element = studyCanvas(320), text = after();
+  const box = (value, more) => h("input", { type: "number", step: "any", value: String(value), onchange: () => start(), ...more });
+  const span = box(80, { min: "1" }), pairs = box(10, { min: "1", max: "500", step: "1" }), frequency = box(1, { min: "0.1" });
+  let found = null;
+  const start = () => {
+    const asked = { rule, span: Math.max(1, span.valueAsNumber || 80), pairs: Math.min(500, Math.max(1, Math.round(pairs.valueAsNumber) || 1)), frequency: Math.max(0.1, frequency.valueAsNumber || 1), count: 161 };
+    ask("window", asked, result => { found = { ...result, ...asked }; draw(); });
+  };
+  const draw = () => {
+    if (!found) return;
+    const [g, place] = surfaceOf(element), c = colors(), half = (found.lags.length - 1) / 2;
+    const lags = Array.from(found.lags), change = Array.from(found.change);
+    const low = Math.min(0, ...change), high = Math.max(0, ...change);
+    drawAxes(g, place, {
+      x: [-found.span, found.span], y: range(low, high), xLabel: "spike of post after the arrival (ms)", yLabel: "change of the weight (%)",
+      lines: [{ x: 0, color: c.grid, dash: [] }, { y: 0, color: c.grid, dash: [] }],
+      series: [{ x: lags.slice(0, half), y: change.slice(0, half), color: c.lines[1], width: 2 }, { x: lags.slice(half), y: change.slice(half), color: c.lines[0], width: 2 }],
+    }, c);
+    const most = change.indexOf(Math.max(...change)), least = change.indexOf(Math.min(...change));
+    text.textContent = `${found.pairs} pairs at ${short(found.frequency)} Hz: at most ${short(Number(change[most].toPrecision(3)))} % at ${short(lags[most])} ms, at least ${short(Number(change[least].toPrecision(3)))} % at ${short(lags[least])} ms. It is the rule alone, from the weight at the start.`;
+    element.setAttribute("aria-label", text.textContent);
+  };
+  return { title: "Window", start, draw, element: h("div", {}, h("div", { class: "row" }, numberLabel("up to (ms)", span), numberLabel("pairs", pairs), numberLabel("at (Hz)", frequency)), element, text) };
+}
+
 function makeEquations() {
   const made = document.getElementById("equations");
   return { title: "Equations", start() {}, draw() {}, element: made ? made.content.cloneNode(true) : h("p", {}, "This class states no equations.") };
@@ -695,7 +735,8 @@ document.addEventListener("keydown", event => {
   }
 });
 
-Object.assign(studies, !PAIR && facts.takesInput ? { rates: makeRates() } : {}, !PAIR && moving.includes("V") && moving.length > 1 ? { plane: makePlane() } : {},
+const learning = SCENE.synapses.map(s => s.rule).find(Boolean);
+Object.assign(studies, learning ? { window: makeWindow(learning) } : {}, !PAIR && facts.takesInput ? { rates: makeRates() } : {}, !PAIR && moving.includes("V") && moving.length > 1 ? { plane: makePlane() } : {},
   !PAIR && moving.includes("V") && moving.length > 1 ? { gates: makeGates() } : {}, { sensitivity: makeSensitivity(), equations: makeEquations() });
 study = Object.keys(studies)[0];
 

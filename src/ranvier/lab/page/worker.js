@@ -34,19 +34,20 @@ const JOBS = {
     return simulate(SCENE, PARTS, settings, { stride });
   },
 
-  /** Rates over constant currents, coarse first. */
-  async rates({ settings, cell, low, high, count, duration, settle }, post, stale) {
+  /** Rates over constant currents, coarse first; of several workers each takes its share. */
+  async rates({ settings, cell, low, high, count, duration, settle, lane, lanes }, post, stale) {
     const kind = SCENE.stimuli[cell].Constant;
     const order = [...Array(count).keys()].sort((a, b) => (b & -b || count) - (a & -a || count));
     const base = copy(settings);
     base.drive[cell] = { kind: "Constant" };
     base.duration = duration;
     let last = performance.now();
-    for (const [done, i] of order.entries()) {
+    for (const [at, i] of order.entries()) {
+      if (at % lanes !== lane) continue;
       const current = low + ((high - low) * i) / (count - 1);
       base.P[kind][0] = current;
       const result = simulate(SCENE, PARTS, base, { rows: false });
-      post({ i, current, ...measures(result, cell, settle), done: done + 1 });
+      post({ i, current, ...measures(result, cell, settle) });
       if (performance.now() - last > 30) {
         if (await stale()) return null;
         last = performance.now();
@@ -55,12 +56,24 @@ const JOBS = {
     return { finished: true };
   },
 
+  /** The change of the weight by pairs of an arrival and a spike of the target, over the time between them. */
+  window({ settings, rule: key, span, pairs, frequency, count }) {
+    const rule = { ...SCENE.parts[key], f: PARTS[key](numbers(settings.P[key])) }, weight = Number(settings.weight);
+    const lags = new Float64Array(count), change = new Float64Array(count);
+    const starts = Array.from({ length: pairs }, (_, i) => (i * 1000) / frequency);
+    for (let i = 0; i < count; i++) {
+      lags[i] = -span + (2 * span * i) / (count - 1);
+      change[i] = (100 * (weightAfter(rule, weight, starts, starts.map(t => t + lags[i])) - weight)) / Math.abs(weight);
+    }
+    return { lags, change };
+  },
+
   /** How each parameter, one percent up and down, changes what the cell does. */
   async sensitivity({ settings, cell, settle }, post, stale) {
     const rows = [];
     const measure = s => measures(simulate(SCENE, PARTS, s, { stride: 4, observe: false }), cell, settle);
     const base = measure(settings);
-    for (const key of [...SCENE.cells, ...SCENE.synapses.flatMap(s => [s.key, ...(s.plasticity ? [s.plasticity] : [])])]) {
+    for (const key of [...SCENE.cells, ...SCENE.synapses.flatMap(s => [s.key, ...[s.plasticity, s.rule].filter(Boolean)])]) {
       for (const [i, p] of SCENE.parts[key].parameters.entries()) {
         const value = Number(settings.P[key][i]);
         if (!value || !Number.isFinite(value)) continue;
@@ -130,7 +143,7 @@ function settle(part, state, but, current, time, d, e) {
 function serve(post) {
   const newest = {};
   return async request => {
-    const { id, job } = request;
+    const { id, job, lane } = request;
     newest[job] = id;
     const pause = () => new Promise(resolve => setTimeout(resolve, 0));
     const stale = async () => {
@@ -138,10 +151,10 @@ function serve(post) {
       return newest[job] !== id;
     };
     try {
-      const result = await JOBS[job](request, part => post({ id, job, part }), stale);
-      if (result) post({ id, job, result });
+      const result = await JOBS[job](request, part => post({ id, job, lane, part }), stale);
+      if (result) post({ id, job, lane, result });
     } catch (error) {
-      post({ id, job, error: String((error && error.message) || error) });
+      post({ id, job, lane, error: String((error && error.message) || error) });
     }
   };
 }
