@@ -42,6 +42,7 @@ from ranvier.network.plan import LayoutChanged
 from ranvier.network.rewiring import Wired, refuse_structure
 from ranvier.network.scan import ALL, checked_memory, scan_steps
 from ranvier.network.spec import Network, Population
+from ranvier.network.spike_times.check import check as check_spike_times
 from ranvier.network.state import SimulationState, with_step
 from ranvier.network.step import Stepper
 from ranvier.network.surrogate import SurrogateStepper, check_plan, without_whole_steps
@@ -57,7 +58,7 @@ from ranvier.result import Result
 from ranvier.run import PACKED, Run, Sink
 from ranvier.steps import in_steps
 from ranvier.stimuli.base import Constant, as_stimulus, plain
-from ranvier.surrogates import Surrogate
+from ranvier.surrogates import FixedSpikes, SpikeDerivative, SpikeTimes, Surrogate
 from ranvier.surroundings import inside, refuse_traced, require_platform
 from ranvier.until import Moment, Until
 
@@ -398,7 +399,7 @@ class Simulation:
             return run.execute(shown)
 
     def function(
-        self, steps: int | None = None, *, gradient_memory: str | int = "root", surrogate: Surrogate | None = None
+        self, steps: int | None = None, *, gradient_memory: str | int = "root", surrogate: SpikeDerivative | None = None
     ) -> Callable[..., Any]:
         """The network as a pure function, for `jax.jit`, `vmap`, `grad` and the rest. 64-bit numbers must be on where it is called.
 
@@ -407,6 +408,7 @@ class Simulation:
             gradient_memory: how many states a gradient keeps on its way back: `"root"`, about 2 √steps, computing each step twice;
                 `"all"`, every step's; or how many are kept between stretches that are computed again.
             surrogate: what stands in for the derivative of a spike, such as `rv.surrogates.FastSigmoid()`; `"spikes"` are then numbers.
+                With `rv.surrogates.SpikeTimes()` the function gives the spikes' times instead, `"times"`, with exact derivatives.
                 The runs are the same.
 
         Returns:
@@ -440,8 +442,13 @@ class Simulation:
         refuse_structure((name for name, p in self.network.projections.items() if p.structure is not None), "sim.function")
         memory = checked_memory(gradient_memory)
         if surrogate is not None:
-            doors.instance(surrogate, "surrogate", Surrogate, "rv.surrogates.FastSigmoid()")
+            doors.instance(surrogate, "surrogate", (Surrogate, SpikeTimes, FixedSpikes), "rv.surrogates.FastSigmoid()")
+        if isinstance(surrogate, Surrogate):
             check_plan(self.layout.plan)
+        if isinstance(surrogate, SpikeTimes):
+            if steps is None:
+                raise ParameterError("surrogate=SpikeTimes() gives the spikes of a run: say how many steps, sim.function(steps=…).")
+            check_spike_times(self.layout, self.drawn, self.records)
 
         def one(parameters: Mapping[str, Any], state: SimulationState) -> SimulationState:
             return self._advanced(parameters, state, None, surrogate=surrogate)[0]
@@ -457,7 +464,7 @@ class Simulation:
         state: SimulationState,
         steps: int | None,
         kept: str | int = ALL,
-        surrogate: Surrogate | None = None,
+        surrogate: SpikeDerivative | None = None,
     ) -> Any:
         if jax.dtypes.canonicalize_dtype(np.int64) != np.int64:
             raise UnsupportedError(
@@ -471,9 +478,13 @@ class Simulation:
         with jax.ensure_compile_time_eval():  # a run with other numbers may have come between, and this may be traced
             base = self._drawn_with(None, self.seed)
             self.constants_of(base)
+        delays = {}
+        if isinstance(surrogate, SpikeTimes):  # they are as prepared, and may be differentiated by
+            delays = {path: x for path, x in parameters.items() if split(path, self.numbers)[1] == "delay"}
+            parameters = {path: x for path, x in parameters.items() if path not in delays}
         drawn = self._substituted(base, parameters)
         layout = self._layout_for(base, parameters)
-        if surrogate is not None:
+        if isinstance(surrogate, Surrogate):
             layout = copy.copy(layout)
             layout.plan = without_whole_steps(layout.plan)
         whole = self._read_whole(self.records or ())
@@ -481,7 +492,10 @@ class Simulation:
         constants = dataclasses.replace(constants, seed=(jnp.asarray(state.seed)[0], jnp.asarray(state.seed)[1]))
         integrator = layout.integrator
         outside = layout.outside(base)
-        kind = Stepper if surrogate is None else functools.partial(SurrogateStepper, surrogate=surrogate)
+        if isinstance(surrogate, SpikeTimes):
+            delays = {split(path, self.numbers)[0]: x for path, x in delays.items()}
+            return self._spike_times(layout, drawn, constants, state, int(steps or 0), surrogate, delays)
+        kind = functools.partial(SurrogateStepper, surrogate=surrogate) if isinstance(surrogate, Surrogate) else Stepper
         make = lambda: kind(layout.plan, constants, integrator, PACKED and not integrator.by_name, outside, everywhere=True)
         stepper = make()
         entered = jax.tree.map(jnp.asarray, stepper.enter(state))
@@ -518,6 +532,31 @@ class Simulation:
             for part, variable, rows in plan.columns_of(seen):
                 recorded.setdefault(part, {})[variable] = rows
         return stepper.leave(final), recorded
+
+    def _spike_times(
+        self,
+        layout: Layout,
+        drawn: Drawn,
+        constants: Any,
+        state: SimulationState,
+        steps: int,
+        chosen: SpikeTimes,
+        delays: Mapping[str, Any],
+    ) -> tuple[SimulationState, dict[str, dict[str, Any]]]:
+        from ranvier.network import spike_times
+
+        spike_times.check_start(state)
+        outside = layout.outside(drawn)
+        make = lambda constants: Stepper(layout.plan, constants, layout.integrator, PACKED and not layout.integrator.by_name, outside)
+        entered = jax.tree.map(jnp.asarray, make(constants).enter(state))
+        wiring, numbers = spike_times.wired(self.network, layout, drawn, constants, self.dt, delays)
+        most = max(chosen.most, wiring.given)
+        times, counts, final = spike_times.spike_times(make, constants, entered, numbers, wiring, steps, self.dt, most)
+        recorded = {
+            p.name: {"times": times[p.first : p.first + p.n, : chosen.most], "counts": counts[p.first : p.first + p.n]}
+            for p in layout.plan.populations
+        }
+        return make(constants).leave(final), recorded
 
     def _layout_for(self, drawn: Drawn, given: Mapping[str, Any]) -> Layout:
         """The layout; where kinetics are traced apart, projections that share their states get states of their own."""

@@ -1,16 +1,19 @@
-"""Surrogate gradients for `sim.function(steps, surrogate=…)`: what stands in for the derivative of a spike.
+"""What `sim.function(steps, surrogate=…)` takes for the derivative of a spike: a surrogate, or what needs none.
 
 A spike is 1 where the distance to the threshold is at least 0, else 0: its derivative is 0 wherever there is one. Backward it is
 replaced by `derivative(distance)`, which is the exact derivative of `smoothed(distance)`. The distance is in the unit of what the
 model compares, mostly mV. Names, formulas and defaults are those of `ranvier.torch.surrogate`. In a step of 0.1 ms a membrane lingers
 near its threshold for many steps, each of which passes a gradient: a narrow surrogate says better which of them matters.
+
+Two stand in for nothing: with `SpikeTimes()` the function gives the spikes' times with their exact derivatives, and with `FixedSpikes()`
+every spike stays in its step.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -53,6 +56,55 @@ def _normal(d: Any, mean: float, deviation: float) -> Any:
 
 def _normal_integral(d: Any, mean: float, deviation: float) -> Any:
     return 0.5 * (1 + jax.scipy.special.erf((d - mean) / (deviation * math.sqrt(2))))
+
+
+@dataclasses.dataclass(frozen=True)
+class SpikeTimes:
+    """No surrogate: the function gives when each neuron spikes, with the exact derivatives of these times.
+
+    For `rv.neurons.LeakyIntegrateAndFire` with constant currents, `rv.synapses.ExponentialCurrent` and given spikes,
+    recurrent and with delays. The function returns for each population `"times"` (ms), `[n, most]`, infinite where there is no
+    spike, and `"counts"`, how many there are. The gradient is computed backwards from spike to spike, by the adjoint of the
+    equations; what is kept for it grows with `most` and not with the steps. The run is that of `sim.run`, its spikes
+    acting at the ends of steps. A time is when the potential crosses the threshold within its step, and the derivative is that
+    in continuous time, with what a spike does coming as much later as in the run.
+
+    Args:
+        most: of how many spikes of a neuron there are times. After a spike that is one too many, times are NaN.
+
+    Source: Wunderlich & Pehle 2021, Sci Rep 11:12829; Bohté, Kok & La Poutré 2002, Neurocomputing 48:17.
+
+    Example:
+        >>> import ranvier as rv
+        >>> sim = rv.prepare(rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), current=300.0, name="cell"), dt=0.1)
+        >>> with jax.enable_x64(True):
+        ...     first = lambda p: sim.function(200, surrogate=SpikeTimes(most=4))(p, sim.state())[1]["cell"]["times"][0, 0]
+        ...     time, slope = jax.jit(jax.value_and_grad(first))({"cell.current": 300.0})
+        >>> round(float(time), 6), round(float(slope["cell.current"]), 6), round(20 * math.log(300 / 200), 6), round(-20 / 600, 6)
+        (8.109302, -0.033333, 8.109302, -0.033333)
+    """
+
+    most: int = 16
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "most", doors.count(self.most, "SpikeTimes.most", low=1))
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedSpikes:
+    """No surrogate: every spike stays in the step that it is in, and passes no gradient.
+
+    What is left is the derivative of a run with these spikes: right for potentials between them, and 0 through a spike.
+
+    Example:
+        >>> import ranvier as rv
+        >>> sim = rv.prepare(rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), current=150.0, name="cell"), dt=0.1)
+        >>> end = lambda p: sim.function(100, surrogate=FixedSpikes())(p, sim.state())[0].neurons["cell"]["V"][0]
+        >>> with jax.enable_x64(True):
+        ...     slope = jax.grad(end)({"cell.current": 150.0})["cell.current"]
+        >>> round(float(slope), 6), round((1 - math.exp(-0.5)) / 10, 6)
+        (0.039347, 0.039347)
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,3 +232,7 @@ class MultiGaussian(Surrogate):
 
     def smoothed(self, d: jax.Array) -> jax.Array:
         return self._combined(_normal_integral, d)
+
+
+SpikeDerivative: TypeAlias = Surrogate | SpikeTimes | FixedSpikes
+"""What `surrogate=` takes."""

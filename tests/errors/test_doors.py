@@ -53,10 +53,14 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "fitting.CMAES": {},
     "fitting.Gradient": {},
     "fitting.LevenbergMarquardt": {},
-    **{f"surrogates.{kind}": {} for kind in ("ArcTangent", "FastSigmoid", "Gaussian", "MultiGaussian", "StraightThrough", "Triangle")},
+    **{
+        f"surrogates.{kind}": {}
+        for kind in ("ArcTangent", "FastSigmoid", "Gaussian", "MultiGaussian", "SpikeTimes", "StraightThrough", "Triangle")
+    },
     "losses.Coincidence": {},
     "losses.Features": {"names": ["spike_count"], "start": 1.0, "stop": 5.0},
     "losses.Rate": {},
+    "losses.SpikeTimes": {},
     "losses.VanRossum": {},
     "losses.Voltage": {},
     "prepare": {"network": CELL},

@@ -98,3 +98,20 @@ def test_what_has_no_gradient_is_refused_by_name():
     with pytest.raises(rv.UnsupportedError, match="mean of squares"):
         method = rv.fitting.LevenbergMarquardt()
         rv.fit(sim, data, ["there.weight"], loss, method=method, surrogate=rv.surrogates.Gaussian())
+
+
+def test_weights_are_recovered_along_exact_spike_times():
+    sim = rv.prepare(loop(), dt=DT)
+    wanted = {"there.weight": 190.0, "back.weight": 110.0}
+    data = sim.run(60.0, parameters=wanted)
+    loss, exact = rv.losses.SpikeTimes(part="first") + rv.losses.SpikeTimes(part="second"), rv.surrogates.SpikeTimes(most=10)
+    fit = rv.fit(sim, data, dict.fromkeys(wanted, (40.0, 400.0)), loss, surrogate=exact)
+    assert fit.method == "Levenberg–Marquardt" and fit.loss < DT**2
+    for path, value in wanted.items():
+        assert fit.parameters[path] == pytest.approx(value, abs=4 * fit.uncertainty[path] + 2.0)
+    with pytest.raises(rv.UnsupportedError, match="first derivatives here and no second"):
+        _ = fit.hessian
+    with pytest.raises(rv.UnsupportedError, match=r"SpikeTimes has a derivative only with surrogate=rv.surrogates.SpikeTimes\(\)"):
+        rv.fit(sim, data, ["there.weight"], loss, method=rv.fitting.LevenbergMarquardt(), surrogate=rv.surrogates.FastSigmoid())
+    with pytest.raises(rv.UnsupportedError, match=r"VanRossum has no derivative with surrogate=SpikeTimes\(\)"):
+        rv.fit(sim, data, ["there.weight"], rv.losses.VanRossum(part="first"), method=rv.fitting.LevenbergMarquardt(), surrogate=exact)

@@ -23,7 +23,7 @@ from ranvier.losses.voltage import Voltage
 from ranvier.network.scan import checked_memory
 from ranvier.network.state import SimulationState
 from ranvier.simulation import Simulation, checked_initial
-from ranvier.surrogates import Surrogate
+from ranvier.surrogates import FixedSpikes, SpikeDerivative, SpikeTimes, Surrogate
 from ranvier.surroundings import inside
 
 
@@ -38,7 +38,7 @@ def fit(
     start: Fit | Mapping[str, Any] | None = None,
     starts: int = 1,
     initial: Any = None,
-    surrogate: Surrogate | None = None,
+    surrogate: SpikeDerivative | None = None,
     gradient_memory: str | int = "root",
     seed: int = 0,
     progress: bool | FitCallback = False,
@@ -61,7 +61,7 @@ def fit(
             range has no end).
         initial: a state or a run to begin from, if not the network's own start. All runs of the fit begin in the same state.
         surrogate: what stands in for the derivative of a spike, such as `rv.surrogates.FastSigmoid()`: with it losses of spikes
-            have a gradient.
+            have a gradient. With `rv.surrogates.SpikeTimes()` that of `rv.losses.SpikeTimes()` is exact.
         gradient_memory: as of `sim.function`; for more than 16 numbers, whose gradient is computed backwards.
         seed: of the other starts, and of CMA-ES.
         progress: whether the loss, its curve and the time left are shown; or a function that is called with `rv.fitting.FitProgress`.
@@ -88,7 +88,7 @@ def fit(
     iterations = None if iterations is None else doors.count(iterations, "iterations", low=1)
     begin = checked_initial(initial)
     if surrogate is not None:
-        doors.instance(surrogate, "surrogate", Surrogate, "rv.surrogates.FastSigmoid()")
+        doors.instance(surrogate, "surrogate", (Surrogate, SpikeTimes, FixedSpikes), "rv.surrogates.FastSigmoid()")
     with inside():
         space = space_of(sim, parameters, checked_start(start))
         method = checked_method(method, [own for _, own in losses], space, surrogate)
@@ -135,7 +135,7 @@ def searched(problem: Problem, method: Method, iterations: int | None, starts: i
 EXAMPLES = "an optimiser of optax, such as optax.adam(0.1), rv.fitting.LevenbergMarquardt(), or rv.fitting.CMAES()"
 
 
-def checked_method(method: Any, losses: Sequence[Loss], space: Space, surrogate: Surrogate | None) -> Method:
+def checked_method(method: Any, losses: Sequence[Loss], space: Space, surrogate: SpikeDerivative | None) -> Method:
     """How it is searched: what the user gave, else what suits the losses.
 
     Raises:
@@ -158,7 +158,7 @@ def checked_method(method: Any, losses: Sequence[Loss], space: Space, surrogate:
     return method
 
 
-def no_gradient(losses: Sequence[Loss], space: Space, surrogate: Surrogate | None) -> str | None:
+def no_gradient(losses: Sequence[Loss], space: Space, surrogate: SpikeDerivative | None) -> str | None:
     """Why a fit has no gradient, if it has none."""
     settings = [s.path for s in space.searched if s.setting]
     if settings:
@@ -166,7 +166,14 @@ def no_gradient(losses: Sequence[Loss], space: Space, surrogate: Surrogate | Non
         return f"{' and '.join(settings)} {have} no derivative: {decide} in which step something happens, or how often"
     for loss in losses:
         name = type(loss).__name__
-        if loss.by_spikes and surrogate is None:
+        if loss.by_times and not isinstance(surrogate, SpikeTimes):
+            return f"{name} has a derivative only with surrogate=rv.surrogates.SpikeTimes()"
+        if isinstance(surrogate, SpikeTimes) and not loss.by_times:
+            return (
+                f"{name} has no derivative with surrogate=SpikeTimes(), which gives spike times and nothing else: rv.losses.SpikeTimes(). "
+                "For others a surrogate can stand in: surrogate=rv.surrogates.FastSigmoid()"
+            )
+        if loss.by_spikes and not isinstance(surrogate, Surrogate | SpikeTimes):
             return (
                 f"{name} has no derivative: it sees nothing but in which steps there are spikes. "
                 "A surrogate can stand in: surrogate=rv.surrogates.FastSigmoid()"

@@ -18,7 +18,7 @@ from ranvier.losses.base import Loss, Target, seen_of
 from ranvier.network.state import SimulationState
 from ranvier.record.record import Record
 from ranvier.simulation import Simulation
-from ranvier.surrogates import Surrogate
+from ranvier.surrogates import SpikeDerivative, SpikeTimes
 
 FORWARD_UP_TO = 16
 """So many numbers are differentiated forwards, all in one run that keeps nothing; more are differentiated backwards."""
@@ -42,7 +42,7 @@ class Compared:
     def seen(self, recorded: Any) -> Any:
         """What it sees of what a run shows of all parts."""
         own = recorded[self.part]
-        return {**own, "spikes": own["spikes"][: self.target.steps]}
+        return {**own, "spikes": own["spikes"][: self.target.steps]} if "spikes" in own else own
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,11 +67,17 @@ class Problem:
     state: SimulationState
     steps: int
     function: Callable[..., Any]
-    surrogate: Surrogate | None
+    surrogate: SpikeDerivative | None
 
     @classmethod
     def of(
-        cls, sim: Simulation, space: Space, terms: tuple[Compared, ...], state: SimulationState, surrogate: Surrogate | None, **how: Any
+        cls,
+        sim: Simulation,
+        space: Space,
+        terms: tuple[Compared, ...],
+        state: SimulationState,
+        surrogate: SpikeDerivative | None,
+        **how: Any,
     ) -> Problem:
         """A problem; `how` is for `sim.function`."""
         recording, steps = copy.copy(sim), max(term.target.steps for term in terms)
@@ -93,6 +99,16 @@ class Problem:
     def on_host(self) -> bool:
         """Whether a loss is for NumPy arrays."""
         return any(term.loss.on_host for term in self.terms)
+
+    @property
+    def backwards(self) -> bool:
+        """Whether the gradient is computed backwards: where there are many numbers, or where there is no other way."""
+        return self.space.size > FORWARD_UP_TO or self.exact_times
+
+    @property
+    def exact_times(self) -> bool:
+        """Whether it sees exact spike times, whose derivatives are computed backwards, once."""
+        return isinstance(self.surrogate, SpikeTimes)
 
     @property
     def mean_square(self) -> bool:
@@ -127,7 +143,7 @@ class Problem:
     def value_and_slope(self, u: Any, numbers: list[Any]) -> tuple[Any, Any]:
         """The loss at a place, and its gradient."""
         of = lambda u: self.loss_of(self.space.values(u), numbers)
-        if self.space.size > FORWARD_UP_TO:
+        if self.backwards:
             return jax.value_and_grad(of)(u)
         push = lambda towards: jax.jvp(of, (u,), (towards,))
         value, slope = jax.vmap(push, out_axes=(None, 0))(jnp.eye(self.space.size, dtype=u.dtype))
@@ -136,6 +152,9 @@ class Problem:
     def residuals_and_slopes(self, u: Any, numbers: list[Any]) -> tuple[Any, Any]:
         """What the loss sums up the squares of at a place, and its derivatives, `[size, residuals]`."""
         of = lambda u: self.residuals_of(self.space.values(u), numbers)
+        if self.exact_times:
+            found, back = jax.vjp(of, u)
+            return found, jax.vmap(lambda one: back(one)[0])(jnp.eye(found.shape[0], dtype=found.dtype)).T
         push = lambda towards: jax.jvp(of, (u,), (towards,))
         return jax.vmap(push, out_axes=(None, 0))(jnp.eye(self.space.size, dtype=u.dtype))
 

@@ -61,6 +61,8 @@ class Fit:
         """
         problem = self._problem
         self._smooth()
+        if problem.exact_times:
+            raise UnsupportedError("Spike times have first derivatives here and no second ones: see fit.covariance, fit.uncertainty.")
         with inside():
             of = lambda row: problem.loss_of(problem.space.unflat(row), problem.numbers)
             return np.asarray(jax.jit(jax.jacfwd(jax.jacfwd(of)))(problem.space.flat(self.parameters)))
@@ -68,7 +70,8 @@ class Fit:
     def _smooth(self) -> None:
         """Raises where the loss has no derivative by the parameters."""
         problem = self._problem
-        without = [type(t.loss).__name__ for t in problem.terms if t.loss.by_spikes or t.loss.by_steps or t.loss.on_host]
+        blind = lambda loss: (loss.by_spikes and not (loss.by_times and problem.exact_times)) or loss.by_steps or loss.on_host
+        without = [type(t.loss).__name__ for t in problem.terms if blind(t.loss)]
         if problem.by_run or without:
             raise UnsupportedError(
                 f"{' and '.join(without) or 'The loss'} has no derivative by {', '.join(s.path for s in problem.space.searched)}: "
@@ -100,7 +103,8 @@ class Fit:
         points, size = problem.points, problem.space.size
         with inside():
             of = lambda row: problem.residuals_of(problem.space.unflat(row), problem.numbers)
-            slopes = np.asarray(jax.jit(jax.jacfwd(of))(problem.space.flat(self.parameters)))
+            slopes_of = jax.jacrev(of) if problem.exact_times else jax.jacfwd(of)
+            slopes = np.asarray(jax.jit(slopes_of)(problem.space.flat(self.parameters)))
         noise = self.loss / max(1, points - size)
         information = slopes.T @ slopes / noise if noise else np.full((size, size), np.inf)
         if not np.isfinite(information).all():  # a fit without an error left over

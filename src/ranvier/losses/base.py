@@ -15,7 +15,8 @@ from ranvier.result import Result, Spikes
 from ranvier.surroundings import inside
 
 Seen: TypeAlias = dict[str, Any]
-"""What a run shows of one part: `{variable: [rows, n]}`, and `"spikes"`, `[steps, n]`, bool, or numbers where a surrogate stands in."""
+"""What a run shows of one part: `{variable: [rows, n]}`, and `"spikes"`, `[steps, n]`, bool, or numbers where a surrogate stands in;
+with `rv.surrogates.SpikeTimes()` instead `"times"`, `[n, most]`, and `"counts"`, `[n]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Loss:
 
     Class attributes:
         by_spikes: whether it sees nothing but spikes, through which a gradient passes only with a surrogate.
+        by_times: whether it compares spike times, and so goes with `rv.surrogates.SpikeTimes()`.
         by_steps: whether it has no derivative at all, not even with a surrogate: then only methods that ask for none fit by it.
         mean_square: whether it is the (weighted) mean of squares of `residuals`, so that its curvature says how uncertain the
             parameters are.
@@ -93,6 +95,7 @@ class Loss:
     """
 
     by_spikes: ClassVar[bool] = False
+    by_times: ClassVar[bool] = False
     by_steps: ClassVar[bool] = False
     mean_square: ClassVar[bool] = False
     on_host: ClassVar[bool] = False
