@@ -114,6 +114,7 @@ def test_going_on_resuming_and_saving_change_no_bit(learnt, tmp_path):
     stop = lambda now: now.time >= 250
     stored = learns(400.0, seed=4, store=tmp_path / "run.zarr", checkpoint_every=90.0, until=rv.Until(stop, every=50.0))
     same(learnt, learns(150.0, initial=stored))
+    assert rv.plot.connectivity(stored).get_legend().texts[0].get_text() == f"wire: {len(stored.edges('wire'))}"
 
 
 def test_it_grows_out_of_its_room_and_compiles_no_more_often(learnt):

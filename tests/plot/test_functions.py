@@ -425,3 +425,25 @@ def test_figures_say_what_they_show():
     assert text == "firing rate (Hz) from 0 to 60 over current (µA/cm²) from 0 to 5: a."
     assert in_words(rv.plot.heat_map(potentials()).figure).startswith("V (mV) as colour, neuron from -0.5 to 2.5 over time (ms)")
     assert in_words(rv.plot.traces(potentials()).figure).startswith("one above the other, each neuron over time (ms) from 0 to 24.5")
+
+
+def test_receptive_fields():
+    """Each target's weights as a picture of its sources, targets from left to right, then down."""
+    pixels, cells = (
+        rv.Population(6, rv.neurons.PoissonSource(50.0), name="pixels"),
+        rv.Population(5, rv.neurons.LeakyIntegrateAndFire(), name="cells"),
+    )
+    weight = np.arange(30.0).reshape(5, 6)
+    wires = rv.Projection(pixels, cells, rv.synapses.ExponentialCurrent(), rv.connect.all_to_all(), weight=weight)
+    edges = rv.Network(pixels, cells, wires).edges(wires)
+    tiles = rv.plot.receptive_fields(edges, shape=(2, 3)).images[0].get_array()
+    assert tiles.shape == (2 * 3 - 1, 3 * 4 - 1)
+    np.testing.assert_array_equal(tiles[:2, 4:7], weight[1].reshape(2, 3))
+    np.testing.assert_array_equal(tiles[3:, :3], weight[3].reshape(2, 3))
+    np.testing.assert_array_equal(rv.plot.receptive_fields(edges, shape=(3, 2), neurons=[4]).images[0].get_array(), weight[4].reshape(3, 2))
+    with pytest.raises(ParameterError, match="no square"):
+        rv.plot.receptive_fields(edges)
+    with pytest.raises(ParameterError, match="whose product is the number of sources, 6"):
+        rv.plot.receptive_fields(edges, shape=(2, 2))
+    with pytest.raises(ParameterError, match="neurons"):
+        rv.plot.receptive_fields(edges, shape=(2, 3), neurons=[5])

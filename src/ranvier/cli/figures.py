@@ -82,7 +82,7 @@ def _looks_at_pairs(rule: ConnectionRule) -> bool:
 
 def connectivity_picture(run: Result) -> Figure:
     figure = loose_figure(6.0, 5.6)
-    connectivity(run.network, seed=run.info["seed"], ax=panels(figure, [1])[0])
+    connectivity(run, ax=panels(figure, [1])[0])
     return figure
 
 

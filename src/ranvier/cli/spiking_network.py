@@ -14,7 +14,7 @@ from ranvier.analysis.spectrum import SEGMENT
 from ranvier.cli.figures import Picture, connectivity_of
 from ranvier.errors import ParameterError
 from ranvier.models.catalogue import ReadyMade
-from ranvier.plot import population_rate, raster, spectrum, variation, weight_trajectories, weights
+from ranvier.plot import population_rate, raster, receptive_fields, spectrum, variation, weight_trajectories, weights
 from ranvier.plot.appearance import COLORS, colours_of, from_zero, labelled, loose_figure, panels, style
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROWS = 2000  # neurons in a raster
 WINDOW = 500.0  # ms in a raster, the last of the run
+FIELDS = 64  # of the neurons that fired most
 TOGETHER = 3  # populations in one panel; more have one each
 RESOLUTION = 1.0  # ms: the bins of rates whose spectrum is taken
 HIGHEST = 250.0  # Hz
@@ -75,9 +76,17 @@ class Own:
                 f"Of each population's rate in bins of {RESOLUTION:g} ms ({span}; Welch's method, resolution {1000 / SEGMENT:.0f} Hz)."
             )
             made.append(Picture("spectrum.png", "Spectra", caption, lambda: _each(spikes, _spectrum, among=active)))
-        if learning := [name for name, p in run.network.projections.items() if p.plasticity is not None]:
+        if learning := [name for name, p in run.network.projections.items() if p.plasticity is not None and p.structure is None]:
             caption = "Above: the mean weight of each projection that learns, over time. Below: how the weights are distributed at the end."
             made.append(Picture("weights.png", "Weights", caption, lambda: _weights(run, learning)))
+        if grown := [name for name, p in run.network.projections.items() if p.structure is not None]:
+            caption = "Of each projection whose synapses come and go: how many there are."
+            made.append(Picture("synapses.png", "Synapses", caption, lambda: _synapses(run, grown)))
+        if self.entry.fields:
+            caption = (
+                f"The weights at the end, from the {run.edges(self.entry.fields).source} onto each of the {FIELDS} neurons that fired most."
+            )
+            made.append(Picture("fields.png", "What each neuron looks for", caption, lambda: _fields(run, self.entry.fields)))
         return [*made, *connectivity_of(run)]
 
     def table(self, run: Result) -> list[tuple[str, str]]:
@@ -138,6 +147,29 @@ def _weights(run: Result, learning: list[str]) -> Figure:
     above.set_xlabel("time (ms)")
     above.set_ylabel(labelled("mean weight", run.edges(learning[0]).unit))
     above.margins(x=0)
+    return figure
+
+
+def _synapses(run: Result, grown: list[str]) -> Figure:
+    figure = loose_figure(8.0, 3.0)
+    ax = panels(figure, [1])[0]
+    for i, name in enumerate(grown):
+        if "edges" in run[name].variables:
+            edges = run[name]["edges"]
+            from_zero(ax, *ax.plot(edges.time.values, np.ravel(edges.values), color=COLORS[i % len(COLORS)], label=name))
+    ax.set_xlabel("time (ms)")
+    ax.set_ylabel("synapses")
+    ax.margins(x=0)
+    ax.legend(fontsize="small", frameon=False)
+    return figure
+
+
+def _fields(run: Result, projection: str) -> Figure:
+    figure = loose_figure(6.0, 5.4)
+    edges = run.edges(projection)
+    (target,) = edges.populations
+    busy = np.sort(np.argsort(-run[target].spikes.rate, kind="stable")[:FIELDS])
+    receptive_fields(edges, neurons=busy, ax=panels(figure, [1])[0])
     return figure
 
 

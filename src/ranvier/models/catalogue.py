@@ -15,6 +15,7 @@ from ranvier.models.antennal_lobe import antennal_lobe
 from ranvier.models.brette2007 import coba, cobahh, cuba
 from ranvier.models.brunel2000 import brunel
 from ranvier.models.butz2013 import homeostatic_growth
+from ranvier.models.diehl_cook2015 import diehl_cook
 from ranvier.models.izhikevich2003 import izhikevich
 from ranvier.models.izhikevich2007 import distal_reward
 from ranvier.models.microcircuit import microcircuit
@@ -44,6 +45,7 @@ class ReadyMade:
         aliases: other names.
         switches: the command line's switches that it knows, and the arguments of `make` they stand for.
         options: the command line's options that it knows, which are arguments of `make`.
+        fields: a projection whose weights are drawn as pictures of its sources, if any.
         seeded: whether `make` takes a `seed`, because it draws something itself.
         source: the paper.
     """
@@ -61,6 +63,7 @@ class ReadyMade:
     aliases: tuple[str, ...] = ()
     switches: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     options: tuple[str, ...] = ()
+    fields: str = ""
     seeded: bool = False
     source: str = ""
 
@@ -236,6 +239,20 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         settled=5000.0,
         options=("scale",),
         source="Vogels et al. 2011, Science 334:1569",
+    ),
+    ReadyMade(
+        name="diehl_cook",
+        aliases=("competing_neurons",),
+        title="Neurons that compete for digits",
+        summary="400 neurons that learn scikit-learn's handwritten digits without labels, from 300 of them (--duration shows more).",
+        make=diehl_cook,
+        duration=60_000.0,
+        dt=1.0,
+        record=_mean_weights,
+        integrator=ExponentialEuler(),
+        fields="pixels→neurons",
+        seeded=True,
+        source="Diehl & Cook 2015, Front Comput Neurosci 9:99",
     ),
     ReadyMade(
         name="homeostatic_growth",

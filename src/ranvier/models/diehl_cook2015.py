@@ -8,7 +8,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.connect import all_to_all
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.neurons import AdaptiveThresholdIntegrateAndFire, InhomogeneousPoissonSource
 from ranvier.plasticity import Normalization, PostsynapticSTDP
@@ -41,21 +41,26 @@ def _shifts(value: Any, what: str) -> np.ndarray:
 
 
 @doors.checked(
-    images=_images,
+    images=doors.optional(_images),
     neurons=doors.at_least(1),
     learning_rate=doors.not_negative,
     weight=doors.optional(_weights),
     shift=doors.optional(_shifts),
+    seed=doors.seed,
 )
-def diehl_cook(images: Any, neurons: int = 400, *, learning_rate: float = 0.05, weight: Any = None, shift: Any = None) -> Network:
+def diehl_cook(
+    images: Any = None, neurons: int = 400, *, learning_rate: float = 0.05, weight: Any = None, shift: Any = None, seed: int = 0
+) -> Network:
     """Images one after another, shown to neurons that inhibit each other: each learns to fire for another kind of image, without labels.
 
     Args:
         images: `[images, pixels]`. Each is scaled to one brightness and is a Poisson process a pixel for 150 ms; 50 ms of rest follow.
+            When left out, scikit-learn's 1797 handwritten digits.
         neurons: how many there are.
         learning_rate: of `PostsynapticSTDP`; with 0 weights and thresholds stay as they are.
         weight: at the start, `[neurons, pixels]` (nS); drawn when left out.
         shift: of the neurons' thresholds at the start, `[neurons]` (mV).
+        seed: of the digits' order, where images are left out.
 
     Returns:
         A network with the populations `"pixels"` and `"neurons"`; the projection `"pixels→neurons"` learns. Run it for
@@ -76,6 +81,7 @@ def diehl_cook(images: Any, neurons: int = 400, *, learning_rate: float = 0.05, 
         >>> run.edges("pixels→neurons").weight.shape
         (12,)
     """
+    images = _digits(seed) if images is None else images
     n, pixels = images.shape
     for what, array, wanted in (("weight", weight, (neurons, pixels)), ("shift", shift, (neurons,))):
         if array is not None and array.shape != wanted:
@@ -125,3 +131,16 @@ def answers(run: Any, images: int) -> np.ndarray:
     which = np.floor((spikes.times - spikes.start) / EACH + 1e-9).astype(int)
     np.add.at(counts, (which[which < images], spikes.neurons[which < images]), 1.0)
     return counts
+
+
+def _digits(seed: int) -> np.ndarray:
+    """scikit-learn's handwritten digits, in an order drawn by the seed; `[1797, 64]`.
+
+    Raises:
+        UnsupportedError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise UnsupportedError("images were left out, and the digits are scikit-learn's: pip install scikit-learn.") from None
+    return np.asarray(np.random.default_rng(seed).permutation(load_digits().data))

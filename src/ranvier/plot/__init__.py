@@ -12,6 +12,7 @@ from ranvier.plot.histograms import correlogram as correlogram
 from ranvier.plot.histograms import intervals as intervals
 from ranvier.plot.histograms import psth as psth
 from ranvier.plot.histograms import weights as weights
+from ranvier.plot.learning import receptive_fields as receptive_fields
 from ranvier.plot.learning import stdp_window as stdp_window
 from ranvier.plot.learning import weight_trajectories as weight_trajectories
 from ranvier.plot.over_time import heat_map as heat_map

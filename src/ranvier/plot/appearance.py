@@ -232,11 +232,14 @@ def colours_of(populations: Iterable[str]) -> dict[str, str]:
     return {name: result.get(name) or free[others.index(name) % len(free)] for name in names}
 
 
+CONDUCTANCES = {"(pA)/mV": "nS", "(nA)/mV": "uS", "(uA/cm^2)/mV": "mS/cm^2"}
+
+
 def pretty_unit(unit: str | None) -> str:
     """A unit as it is printed: `uA/cm^2` is `µA/cm²`."""
     if not unit or unit == "1":
         return ""
-    unit = unit.replace("^2", "²").replace("^3", "³").replace("**2", "²")
+    unit = CONDUCTANCES.get(unit, unit).replace("^2", "²").replace("^3", "³").replace("**2", "²")
     return "/".join("µ" + part[1:] if part[:1] == "u" and len(part) > 1 else part for part in unit.split("/"))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranvier import doors
 from ranvier.errors import ParameterError
 from ranvier.plot import appearance
 from ranvier.plot.series import as_series
@@ -13,9 +15,12 @@ from ranvier.plot.series import as_series
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ranvier.network.edges import ProjectionEdges
+
 LONGEST = 100.0  # ms
 POINTS = 401  # of a window
 LINES_AT_MOST = 50  # of trajectories
+FIELDS_AT_MOST = 100
 
 
 def stdp_window(
@@ -108,3 +113,92 @@ def weight_trajectories(values: Any, *, edges: Any = None, color: Any = "0.6", a
     ax.margins(x=0)
     ax.legend(fontsize=appearance.SMALL, frameon=False)
     return ax
+
+
+def receptive_fields(
+    edges: Any, *, shape: Any = None, projection: Any = None, neurons: Any = None, high: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draws what each neuron listens to: a picture for each target, with a pixel for each source, as bright as the weight between them.
+
+    Args:
+        edges: a run, or the edges of a projection: `run.edges("pixels→neurons")`, whose weights are those at the end where it learns.
+        shape: `(rows, columns)` of the sources; square where it is left out.
+        projection: which one, of a run that has several.
+        neurons: which targets; when left out the first 100.
+        high: the weight drawn brightest; the largest when left out.
+        ax: where to draw.
+
+    Raises:
+        ParameterError: the shape is not that of the sources, or there is no such neuron.
+
+    Example:
+        >>> import numpy as np, ranvier as rv
+        >>> pixels = rv.Population(6, rv.neurons.PoissonSource(50.0), name="pixels")
+        >>> cells = rv.Population(4, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+        >>> wires = rv.Projection(pixels, cells, rv.synapses.Delta(), rv.connect.all_to_all(), weight=rv.uniform(0.0, 1.0))
+        >>> edges = rv.Network(pixels, cells, wires).edges(wires, seed=1)
+        >>> ax = rv.plot.receptive_fields(edges, shape=(2, 3))
+        >>> ax.images[0].get_array().shape   # two by two pictures with a line between them
+        (5, 7)
+    """
+    edges = _edges_of(edges, projection)
+    rows, columns = _picture(shape, edges.sources)
+    if neurons is None:
+        some = np.arange(min(edges.targets, FIELDS_AT_MOST))
+    else:
+        some = doors.indices(neurons, "receptive_fields: neurons", edges.targets)
+    matrix = edges.to_sparse()[some].toarray()
+    side = math.ceil(math.sqrt(len(some))) or 1
+    high = float(np.abs(matrix).max(initial=0.0)) if high is None else doors.number(high, "receptive_fields: high", low=0.0, above=True)
+    down = max(1, -(-len(some) // side))
+    tiles = np.full((down * (rows + 1) - 1, side * (columns + 1) - 1), np.nan)
+    for place, field in enumerate(matrix):
+        top, left = (place // side) * (rows + 1), (place % side) * (columns + 1)
+        tiles[top : top + rows, left : left + columns] = field.reshape(rows, columns)
+    ax = appearance.axes_of(ax, 4.8, 0.5 + 4.3 * tiles.shape[0] / tiles.shape[1])
+    signed = bool((matrix < 0).any())
+    colours, low = ("RdBu_r", -(high or 1.0)) if signed else ("viridis", 0.0)
+    image = ax.imshow(tiles, cmap=colours, interpolation="nearest", vmin=low, vmax=high or 1.0)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    of = "each neuron" if len(some) == edges.targets else f"{len(some)} of {edges.targets} neurons"
+    ax.set_xlabel(f"the weights onto {of}")
+    bar = ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02)
+    bar.set_label(appearance.labelled("weight", edges.unit), fontsize=appearance.SMALL)
+    return ax
+
+
+def _edges_of(given: Any, projection: Any) -> ProjectionEdges:
+    from ranvier.network.edges import ProjectionEdges
+    from ranvier.result import Result
+
+    if isinstance(given, ProjectionEdges):
+        return given
+    doors.instance(given, "receptive_fields: edges", (Result, ProjectionEdges), "run.edges('pixels→neurons')")
+    known = list(given.network.projections)
+    if projection is None and len(known) != 1:
+        learning = [name for name in known if given.network.projections[name].plasticity is not None]
+        if len(learning) != 1:
+            raise ParameterError(
+                f"receptive_fields: the run has the projections {', '.join(known) or 'none'}; say which one: projection={known[:1]!r}."
+            )
+        known = learning
+    return given.edges(known[0] if projection is None else projection)
+
+
+def _picture(shape: Any, sources: int) -> tuple[int, int]:
+    """Rows and columns of the sources."""
+    if shape is None:
+        side = math.isqrt(sources)
+        if side * side != sources:
+            raise ParameterError(f"receptive_fields: {sources} sources are no square; give shape=(rows, columns).")
+        return side, side
+    array = np.asarray(shape)
+    if array.shape != (2,) or array.dtype.kind not in "iu" or array.min() < 1 or int(array.prod()) != sources:
+        raise ParameterError(
+            f"receptive_fields: shape is {doors.said(shape)}; it must be (rows, columns), two whole numbers whose product is the number of "
+            f"sources, {sources}."
+        )
+    return int(array[0]), int(array[1])

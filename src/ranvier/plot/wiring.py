@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,11 +106,11 @@ def connectivity(what: Any, *, seed: int = 0, colour: str | None = None, ax: Axe
     if colour not in (None, *COLOURS):
         raise ParameterError(f'connectivity: colour is "source" or "weight", not {colour!r}.')
     if hasattr(what, "rebuilt_network"):
-        return connectivity(what.rebuilt_network(), seed=what.info["seed"], colour=colour, ax=ax)
+        return _network(what.rebuilt_network(), what.edges, colour or "source", ax)
     if isinstance(getattr(what, "network", None), Network):
-        return connectivity(what.network, seed=what.info["seed"], colour=colour, ax=ax)
+        return _network(what.network, what.edges, colour or "source", ax)
     if isinstance(what, Network):
-        return _network(what, seed, colour or "source", ax)
+        return _network(what, lambda name: what.edges(name, seed=seed), colour or "source", ax)
     if isinstance(what, Projection):
         parts = {id(p): p for p in (*what.sources, *what.targets)}.values()
         what = Network(*parts, what).edges(what, seed=seed)
@@ -119,13 +119,13 @@ def connectivity(what: Any, *, seed: int = 0, colour: str | None = None, ax: Axe
     return _matrix(what, colour, appearance.axes_of(ax, 4.6, 4.4))
 
 
-def _network(net: Network, seed: int, colour: str, ax: Axes | None) -> Axes:
+def _network(net: Network, edges_of: Callable[[str], ProjectionEdges], colour: str, ax: Axes | None) -> Axes:
     first, neurons = {}, 0
     for name, population in net.populations.items():
         first[name] = neurons
         neurons += population.n
     colours = appearance.colours_of(net.populations)
-    drawn = {name: net.edges(name, seed=seed) for name in net.projections}
+    drawn = {name: edges_of(name) for name in net.projections}
     total = sum(map(len, drawn.values()))
     share, grid = min(1.0, MOST_EDGES / max(1, total)), Grid.of((neurons, neurons), total)
     layers = []

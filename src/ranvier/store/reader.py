@@ -383,12 +383,18 @@ class StoredRun:
         return network_in(self.path)
 
     def edges(self, projection: str) -> ProjectionEdges:
-        """Who was wired to whom, as of a `Result`: drawn again from the description of the network.
+        """Who was wired to whom, as of a `Result`: drawn again from the description of the network. Weights that learn, and edges that
+        come and go, are those of the newest checkpoint.
 
         Raises:
             StoreError: it holds classes or functions of the user's own.
         """
-        return self.rebuilt_network().edges(projection, seed=self.info["seed"], dt=self.info["dt"])
+        from ranvier.network.edges import edges_of
+
+        network = self.rebuilt_network()
+        name, part = network.find(projection)
+        state = self.state if getattr(part, "plasticity", None) is not None else None
+        return edges_of(network, name, seed=self.info["seed"], dt=self.info["dt"], state=state)
 
     def to_neo(self) -> Any:
         """The run as a `neo.Block`, as of a `Result`; all of it comes into memory."""
