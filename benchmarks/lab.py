@@ -1,4 +1,4 @@
-"""The lab's numbers: from a slider to the picture, F–I curves, sizes, zooming in a store; in Debian's Chromium.
+"""The lab's numbers: from a slider to the picture, F–I curves, sizes, zooming in a store, a network that runs; in Debian's Chromium.
 
 Beside it, what a slider costs where the page asks a running kernel for the same trace: `rv.simulate` in a warm process.
 
@@ -170,6 +170,56 @@ def zoom(options, folder: Path) -> dict:
     return found
 
 
+LIVE = """async seconds => {
+  performance.clearMarks('live-painted');
+  await new Promise(done => setTimeout(done, 1000 * seconds));
+  return performance.getEntriesByName('live-painted').length / seconds;
+}"""
+
+
+def live(options, folder: Path) -> dict:
+    """COBA while it runs in the page: pictures a second, how fast it is beside a run alone, how soon it starts and stops."""
+    from playwright.sync_api import sync_playwright
+
+    seconds = 3.0 if options.quick else 10.0
+    sim = rv.prepare(rv.models.coba(), dt=0.1, integrator=rv.ExponentialEuler(), seed=0)
+    sim.run(100.0)
+    began = time.perf_counter()
+    sim.run(1000.0 * seconds)
+    alone = seconds / (time.perf_counter() - began)
+    command = [sys.executable, "-m", "ranvier.cli", "lab", "coba", "--root", str(folder), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, sync_playwright() as started:
+        try:
+            browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.goto(process.stdout.readline().strip())
+            page.wait_for_selector("html[data-ready=run]")
+            reached = "() => liveRun.drawn"
+            first = []
+            for _ in range(2):  # the second time it is compiled
+                began = time.perf_counter()
+                page.get_by_role("button", name="Start").click()
+                page.wait_for_function("() => liveRun.total > 0", polling=10, timeout=120_000)
+                first.append(round(time.perf_counter() - began, 2))
+            page.wait_for_timeout(2000)
+            t, clock = page.evaluate(reached), time.perf_counter()
+            pictures = page.evaluate(LIVE, seconds)
+            speed = (page.evaluate(reached) - t) / 1000 / (time.perf_counter() - clock)
+            began = time.perf_counter()
+            page.get_by_role("button", name="Stop").click()
+            page.wait_for_function("() => liveRun.status === 'stopped'", polling=10)
+            stopped = time.perf_counter() - began
+            browser.close()
+        finally:
+            process.terminate()
+    return {
+        "pictures_a_second": round(pictures, 1),
+        "times_real_time": {"alone": round(alone, 2), "in_the_page": round(speed, 2)},
+        "seconds_to_first_spikes": {"compiling": first[0], "compiled": first[1]},
+        "seconds_to_stop": round(stopped, 3),
+    }
+
+
 def main() -> None:
     options = arguments(__doc__)
     with tempfile.TemporaryDirectory() as name:
@@ -177,6 +227,7 @@ def main() -> None:
         found = {"scene": scenes(options, folder), "slider_through_a_kernel_ms": by_kernel(options)}
         found["zoom_ms"] = zoom(options, folder)
         found["server"] = server(folder)
+        found["coba_live"] = live(options, folder)
     save(__file__, options, found)
 
 

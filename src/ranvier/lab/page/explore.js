@@ -268,6 +268,7 @@ function makeStatistics() {
   const titles = { over_time: "rate over time (Hz)", rates: "neurons by rate (Hz)", intervals: "intervals (ms)", variations: "neurons by CV of their intervals", spectrum: "power of the rate by frequency (Hz)" };
   store.statistics = () => {
     const { t0, t1 } = store.view;
+    if (!text.textContent) text.textContent = "…";
     ask("stats", "statistics", { store: store.id, population, t0, t1 }, (kind, s) => {
       text.textContent = `${s.population}: ${amount(s.spikes)} spikes of ${amount(s.neurons)} neurons, ${s.rate.toFixed(2)} Hz, CV ${s.cv === null ? "–" : s.cv.toFixed(2)}, from ${short(s.t0)} to ${short(s.t1)} ms.${s.whole ? "" : " (The window is long: its first part.)"}`;
       for (const [name, canvas] of Object.entries(plots)) {

@@ -120,7 +120,10 @@ function drawAxes(g, box, plot, colors) {
     for (const v of across) g.fillText(tick(v), X(v), box.y + box.h + 16);
     if (plot.xLabel) g.fillText(plot.xLabel, box.x + box.w / 2, box.y + box.h + 32);
   }
-  if (plot.yLabel) g.rotated(14, box.y + box.h / 2, () => g.fillText(plot.yLabel, 14, box.y + box.h / 2));
+  if (plot.yLabel) {
+    const left = box.x - MARGIN.left + 14, middle = box.y + box.h / 2;
+    g.rotated(left, middle, () => g.fillText(plot.yLabel, left, middle));
+  }
   g.clipped(box.x, box.y, box.w, box.h, () => {
     for (const line of plot.lines || []) {
       g.strokeStyle = line.color || colors.text;

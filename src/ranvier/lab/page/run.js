@@ -12,7 +12,7 @@ function command(op, details = {}) {
   return number;
 }
 const going = () => liveRun && ["building", "compiling", "running", "paused"].includes(liveRun.status);
-const fresh = () => ({ facts: null, spikes: [], rows: new Map(), weights: null, t: 0, total: 0, skipped: 0, speed: 0, rates: "", status: "building" });
+const fresh = () => ({ facts: null, drawn: 0, spikes: [], rows: new Map(), weights: null, t: 0, total: 0, skipped: 0, speed: 0, rates: "", status: "building" });
 
 function leaveRun() {
   if (going()) command("stop");
@@ -155,6 +155,7 @@ function heardRun(kind, header, numbers) {
   }
   if (kind === 2) {
     const all = new Uint32Array(numbers), n = all.length / 2;
+    r.drawn = header.t;
     r.spikes.push({ k0: header.k0, steps: all.subarray(0, n), neurons: all.subarray(n) });
     r.total += n;
     r.unseen = true;
@@ -180,7 +181,7 @@ function wantPicture() {
 }
 
 function drawRun() {
-  const { facts, info, canvas, t } = liveRun, c = colors();
+  const { facts, info, canvas, drawn: t } = liveRun, c = colors();
   const n = facts ? facts.n : (info.populations || []).reduce((sum, p) => sum + p.n, 0);
   if (!n || !canvas.isConnected) return;
   const t0 = still.matches ? Math.floor(Math.max(0, t - 1e-9) / SPAN) * SPAN : Math.max(0, t - SPAN), t1 = t0 + SPAN;
@@ -301,7 +302,7 @@ function tellRun() {
   r.end.disabled = !going();
   if (r.step) r.step.disabled = !on || Boolean(kept);
   r.look.hidden = !kept || going();
-  const seen = r.facts ? `t = ${short(Number((r.t || 0).toPrecision(7)))} ms, ${amount(r.total)} spikes${r.skipped ? ` (${amount(r.skipped)} more were not drawn)` : ""}, ${short(r.speed || 0)} × real time${r.rates ? `; ${r.rates}` : ""}${kept ? `; kept in ${kept.name}` : ""}${r.learnt ? `; ${r.learnt}` : ""}` : "";
+  const seen = r.facts && r.drawn > 0 ? `t = ${short(Number((r.t || 0).toPrecision(7)))} ms, ${amount(r.total)} spikes${r.skipped ? ` (${amount(r.skipped)} more were not drawn)` : ""}, ${short(r.speed || 0)} × real time${r.rates ? `; ${r.rates}` : ""}${kept ? `; kept in ${kept.name}` : ""}${r.learnt ? `; ${r.learnt}` : ""}` : "";
   r.summary.textContent = `${r.status}${seen ? `: ${seen}` : "."}`;
   r.canvas.setAttribute("aria-label", r.summary.textContent);
   if (performance.now() - (tellRun.last || 0) > 2000) {

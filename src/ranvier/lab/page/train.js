@@ -86,8 +86,9 @@ function drawTraining() {
     r.setLineDash([]);
     r.strokeRect(left + MARGIN.left, top + 6, 56, 56);
     r.fillStyle = c.text;
+    r.font = "12px sans-serif";
     r.textAlign = "left";
-    r.fillText(`a ${picture.digit}, read as ${picture.answer}`, left + MARGIN.left + 64, top + 38);
+    r.fillText(narrow ? `${picture.digit} → ${picture.answer}` : `a ${picture.digit}, read as ${picture.answer}`, left + MARGIN.left + 64, top + 38);
     const box = { x: left + MARGIN.left, y: top + 72, w: each - MARGIN.left - MARGIN.right, h: tall - 72 - 44 };
     drawAxes(r, box, { x: [0, last.steps], y: [0, facts.hidden], xLabel: "time (ms)", yLabel: i % across ? "" : "hidden neuron", series: [{ x: picture.spikes[0].map(t => t + 0.5), y: picture.spikes[1], color: c.lines[0], points: 1.4 }] }, c);
   });
@@ -95,6 +96,7 @@ function drawTraining() {
   const size = Math.min(width - MARGIN.left - MARGIN.right, 330), cellSize = size / 10, m = canvasSurface(confusion, width, size + MARGIN.top + 40);
   const most = Math.max(1, ...last.confusion.flat());
   m.textAlign = "center";
+  m.font = "12px sans-serif";
   last.confusion.forEach((row, y) => row.forEach((count, q) => {
     const px = MARGIN.left + q * cellSize, py = MARGIN.top + y * cellSize;
     m.globalAlpha = Math.sqrt(count / most);

@@ -113,7 +113,7 @@ class Live:
                 self._spikes, self._waiting = [], 0
                 first = int(steps[0]) if len(steps) else 0
                 blocks = [(steps - first).astype(np.uint32), neurons.astype(np.uint32)]
-                found.append((frames.SPIKES, {"k0": first, "spikes": len(steps)}, blocks))
+                found.append((frames.SPIKES, {"k0": first, "spikes": len(steps), "t": self._status["t"]}, blocks))
         return found
 
     def _tell(self, facts: dict[str, Any]) -> None:

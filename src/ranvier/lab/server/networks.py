@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,7 +71,7 @@ class Choice:
 
 class _ReadyMade(Choice):
     def __init__(self, entry: ReadyMade):
-        super().__init__(entry.name, entry.title, entry.summary)
+        super().__init__(entry.name, entry.title, re.sub(r" \(--[^)]*\)", "", entry.summary))
         self.entry = entry
         self.scalable = "scale" in entry.options
         self.largest = LARGEST_SCALE.get(entry.name, 1.0)
@@ -126,6 +128,11 @@ class ModelFile(Choice):
         if isinstance(found, ParameterError):
             raise ParameterError(str(found))
         return found
+
+    def listed(self) -> dict[str, Any]:
+        with contextlib.suppress(ParameterError):
+            self.summary = str(self.defined().get("__doc__") or "").strip().partition("\n")[0]
+        return super().listed()
 
     def looked_at(self) -> dict[str, Any]:
         """How the file is now, for a page that looks again and again."""

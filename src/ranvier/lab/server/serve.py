@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 import webbrowser
@@ -82,4 +83,5 @@ def serve(
     print(address, flush=True)
     if browser:
         webbrowser.open(address)
-    server.run(sockets=[at])
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+        server.run(sockets=[at])
