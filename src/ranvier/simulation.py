@@ -295,6 +295,8 @@ class Simulation:
                     continue  # they are state
                 if within == "weight" and isinstance(part, ProjectionNumbers):
                     value = self._weight(drawn, name)
+                    if value is None:
+                        continue
                 result[f"{name}.{within}"] = np.asarray(value, self._dtype)
         return result
 
@@ -318,11 +320,11 @@ class Simulation:
 
     @staticmethod
     def _weight(drawn: Drawn, name: str) -> Any:
-        """A projection's weight: one number where it was given so, else one an edge, in the order that they are given in."""
+        """A projection's weight: one number where it was given so, else one an edge as they are given; None where none is stored."""
         given = drawn.projections[name].part.weight
         if not isinstance(given, Distribution) and not callable(given) and np.ndim(given) == 0:
             return given
-        return drawn_weights(drawn, name)
+        return drawn_weights(drawn, name) if drawn.projections[name].part.rule.stored else None
 
     def state(self, seed: int | None = None, parameters: Mapping[str, Any] | None = None) -> SimulationState:
         """The state at the start.

@@ -85,10 +85,12 @@ class ConnectionRule:
         fixed: what no seed changes: `"degrees"`, how many edges each target has; `"number"`, how many there are in all;
             `""`, neither. It decides how much room is left for another seed's edges.
         alone: whether it wires one population to itself and to no other.
+        stored: whether a network that runs keeps the edges (`by_source.BySource`).
     """
 
     fixed: ClassVar[str] = ""
     alone: ClassVar[bool] = False
+    stored: bool = True
 
     def edges(self, sources: int, targets: int, block: range, own: int | None, key: Key) -> Edges:
         """The edges onto the targets in `block`.

@@ -9,6 +9,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.connect.base import Candidates, ConnectionRule, Edges, RowRule, Rows, by_target, drawn_rows, kept_rows, sources_of, targets_of
+from ranvier.connect.by_source import OutDegreeBySource, drawn_by_source
 from ranvier.connect.in_degrees import InDegrees
 from ranvier.errors import ParameterError
 from ranvier.kernels.edges import bounded, draw_degrees, draw_rows
@@ -133,13 +134,16 @@ def fixed_in_degree(degree: Any, autapses: bool = True, multapses: bool = True) 
     return FixedInDegree(doors.count(degree, "fixed_in_degree: degree", high=2**62), autapses, multapses)
 
 
-def fixed_out_degree(degree: int, autapses: bool = True, multapses: bool = True) -> ConnectionRule:
+def fixed_out_degree(
+    degree: int, autapses: bool = True, multapses: bool = True, *, by: str | None = None, stored: bool = True
+) -> ConnectionRule:
     """For every source `degree` targets, each drawn as likely as any other.
 
     While they are sorted by target its edges are all in memory, at 12 bytes each.
 
     Args:
         degree, autapses, multapses: as in `fixed_in_degree`, with the sides changed.
+        by, stored: as in `pairwise_bernoulli`.
 
     Raises:
         ParameterError: as there.
@@ -148,7 +152,10 @@ def fixed_out_degree(degree: int, autapses: bool = True, multapses: bool = True)
         >>> sorted(fixed_out_degree(2).edges(3, 100, range(100), None, Key(1)).pre.tolist())
         [0, 0, 1, 1, 2, 2]
     """
-    return FixedOutDegree(doors.count(degree, "fixed_out_degree: degree", high=2**62), *_flags("fixed_out_degree", autapses, multapses))
+    autapses, multapses = _flags("fixed_out_degree", autapses, multapses)
+    kept = drawn_by_source(by, stored, "fixed_out_degree")
+    degree = doors.count(degree, "fixed_out_degree: degree", high=2**62)
+    return FixedOutDegree(degree, autapses, multapses) if kept is None else OutDegreeBySource(autapses, kept, degree, multapses)
 
 
 def fixed_total_number(number: int, autapses: bool = True, multapses: bool = True) -> ConnectionRule:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ranvier.connect.base import ConnectionRule, Edges, Rows
+from ranvier.connect.by_source import BySource
 from ranvier.connect.pairs import evaluated
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.random import Distribution, Key
+from ranvier.random import Distribution, Key, Normal, Uniform
 from ranvier.steps import in_steps
 
 Given = np.ndarray | Distribution | Callable[[np.ndarray, np.ndarray], Any]
@@ -214,6 +215,8 @@ class DrawnPart:
 
     def _values(self, given: Given, kind: str, edges: Edges, start: int) -> np.ndarray:
         """What was given, for a stretch of the edges; float64 `[edges]`."""
+        if isinstance(given, Distribution) and isinstance(self.part.rule, BySource) and edges.listed is not None:
+            return _drawn_at(given, self.part.key.child(kind), edges.listed, len(self))
         if isinstance(given, Distribution):
             return given.draw(self.part.key.child(kind), len(edges), start)
         if not isinstance(given, np.ndarray):
@@ -244,6 +247,15 @@ def draw(part: Part) -> DrawnPart:
     if isinstance(drawn.weight, np.ndarray) and drawn.weight.ndim == 0:
         drawn.weights(numbered(1))  # is it allowed?
     return drawn
+
+
+def _drawn_at(given: Distribution, key: Key, index: np.ndarray, edges: int) -> np.ndarray:
+    """Draws for edges in any order, of so many in all."""
+    if isinstance(given, Uniform):
+        return given.low + (given.high - given.low) * key.uniform_at(index)
+    if isinstance(given, Normal) and not given.redraw:
+        return np.clip(key.normal_at(index) * given.sd + given.mean, given.low, given.high)
+    return given.draw(key, edges)[index]
 
 
 def _given(part: Part, given: Any, kind: str, edges: int) -> Given:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.connect.base import ConnectionRule, Edges, RowRule, Rows, binomial, drawn_rows, sources_of
+from ranvier.connect.by_source import AllBySource, BernoulliBySource, drawn_by_source
 from ranvier.connect.pairs import bernoulli, evaluated
 from ranvier.errors import ParameterError
 from ranvier.random import Key
@@ -81,9 +82,10 @@ class PairwiseProbability(ConnectionRule):
         return evaluated(self.probability, pre, post, "The probability of pairwise_bernoulli").reshape(len(block), sources)
 
 
-def all_to_all(autapses: bool = True) -> ConnectionRule:
-    """Every source to every target; without `autapses`, no neuron to itself."""
-    return AllToAll(doors.flag(autapses, "all_to_all: autapses"))
+def all_to_all(autapses: bool = True, *, by: str | None = None, stored: bool = True) -> ConnectionRule:
+    """Every source to every target; without `autapses`, no neuron to itself. `by` and `stored` are as in `pairwise_bernoulli`."""
+    autapses, kept = doors.flag(autapses, "all_to_all: autapses"), drawn_by_source(by, stored, "all_to_all")
+    return AllToAll(autapses) if kept is None else AllBySource(autapses, kept)
 
 
 def one_to_one() -> ConnectionRule:
@@ -91,7 +93,7 @@ def one_to_one() -> ConnectionRule:
     return OneToOne()
 
 
-def pairwise_bernoulli(probability: Any, autapses: bool = True) -> ConnectionRule:
+def pairwise_bernoulli(probability: Any, autapses: bool = True, *, by: str | None = None, stored: bool = True) -> ConnectionRule:
     """Each pair on its own, with one probability or one that depends on the pair.
 
     With one probability it costs what its edges cost. With several every pair is looked
@@ -102,6 +104,10 @@ def pairwise_bernoulli(probability: Any, autapses: bool = True) -> ConnectionRul
             sources' and the targets' numbers, int64 `[pairs]` each, that gives one for each pair, such as
             `rv.connect.by_distance(lambda d: np.exp(-d / 100), places)`.
         autapses: whether a neuron may be wired to itself.
+        by: `"target"` (what is left out): the edges of each target are drawn from numbers of its own; or `"source"`: those of each
+            source are, and what is given one an edge is by source.
+        stored: False draws the edges of a source again at each of its spikes, by source, so that memory goes by neurons alone; they
+            are the edges of `by="source"`. Weights are then one number, `rv.uniform` or `rv.normal`, and the delay one number.
 
     Raises:
         ParameterError: it is no probability; or (when drawn) it has a wrong shape.
@@ -114,7 +120,10 @@ def pairwise_bernoulli(probability: Any, autapses: bool = True) -> ConnectionRul
         >>> nearby.edges(4, 4, range(4), None, Key(1)).pre.tolist()
         [1, 0, 2, 1, 3, 2]
     """
-    autapses = doors.flag(autapses, "pairwise_bernoulli: autapses")
+    autapses, kept = doors.flag(autapses, "pairwise_bernoulli: autapses"), drawn_by_source(by, stored, "pairwise_bernoulli")
+    if kept is not None:
+        one = doors.number(probability, "pairwise_bernoulli drawn by source: probability")
+        return BernoulliBySource(autapses, kept, doors.probability(one, "pairwise_bernoulli: probability"))
     if callable(probability):
         doors.function(probability, "pairwise_bernoulli: probability", "lambda pre, post: 0.1")
         return PairwiseProbability(probability, autapses)

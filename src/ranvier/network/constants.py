@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ranvier.kernels.drawn_edges import DrawnEdges
 from ranvier.kernels.draws import Streams
 from ranvier.network.changing import ChangingCounts
 from ranvier.network.stacked import Stacked
@@ -89,7 +90,7 @@ class ReceptorConstants:
     """The numbers of a `ReceptorPlan`."""
 
     synapse: Any
-    edges: tuple[EventEdges, ...]
+    edges: tuple[EventEdges | DrawnEdges, ...]
     poisson: tuple[PoissonCounts, ...]
     changing: tuple[ChangingCounts, ...] = ()
 

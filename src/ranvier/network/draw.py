@@ -20,6 +20,7 @@ from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
 from ranvier.connect.some import own_place
 from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.kernels.drawn_edges import weights_from
 from ranvier.kernels.draws import MOST_POISSON
 from ranvier.memory import require_memory
 from ranvier.model import Model, drawn, parameters, with_parameters
@@ -246,9 +247,45 @@ def draw_projection(net: Network, name: str, projection: Projection, numbers: An
     assert isinstance(numbers, ProjectionNumbers)
     part = projection_part(name, projection, numbers, key, dt)
     targets = part.size
+    if not part.rule.stored:
+        _check_not_stored(name, projection, numbers, part)
     if projection.site == "target":
         return _at_targets(name, projection, numbers, part, targets, key)
     return _coupled(name, projection, numbers, part, targets, key)
+
+
+STORE_THEM = "Leave out stored=False (by='source' has the same edges)."
+
+
+def _check_not_stored(name: str, projection: Projection, numbers: ProjectionNumbers, part: Part) -> None:
+    """Refuses what edges that are drawn again at each spike cannot have."""
+    what = f"{name}: edges that are not stored"
+    if projection.site != "target":
+        raise UnsupportedError(
+            f"{what} reach states at the targets, and {type(projection.synapse).__name__} is at the {projection.site}. {STORE_THEM}"
+        )
+    if numbers.plasticity is not None:
+        raise UnsupportedError(f"{what} have no weights to change, and the projection learns. {STORE_THEM}")
+    if getattr(projection, "structure", None) is not None:
+        raise UnsupportedError(f"{what} cannot be made and pruned. {STORE_THEM}")
+    if len(projection.sources) > 1:
+        raise UnsupportedError(f"{what} come from one population. Make one projection from each of {len(projection.sources)}.")
+    weight, numbers_of_weight = part.weight, weights_from(part.weight)[1]
+    if numbers_of_weight is None and (isinstance(weight, Distribution) or callable(weight) or np.ndim(weight)):
+        raise UnsupportedError(f"{what} have one weight, or weights drawn by rv.uniform(…) or rv.normal(…) without redraw. {STORE_THEM}")
+    if isinstance(part.delay, Distribution) or callable(part.delay) or np.ndim(part.delay):
+        raise UnsupportedError(f"{what} have one delay: with several, each would draw all edges of a spike again. {STORE_THEM}")
+    lowest = weight.ends()[0] if isinstance(weight, Distribution) else weight
+    if not isinstance(lowest, jax.core.Tracer):
+        if not np.isfinite(lowest):
+            raise ParameterError(f"The weight of {name} is not finite.")
+        if part.conductance and lowest < 0:
+            raise ParameterError(
+                f"The weight of {name} may be {lowest:g}, but a conductance cannot be negative. Inhibition comes from the reversal "
+                "potential; a distribution needs a low end: rv.normal(mean, sd, low=0)."
+            )
+    if not isinstance(part.delay, jax.core.Tracer) and not (np.isfinite(part.delay) and part.delay >= 0):
+        raise ParameterError(f"The delay of {name} must be finite and not negative; it is {part.delay:g} ms.")
 
 
 def projection_part(name: str, projection: Projection, numbers: ProjectionNumbers, key: Key, dt: float) -> Part:

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ranvier.connect.part import draw
+from ranvier.connect.by_source import BySource
+from ranvier.connect.part import Part, draw
 from ranvier.kernels.dispatch import native_available
 from ranvier.network.draw import Drawn
 from ranvier.network.layout import Layout
@@ -49,7 +50,7 @@ class ProjectionExplanation:
         site: `"target"`, `"source"` or `"edge"`.
         states: how many states it has, or shares.
         shared: with whom it shares them.
-        coupling: `"events"`, `"matrix"`, `"sum over edges"` or `"Poisson counts"`.
+        coupling: `"events"`, `"events, drawn at each spike"`, `"matrix"`, `"sum over edges"` or `"Poisson counts"`.
         edges: how many.
         bytes: of its edges and weights; of edges that several share, of all.
         plasticity: by which rule its weights change, and how that is computed.
@@ -138,6 +139,13 @@ def _bytes(tree: Any) -> int:
     return sum(np.asarray(x).nbytes for x in jax.tree.leaves(tree))
 
 
+def _count(part: Part) -> int:
+    """How many edges a part has; those that are not stored are not made for it."""
+    if isinstance(part.rule, BySource):
+        return int(part.rule.out_degrees(part.sources, part.size, part.own, part.key.child("edges")).sum())
+    return len(draw(part))
+
+
 def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Explanation:
     """How a prepared network is computed."""
     plan, state = layout.plan, layout.initial(drawn)
@@ -174,7 +182,8 @@ def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Exp
             site, how = "target", "Poisson counts" if wire.input else "events"
             if not wire.input:
                 part = drawn.projections[wire.name].part
-                edges = len(draw(part))
+                edges = _count(part)
+                how = how if part.rule.stored else "events, drawn at each spike"
         projections.append(
             ProjectionExplanation(
                 name=wire.name,

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from ranvier.integrators.base import Integrator
+from ranvier.kernels.drawn_edges import DrawnEdges
 from ranvier.model import parameters
 from ranvier.network import coupling, merged, receptors
 from ranvier.network.choice import Chosen, choose, linear_numbers, parameters_of
@@ -64,7 +65,7 @@ class EdgesOfReceptor:
     """Edges laid out for a receptor, and what they were made of: they serve again while that is the same."""
 
     made_of: tuple[Any, ...]
-    sets: tuple[EventEdges, ...]
+    sets: tuple[EventEdges | DrawnEdges, ...]
     learning: dict[str, Learner]
 
 
@@ -159,7 +160,7 @@ class Layout:
             wires.append(WirePlan(name, pieces, tuple(dict.fromkeys(sharing[name])), input=True))
         return synapses, wires
 
-    def _plastic(self, receptor: Receptor, drawn: Drawn, sets: tuple[EventEdges, ...]) -> Iterator[PlasticPlan]:
+    def _plastic(self, receptor: Receptor, drawn: Drawn, sets: tuple[EventEdges | DrawnEdges, ...]) -> Iterator[PlasticPlan]:
         """The projections onto a receptor that learn."""
         deliveries = receptors.plan_receptor(receptor, drawn).deliveries
         for user in receptor.users:
@@ -167,7 +168,9 @@ class Layout:
             if projection is None or projection.plasticity is None:
                 continue
             place, source = deliveries.index(user.name), self.net.name_of(projection.projection.source)
-            start, size, width = user.stretches[0].start, receptor.group.n, len(sets[place].target)
+            edges = sets[place]
+            assert isinstance(edges, EventEdges)  # what learns is stored
+            start, size, width = user.stretches[0].start, receptor.group.n, len(edges.target)
             yield plan_plasticity(projection, source, receptor.name, place, receptor.group.name, start, size, width)
 
     def _edges_of(self, receptor: Receptor, drawn: Drawn, progress: Progress | None) -> EdgesOfReceptor:
@@ -185,7 +188,10 @@ class Layout:
             if first.structure is not None and room is None:
                 check_growth(first.name, parts[0])
                 room = room_to_grow(parts[0])
-            if first.plasticity is not None:
+            edges: EventEdges | DrawnEdges
+            if not first.part.rule.stored:
+                edges, room = receptors.drawn_at_spikes(parts[0])
+            elif first.plasticity is not None:
                 made = receptors.assembled_to_learn(parts[0], sources, receptor.group.n, self.dtype, progress, room)
                 edges, room, learning[first.name] = (
                     made[0],
@@ -203,7 +209,7 @@ class Layout:
         return found
 
     def _histories(
-        self, synapses: Sequence[SynapsesPlan], sets: Mapping[str, tuple[EventEdges, ...]], delays: Mapping[str, int]
+        self, synapses: Sequence[SynapsesPlan], sets: Mapping[str, tuple[EventEdges | DrawnEdges, ...]], delays: Mapping[str, int]
     ) -> tuple[HistoryPlan, ...]:
         longest: dict[str, int] = {}
         for s in synapses:
@@ -284,6 +290,7 @@ class Layout:
         for p in self.plan.plastic:
             own = edges_of[p.receptor]
             edges, learner = own.sets[p.place], own.learning[p.name]
+            assert isinstance(edges, EventEdges)
             plastic[p.name] = plastic_constants(
                 p, drawn.projections[p.name], edges, learner.order, learner.weight, drawn.dt, self.dtype, p.name in placed
             )

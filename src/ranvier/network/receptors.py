@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.connect.assemble import assemble, usable_cores
+from ranvier.connect.by_source import BySource
 from ranvier.connect.capacity import Capacity, CapacityExceeded, capacity_for
 from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
+from ranvier.kernels.drawn_edges import DrawnEdges, weights_from
 from ranvier.kernels.draws import Streams, poisson_table
 from ranvier.model import in_precision
 from ranvier.network.changing import ChangingCounts
@@ -23,6 +26,7 @@ from ranvier.network.facts import synapse_facts
 from ranvier.network.plan import ALL_SPIKES, GroupPlan, LayoutChanged, Piece, PopulationPlan, ReceptorPlan
 from ranvier.network.spec import Network, Population
 from ranvier.random import Key
+from ranvier.steps import in_steps
 from ranvier.synapses.base import SynapseModel
 
 BLOCKS_FROM = 8192  # targets; below, no step has events enough for two threads
@@ -121,7 +125,9 @@ def plan_receptor(receptor: Receptor, drawn: Drawn) -> ReceptorPlan:
     n = receptor.group.n
     facts = synapse_facts(receptor.users[0].name, _spread(receptor, receptor.synapse), n)
     projections = [drawn.projections[u.name] for u in receptor.users if u.name in drawn.projections]
-    deliveries = [ALL_SPIKES] if not all(has_own_history(p) for p in projections) else []
+    common = [p for p in projections if not has_own_history(p)]
+    deliveries = [ALL_SPIKES] if any(p.part.rule.stored for p in common) else []
+    deliveries += [ALL_SPIKES for p in common if not p.part.rule.stored]
     deliveries += [p.name for p in projections if has_own_history(p)]
     return ReceptorPlan(
         name=receptor.name,
@@ -188,6 +194,7 @@ def _spread(receptor: Receptor, synapse: Any) -> Any:
 def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str, int]) -> list[list[Part]]:
     """The sets of edges that reach a receptor, in the order of its plan's deliveries; each a list of projections' shares."""
     plain: list[Part] = []
+    not_stored: list[list[Part]] = []
     own: list[list[Part]] = []
     for user in receptor.users:
         projection = drawn.projections.get(user.name)
@@ -203,9 +210,11 @@ def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str
         part = dataclasses.replace(projection.part, pre_offset=offset, pre_places=places, targets=tuple(targets))
         if own_history:
             own.append([part])
-        else:
+        elif part.rule.stored:
             plain.append(part)
-    return ([plain] if plain else []) + own
+        else:
+            not_stored.append([part])
+    return ([plain] if plain else []) + not_stored + own
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -285,6 +294,41 @@ def _traced_weights(parts: list[Part], edges: Any, room: Room, dtype: str) -> An
     return jnp.concatenate([jnp.asarray(x) for x in each])[edges.order].astype(dtype)
 
 
+def drawn_at_spikes(part: Part) -> tuple[DrawnEdges, Room]:
+    """Edges that are drawn again at each spike."""
+    rule = part.rule
+    assert isinstance(rule, BySource)
+    size, key = part.size, part.key.child("edges")
+    degrees = rule.out_degrees(part.sources, size, part.own, key)
+    candidates = rule.candidates(size, part.own)
+    kind, numbers = weights_from(part.weight)
+    if numbers is None:
+        given = (
+            jnp.reshape(jnp.asarray(part.weight, jnp.float64), (1,))
+            if isinstance(part.weight, jax.Array)
+            else np.reshape(part.weight, (1,))
+        )
+        numbers = (jnp if isinstance(given, jax.Array) else np).concatenate([given, np.zeros(3)])
+    begins = itertools.accumulate((n for n, _ in part.targets), initial=0)
+    pieces = [(first, n, onto) for first, (n, onto) in zip(begins, part.targets, strict=False) if onto is not None]
+    delay = np.atleast_1d(in_steps(part.delay, part.dt, f"The delay of {part.name}")).astype(np.int32)
+    edges = DrawnEdges(
+        delays=delay,
+        keys=np.array([*key.child("targets").words, *part.key.child("weight").words], np.uint32),
+        degree=degrees.astype(np.int32),
+        begin=np.cumsum(degrees) - degrees,
+        first=np.int64(part.pre_offset),
+        numbers=numbers,
+        pieces=np.array(pieces, np.int64).reshape(-1, 3),
+        kind=rule.kind(),
+        candidates=candidates.n,
+        shift=candidates.shift,
+        exclude=candidates.exclude,
+        weights=kind,
+    )
+    return edges, Room(Capacity(0, 1, 1 << int(delay[0]).bit_length() if delay[0] else 0), True)
+
+
 def receptor_synapse(receptor: Receptor, drawn: Drawn) -> Any:
     """A receptor's synapse, its parameters numbers or `[neurons of the group]`."""
     name = receptor.users[0].name
@@ -292,7 +336,7 @@ def receptor_synapse(receptor: Receptor, drawn: Drawn) -> Any:
     return _spread(receptor, first.synapse)
 
 
-def receptor_constants(receptor: Receptor, drawn: Drawn, edges: tuple[EventEdges, ...], dtype: str) -> ReceptorConstants:
+def receptor_constants(receptor: Receptor, drawn: Drawn, edges: tuple[EventEdges | DrawnEdges, ...], dtype: str) -> ReceptorConstants:
     """The numbers of a receptor."""
     synapse = in_precision(receptor_synapse(receptor, drawn), dtype)
     n = receptor.group.n

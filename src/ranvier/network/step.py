@@ -18,6 +18,7 @@ from jax.lax import optimization_barrier
 from ranvier.integrators.base import Integrator
 from ranvier.kernels.deliver_events import SpikeHistory, deliver_events, note_spikes
 from ranvier.kernels.dispatch import place_among
+from ranvier.kernels.drawn_edges import DrawnEdges, deliver_drawn
 from ranvier.kernels.draws import add_poisson, bernoulli
 from ranvier.kernels.integrate_and_fire import integrate_and_fire
 from ranvier.network import learning
@@ -344,7 +345,9 @@ class Stepper:
         for place, (history, edges) in enumerate(zip(synapses.deliveries, constants.edges, strict=True)):
             spikes = SpikeHistory(**working.in_flight[history])
             plastic = self.plan.plastic_at(synapses.name, place)
-            if plastic is None:
+            if isinstance(edges, DrawnEdges):
+                arriving = deliver_drawn(spikes, working.k, edges, arriving)
+            elif plastic is None:
                 arriving = deliver_events(spikes, working.k, edges, edges.weight, arriving)
             else:
                 numbers, own_weights = self.constants.plastic[plastic.name], working.learning[plastic.name]

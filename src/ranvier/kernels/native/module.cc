@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 
 #include "buffers.h"
+#include "drawn_events.h"
 #include "draws.h"
 #include "edges_module.h"
 #include "events.h"
@@ -162,6 +163,8 @@ NB_MODULE(_native, m) {
     handlers["deliver_events_f32_s64"] = capsule<deliver_events<ffi::F32, ffi::S64>>();
     handlers["deliver_events_f64_s32"] = capsule<deliver_events<ffi::F64, ffi::S32>>();
     handlers["deliver_events_f64_s64"] = capsule<deliver_events<ffi::F64, ffi::S64>>();
+    handlers["deliver_drawn_f32"] = capsule<deliver_drawn<ffi::F32>>();
+    handlers["deliver_drawn_f64"] = capsule<deliver_drawn<ffi::F64>>();
     handlers["deliver_and_learn_f32_s32"] = capsule<deliver_and_learn<ffi::F32, ffi::S32>>();
     handlers["deliver_and_learn_f32_s64"] = capsule<deliver_and_learn<ffi::F32, ffi::S64>>();
     handlers["deliver_and_learn_f64_s32"] = capsule<deliver_and_learn<ffi::F64, ffi::S32>>();

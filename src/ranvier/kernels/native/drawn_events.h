@@ -1,0 +1,46 @@
+// The handler of edges that are not stored.
+#pragma once
+
+#include "buffers.h"
+#include "drawn_edges.h"
+
+namespace ranvier::handlers {
+
+template <ffi::DataType type>
+ffi::Error deliver_drawn(ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S32> count, ffi::Buffer<ffi::S64> step,
+                         ffi::Buffer<ffi::S32> delays, ffi::Buffer<ffi::U32> keys, ffi::Buffer<ffi::S32> degree,
+                         ffi::Buffer<ffi::S64> begin, ffi::Buffer<ffi::S64> rule, ffi::Buffer<ffi::F64> numbers,
+                         ffi::Buffer<ffi::S64> pieces, ffi::Buffer<ffi::U32> quantiles, ffi::Buffer<type> accumulator,
+                         ffi::ResultBuffer<type> out) {
+  // source [slots, n], amplitude [slots, n or 0], count [slots], step [], delays [1], keys [4], degree [sources], begin [sources],
+  // rule [6]: kind, candidates, shift, exclude, first source, kind of weights; numbers [4], pieces [p, 3], accumulator [n_post]
+  const Dimensions h = source.dimensions(), a = amplitude.dimensions(), p = pieces.dimensions();
+  if (h.size() != 2 || a.size() != 2 || p.size() != 2) return shapes("deliver_drawn");
+  const int64_t slots = h[0], n = h[1], sources = degree.element_count();
+  if (slots < 1 || a[0] != slots || (a[1] != n && a[1] != 0) || static_cast<int64_t>(count.element_count()) != slots || step.element_count() != 1 ||
+      delays.element_count() != 1 || keys.element_count() != 4 || static_cast<int64_t>(begin.element_count()) != sources || rule.element_count() != 6 ||
+      numbers.element_count() != 4 || p[1] != 3 || quantiles.element_count() != 4097 || !equal(accumulator.dimensions(), out->dimensions())) {
+    return shapes("deliver_drawn");
+  }
+  carry_over(accumulator, out);
+  const int64_t* const r = rule.typed_data();
+  const uint32_t* const k = keys.typed_data();
+  if (r[0] < 0 || r[0] > 2 || r[5] < 0 || r[5] > 2 || r[1] < 0 || r[1] > INT32_MAX) return shapes("deliver_drawn");
+  using T = ffi::NativeType<type>;
+  const History<T> history{source.typed_data(), a[1] == 0 ? nullptr : amplitude.typed_data(), count.typed_data(), slots, n};
+  const DrawnEdges<T> edges{{static_cast<Targets>(r[0]), {r[1], r[2], r[3] != 0}, {k[0], k[1], 0}},
+                            degree.typed_data(),
+                            begin.typed_data(),
+                            sources,
+                            r[4],
+                            delays.typed_data()[0],
+                            static_cast<WeightsDrawn>(r[5]),
+                            {k[2], k[3], 0},
+                            numbers.typed_data(),
+                            quantiles.typed_data(),
+                            {pieces.typed_data(), p[0]}};
+  ranvier::deliver_drawn(history, step.typed_data()[0], edges, out->typed_data(), static_cast<int64_t>(out->element_count()));
+  return ffi::Error::Success();
+}
+
+}  // namespace ranvier::handlers
