@@ -10,7 +10,7 @@ import jax
 import psutil
 import pytest
 
-import ranvier  # noqa: F401  loaded before pytest loads the files of its docstrings, so that no class is there twice
+from ranvier import *  # noqa: F403  loaded before pytest loads the files of its docstrings, so that no class is there twice
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

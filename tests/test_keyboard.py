@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import pathlib
 import re
 import subprocess
 import sys
@@ -24,6 +25,14 @@ def test_the_package_lists_what_it_offers_and_nothing_else():
     assert {"simulate", "neurons", "plot", "torch", "resume", "cite", "__version__"} <= set(listed)
     assert not {"importlib", "Any", "TYPE_CHECKING", "errors", "model", "network", "result", "run", "units"} & set(listed)
     assert all(hasattr(rv, name) for name in listed if name != "torch")
+
+
+def test_what_is_loaded_on_first_use_is_what_type_checkers_see():
+    text = pathlib.Path(rv.__file__).read_text()
+    seen = {name: module for module, name in re.findall(r"^    from (ranvier\S*) import (\w+) as ", text, re.MULTILINE)}
+    modules = {name for name, module in seen.items() if module == "ranvier"}
+    assert modules == {*rv._MODULES, *rv._OTHER_MODULES}
+    assert {name: module for name, module in seen.items() if name not in modules} == rv._WHERE
 
 
 def test_a_star_import_loads_nothing_that_is_optional():

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier import doors
+from ranvier.compiled import turn_on_where_asked
 from ranvier.connect.part import draw as draw_edges
 from ranvier.errors import ParameterError, UnsupportedError, warn
 from ranvier.integrators.base import Integrator
@@ -117,6 +118,7 @@ class Simulation:
         self._dtype = {"double": "float64", "single": "float32"}[precision]
         refuse_traced({f"{name}.{within}": value for name, part in self.numbers.items() for within, value in paths_of(part)})
         began = time.perf_counter()
+        turn_on_where_asked()
         with inside(), building(progress) as bar:
             self.drawn = self._located(draw(network, self.numbers, seed=seed, dt=dt))
             self.layout = self._laid_out(self.drawn, told=bar)

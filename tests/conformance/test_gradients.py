@@ -27,8 +27,12 @@ def difference(sim, part):
             spikes = jnp.concatenate([x["spikes"].ravel() for x in recorded.values()])
             return sum(jnp.where(jnp.isfinite(x), jnp.tanh(x / 50.0), 0.0).sum() for x in own), spikes
 
-        slope = jax.jit(lambda p: jax.jvp(number, (p,), (towards,), has_aux=False)[1][0])(start)
-        compute, width = jax.jit(number), 1e-6
+        def compute(parameters):
+            value, slope = jax.jvp(number, (parameters,), (towards,))
+            return *value, slope[0]
+
+        compute, width = jax.jit(compute), 1e-6  # one program for all: compiling is what takes time
+        slope = compute(start)[2]
         sides = [compute({path: x + sign * width * towards[path] for path, x in start.items()}) for sign in (1, -1)]
     if not np.array_equal(sides[0][1], sides[1][1]):
         return None

@@ -65,26 +65,26 @@ def alone():
 
 
 OTHERS = {
-    "another island": lambda: island("efgh"),
-    "one of another size": lambda: island("efgh", n=33),
-    "a population": lambda: [rv.Population(5, LIF, current=500.0, name="e")],
-    "one neuron": lambda: [rv.Population(1, LIF, current=500.0, name="e")],
-    "a population of another model": lambda: [rv.Population(7, rv.neurons.HodgkinHuxley(), current=10.0, name="e")],
-    "an island under other names": lambda: island("wxyz"),
-    "without refractoriness": lambda: island("efgh", refractory=0.0),
-    "another tau": lambda: island("efgh", tau=4.0),
-    "the weight 0": lambda: island("efgh", weight=0.0),
+    "another island": lambda names: island(names),
+    "one of another size": lambda names: island(names, n=33),
+    "a population": lambda names: [rv.Population(5, LIF, current=500.0, name=names[0])],
+    "one neuron": lambda names: [rv.Population(1, LIF, current=500.0, name=names[0])],
+    "a population of another model": lambda names: [rv.Population(7, rv.neurons.HodgkinHuxley(), current=10.0, name=names[0])],
+    "an island under other names": lambda names: island([name.upper() for name in names]),
+    "without refractoriness": lambda names: island(names, refractory=0.0),
+    "another tau": lambda names: island(names, tau=4.0),
+    "the weight 0": lambda names: island(names, weight=0.0),
 }
 
 
-HOW = {"a population of another model": {"integrator": {"e": rv.ExponentialEuler()}}}
+HOW = {"a population of another model": rv.ExponentialEuler()}
 
 
-@pytest.mark.parametrize("other", OTHERS)
-@pytest.mark.parametrize("first", [True, False], ids=["before", "behind"])
-def test_what_touches_it_not_changes_no_bit(alone, other, first):
-    parts = [*OTHERS[other](), *island()] if first else [*island(), *OTHERS[other]()]
-    assert_same(outcome(parts, **HOW.get(other, {})), alone)
+@pytest.mark.parametrize(("before", "behind"), list(zip(OTHERS, [*list(OTHERS)[1:], "another island"], strict=True)))
+def test_what_touches_it_not_changes_no_bit(alone, before, behind):
+    parts = [*OTHERS[before]("efgh"), *island(), *OTHERS[behind]("ijkl")]
+    methods = {name: HOW[other] for name, other in (("e", before), ("i", behind)) if other in HOW}
+    assert_same(outcome(parts, **({"integrator": methods} if methods else {})), alone)
 
 
 def test_neither_does_an_input_or_a_projection_onto_others(alone):

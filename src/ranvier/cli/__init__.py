@@ -61,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             export(arguments)
         else:
             if argv is None:
-                from ranvier.cli.cache import turn_on
+                from ranvier.compiled import turn_on_where_asked
 
-                turn_on()
+                turn_on_where_asked(by_default=True)
             if arguments.command in ("resume", "repair"):
                 from ranvier.cli.store import repair, resume
 

@@ -10,12 +10,14 @@ there is nothing to gain.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Jaxpr, Literal
+
+if TYPE_CHECKING:
+    from jax.extend.core import Jaxpr  # which loads Pallas: a seventh of what Ranvier takes to load
 
 # Minimises the largest relative error over |r| ≤ ln 2 / 2 (Remez; 3.6e-18), the first two coefficients held at 1.
 _POLYNOMIAL = (
@@ -123,9 +125,14 @@ def _simple(jaxpr: Jaxpr) -> bool:
     )
 
 
+def is_literal(atom: Any) -> bool:
+    """Whether what an equation of a trace takes is a number that stands there."""
+    return hasattr(atom, "val")
+
+
 def _evaluate(jaxpr: Jaxpr, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
     values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
-    read = lambda atom: atom.val if isinstance(atom, Literal) else values[atom]
+    read = lambda atom: atom.val if is_literal(atom) else values[atom]
     for equation in jaxpr.eqns:
         inputs, parameters = [read(atom) for atom in equation.invars], equation.params
         if equation.primitive.name == "exp" and parameters.get("accuracy") is None:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
 
+from ranvier.kernels.exponential import is_literal
 from ranvier.network.linearity.expressions import ELEMENTWISE, Expressions
 from ranvier.network.linearity.jaxprs import called
 
@@ -167,7 +167,7 @@ class Reader:
         known: dict[Any, Value] = dict(zip(jaxpr.invars, values, strict=True))
         for variable, constant in zip(jaxpr.constvars, getattr(closed, "consts", ()), strict=True):
             known[variable] = self._constant(constant, np.shape(constant))
-        of = lambda x: self._constant(x.val, np.shape(x.val)) if isinstance(x, jax.extend.core.Literal) else known[x]
+        of = lambda x: self._constant(x.val, np.shape(x.val)) if is_literal(x) else known[x]
         for equation in jaxpr.eqns:
             operands = [of(x) for x in equation.invars]
             inner = called(equation)

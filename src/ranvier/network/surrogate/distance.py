@@ -7,11 +7,15 @@ and the opposite of a test is minus its distance.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr, Literal
+
+from ranvier.kernels.exponential import is_literal
+
+if TYPE_CHECKING:
+    from jax.extend.core import Jaxpr
 
 _INLINED = ("jit", "pjit", "closed_call", "custom_jvp_call")
 _SAME_PLACES = ("broadcast_in_dim", "reshape", "squeeze", "copy", "transpose")
@@ -37,8 +41,8 @@ def distance(test: Callable[..., jax.Array], *arguments: Any) -> jax.Array | Non
 def _read(jaxpr: Jaxpr, constants: Sequence[Any], arguments: Sequence[Any], known: Sequence[Any] = ()) -> tuple[list[Any], list[Any]]:
     values: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
     distances: dict[Any, Any] = dict(zip(jaxpr.invars, known, strict=True)) if known else {}
-    value = lambda atom: atom.val if isinstance(atom, Literal) else values[atom]
-    far = lambda atom: None if isinstance(atom, Literal) else distances.get(atom)
+    value = lambda atom: atom.val if is_literal(atom) else values[atom]
+    far = lambda atom: None if is_literal(atom) else distances.get(atom)
     for equation in jaxpr.eqns:
         inputs, name = [value(atom) for atom in equation.invars], equation.primitive.name
         own = [far(atom) for atom in equation.invars]
