@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ranvier import analysis as analysis
     from ranvier import channels as channels
     from ranvier import connect as connect
+    from ranvier import devices as devices
     from ranvier import fitting as fitting
     from ranvier import infer as infer
     from ranvier import interop as interop
@@ -95,7 +96,7 @@ if TYPE_CHECKING:
     from ranvier.versions import show_versions as show_versions
 
 _MODULES = ("channels", "connect", "models", "neurons", "plasticity", "random", "stimuli", "synapses")
-_OTHER_MODULES = ("analysis", "fitting", "infer", "interop", "lab", "losses", "plot", "surrogates", "testing", "torch")
+_OTHER_MODULES = ("analysis", "devices", "fitting", "infer", "interop", "lab", "losses", "plot", "surrogates", "testing", "torch")
 
 _FROM = {
     "ranvier.channels.base": (

@@ -165,17 +165,67 @@ class Run:
         self._question_steps = until.steps(self.dt) if until else 0
         self._counts = np.zeros(len(self.structure.populations), np.int64) if counts is None else counts
         self.plan = records
-        self.program = program_of(layout, records)
         self.constants = constants
         self.outside = outside
         self.rewirer = rewirer
         self._packing = Packing(self.structure)
+        self.program = self._program()
         if type(self.integrator).init is not Integrator.init and not jax.tree.leaves(self.state.memory):
-            stepper = Stepper(self.structure, constants.tree(), self.integrator, self.program.packed, outside)
-            entered = stepper.enter(self.state)
-            memory = self.integrator.init(stepper.system(entered), entered.moving, self.k0 * self.dt)
-            self.state = dataclasses.replace(self.state, memory=memory)
+            self.state = dataclasses.replace(self.state, memory=self._first_memory())
         self.sink = sink(self)
+
+    # -- what several devices do in another way ----------------------------------------------------
+
+    def _program(self) -> loop.Program:
+        return program_of(self.layout, self.plan)
+
+    def _first_memory(self) -> Any:
+        """What the integrator remembers at the start."""
+        stepper = Stepper(self.structure, self.constants.tree(), self.integrator, self.program.packed, self.outside)
+        entered = stepper.enter(self.state)
+        return self.integrator.init(stepper.system(entered), entered.moving, self.k0 * self.dt)
+
+    def _entered(self) -> StepState:
+        """The state that it begins with, as the step carries it."""
+        return enter(self.structure, self.state, self._pack, self.outside)
+
+    def _subsets(self) -> Any:
+        """Which neurons are recorded, where not all are."""
+        return self.plan.subsets
+
+    def _buffer_shapes(self) -> Any:
+        return loop.buffer_shapes(self.program, self.plan.widths)
+
+    def _new_buffers(self) -> Any:
+        return loop.new_buffers(self.program, self.plan.widths)
+
+    def _copied(self, state: StepState) -> StepState:
+        """A copy that a call may use up."""
+        return jax.tree.map(np.array, state)
+
+    def _backup(self, state: StepState) -> StepState:
+        """The state at the start, which a search for the first bad step may begin from. It is on the host; later copies are not."""
+        return state
+
+    together = False
+    """whether other processes compute the same run, so that all must do the same at the same time"""
+
+    def _agreed(self, number: int) -> int:
+        """What the first of the processes says."""
+        return number
+
+    def _step_of(self, state: StepState) -> int:
+        return int(state.step)
+
+    def _spikes_in(self, buffers: Any, spikes: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The steps and neurons of the spikes in the buffers, sorted by both."""
+        return np.array(np.asarray(buffers[0])[: int(spikes)]), np.array(np.asarray(buffers[1])[: int(spikes)])
+
+    def _records_in(self, buffers: Any) -> Any:
+        """The buffers of what is recorded, as the plan of the records has them."""
+        return buffers[2]
+
+    # -- the run -----------------------------------------------------------------------------------
 
     def _pack(self, variables: Any, library: Any = np) -> Any:
         return self._packing.pack(variables, library) if self.program.packed else variables
@@ -184,7 +234,7 @@ class Run:
         return self._packing.unpack(state) if self.program.packed else state
 
     def _arguments(self, state: StepState, buffers: Any, stop: int, k: int) -> tuple[Any, ...]:
-        return self.constants, self.plan.subsets, state, buffers, np.int64(stop), self.plan.schedules(k)
+        return self.constants, self._subsets(), state, buffers, np.int64(stop), self.plan.schedules(k)
 
     @property
     def at_start(self) -> Progression:
@@ -197,9 +247,8 @@ class Run:
 
     def compiled(self, told: bool = False) -> tuple[StepState, loop.Compiled, bool]:
         """The state that it begins with, as the step carries it, the loop, and whether that had to be compiled now (`told` says so)."""
-        state = enter(self.structure, self.state, self._pack, self.outside)
-        shapes = loop.buffer_shapes(self.program, self.plan.widths)
-        return state, *loop.compiled(self.program, self._arguments(state, shapes, self.k1, self.k0), told)
+        state = self._entered()
+        return state, *loop.compiled(self.program, self._arguments(state, self._buffer_shapes(), self.k1, self.k0), told)
 
     def execute(self, progress: ProgressCallback | None) -> Result:
         """Runs to the end, and gives the result.
@@ -222,22 +271,23 @@ class Run:
             self.watch.begins(self)
         per_call = SECONDS_PER_CALL if self.watch is None else self.watch.seconds
         state, step, fresh = self.compiled(isinstance(progress, ProgressBar))
-        buffers = step.take_buffers(self.program, self.plan.widths)
+        buffers = step.take_buffers(self._new_buffers)
         self.info["compile_seconds"] = step.seconds if fresh else 0.0
         k, length = self.k0, min(self.plan.steps_per_call, int(step.steps_per_second * per_call) or FIRST_STEPS)
         began = backed_up = time.perf_counter()
-        backup = state  # on the host; later copies are on the device
+        backup = self._backup(state)
         while True:
             called = time.perf_counter()
-            state, buffers, spikes, bad = step(*self._arguments(state, buffers, self._next_stop(k, length), k))
-            reached = int(state.step)
+            stop = self._agreed(self._next_stop(k, length))
+            state, buffers, spikes, bad = step(*self._arguments(state, buffers, stop, k))
+            reached = self._step_of(state)
             now = time.perf_counter()
             seconds = now - called
             self.info["run_seconds"] = now - began
-            if np.any(np.asarray(bad) >= 0):
+            if self._any_bad(bad):
                 self._diverged(step, state, backup, k, reached)
             rewires = self.rewirer is not None and self.rewirer.due(reached)
-            counted = self._take(buffers, k, reached, int(spikes), last=reached == self.k1 and not rewires)
+            counted = self._take(buffers, k, reached, spikes, last=reached == self.k1 and not rewires)
             if rewires:
                 state, buffers, step = self._rewired(state, buffers, step, reached)
                 backup, backed_up = jax.tree.map(jnp.copy, state), time.perf_counter()
@@ -255,17 +305,18 @@ class Run:
             if k == self.k1 or stopped:
                 step.leave_buffers(buffers)
                 final: Any = functools.partial(self._in_users_order, state)
-                if self.sink.way_on:
+                if self.sink.way_on or self.together:
                     final = self._in_users_order(state)
                 self.sink.finish("complete", Progression(final, self._counts.copy()) if self.sink.way_on else None)
                 self.info["run_seconds"] = time.perf_counter() - began
                 return self._result(final, k)
-            if interruption.came or (self.watch is not None and self.watch.ends(functools.partial(self._in_users_order, state))):
+            came = interruption.came or (self.watch is not None and self.watch.ends(functools.partial(self._in_users_order, state)))
+            if self._agreed(bool(came)):
                 self.sink.finish("interrupted", Progression(self._in_users_order(state), self._counts.copy()))
                 raise RunInterrupted(f"Stopped at t = {k * self.dt:g} ms of {self.k1 * self.dt:g} ms. {self.sink.way_on}")
-            if self.sink.checkpoint_steps and k % self.sink.checkpoint_steps == 0:
+            if self._agreed(bool(self.sink.checkpoint_steps and k % self.sink.checkpoint_steps == 0)):
                 self.sink.checkpoint(Progression(self._in_users_order(state), self._counts.copy()))
-            if now - backed_up > SECONDS_OF_BACKUP:
+            if now - backed_up > SECONDS_OF_BACKUP and not self.together:
                 backup, backed_up = jax.tree.map(jnp.copy, state), now
 
     def _rewired(self, state: StepState, buffers: Any, step: loop.Compiled, k: int) -> tuple[StepState, Any, loop.Compiled]:
@@ -290,13 +341,12 @@ class Run:
     def _progress(self, k: int, elapsed: float, speed: float) -> Progress:
         return Progress((k - self.k0) * self.dt, (self.k1 - self.k0) * self.dt, elapsed, speed, self.sink.size())
 
-    def _take(self, buffers: Any, k: int, reached: int, spikes: int, last: bool) -> np.ndarray:
+    def _take(self, buffers: Any, k: int, reached: int, spikes: Any, last: bool) -> np.ndarray:
         """Takes over what a call from step `k` to `reached` left in the buffers; how often each population spiked."""
-        steps, neurons, records = buffers
-        neurons = np.array(np.asarray(neurons)[:spikes])
-        whole, fractions = loop.times_of(self.structure, np.array(np.asarray(steps)[:spikes]))
+        steps, neurons = self._spikes_in(buffers, spikes)
+        whole, fractions = loop.times_of(self.structure, steps)
         within = {} if fractions is None else {"fractions": fractions}
-        rows: Iterable[Rows] = self.plan.rows(records, k, reached, last)
+        rows: Iterable[Rows] = self.plan.rows(self._records_in(buffers), k, reached, last)
         if self.watch is not None:
             rows = list(rows)
             self.watch.sees(whole, neurons, rows, reached)
@@ -306,9 +356,8 @@ class Run:
 
     def _take_row_at(self, step: loop.Compiled, state: StepState, k: int) -> None:
         """Takes over the row that may be due where a run ends before its time."""
-        copy = jax.tree.map(np.array, state)
-        _, buffers, _, _ = step(*self._arguments(copy, loop.new_buffers(self.program, self.plan.widths), k, k))
-        self._take(buffers, k, k, 0, last=True)
+        _, buffers, spikes, _ = step(*self._arguments(self._copied(state), self._new_buffers(), k, k))
+        self._take(buffers, k, k, spikes, last=True)
 
     def _stopped(self, state: StepState, k: int, counted: np.ndarray) -> bool:
         """Whether the stop condition holds, where it is due to be asked."""
@@ -328,25 +377,24 @@ class Run:
 
         What came before step `k` is taken over already.
         """
-        copied = lambda state: jax.tree.map(np.array, state)
+        step_of = self._step_of
 
         def advance(state: StepState, stop: int) -> Any:
-            buffers = loop.new_buffers(self.program, self.plan.widths)
-            return step(*self._arguments(copied(state), buffers, stop, int(state.step)))
+            return step(*self._arguments(self._copied(state), self._new_buffers(), stop, step_of(state)))
 
         good = backup
-        while int(good.step) < k:
+        while step_of(good) < k:
             good = advance(good, k)[0]
-        while bad_at - int(good.step) > 1:
-            middle, buffers, spikes, bad = advance(good, (int(good.step) + bad_at) // 2)
-            if np.any(np.asarray(bad) >= 0):
-                bad_at = int(middle.step)
+        while bad_at - step_of(good) > 1:
+            middle, buffers, spikes, bad = advance(good, (step_of(good) + bad_at) // 2)
+            if self._any_bad(bad):
+                bad_at = step_of(middle)
             else:
-                self._take(buffers, int(good.step), int(middle.step), int(spikes), last=False)
+                self._take(buffers, step_of(good), step_of(middle), spikes, last=False)
                 good = middle
-        self._take_row_at(step, good, int(good.step))
+        self._take_row_at(step, good, step_of(good))
         wrong, _, _, bad = advance(good, bad_at)
-        part, variable, index, value, what = self._named(wrong, np.asarray(bad))
+        part, variable, index, value, what = self._named(wrong, bad)
         moment = bad_at * self.dt
         remedy = "Try a smaller dt"
         if "rate_and_slope" not in self.integrator.needs:
@@ -363,12 +411,16 @@ class Run:
             f"The run went wrong at t = {moment:g} ms: {variable} of {part}, {what} {index}, became {value:g} "
             f"(dt = {self.dt:g} ms, {type(self.integrator).__name__}). {remedy}; if that does not help, look at that {what}'s parameters "
             f"and inputs.{beyond} What was recorded until then is in the error's `result`.",
-            result=self._result(self._in_users_order(good), int(good.step)),
+            result=self._result(self._in_users_order(good), step_of(good)),
             time=moment,
         )
 
-    def _named(self, state: StepState, bad: np.ndarray) -> tuple[str, str, int, float, str]:
+    def _any_bad(self, bad: Any) -> bool:
+        return bool(np.any(np.asarray(bad) >= 0))
+
+    def _named(self, state: StepState, bad: Any) -> tuple[str, str, int, float, str]:
         """The first variable that went wrong, in the user's words: part, variable, index, value, what the index counts."""
+        bad = np.asarray(bad)
         at = int(np.flatnonzero(bad >= 0)[0])
         owner, variable = loop.checked_variables(self.structure)[at]
         index = int(bad[at])

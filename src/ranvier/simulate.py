@@ -36,6 +36,7 @@ def simulate(
     overwrite: bool = False,
     check_disk: bool = True,
     spike_timing: str = "grid",
+    devices: Any = None,
 ) -> Result:
     """Runs a network, a population or a single neuron.
 
@@ -70,6 +71,8 @@ def simulate(
         check_disk: refuses a run whose store may not fit on the disk.
         spike_timing: `"grid"`, or `"interpolated"` for models with a reset whose spikes go nowhere: the threshold is crossed, the
             neuron reset and its refractory period begun within the step, so that spike times are of second order in `dt`.
+        devices: where it is computed: by default on the device that JAX takes; `"cpu"`, `"gpu"` or `"tpu"`, a number of
+            devices, or a list of JAX's. On several each has an equal share of every population, with the same spikes.
 
     Returns:
         A `Result`. Record rows are the state at `t_k = k·dt`; the first is the
@@ -94,6 +97,7 @@ def simulate(
         INTERPOLATED,
         as_network,
         check_run,
+        checked_devices,
         checked_initial,
         checked_precision,
         checked_records,
@@ -116,6 +120,7 @@ def simulate(
         precision=checked_precision(precision),
         progress=progress is True,
         spike_timing=doors.choice(spike_timing, "spike_timing", (GRID, INTERPOLATED)),
+        devices=checked_devices(devices),
     )
     return sim.run(
         duration,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import copy
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 from ranvier import doors
 from ranvier.compiled import turn_on_where_asked
 from ranvier.connect.part import draw as draw_edges
+from ranvier.devices.mesh import checked_devices
 from ranvier.errors import ParameterError, UnsupportedError, warn
 from ranvier.integrators.base import Integrator
 from ranvier.kernels.dispatch import has_double_precision
@@ -111,7 +113,9 @@ class Simulation:
         precision: str,
         progress: bool = False,
         spike_timing: str = GRID,
+        device: jax.Device | None = None,
     ):
+        self.device = device
         self.network, self.dt, self.seed, self.precision = network, dt, seed, precision
         self.integrators, self.records, self.spike_timing = integrators, records, spike_timing
         self.numbers = numbers_of(network)
@@ -119,16 +123,25 @@ class Simulation:
         refuse_traced({f"{name}.{within}": value for name, part in self.numbers.items() for within, value in paths_of(part)})
         began = time.perf_counter()
         turn_on_where_asked()
-        with inside(), building(progress) as bar:
+        with self._inside(), building(progress) as bar:
             self.drawn = self._located(draw(network, self.numbers, seed=seed, dt=dt))
-            self.layout = self._laid_out(self.drawn, told=bar)
-            self._check_currents(self.drawn)
-            self._placed: _Placed | None = None
-            constants, _ = self.constants_of(self.drawn)
-            self.readable = Readable(self.layout.plan, constants, self.layout.initial(self.drawn), self.layout.outside(self.drawn))
+            self._prepare(bar)
         self._build_seconds = time.perf_counter() - began
 
     # -- inside ------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _inside(self) -> Iterator[None]:
+        """What JAX settings it is computed under, and on which device."""
+        with inside(), contextlib.nullcontext() if self.device is None else jax.default_device(self.device):
+            yield
+
+    def _prepare(self, told: BuildingBar | None) -> None:
+        self.layout = self._laid_out(self.drawn, told=told)
+        self._check_currents(self.drawn)
+        self._placed: _Placed | None = None
+        constants, _ = self.constants_of(self.drawn)
+        self.readable = Readable(self.layout.plan, constants, self.layout.initial(self.drawn), self.layout.outside(self.drawn))
 
     def _laid_out(self, drawn: Drawn, apart: frozenset[str] = frozenset(), told: BuildingBar | None = None) -> Layout:
         return Layout(self.network, drawn, self._dtype, self.integrators, apart=apart, merge=MERGE, progress=told)
@@ -239,15 +252,7 @@ class Simulation:
             wired = rewirer.laid_out(Wired(layout.plan, shared.tree(), outside), state)
             layout, shared, outside = copy.copy(layout), loop.Shared(wired.constants), wired.outside
             layout.plan = wired.plan
-        facts = {
-            "dt": self.dt,
-            "integrator": type(self.layout.integrator).__name__,
-            "seed": drawn.seed,
-            "precision": self.precision,
-            "native": {p.name: self.layout.chosen.groups[p.group].native for p in self.layout.plan.populations},
-            **(info or {}),
-            "build_seconds": self._build_seconds + time.perf_counter() - began,
-        }
+        facts = {**self._facts(drawn), **(info or {}), "build_seconds": self._build_seconds + time.perf_counter() - began}
         self._build_seconds = 0.0
         return Run(
             self.network if drawn.numbers is self.numbers else network_with(self.network, drawn.numbers),
@@ -264,6 +269,16 @@ class Simulation:
             counts=counts,
             info=facts,
         )
+
+    def _facts(self, drawn: Drawn) -> dict[str, Any]:
+        """What a result says of how it was computed."""
+        return {
+            "dt": self.dt,
+            "integrator": type(self.layout.integrator).__name__,
+            "seed": drawn.seed,
+            "precision": self.precision,
+            "native": {p.name: self.layout.chosen.groups[p.group].native for p in self.layout.plan.populations},
+        }
 
     def _check_weights(self, given: Mapping[str, Any] | None, initial: SimulationState) -> None:
         for path in given or ():
@@ -335,10 +350,13 @@ class Simulation:
             seed: what it is drawn with; that of `prepare` when left out.
             parameters: other numbers, by path.
         """
-        with jax.ensure_compile_time_eval(), inside():  # it may be asked for in a function that is being traced
+        with jax.ensure_compile_time_eval(), self._inside():  # it may be asked for in a function that is being traced
             drawn = self._drawn_with(parameters, self.seed if seed is None else doors.seed(seed))
-            self.constants_of(drawn)
-            return self.layout.initial(drawn).on_host()
+            return self._at_start(drawn).on_host()
+
+    def _at_start(self, drawn: Drawn) -> SimulationState:
+        self.constants_of(drawn)
+        return self.layout.initial(drawn)
 
     def run(
         self,
@@ -397,7 +415,7 @@ class Simulation:
 
             return start(run, place, self.recorded, self.integrators, checkpoint_every=every, overwrite=overwrite, fits=check_disk)
 
-        with inside():
+        with self._inside():
             with building(progress is True) as bar:
                 run = self.start(steps, parameters=parameters, seed=seed, initial=given, sink=sink, until=until, told=bar)
             return run.execute(shown)
@@ -695,11 +713,12 @@ def prepare(
     precision: str = "double",
     progress: bool = False,
     spike_timing: str = "grid",
+    devices: Any = None,
 ) -> Simulation:
     """Draws a network and lays it out, so that it can run many times: with other parameters, seeds and states nothing is compiled again.
 
     Args:
-        network, dt, current, integrator, record, seed, precision, spike_timing: as of `rv.simulate`.
+        network, dt, current, integrator, record, seed, precision, spike_timing, devices: as of `rv.simulate`.
         progress: whether a bar shows how far a large network is built.
 
     Returns:
@@ -715,8 +734,9 @@ def prepare(
         (12, 7)
     """
     net, single = as_network(network, current, None)
-    return Simulation(
+    return made(
         net,
+        checked_devices(devices),
         dt=doors.interval(dt, "dt"),
         integrators=by_population(net, integrator),
         records=checked_records(record, single),
@@ -746,6 +766,15 @@ def explain(network: Network | Population | NeuronModel | Simulation, **how: Any
     return (network if isinstance(network, Simulation) else prepare(network, **how)).explain()
 
 
+def made(network: Network, devices: tuple[jax.Device, ...] | None, **how: Any) -> Simulation:
+    """A network, prepared on one device or on several."""
+    if devices is None or len(devices) == 1:
+        return Simulation(network, device=None if devices is None else devices[0], **how)
+    from ranvier.devices.simulation import SimulationOnDevices
+
+    return SimulationOnDevices(network, devices=devices, **how)
+
+
 _kept: collections.OrderedDict[Any, Simulation] = collections.OrderedDict()
 
 
@@ -759,15 +788,17 @@ def found_or_prepared(
     precision: str,
     progress: bool = False,
     spike_timing: str = GRID,
+    devices: tuple[jax.Device, ...] | None = None,
 ) -> Simulation:
     """A network, prepared; the same object that ran before, if it is small and unchanged, is not prepared anew."""
-    key = (id(net), dt, precision, tuple(integrators.items()), spike_timing, MERGE)
+    key = (id(net), dt, precision, tuple(integrators.items()), spike_timing, devices, MERGE)
     kept = _kept.get(key)
     if kept is not None and kept.network is net and kept.matches(net):
         kept.records = records
         return kept
-    sim = Simulation(
+    sim = made(
         net,
+        devices,
         dt=dt,
         integrators=integrators,
         records=records,

@@ -9,8 +9,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from ranvier.cli import lab, scene
+from ranvier.cli import lab, launch, scene
 
+COORDINATOR = "RANVIER_COORDINATOR"  # of the processes that `ranvier launch` starts
 INTEGRATORS_HELP = "exact-linear, exponential-euler, rk4, euler, heun, midpoint (default: the model's own, or what fits its equations)"
 
 
@@ -51,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             lab.run(arguments, cache=argv is None)
         elif arguments.command == "scene":
             scene.run(arguments)
+        elif arguments.command == "launch":
+            return launch.launch(arguments)
         elif arguments.command == "check":
             from ranvier.cli.store import check
 
@@ -64,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from ranvier.compiled import turn_on_where_asked
 
                 turn_on_where_asked(by_default=True)
+            if os.environ.get(COORDINATOR):
+                from ranvier.devices import join
+
+                join()
             if arguments.command in ("resume", "repair"):
                 from ranvier.cli.store import repair, resume
 
@@ -79,6 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141  # as of a process that SIGPIPE has ended
     except RanvierError as error:
         print(f"ranvier: {error}", file=sys.stderr)
+        if argv is None and type(error).__name__ == "ProcessLost":
+            # What JAX does at the end of a process waits for the one that is gone.
+            sys.stderr.flush()
+            os._exit(1)
         return 1
     except KeyboardInterrupt as interruption:
         print(f"ranvier: {interruption or 'interrupted.'}", file=sys.stderr)
@@ -117,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--scale", type=float, metavar="X", help="the size of a ready-made network, as a share of the published one")
     run.add_argument("--regime", choices=("A", "B", "C", "D"), help="what a Brunel network does (default C)")
     run.add_argument("--gamma", type=float, metavar="X", help="the excitatory weights of drn, as a share of the published ones (default 1)")
+    run.add_argument(
+        "--devices", metavar="N", help="compute it on so many devices, each with a share of every population; or cpu, gpu, tpu"
+    )
     run.add_argument("--no-gaba", action="store_true", help="leave the inhibition out (antennal lobe)")
     run.add_argument("--plastic", action="store_true", help="let the excitatory weights of drn learn")
     run.add_argument("--no-plots", action="store_true", help="draw no pictures")
@@ -132,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--duration", type=float, metavar="MS", help="how long the run is to be as a whole (ms; default: as planned)")
     resume.add_argument("--file", metavar="FILE.py", help="the file that defines `network`, where that holds classes or functions of yours")
     resume.add_argument("--checkpoint-every", type=float, metavar="MS", help="as for `ranvier run` (default: as before)")
+    resume.add_argument("--devices", metavar="N", help="as for `ranvier run`; another number than before gives the same")
     info = commands.add_parser("info", help="say what a store holds", description="Says what a store holds, also while it is written.")
     info.add_argument("store", metavar="STORE", help="a store; with --explain a model or a file, as for `ranvier run`")
     info.add_argument(
@@ -163,4 +178,5 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", metavar="PATH", help="the file or folder to write (default beside the store)")
     scene.add_to(commands)
     lab.add_to(commands)
+    launch.add_to(commands)
     return parser

@@ -52,6 +52,19 @@ class Job:
     until: Any = None
     options: tuple[str, ...] = ()
     own: Any = None
+    devices: Any = None
+
+
+def devices_of(arguments: argparse.Namespace) -> Any:
+    """The devices that `--devices` asks for; a processor is made as many as that, which must come before JAX starts."""
+    given = arguments.devices
+    if given is None or not given.isdigit():
+        return given
+    import jax
+
+    if int(given) > 1 and not jax.distributed.is_initialized():
+        jax.config.update("jax_num_cpu_devices", int(given))
+    return int(given)
 
 
 def integrator_named(name: str) -> Integrator:

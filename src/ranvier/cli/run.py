@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import datetime
 import os
 import sys
@@ -18,8 +19,9 @@ import numpy as np
 
 from ranvier.cli import train_digits
 from ranvier.cli.folder import Folder
-from ranvier.cli.job import Job, job_of
+from ranvier.cli.job import Job, devices_of, job_of
 from ranvier.describe import in_one_line
+from ranvier.devices.processes import first_process
 from ranvier.errors import ParameterError, RanvierError, SimulationDiverged, StoreError
 from ranvier.interop import netcdf
 from ranvier.interop.csv import write_spikes
@@ -52,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
         return
     _refuse_ignored(arguments)
     began = time.perf_counter()
-    job = job_of(arguments)
+    devices = devices_of(arguments)
+    job = dataclasses.replace(job_of(arguments), devices=devices)
     if arguments.store is not None:
         from ranvier.cli.store import run_into_store
 
@@ -70,6 +73,8 @@ def run(arguments: argparse.Namespace) -> None:
                 _write_data(error.result, folder)
                 raise SimulationDiverged(f"{error} It was written to {folder.path}.", error.result, error.time) from None
             raise
+    if not first_process():
+        return
     with _kept_elsewhere(result, folder):
         folder.begin(_parameters(job, result))
         traces = _write_data(result, folder)
@@ -152,6 +157,7 @@ def _simulate(job: Job, **more: Any) -> Result:
         seed=job.seed,
         precision=job.precision,
         progress=True,
+        devices=job.devices,
         **options,
         **more,
     )

@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ranvier.cli.job import Job, job_of
+from ranvier.cli.job import Job, devices_of, job_of
+from ranvier.devices.processes import first_process
 from ranvier.errors import StoreError
 from ranvier.result import Result
 from ranvier.simulation import as_network
@@ -25,6 +26,8 @@ def run_into_store(job: Job, arguments: argparse.Namespace, simulate: Callable[.
     """Runs a job into the store that `--store` names, and says what is in it."""
     with _said():
         result = simulate(job, store=arguments.store, checkpoint_every=arguments.checkpoint_every, overwrite=arguments.overwrite)
+    if not first_process():
+        return
     _print([*_rows(open_store(arguments.store)), _wall(result)])
 
 
@@ -37,13 +40,21 @@ def resume(arguments: argparse.Namespace, run_arguments: Callable[[str], argpars
     Raises:
         RanvierError: it cannot go on.
     """
+    devices = devices_of(arguments)
     given = _given(arguments, run_arguments)
     if arguments.file and open_store(arguments.store).provenance["until"] is not None:
         given["until"] = job_of(run_arguments(arguments.file)).until
     with _said():
         result = resume_run(
-            arguments.store, duration=arguments.duration, checkpoint_every=arguments.checkpoint_every, progress=True, **given
+            arguments.store,
+            duration=arguments.duration,
+            checkpoint_every=arguments.checkpoint_every,
+            progress=True,
+            devices=devices,
+            **given,
         )
+    if not first_process():
+        return
     for name in result.info["not_verified"]:
         print(f"ranvier: of {name} only the name and the code were compared, not what it reads.", file=sys.stderr)
     store = open_store(arguments.store)

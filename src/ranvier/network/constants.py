@@ -210,6 +210,7 @@ class Constants:
         dt: the step (ms), float64.
         seed: its two words, uint32.
         arrivals: for the groups that a `MergedPlan` acts on.
+        tell_every: after how many steps devices tell each other who spiked, int64; None where there are none, or they do at each.
     """
 
     dt: Any
@@ -218,3 +219,4 @@ class Constants:
     synapses: dict[str, Any]
     plastic: dict[str, PlasticConstants] = dataclasses.field(default_factory=dict)
     arrivals: dict[str, Arrivals] = dataclasses.field(default_factory=dict)
+    tell_every: Any = None

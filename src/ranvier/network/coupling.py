@@ -26,12 +26,12 @@ def plan_coupling(projection: DrawnProjection, source: str, targets: Targets) ->
     """The structure of a projection whose states are at its sources or edges. Whether its weights are dense is decided here, once."""
     assert projection.edges is not None
     spec = projection.projection
-    count, sources, n = len(projection.edges), spec.source.n, sum(t.n for t in spec.targets)
-    states = sources if projection.site == "source" else count
+    count, states = len(projection.edges), spec.source.n if projection.site == "source" else len(projection.edges)
+    sources, n = projection.part.sources, projection.part.size
     facts = synapse_facts(projection.name, projection.synapse, states, spec.source.model)
     common = (projection.name, states, facts.variables, facts.moving, facts.transmits)
     if projection.site == "source":
-        dense = n * sources <= DENSE_UP_TO and count >= DENSE_FROM * n * sources
+        dense = n * sources <= DENSE_UP_TO and (projection.whole_edges or count) >= DENSE_FROM * n * sources
         return SourcePlan(*common, source, targets, projection.synapse.emits, dense)
     return EdgePlan(*common, source, targets, projection.synapse.emits, (ALL_SPIKES,) if projection.delivered else ())
 
@@ -55,7 +55,7 @@ def coupled_constants(
     edges, weight, synapse = projection.edges, projection.weight, in_precision(projection.synapse, dtype)
     targets = sum(t.n for t in projection.projection.targets)
     if isinstance(plan, SourcePlan) and plan.dense:
-        shape = (targets, projection.projection.source.n)
+        shape = (targets, projection.part.sources)
         if isinstance(weight, jax.Array):
             return CoupledConstants(synapse, matrix=jnp.zeros(shape, dtype).at[edges.post, edges.pre].add(weight.astype(dtype)))
         matrix = np.zeros(shape)

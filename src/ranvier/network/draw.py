@@ -47,6 +47,8 @@ class DrawnPopulation:
         last_spike: the step of the last spike before the start, int64 `[n]`.
         given: the steps and the neurons of spikes known beforehand, sorted.
         copies: how often the population stands in it, each time with other numbers (`sweeps`). One alone decides how it is computed.
+        begin, whole: where these neurons begin in the user's population and how many that has, where they are a device's
+            share of it (`devices`); the whole decides how it is computed. 0 where it is all of it.
     """
 
     name: str
@@ -59,6 +61,13 @@ class DrawnPopulation:
     last_spike: np.ndarray
     given: tuple[np.ndarray, np.ndarray] | None
     copies: int = 1
+    begin: int = 0
+    whole: int = 0
+
+    @property
+    def deciding(self) -> int:
+        """The size that decides how it is computed."""
+        return self.whole or self.n // self.copies
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,6 +85,9 @@ class DrawnProjection:
         plasticity: the rule by which its weights change, or None.
         dendritic: the dendritic delay in steps.
         structure: the rule by which its edges come and go, or None.
+        shares: of each target population how many neurons stand before, in and behind a device's share of it; None where
+            the projection is whole.
+        whole_edges: how many edges the whole has, where these are a share's.
     """
 
     name: str
@@ -92,6 +104,8 @@ class DrawnProjection:
     plasticity: Any = None
     dendritic: int = 0
     structure: Any = None
+    shares: tuple[tuple[int, int, int], ...] | None = None
+    whole_edges: int = 0
 
     @property
     def delivered(self) -> bool:
@@ -107,6 +121,8 @@ class DrawnInput:
         mean: how many spikes each target has in a step on average, `[targets]` or a number; for each Hz where the rate is `changing`.
         changing: the rate in Hz, a stimulus, where it changes in time or its spikes are common to several.
         correlation: which share of the spikes is common.
+        begins: the numbers of the first targets, of each population one, among all that the user's input has, where these are a
+            device's share of them.
     """
 
     name: str
@@ -116,6 +132,7 @@ class DrawnInput:
     weight: Any
     changing: Any = None
     correlation: float = 0.0
+    begins: tuple[int, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -69,13 +69,17 @@ class ProjectionExplanation:
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """How a network is computed. Printing it shows all of it."""
+    """How a network is computed. Printing it shows all of it.
+
+    Where it lies on several devices, sizes are those of the whole and bytes those of one device; `devices` says what they tell each other.
+    """
 
     populations: tuple[PopulationExplanation, ...]
     projections: tuple[ProjectionExplanation, ...]
     integrator: str
     history: str
     bytes: int
+    devices: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Any:
         """One part, by name."""
@@ -98,7 +102,8 @@ class Explanation:
             if w.shared:
                 yield f"  shares them with {', '.join(w.shared)}"
         yield f"in flight: {self.history}"
-        yield f"in all: {_size(self.bytes)}"
+        yield from self.devices
+        yield f"in all: {_size(self.bytes)}{' a device' if self.devices else ''}"
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -175,8 +180,8 @@ def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Exp
             coupled = constants.synapses[first.name]
             site = first.site if isinstance(first, MergedPlan) else "source" if isinstance(first, SourcePlan) else "edge"
             how = "matrix" if coupled.matrix is not None else "sum over edges"
-            own = drawn.projections[wire.name].edges
-            edges = 0 if own is None else len(own)
+            projection = drawn.projections[wire.name]
+            edges = projection.whole_edges or (0 if projection.edges is None else len(projection.edges))
         else:
             assert isinstance(first, ReceptorPlan)
             site, how = "target", "Poisson counts" if wire.input else "events"

@@ -19,7 +19,7 @@ from ranvier.model import parameters
 from ranvier.network.common import moving_variables, resolve
 from ranvier.network.linearity import depends, of_any_length
 from ranvier.neurons.base import Inputs, NeuronModel
-from ranvier.random import Key
+from ranvier.random import Distribution, Key
 from ranvier.synapses.base import Presynaptic, SynapseModel
 
 REMEMBERED = 4096
@@ -224,6 +224,7 @@ def _synapse_facts(name: str, synapse: SynapseModel, states: int, presynaptic: N
     own, t = shapes_of(synapse), jax.ShapeDtypeStruct((), np.float64)
     pre = None
     if presynaptic is not None:
+        presynaptic = jax.tree.map(lambda leaf: 1.0 if isinstance(leaf, Distribution) else leaf, presynaptic)  # only names are asked
         names = initial_state(presynaptic, 1, Key(0)) if _fits_one(presynaptic) else _names_of(presynaptic)
         each: Any = {v: jax.ShapeDtypeStruct((states,), np.float64) for v in names}
         pre = Presynaptic(each)

@@ -29,7 +29,7 @@ def stream(population: str, what: str) -> Key:
 
 def _polynomial(member: DrawnPopulation, dtype: str) -> bool:
     # By the population's own size: another population must not change the bits of this one.
-    return dtype == "float64" and member.n // member.copies >= POLYNOMIAL_FROM
+    return dtype == "float64" and member.deciding >= POLYNOMIAL_FROM
 
 
 def _go_together(a: DrawnPopulation, b: DrawnPopulation, integrators: Mapping[str, Any], dtype: str) -> bool:
@@ -93,7 +93,7 @@ def plan_groups(
 def group_constants(group: GroupPlan, drawn: Drawn, dtype: str, cast: Any) -> GroupConstants:
     """The numbers of a group. `cast` gives a current its precision."""
     members = [drawn.populations[name] for name in group.members]
-    streams = lambda what: Streams.of([(stream(m.name, what), m.n, 0) for m in members])
+    streams = lambda what: Streams.of([(stream(m.name, what), m.n, m.begin) for m in members])
     refractory = None
     if group.refractory:
         refractory = Stacked.of([_refractory_steps(m, drawn.dt, group.located) for m in members], group.sizes)
@@ -104,7 +104,7 @@ def group_constants(group: GroupPlan, drawn: Drawn, dtype: str, cast: Any) -> Gr
         given=None if members[0].given is None else _given(*members[0].given),
         spikes=streams("spikes") if group.fires == "hazard" else None,
         current_noise=tuple(
-            Streams.of([(stream(m.name, "current noise"), m.n, 0)]) if noisy else None
+            Streams.of([(stream(m.name, "current noise"), m.n, m.begin)]) if noisy else None
             for m, noisy in zip(members, group.noisy, strict=True)
         ),
         noise={v: streams(f"noise {v}") for v in group.moving} if group.diffuses else {},

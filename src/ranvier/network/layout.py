@@ -6,6 +6,7 @@ Nothing of it is seen from outside: `transfer` takes the state in and out in the
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ from ranvier.network.plan import (
     Piece,
     Plan,
     PlasticPlan,
+    PopulationPlan,
     ReceptorPlan,
     SourcePlan,
     SynapsesPlan,
@@ -80,6 +82,7 @@ class Layout:
         apart: projections and inputs that share their states with nobody.
         merge: whether populations of one model advance together, and projections of one kind are computed as one.
         progress: told of edges drawn and in all.
+        whole: how many neurons each population has in all, where this is one device's share of the network.
 
     Attributes:
         plan: the structure.
@@ -97,30 +100,66 @@ class Layout:
         apart: frozenset[str] = frozenset(),
         merge: bool = True,
         progress: Progress | None = None,
+        whole: Mapping[str, int] | None = None,
     ):
         self.net, self.dtype, self.integrators, self.apart = net, dtype, integrators, apart
-        self._merge = merge
+        self._merge = merge and whole is None  # what acts continuously is gathered projection by projection
         groups, populations = plan_groups(drawn, merge, integrators, dtype)
         self._groups, self._populations = {g.name: g for g in groups}, {p.name: p for p in populations}
-        self._firsts = {p.name: p.first for p in populations}
-        self._n = sum(p.n for p in populations)
+        # As sources: where the network lies on several devices, each hears of all.
+        self._sizes = {p.name: p.n for p in populations} if whole is None else dict(whole)
+        self._firsts = dict(zip(self._sizes, itertools.accumulate(self._sizes.values(), initial=0), strict=False))
+        self._n = sum(self._sizes.values())
+        self._shared = whole is not None
         self.receptors = receptors.find_receptors(net, drawn, self._groups, self._populations, apart)
         self._edges: dict[str, EdgesOfReceptor] = {}
         self._rooms: dict[str, tuple[receptors.Room, ...]] = {}
         self._widths: dict[str, int] = {}
+        for r in self.receptors:
+            self._edges_of(r, drawn, progress)
+        self._settle(drawn, groups, populations)
+
+    def _settle(self, drawn: Drawn, groups: tuple[GroupPlan, ...], populations: tuple[PopulationPlan, ...]) -> None:
+        """The structure, as the edges that are there ask for it."""
         synapses, wires = self._wire(drawn)
-        made = {r.name: self._edges_of(r, drawn, progress) for r in self.receptors}
-        sets = {name: edges.sets for name, edges in made.items()}
+        sets = {r.name: self._edges_of(r, drawn, None).sets for r in self.receptors}
         names = lambda s: [m.name for m in s.members] if isinstance(s, MergedPlan) else [s.name]
         coupled = [s for s in synapses if isinstance(s, EdgePlan | MergedPlan) and s.deliveries]
         longest = {s.name: max(int(np.max(drawn.projections[name].delay, initial=0)) for name in names(s)) for s in coupled}
         histories = self._histories(synapses, sets, longest)
         plastic = tuple(plan for r in self.receptors for plan in self._plastic(r, drawn, sets[r.name]))
-        plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, dtype, plastic)
-        self.chosen: Chosen = choose(plan, drawn, self.receptors, integrators)
+        plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, self.dtype, plastic)
+        self.chosen: Chosen = choose(plan, drawn, self.receptors, self.integrators)
         self.plan, self.integrator = self.chosen.plan, self.chosen.integrator
         self._arrivals = merged.arrivals(self.plan)
         self._kinds = {g.name: self._kinds_of(g, drawn) for g in self.plan.groups if g.linear is not None}
+
+    @property
+    def rooms(self) -> dict[str, tuple[receptors.Room, ...]]:
+        """How large the arrays of each receptor's edges are."""
+        return dict(self._rooms)
+
+    def delays(self, drawn: Drawn) -> Iterator[np.ndarray]:
+        """The different delays of each set of edges (steps)."""
+        for receptor in self.receptors:
+            for edges in self._edges_of(receptor, drawn, None).sets:
+                yield edges.delays
+
+    def leave_room(self, projection: str, edges: int) -> None:
+        """How long the arrays of edges of a continuous projection are."""
+        self._widths[projection] = edges
+
+    def widen(self, drawn: Drawn, rooms: Mapping[str, tuple[receptors.Room, ...]]) -> None:
+        """Makes the arrays of edges as large as others have them, so that one compiled step serves all (`devices`)."""
+        self._rooms = dict(rooms)
+        for name, made in self._edges.items():
+            deliveries = self.plan.synapses_named(name).deliveries  # type: ignore[attr-defined]
+            sets = tuple(
+                receptors.widened(edges, room, source in made.learning)
+                for edges, room, source in zip(made.sets, rooms[name], deliveries, strict=True)
+            )
+            self._edges[name] = dataclasses.replace(made, sets=sets)
+        self._settle(drawn, self.plan.groups, self.plan.populations)
 
     # -- structure -------------------------------------------------------------------------------
 
@@ -192,14 +231,14 @@ class Layout:
             if not first.part.rule.stored:
                 edges, room = receptors.drawn_at_spikes(parts[0])
             elif first.plasticity is not None:
-                made = receptors.assembled_to_learn(parts[0], sources, receptor.group.n, self.dtype, progress, room)
+                made = receptors.assembled_to_learn(parts[0], sources, receptor.group.n, self.dtype, progress, room, self._shared)
                 edges, room, learning[first.name] = (
                     made[0],
                     made[1],
                     Learner(*made[2:], None if first.structure is None else wiring_of(parts[0])),
                 )
             else:
-                edges, room = receptors.assembled(parts, sources, receptor.group.n, self.dtype, progress, room)
+                edges, room = receptors.assembled(parts, sources, receptor.group.n, self.dtype, progress, room, self._shared)
             sets.append(edges)
             rooms.append(room)
         self._rooms[receptor.name] = tuple(rooms)
@@ -225,7 +264,7 @@ class Layout:
         slots = lambda steps: 1 << int(steps).bit_length()
         histories = tuple(HistoryPlan(name, source(name), slots(steps), scaled(name)) for name, steps in longest.items())
         for h in histories:
-            require_history(h.slots, self._n if h.source is None else self.net.populations[h.source].n)
+            require_history(h.slots, self._n if h.source is None else self._sizes[h.source])
         return histories
 
     def _kinds_of(self, group: GroupPlan, drawn: Drawn) -> Any:
@@ -332,10 +371,10 @@ class Layout:
         in_flight: dict[str, Any] = {}
         for history in self.plan.histories:
             if history.source is not None:
-                in_flight[history.name] = np.zeros((history.slots, drawn.populations[history.source].n), dtype if history.scaled else bool)
+                in_flight[history.name] = np.zeros((history.slots, self._sizes[history.source]), dtype if history.scaled else bool)
                 continue
             for name in self.heard:
-                in_flight[name] = np.zeros((history.slots, drawn.populations[name].n), bool)
+                in_flight[name] = np.zeros((history.slots, self._sizes[name]), bool)
         return SimulationState(
             step=np.int64(0),
             neurons={p.name: {v: x.astype(dtype) for v, x in p.values.items()} for p in drawn.populations.values()},

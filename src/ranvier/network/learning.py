@@ -60,7 +60,7 @@ def plan_plasticity(
         receptor=receptor,
         place=place,
         source=source,
-        sources=projection.projection.source.n,
+        sources=projection.part.sources,
         group=group,
         start=start,
         n=sum(t.n for t in projection.projection.targets),

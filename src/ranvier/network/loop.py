@@ -10,7 +10,9 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,13 +23,15 @@ from ranvier.errors import UnsupportedError
 from ranvier.integrators.base import Integrator
 from ranvier.kernels import compact_spikes, dispatch
 from ranvier.network.constants import Constants
-from ranvier.network.plan import Plan
+from ranvier.network.exchange import AXIS, Exchange
+from ranvier.network.plan import Plan, ReceptorPlan
 from ranvier.network.step import Stepper
 from ranvier.network.working import StepState, Variables
 from ranvier.progress import stage
 from ranvier.record.observe import observables
 
 CACHED_PROGRAMS = 32
+STEPS_BETWEEN_QUESTIONS = 16  # whether a device's list of spikes is full
 KEPT_BUFFERS = 2**24  # bytes of a program's buffers that are kept from run to run
 TIMES = ("last_spike",)
 """Recordable quantities that are times, and stay in double precision."""
@@ -52,6 +56,7 @@ class Program:
 
     Attributes:
         largest: how far each group's membrane potential may go before the run is taken to have gone wrong (mV).
+        exchange: what tells of the other devices, where the plan is that of one device's share.
     """
 
     plan: Plan
@@ -60,6 +65,7 @@ class Program:
     capacity: int
     packed: bool
     largest: tuple[float, ...]
+    exchange: Exchange | None = None
 
 
 @jax.tree_util.register_pytree_node_class
@@ -104,6 +110,7 @@ class Carry:
     spike_neurons: jax.Array
     spikes: jax.Array
     ended: jax.Array
+    full: jax.Array
     records: tuple[tuple[jax.Array, ...], ...]
 
 
@@ -148,6 +155,7 @@ def first_bad(program: Program, variables: Variables) -> jax.Array:
     plan = program.plan
     largest = dict(zip((g.name for g in plan.groups), program.largest, strict=True))
     moving = {*((g.name, v) for g in plan.groups for v in g.moving), *((s.name, v) for s in plan.synapses for v in s.moving)}
+    homes = {s.name: s.group for s in plan.synapses if isinstance(s, ReceptorPlan)}
     found = []
     for owner, v in checked_variables(plan):
         values = variables[owner][v]
@@ -157,6 +165,9 @@ def first_bad(program: Program, variables: Variables) -> jax.Array:
         wrong = ~jnp.isfinite(values) if (owner, v) in moving else jnp.isnan(values)
         if v == "V" and owner in largest:
             wrong = wrong | (jnp.abs(values) > largest[owner])
+        group = next((g for g in plan.groups if g.name in (owner, homes.get(owner))), None)
+        if program.exchange is not None and group is not None and (real := program.exchange.real(group)) is not None:
+            wrong = wrong & real
         found.append(jnp.where(jnp.any(wrong), jnp.argmax(wrong), -1).astype(jnp.int32))
     return jnp.stack(found) if found else jnp.zeros(0, jnp.int32)
 
@@ -190,8 +201,8 @@ def _run(
 ) -> tuple[StepState, Any, jax.Array, jax.Array]:
     constants: Constants = shared.tree()
     # One a trace: what it computes from the constants belongs to the body in which it is computed.
-    stepper = lambda: Stepper(program.plan, constants, program.integrator, program.packed)
-    n = program.plan.n
+    stepper = lambda: Stepper(program.plan, constants, program.integrator, program.packed, exchange=program.exchange)
+    n, exchange = program.plan.n, program.exchange
 
     def write(carry: Carry) -> Carry:
         with jax.named_scope("record"):
@@ -220,8 +231,8 @@ def _run(
             for buffer, parts in zip(buffers, values, strict=True)
         )
 
-    def fits(carry: Carry) -> jax.Array:
-        return carry.spikes + n <= program.capacity
+    def full(carry: Carry) -> jax.Array:
+        return carry.full if exchange is not None else carry.spikes + n > program.capacity
 
     def one_step(carry: Carry) -> Carry:
         k = carry.state.step
@@ -230,7 +241,25 @@ def _run(
             steps, neurons, spikes = compact_spikes(flags, k, carry.spike_steps, carry.spike_neurons, carry.spikes)
             if program.plan.located:
                 steps = _with_fractions(steps, neurons, carry.spikes, spikes, stepper().fractions(state))
-        return Carry(state, steps, neurons, spikes, carry.ended, carry.records)
+        return Carry(state, steps, neurons, spikes, carry.ended, carry.full, carry.records)
+
+    def advance(carry: Carry, stop: jax.Array) -> Carry:
+        if exchange is None:
+            return jax.lax.while_loop(lambda c: (c.state.step < stop) & ~full(c), one_step, carry)
+
+        # All devices must go on or stop together: whether one's list is full is asked of all, but not at every step.
+        def some_steps(carry: Carry) -> Carry:
+            first = carry.state.step
+            end = jnp.minimum(stop, first + (constants.tell_every if exchange.later else STEPS_BETWEEN_QUESTIONS))
+            carry = jax.lax.while_loop(lambda c: c.state.step < end, one_step, carry)
+            if exchange.later:
+                state, most = stepper().told(carry.state, carry.spikes, first)
+                carry = dataclasses.replace(carry, state=state)
+            else:
+                most = exchange.most(carry.spikes)
+            return dataclasses.replace(carry, full=most + STEPS_BETWEEN_QUESTIONS * n > program.capacity)
+
+        return jax.lax.while_loop(lambda c: (c.state.step < stop) & ~c.full, some_steps, carry)
 
     def record_and_go_on(carry: Carry) -> Carry:
         k = carry.state.step
@@ -239,17 +268,29 @@ def _run(
         for every, first, _, _ in schedules:
             following = jnp.where(k < first, first, k + every - jax.lax.rem(k - first, every))
             stop = jnp.minimum(stop, following)
-        carry = jax.lax.while_loop(lambda c: (c.state.step < stop) & fits(c), one_step, carry)
+        carry = advance(carry, stop)
         # One more round at k1 writes the row that may be due there.
-        return dataclasses.replace(carry, ended=(k >= k1) | (~fits(carry) & (carry.state.step < k1)))
+        return dataclasses.replace(carry, ended=(k >= k1) | (full(carry) & (carry.state.step < k1)))
 
-    carry = Carry(state, buffers[0], buffers[1], jnp.zeros((), jnp.int64), jnp.zeros((), bool), buffers[2])
-    if program.groups:
-        carry = jax.lax.while_loop(lambda c: ~c.ended, record_and_go_on, carry)
-    else:
-        carry = jax.lax.while_loop(lambda c: (c.state.step < k1) & fits(c), one_step, carry)
+    carry = Carry(state, buffers[0], buffers[1], jnp.zeros((), jnp.int64), jnp.zeros((), bool), jnp.zeros((), bool), buffers[2])
+    carry = jax.lax.while_loop(lambda c: ~c.ended, record_and_go_on, carry) if program.groups else advance(carry, k1)
     bad = first_bad(program, stepper().readable(carry.state))
     return carry.state, (carry.spike_steps, carry.spike_neurons, carry.records), carry.spikes, bad
+
+
+def _run_on_devices(
+    program: Program, shared: Shared, subsets: Any, state: StepState, buffers: Any, k1: jax.Array, schedules: list[jax.Array]
+) -> Any:
+    """`_run` on every device, each with its own part of the arguments, which have the devices as their first axis."""
+    assert program.exchange is not None
+    cut, same = jax.sharding.PartitionSpec(AXIS), jax.sharding.PartitionSpec()
+
+    def on_one(shared: Shared, subsets: Any, state: StepState, buffers: Any, k1: jax.Array, schedules: list[jax.Array]) -> Any:
+        shared, subsets, state, buffers = jax.tree.map(lambda x: x[0], (shared, subsets, state, buffers))
+        return jax.tree.map(lambda x: x[None], _run(program, shared, subsets, state, buffers, k1, schedules))
+
+    mapped = jax.shard_map(on_one, mesh=program.exchange.mesh, in_specs=(cut, cut, cut, cut, same, same), out_specs=cut, check_vma=False)
+    return mapped(shared, subsets, state, buffers, k1, schedules)
 
 
 def read(
@@ -270,7 +311,12 @@ def read(
 
 def traced(program: Program, args: Any) -> Any:
     """The loop, traced: it may be lowered for any platform."""
-    return jax.jit(_run, static_argnums=0, donate_argnums=(3, 4)).trace(program, *args)
+    how: dict[str, Any] = {}
+    if program.exchange is not None:
+        cut, same = (jax.sharding.NamedSharding(program.exchange.mesh, jax.sharding.PartitionSpec(*axes)) for axes in ((AXIS,), ()))
+        how = {"in_shardings": (cut, cut, cut, cut, same, same), "out_shardings": cut}
+    run = functools.partial(_run if program.exchange is None else _run_on_devices, program)
+    return jax.jit(run, donate_argnums=(2, 3), **how).trace(*args)
 
 
 class Compiled:
@@ -284,12 +330,12 @@ class Compiled:
         self.steps_per_second = 0.0  # as it ran last
         self._idle: list[Any] = []  # one at most; taken and left in one operation, as several threads may run this
 
-    def take_buffers(self, program: Program, widths: list[list[int]]) -> Any:
+    def take_buffers(self, new: Callable[[], Any]) -> Any:
         """Buffers for a run: those that the last one left, or new ones."""
         try:
             return self._idle.pop()
         except IndexError:
-            return new_buffers(program, widths)
+            return new()
 
     def leave_buffers(self, buffers: Any) -> None:
         """Keeps a run's buffers for the next, unless they are large."""
@@ -309,7 +355,12 @@ def compiled(program: Program, args: Any, shown: bool = False) -> tuple[Compiled
     """The compiled loop for a program and arguments of these shapes, and whether it had to be compiled now; `shown` says so meanwhile."""
     global compilations
     leaves, tree = jax.tree.flatten(args)
-    key = (program, tree, tuple((x.shape, x.dtype) if hasattr(x, "dtype") else type(x) for x in leaves))
+    key = (
+        program,
+        getattr(jax.config, "jax_default_device", None),
+        tree,
+        tuple((x.shape, x.dtype) if hasattr(x, "dtype") else type(x) for x in leaves),
+    )
     try:
         found = _programs.get(key)
     except TypeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
 from ranvier.kernels.drawn_edges import DrawnEdges, weights_from
 from ranvier.kernels.draws import Streams, poisson_table
+from ranvier.memory import aligned_empty
 from ranvier.model import in_precision
 from ranvier.network.changing import ChangingCounts
 from ranvier.network.constants import EventEdges, PoissonCounts, ReceptorConstants
@@ -205,7 +206,10 @@ def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str
         each = [first + np.arange(s.n, dtype=np.int32) for first, s in zip(begins, sources, strict=True)]
         places = np.concatenate(each) if len(each) > 1 else None
         here = {s.number: s.start for s in user.stretches}
-        targets = [(target.n, here.get(number)) for number, target in enumerate(projection.projection.targets)]
+        targets: list[tuple[int, int | None]] = []
+        for number, target in enumerate(projection.projection.targets):
+            before, mine, behind = (0, target.n, 0) if projection.shares is None else projection.shares[number]
+            targets += [(before, None)] * bool(before) + [(mine, here.get(number))] + [(behind, None)] * bool(behind)
         offset = 0 if own_history or places is not None else begins[0]
         part = dataclasses.replace(projection.part, pre_offset=offset, pre_places=places, targets=tuple(targets))
         if own_history:
@@ -225,15 +229,44 @@ class Room:
     one: bool
 
 
+def common(rooms: Sequence[Room]) -> Room:
+    """Room for what any of several has room for."""
+    most = lambda what: max(getattr(room.capacity, what) for room in rooms)
+    return Room(Capacity(most("edges"), most("delays"), most("longest")), all(room.one for room in rooms))
+
+
+def widened(edges: EventEdges, room: Room, learns: bool) -> EventEdges:
+    """The same edges in larger arrays. The weights of those that learn lie elsewhere."""
+    more = room.capacity.edges - len(edges.target)
+    delays = room.capacity.delays - len(edges.delays)
+    each = not learns and np.ndim(edges.weight) > 0
+    return EventEdges(
+        np.pad(edges.delays, (0, delays), constant_values=-1),
+        np.pad(edges.segments, ((0, 0), (0, 0), (0, delays)), mode="edge"),
+        _longer(edges.target, more),
+        _longer(edges.weight, more) if each else edges.weight,
+        edges.bounds,
+    )
+
+
+def _longer(values: np.ndarray, more: int) -> np.ndarray:
+    """With so many zeros more; the same array where none are wanted, for it may be large."""
+    if not more:
+        return values
+    grown: np.ndarray = aligned_empty(len(values) + more, values.dtype)
+    grown[: len(values)], grown[len(values) :] = values, 0
+    return grown
+
+
 def assembled_to_learn(
-    part: Part, sources: int, n: int, dtype: str, progress: Any, room: Room | None
+    part: Part, sources: int, n: int, dtype: str, progress: Any, room: Room | None, shared: bool = False
 ) -> tuple[EventEdges, Room, np.ndarray, np.ndarray]:
     """The edges of a projection that learns: as `assembled`, without weights; their order, and their weights sorted by target, then source.
 
     Raises:
         LayoutChanged: they do not fit into `room`.
     """
-    blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM else 1
+    blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM and not shared else 1
     capacity = True if room is None else room.capacity
     try:
         edges = assemble([part], sources, n, dtype, progress, blocks, capacity=capacity, one_weight=False, order=True)
@@ -243,18 +276,21 @@ def assembled_to_learn(
     used = int(edges.segments[-1, -1, -1]) if edges.segments.size else 0
     assert edges.order is not None
     order = edges.order[:used]
+    order = order - (order.min() if order.size else 0)  # a device's share does not begin with the first edge
     weight = np.empty(used, dtype)
     weight[order] = edges.weight[:used]
     return EventEdges(edges.delays, edges.segments, edges.target, np.zeros(0, dtype), edges.bounds), room, order, weight
 
 
-def assembled(parts: list[Part], sources: int, n: int, dtype: str, progress: Any, room: Room | None) -> tuple[EventEdges, Room]:
-    """The edges of several projections onto a receptor, laid out for delivery.
+def assembled(
+    parts: list[Part], sources: int, n: int, dtype: str, progress: Any, room: Room | None, shared: bool = False
+) -> tuple[EventEdges, Room]:
+    """The edges of several projections onto a receptor, laid out for delivery: by one thread where other devices have their shares.
 
     Raises:
         LayoutChanged: they do not fit into `room`.
     """
-    blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM else 1
+    blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM and not shared else 1
     traced = any(isinstance(part.weight, jax.core.Tracer) for part in parts)
     # Projections that happen to have one weight may be given others: each edge has its own then, from the start.
     one = None if len(parts) == 1 else False
@@ -370,7 +406,7 @@ def _changing_counts(user: User, n: int, drawn: Drawn, dtype: str) -> ChangingCo
         np.asarray(per, np.float64),
         row,
         weight,
-        _streams(places, n),
+        _streams(places, n, drawn),
         common,
         np.float64(own.correlation),
     )
@@ -420,17 +456,19 @@ def _counts(users: list[User], n: int, drawn: Drawn, dtype: str) -> PoissonCount
         for s, name in places:
             which = found[name][1]
             row[s.start : s.start + s.n] = base[name] + (which[0] if len(which) == 1 else which[s.first : s.first + s.n])
-    return PoissonCounts(table, row, _input_weights(users, places, n, drawn, dtype), _streams(places, n))
+    return PoissonCounts(table, row, _input_weights(users, places, n, drawn, dtype), _streams(places, n, drawn))
 
 
-def _streams(places: list[tuple[Stretch, str]], n: int) -> Streams:
+def _streams(places: list[tuple[Stretch, str]], n: int, drawn: Drawn) -> Streams:
     """Where the counts of inputs draw from, each of the neurons at its own index; `places` by their start."""
     segments: list[tuple[Key, int, int]] = []
     at = 0
     for s, name in places:
         if s.start > at:
             segments.append((Key(0), s.start - at, 0))
-        segments.append((Key(0).child("poisson").child(name).child("counts"), s.n, s.first))
+        begins = drawn.inputs[name].begins
+        first = s.first if begins is None else begins[s.number]
+        segments.append((Key(0).child("poisson").child(name).child("counts"), s.n, first))
         at = s.start + s.n
     if at < n:
         segments.append((Key(0), n - at, 0))

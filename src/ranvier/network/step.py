@@ -24,6 +24,7 @@ from ranvier.kernels.integrate_and_fire import integrate_and_fire
 from ranvier.network import learning
 from ranvier.network.changing import add_changing
 from ranvier.network.constants import Constants, GroupConstants
+from ranvier.network.exchange import OUTBOX, Exchange
 from ranvier.network.linearity import adds_to
 from ranvier.network.plan import (
     ALL_SPIKES,
@@ -53,6 +54,7 @@ class Stepper:
     Attributes:
         outside: what takes the state in and out.
         everywhere: whether rules of plasticity in the user's own words are asked at every edge, for derivatives in reverse.
+        exchange: what tells of the other devices, where the network lies on several and this is one's share of it.
     """
 
     plan: Plan
@@ -61,11 +63,12 @@ class Stepper:
     packed: bool
     outside: Outside | None = None
     everywhere: bool = False
+    exchange: Exchange | None = None
 
     @functools.cached_property
     def network(self) -> Network:
         """The network, as its equations see it."""
-        return Network.of(self.plan, self.constants, self.packed)
+        return Network.of(self.plan, self.constants, self.packed, self.exchange)
 
     def enter(self, state: SimulationState) -> StepState:
         """The state as the step carries it."""
@@ -155,7 +158,8 @@ class Stepper:
             memory=working.memory,
             learning=working.learning,
         )
-        return after, end_to_end(self.plan, working.spiked)
+        spiked = working.spiked if self.exchange is None else self.exchange.only_real(self.plan, working.spiked)
+        return after, end_to_end(self.plan, spiked)
 
     def _group(self, name: str) -> GroupConstants:
         return self.constants.groups[name]
@@ -275,10 +279,33 @@ class Stepper:
         assert streams is not None
         return bernoulli(self.constants.seed, streams, working.k, probability, group.n)
 
+    def _hear(self, working: Working) -> Working:
+        """Where there are other devices, who spiked on them."""
+        if self.exchange is None:
+            return working
+        own = end_to_end(self.plan, working.spiked)
+        if self.exchange.later:
+            kept = working.in_flight[OUTBOX]["flags"].at[jnp.mod(working.k, self.exchange.later)].set(own)
+            return dataclasses.replace(working, in_flight={**working.in_flight, OUTBOX: {"flags": kept}})
+        return dataclasses.replace(working, heard=self.exchange.of_all(own) if self.exchange.hears else None)
+
+    def told(self, state: StepState, spikes: jax.Array, first: jax.Array) -> tuple[StepState, jax.Array]:
+        """The state when all devices have told each other who spiked from step `first` on, and the most spikes that any of them lists."""
+        assert self.exchange is not None
+        everybody, most = self.exchange.tell(state.in_flight[OUTBOX]["flags"], spikes)
+
+        def note(k: jax.Array, history: dict[str, jax.Array]) -> dict[str, jax.Array]:
+            return self._noted(history, everybody[jnp.mod(k, self.exchange.later)], 1.0, k)  # type: ignore[union-attr]
+
+        history = jax.lax.fori_loop(first, state.step, note, state.in_flight[ALL_SPIKES])
+        return dataclasses.replace(state, in_flight={**state.in_flight, ALL_SPIKES: history}), most
+
     def _emit(self, working: Working) -> Working:
         """What the sources' side does with its spikes: they are noted for delivery, and change what belongs to it."""
-        if ALL_SPIKES in working.in_flight:
-            history = self._noted(working.in_flight[ALL_SPIKES], end_to_end(self.plan, working.spiked), 1.0, working.k)
+        working = self._hear(working)
+        if ALL_SPIKES in working.in_flight and OUTBOX not in working.in_flight:
+            everybody = end_to_end(self.plan, working.spiked) if working.heard is None else working.heard
+            history = self._noted(working.in_flight[ALL_SPIKES], everybody, 1.0, working.k)
             working = dataclasses.replace(working, in_flight={**working.in_flight, ALL_SPIKES: history})
         for synapses in self.plan.synapses:
             if isinstance(synapses, ShortTermPlan):
@@ -289,12 +316,13 @@ class Stepper:
                 working = self._write(synapses, own, working)
             elif isinstance(synapses, SourcePlan | EdgePlan) and synapses.emits:
                 constants = self.constants.synapses[synapses.name]
-                spikes = self._spikes_of(synapses.source, working)
-                spikes = spikes[constants.pre] if isinstance(synapses, EdgePlan) else spikes
+                at_edges = isinstance(synapses, EdgePlan)
+                spikes = self._spikes_of(synapses.source, working, whole=at_edges)
+                spikes = spikes[constants.pre] if at_edges else spikes
                 own, _ = constants.synapse.emit(working.variables[synapses.name], spikes, working.t)
                 working = self._write(synapses, own, working)
         for p in self.plan.plastic:
-            spikes, rule = self._spikes_of(p.source, working), self.constants.plastic[p.name].rule
+            spikes, rule = self._spikes_of(p.source, working, whole=True), self.constants.plastic[p.name].rule
             if self.plan.wire(p.name).short_term is None:
                 history = self._noted(working.in_flight[p.name], spikes, 1.0, working.k)
                 working = dataclasses.replace(working, in_flight={**working.in_flight, p.name: history})
@@ -313,10 +341,16 @@ class Stepper:
         since = working.t - system.of_population(synapses.source, {"": system.last_spike_time(population.group)})[""]
         plasticity = self.constants.synapses[synapses.name].synapse
         own, amplitude = plasticity.emit(working.variables[synapses.name], spikes, since.astype(self.plan.dtype))
+        if self.exchange is not None:
+            spikes = self._spikes_of(synapses.source, working, whole=True)
+            amplitude = self.exchange.of_population(jnp.broadcast_to(amplitude, (population.n,)), synapses.source)
         history = self._noted(working.in_flight[wire], spikes, amplitude, working.k)
         return self._write(synapses, own, dataclasses.replace(working, in_flight={**working.in_flight, wire: history}))
 
-    def _spikes_of(self, population: str, working: Working) -> jax.Array:
+    def _spikes_of(self, population: str, working: Working, whole: bool = False) -> jax.Array:
+        """Which of a population's neurons spiked: of those on this device, or of all."""
+        if whole and self.exchange is not None:
+            return self.exchange.part_of(working.heard, population)
         plan = self.plan.population(population)
         spikes = working.spiked[plan.group]
         return spikes if spikes.shape[0] == plan.n else spikes[plan.start : plan.start + plan.n]
@@ -380,7 +414,7 @@ class Stepper:
         for p in self.plan.plastic:
             numbers, own = self.constants.plastic[p.name], working.learning[p.name]
             if p.memory is not None:
-                spiked = {q.name: self._spikes_of(q.name, working) for q in self.plan.populations}
+                spiked = {q.name: self._spikes_of(q.name, working, whole=True) for q in self.plan.populations}
                 own = learning.modulated(p, numbers.rule, own, spiked, working.t_next, self.constants.dt)
             own = learning.learn(
                 p,

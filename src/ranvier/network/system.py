@@ -15,6 +15,7 @@ from ranvier.kernels.draws import normals
 from ranvier.kernels.exponential import exponential, with_fast_exponentials
 from ranvier.kernels.weighted_sum import weighted_sum
 from ranvier.network.constants import Constants, CoupledConstants, MergedConstants
+from ranvier.network.exchange import Exchange
 from ranvier.network.plan import FRACTION, EdgePlan, GroupPlan, MergedPlan, Plan, ReceptorPlan, SourcePlan, SynapsesPlan
 from ranvier.network.state import NEVER
 from ranvier.network.working import Variables
@@ -99,6 +100,7 @@ class Network:
         packing: how moving variables lie.
         packed: whether they do, or are the dict itself.
         models: each group's model, as its equations take it.
+        exchange: what tells of the other devices, if there are any.
     """
 
     plan: Plan
@@ -106,10 +108,12 @@ class Network:
     packing: Packing
     packed: bool
     models: Mapping[str, Any]
+    exchange: Exchange | None = None
 
     @classmethod
-    def of(cls, plan: Plan, constants: Constants, packed: bool) -> Network:
-        return cls(plan, constants, Packing(plan), packed, {name: g.model.at_neurons() for name, g in constants.groups.items()})
+    def of(cls, plan: Plan, constants: Constants, packed: bool, exchange: Exchange | None = None) -> Network:
+        models = {name: g.model.at_neurons() for name, g in constants.groups.items()}
+        return cls(plan, constants, Packing(plan), packed, models, exchange)
 
     def pack(self, variables: Variables, library: Any = jnp) -> Any:
         return self.packing.pack(variables, library) if self.packed else variables
@@ -190,7 +194,12 @@ class NetworkSystem:
         if isinstance(synapses, SourcePlan):
             return Presynaptic(state)
         pre = self.constants.synapses[synapses.name].pre
-        return Presynaptic({name: value[pre] for name, value in state.items()})
+        return Presynaptic({name: self._of_all(value, synapses.source)[pre] for name, value in state.items()})
+
+    def _of_all(self, values: jax.Array, population: str) -> jax.Array:
+        """What a population has here, for all of it."""
+        exchange = self.network.exchange
+        return values if exchange is None else exchange.of_population(values, population)
 
     def merged_input(self, synapses: MergedPlan, variables: Variables, t: jax.Array) -> dict[str, Inputs]:
         """What projections that are computed as one do to each group they act on, slot by slot."""
@@ -224,6 +233,8 @@ class NetworkSystem:
         constants = self.constants.synapses[synapses.name]
         synapse = constants.synapse
         sent = synapse.transmit(variables[synapses.name], self.presynaptic(synapses, variables), t)
+        if isinstance(synapses, SourcePlan):
+            sent = jax.tree.map(lambda x: self._of_all(jnp.broadcast_to(x, (synapses.states,)), synapses.source), sent)
         if isinstance(synapses, SourcePlan | EdgePlan):
             sent = jax.tree.map(lambda x: sum_over_edges(synapses, constants, x), sent)
         result, first = [], 0

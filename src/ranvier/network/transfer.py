@@ -102,7 +102,7 @@ def enter(plan: Plan, state: SimulationState, pack: Any, outside: Outside) -> St
         since=library.array(state.step),
         before=last_spike,
         recent=recent,
-        in_flight={h.name: _history(plan, h, state, library) for h in plan.histories},
+        in_flight={h.name: history_of(plan, h, state, library) for h in plan.histories},
         crossed={g.name: _crossed(g, state, library) for g in plan.groups if crosses_by_kicks(plan, g)},
         memory=state.memory,
         learning={p.name: _learning(plan, p, state, outside.orders[p.name], library) for p in plan.plastic},
@@ -215,7 +215,7 @@ def _received(plan: Plan, receptor: ReceptorPlan, variable: str, state: Simulati
     return total
 
 
-def _history(plan: Plan, history: HistoryPlan, state: SimulationState, library: Any) -> dict[str, Any]:
+def history_of(plan: Plan, history: HistoryPlan, state: SimulationState, library: Any) -> dict[str, Any]:
     """The spikes of the last steps as the kernels want them."""
     if history.scaled:
         amplitude = library.asarray(state.in_flight[history.name])
@@ -277,7 +277,7 @@ def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, outside
         neurons=neurons,
         synapses={w.name: {**_of_wire(plan, w, variables, library), **edges.get(w.name, {})} for w in plan.wires},
         last_spike={p.name: last_spike[p.first : p.first + p.n] for p in plan.populations},
-        in_flight={name: rows for h in plan.histories for name, rows in _dense(plan, h, state, outside.heard, library).items()},
+        in_flight={name: rows for h in plan.histories for name, rows in dense(plan, h, state, outside.heard, library).items()},
         crossed={p.name: state.crossed[p.group][p.start : p.start + p.n] for p in plan.populations if p.group in state.crossed},
         memory=state.memory,
         dt=dt,
@@ -310,7 +310,7 @@ def _of_wire(plan: Plan, wire: WirePlan, variables: Variables, library: Any) -> 
     return result
 
 
-def _dense(plan: Plan, history: HistoryPlan, state: StepState, heard: Any, library: Any) -> dict[str, Any]:
+def dense(plan: Plan, history: HistoryPlan, state: StepState, heard: Any, library: Any) -> dict[str, Any]:
     """The spikes of a history as the user's state has them: by age, for each population."""
     kept = SpikeHistory(**state.in_flight[history.name])
     slots, n = kept.source.shape
@@ -319,17 +319,17 @@ def _dense(plan: Plan, history: HistoryPlan, state: StepState, heard: Any, libra
     scaled = history.scaled
     values = library.where(valid, kept.amplitude, np.zeros((), kept.amplitude.dtype)) if scaled else valid
     if library is np:
-        dense: Any = np.zeros((slots, n), values.dtype)
+        rows: Any = np.zeros((slots, n), values.dtype)
         for r in np.flatnonzero(kept.count):
             some = kept.source[r, : kept.count[r]]
-            dense[r, some] = values[r, : kept.count[r]]
+            rows[r, some] = values[r, : kept.count[r]]
     else:
         where = jnp.where(valid, kept.source, n)
-        dense = jnp.zeros((slots, n), values.dtype).at[jnp.arange(slots)[:, None], where].set(values, mode="drop")
-    dense = dense[row]
+        rows = jnp.zeros((slots, n), values.dtype).at[jnp.arange(slots)[:, None], where].set(values, mode="drop")
+    rows = rows[row]
     if history.source is not None:
-        return {history.name: dense}
-    return {p.name: dense[:, p.first : p.first + p.n] for p in plan.populations if p.name in heard}
+        return {history.name: rows}
+    return {p.name: rows[:, p.first : p.first + p.n] for p in plan.populations if p.name in heard}
 
 
 # -- a state of another run ----------------------------------------------------------------------------

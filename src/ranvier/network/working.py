@@ -60,6 +60,7 @@ class Working:
         now: the step less `state.since`, int32.
         recent: the last spikes by group, as in `StepState`.
         spiked: who spiked, by group.
+        heard: who spiked in the whole network, in the user's order, where it lies on several devices.
         in_flight: the histories.
         crossed, learning: see `StepState`.
     """
@@ -80,6 +81,7 @@ class Working:
     in_flight: dict[str, dict[str, Any]]
     crossed: dict[str, Any]
     learning: Variables
+    heard: Any = None
 
     def learnt(self, name: str, values: Mapping[str, Any]) -> Working:
         """With what a projection that learns carries now."""

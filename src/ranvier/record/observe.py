@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.errors import UnsupportedError, unknown
+from ranvier.network.exchange import Exchange
 from ranvier.network.learning import INCOMING, OUTGOING, WEIGHT, edge_decay
 from ranvier.network.plan import MergedPlan, ReceptorPlan
 from ranvier.network.system import NetworkSystem
@@ -50,7 +51,9 @@ class _Everything(Mapping):
     def __getitem__(self, part: str) -> dict[str, Any]:
         if part not in list(self):
             raise unknown("population or projection", part, self)
-        return observables(self._system, self._variables, self._t, part)
+        own = observables(self._system, self._variables, self._t, part)
+        exchange = self._system.network.exchange
+        return own if exchange is None else _from_everywhere(exchange, self._system, part, own)
 
     def __iter__(self) -> Iterator[str]:
         plan = self._system.plan
@@ -58,6 +61,19 @@ class _Everything(Mapping):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+def _from_everywhere(exchange: Exchange, system: NetworkSystem, part: str, own: dict[str, Any]) -> dict[str, Any]:
+    """Of what lies here, what lies on all devices."""
+    if any(p.name == part for p in system.plan.populations):
+        return {v: exchange.of_population(x, part) for v, x in own.items()}
+    plastic = system.plan.plasticity_of(part)
+    if plastic is not None:
+        return {v: own[v] for v in (WEIGHT, *plastic.edge)}  # come from everywhere already
+    raise UnsupportedError(
+        f"A function of {part}'s states, or a mean of them, is not recorded on several devices: they lie with the targets. Record the "
+        "population's synaptic_current or synaptic_conductance, or the states themselves, or leave out devices."
+    )
 
 
 def observables(system: NetworkSystem, variables: Variables, t: Any, part: str | Computed) -> dict[str, Any]:
@@ -146,7 +162,9 @@ def _of_edges(system: NetworkSystem, variables: Variables, t: Any, name: str) ->
         return values
     values = {WEIGHT: own[WEIGHT], **{v: own[v] * factors[v] for v in plan.edge}}
     if constants.place.shape[0]:
-        values = {v: x[constants.place] for v, x in values.items()}
+        exchange = system.network.exchange
+        everywhere = (lambda x: x) if exchange is None else (lambda x: exchange.end_to_end(jnp.broadcast_to(x, (plan.width,))))
+        values = {v: everywhere(x)[constants.place] for v, x in values.items()}
     return values
 
 

@@ -14,6 +14,7 @@ from ranvier.integrators.euler import Euler
 from ranvier.network import loop
 from ranvier.network.common import resolve
 from ranvier.network.constants import Constants
+from ranvier.network.exchange import Exchange
 from ranvier.network.facts import remembered
 from ranvier.network.plan import Plan
 from ranvier.network.spec import Network
@@ -36,17 +37,28 @@ WHOLE = "network"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Readable:
-    """A network that records may be read from: its structure, and one example of its numbers and state."""
+    """A network that records may be read from: its structure, and one example of its numbers and state.
+
+    `exchange` stands for other devices, where it is one share of several.
+    """
 
     plan: Plan
     constants: Constants
     state: SimulationState
     outside: Outside
+    exchange: Exchange | None = None
     _known: dict[Any, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     def system(self, constants: Any = None, state: Any = None) -> tuple[NetworkSystem, Variables]:
         """The equations in a state, and its variables."""
-        stepper = Stepper(self.plan, self.constants if constants is None else constants, Euler(), packed=False, outside=self.outside)
+        stepper = Stepper(
+            self.plan,
+            self.constants if constants is None else constants,
+            Euler(),
+            packed=False,
+            outside=self.outside,
+            exchange=self.exchange,
+        )
         entered = stepper.enter(self.state if state is None else state)
         return stepper.system(entered), stepper.readable(entered)
 
@@ -164,9 +176,9 @@ class RecordPlan:
             if not isinstance(record, Record):
                 raise ParameterError(f"record takes rv.Record objects, not {record!r}. Write rv.Record(population, 'V', every=0.1).")
             self._add(record)
-        self._columns: dict[Schedule, list[tuple[Track, Column]]] = {}
+        self.columns: dict[Schedule, list[tuple[Track, Column]]] = {}
         for track in self.tracks:
-            self._columns.setdefault(track.schedule, []).extend((track, column) for column in track.columns)
+            self.columns.setdefault(track.schedule, []).extend((track, column) for column in track.columns)
         self._plan_buffers()
 
     def _add(self, record: Record) -> None:
@@ -260,7 +272,7 @@ class RecordPlan:
 
     def _plan_buffers(self) -> None:
         groups, steps = [], MOST_STEPS
-        for schedule, columns in self._columns.items():
+        for schedule, columns in self.columns.items():
             # A power of two: few distinct sizes, so that few loops are compiled.
             width = 8 * sum(len(t.neurons) for t, _ in columns)
             rows = max(LEAST_ROWS, min(MOST_ROWS, 1 << int(max(BUFFER_BYTES // max(width, 1), 1)).bit_length() - 1))
@@ -268,10 +280,10 @@ class RecordPlan:
             groups.append(loop.ReadGroup(rows, tuple(column.reads for _, column in columns)))
         self.steps_per_call = steps
         self.groups = tuple(groups)
-        self.widths = [[len(t.neurons) for t, _ in columns] for columns in self._columns.values()]
+        self.widths = [[len(t.neurons) for t, _ in columns] for columns in self.columns.values()]
         self.subsets = [
             [self._where(t).astype(np.int32) if c.reads[2] else np.zeros(0, np.int32) for t, c in columns]
-            for columns in self._columns.values()
+            for columns in self.columns.values()
         ]
 
     def _where(self, track: Track) -> np.ndarray:
@@ -285,11 +297,11 @@ class RecordPlan:
 
     def schedules(self, k: int) -> list[np.ndarray]:
         """For each group its period, first and last step, and which row lies first in the buffer of a call that begins at `k`."""
-        return [np.array([s.every, s.first, s.last, s.due_before(k)], np.int64) for s in self._columns]
+        return [np.array([s.every, s.first, s.last, s.due_before(k)], np.int64) for s in self.columns]
 
     def columns_of(self, seen: Any) -> Iterator[tuple[str, str, Any]]:
         """What a scan over steps read, taken apart: part, variable, and its rows at the steps that are due, traced."""
-        for group, widths, (schedule, columns), kinds in zip(self.groups, self.widths, self._columns.items(), seen, strict=True):
+        for group, widths, (schedule, columns), kinds in zip(self.groups, self.widths, self.columns.items(), seen, strict=True):
             parts = [iter(list(kind)) for kind in kinds]
             for (_, variable, _), _, (track, column) in zip(group.reads, widths, columns, strict=True):
                 values = next(parts[variable in loop.TIMES])
@@ -297,7 +309,7 @@ class RecordPlan:
 
     def rows(self, buffers: Any, k: int, reached: int, last: bool) -> Iterator[Rows]:
         """The rows due from step `k` up to `reached`, whose own row is the next call's unless this is the last. They are copies."""
-        for group, widths, (schedule, columns), arrays in zip(self.groups, self.widths, self._columns.items(), buffers, strict=True):
+        for group, widths, (schedule, columns), arrays in zip(self.groups, self.widths, self.columns.items(), buffers, strict=True):
             done = schedule.due_before(k)
             count = schedule.due_before(reached + 1 if last else reached) - done
             if count <= 0:

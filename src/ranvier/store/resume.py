@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -13,6 +14,8 @@ from typing import Any
 import jax
 
 from ranvier import doors
+from ranvier.devices.mesh import checked_devices
+from ranvier.devices.processes import first_process
 from ranvier.errors import ParameterError, StoreError, warn
 from ranvier.integrators.base import Integrator
 from ranvier.network.choice import by_population
@@ -24,7 +27,7 @@ from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
 from ranvier.run import Run, Watch
-from ranvier.simulation import Simulation, as_network, checked_progress, checked_until
+from ranvier.simulation import Simulation, as_network, checked_progress, checked_until, made
 from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
 from ranvier.store.build import changed_since
@@ -196,6 +199,10 @@ def _records(value: Any, what: str) -> list[Record]:
     return doors.instances(value, what, Record, "rv.Record(population, 'V')")
 
 
+def _devices(value: Any, what: str) -> Any:
+    return value if value is None else checked_devices(value)
+
+
 def _integrator(value: Any, what: str) -> Any:
     return value if isinstance(value, Mapping) else doors.instance(value, what, Integrator, "rv.RungeKutta4()")
 
@@ -215,6 +222,7 @@ def _integrator(value: Any, what: str) -> Any:
     integrator=doors.optional(_integrator),
     progress=_progress,
     check_disk=doors.flag,
+    devices=_devices,
 )
 def resume(
     store: Any,
@@ -232,6 +240,7 @@ def resume(
     integrator: Any = None,
     progress: bool | ProgressCallback = False,
     check_disk: bool = True,
+    devices: Any = None,
 ) -> Result:
     """Goes on with a run from the last checkpoint in its store, as if it had never stopped.
 
@@ -252,7 +261,7 @@ def resume(
             with whatever else is given changed; the old store stays as it is.
         into: where the branch goes; `NAME-branch.zarr` beside the old store when left out.
         dt, seed, precision, integrator: what must be as it was, or with `branch` may change.
-        progress, check_disk: as for `simulate`.
+        progress, check_disk, devices: as for `simulate`; on another number of devices the numbers are the same.
 
     Returns:
         The `Result` of the whole run. Its `info["bit_identical"]` says whether bit-equality is
@@ -273,7 +282,14 @@ def resume(
     if not branch and into is not None:
         raise ParameterError("into= is for a branch: rv.resume(store, branch=True, into='other.zarr').")
     given = {"dt": dt, "seed": seed, "precision": precision, "integrator": integrator}
-    how = {"duration": duration, "record": record, "until": until, "checkpoint_every": checkpoint_every, "check_disk": check_disk}
+    how = {
+        "duration": duration,
+        "record": record,
+        "until": until,
+        "checkpoint_every": checkpoint_every,
+        "check_disk": check_disk,
+        "devices": devices,
+    }
     bar = ProgressBar() if progress is True else progress or None
     if branch:
         return _branch(path, network, given, into, bar, **how)
@@ -291,6 +307,7 @@ def going_on(
     until: Any,
     checkpoint_every: Any,
     check_disk: bool,
+    devices: Any = None,
     found: Sequence[Damage] | None = None,
     watch: Watch | None = None,
 ) -> Result:
@@ -309,7 +326,7 @@ def going_on(
         whole = not damages(path, origin.root, thorough=False) if origin.root.problem is None else False
         if whole and (result := _as_it_is(origin, plan)) is not None:
             return result
-    lock = Lock(path)
+    lock: Any = Lock(path) if first_process() else contextlib.nullcontext()  # of several processes the first one writes
     try:
         origin = origin_of(path)  # again: another process may have gone on with it meanwhile
         root = origin.root
@@ -334,7 +351,7 @@ def going_on(
             target = _target(origin, plan.dt, duration, checkpoint.step, branch=False)
         every = origin.description["checkpoint_every"] if checkpoint_every is None else doors.interval(checkpoint_every, "checkpoint_every")
         with jax.enable_x64(True):
-            sim = _prepared(plan)
+            sim = _prepared(plan, devices)
 
             def sink(run: Run) -> StoreSink:
                 if check_disk:
@@ -357,7 +374,8 @@ def going_on(
             run.info["build_seconds"] = time.perf_counter() - began
             run.watch = watch
     except BaseException as error:
-        lock.release()
+        if isinstance(lock, Lock):
+            lock.release()
         if isinstance(error, OSError) and not isinstance(error, StoreError):
             raise StoreError(f"{path} cannot be written: {why(error)}.") from error
         raise
@@ -377,6 +395,7 @@ def _branch(
     until: Any,
     checkpoint_every: Any,
     check_disk: bool,
+    devices: Any = None,
 ) -> Result:
     """A new run from the state of the newest checkpoint, in a store of its own; for the arguments see `resume`."""
     began = time.perf_counter()
@@ -398,7 +417,7 @@ def _branch(
             how: dict[str, Any] = {"checkpoint_every": every, "overwrite": False, "fits": check_disk, "branch_of": source}
             return start(run, place, plan.records, plan.integrators, **how)
 
-        run = _prepared(plan).start(
+        run = _prepared(plan, devices).start(
             target - first,
             initial=state,
             sink=sink,
@@ -409,10 +428,16 @@ def _branch(
         return run.execute(progress)
 
 
-def _prepared(plan: _Plan) -> Simulation:
+def _prepared(plan: _Plan, devices: Any) -> Simulation:
     """The network of a resumed run, drawn and laid out."""
-    return Simulation(
-        plan.network, dt=plan.dt, integrators=plan.integrators, records=plan.records, seed=plan.seed, precision=plan.precision
+    return made(
+        plan.network,
+        checked_devices(devices),
+        dt=plan.dt,
+        integrators=plan.integrators,
+        records=plan.records,
+        seed=plan.seed,
+        precision=plan.precision,
     )
 
 

@@ -1,0 +1,177 @@
+"""A run on several devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from ranvier.devices.processes import gathered, losses, told_to_all
+from ranvier.devices.records import ReadableShares, SharedRecords
+from ranvier.devices.shards import SPIKES, Shards, local_places
+from ranvier.errors import RanvierError, StoreError, UnsupportedError
+from ranvier.interruption import Interruption
+from ranvier.network import loop
+from ranvier.network.constants import Constants
+from ranvier.network.state import SimulationState
+from ranvier.network.transfer import Outside
+from ranvier.network.working import StepState
+from ranvier.progress import ProgressCallback
+from ranvier.record.memory import MemorySink
+from ranvier.result import Result
+from ranvier.run import LEAST_SPIKES, PACKED, Run, Sink
+
+
+class RunOnDevices(Run):
+    """A run whose network lies on several devices.
+
+    Args:
+        shards: the network.
+        shares: the numbers of each share that is here.
+        readable: what records are read from.
+        outsides: what takes each share's state in and out.
+        others: see `Run`.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        shares: Mapping[int, Constants],
+        readable: ReadableShares,
+        outsides: Mapping[int, Outside],
+        **others: Any,
+    ):
+        self.shards, self._shares, self._outsides = shards, shares, outsides
+        self._shared_records = SharedRecords(others["records"], readable, len(shards.devices))
+        self._local = [local_places(shards.exchange, shards.plan, d) for d in range(len(shards.devices))]
+        self._placed_subsets: Any = None
+        self.together = jax.process_count() > 1
+        sink = others.pop("sink")
+        super().__init__(
+            layout=shards.layout,  # type: ignore[arg-type]
+            outside=outsides[shards.here[0]],
+            sink=(lambda run: followed(run, sink)) if self.together else sink,
+            **others,
+        )
+
+    def _execute(self, progress: ProgressCallback | None, interruption: Interruption) -> Result:
+        with losses():
+            return super()._execute(progress if jax.process_index() == 0 else None, interruption)
+
+    def _backup(self, state: StepState) -> StepState:
+        return self._copied(state)
+
+    def _agreed(self, number: int) -> int:
+        return int(told_to_all(str(int(number)).encode())[0])
+
+    def _program(self) -> loop.Program:
+        shards, plan = self.shards, self.shards.plan
+        capacity = 1 << int(max(SPIKES * plan.n, LEAST_SPIKES) - 1).bit_length()
+        populations = shards.net.populations
+        largest = tuple(max(float(populations[name].model.largest_potential) for name in g.members) for g in plan.groups)
+        packed = PACKED and not shards.integrator.by_name
+        return loop.Program(plan, shards.integrator, self._shared_records.groups, capacity, packed, largest, shards.exchange)
+
+    def _first_memory(self) -> Any:
+        lead = self.shards.here[0]
+        stepper = self.shards.stepper(self._shares[lead], self.program.packed)
+        entered = self.shards.enter(self.state, self._outsides, self.program.packed)[lead]
+        memory = self.integrator.init(stepper.system(entered), entered.moving, self.k0 * self.dt)
+        if jax.tree.leaves(memory):
+            raise UnsupportedError(
+                f"{type(self.integrator).__name__} remembers what was in the last steps, which is not cut among devices. "
+                "Use a Runge-Kutta method, or leave out devices."
+            )
+        return memory
+
+    def _entered(self) -> StepState:
+        return self.shards.placed(self.shards.enter(self.state, self._outsides, self.program.packed))
+
+    def _subsets(self) -> Any:
+        if self._placed_subsets is None:
+            self._placed_subsets = self.shards.placed({i: self._shared_records.subsets[i] for i in self.shards.here})
+        return self._placed_subsets
+
+    def _buffer_shapes(self) -> Any:
+        return self.shards.shapes(loop.buffer_shapes(self.program, self._shared_records.widths))
+
+    def _new_buffers(self) -> Any:
+        new = loop.new_buffers(self.program, self._shared_records.widths)
+        return self.shards.placed(dict.fromkeys(self.shards.here, new))
+
+    def _copied(self, state: StepState) -> StepState:
+        return self.shards.copied(state)
+
+    def _step_of(self, state: StepState) -> int:
+        return int(np.asarray(state.step.addressable_shards[0].data)[0])
+
+    def _spikes_in(self, buffers: Any, spikes: Any) -> tuple[np.ndarray, np.ndarray]:
+        counts = self.shards.taken(spikes)
+        own = self.shards.taken(buffers[:2])
+        mine = {i: (steps[: int(counts[i])], self._local[i][0][neurons[: int(counts[i])]]) for i, (steps, neurons) in own.items()}
+        each = gathered(self.shards, mine)
+        steps, neurons = (np.concatenate([pair[which] for pair in each]) for which in (0, 1))
+        # Sorted by step, then neuron, as on one device; the fraction within a step is not part of the order.
+        order = np.lexsort((neurons, loop.times_of(self.structure, steps)[0]))
+        return steps[order], neurons[order].astype(np.int32)
+
+    def _records_in(self, buffers: Any) -> Any:
+        return self._shared_records.joined(gathered(self.shards, self.shards.taken(buffers[2])))
+
+    def _in_users_order(self, state: StepState) -> SimulationState:
+        taken = self.shards.taken(state)
+        return self.shards.leave(taken, self._outsides, self.program.packed, self.state.dt, self.state.seed)
+
+    def _any_bad(self, bad: Any) -> bool:
+        return any(np.any(own >= 0) for own in gathered(self.shards, self.shards.taken(bad)))
+
+    def _named(self, state: StepState, bad: Any) -> tuple[str, str, int, float, str]:
+        each = np.stack(gathered(self.shards, self.shards.taken(bad)))
+        at = int(np.flatnonzero((each >= 0).any(axis=0))[0])
+        owner, variable = loop.checked_variables(self.shards.plan)[at]
+        final = self._in_users_order(state)
+        names = list(next((g.members for g in self.shards.plan.groups if g.name == owner), ()))
+        where: Mapping[str, Any] = final.neurons if names else final.synapses
+        names = names or [w.name for w in self.shards.plan.wires if w.name == owner or any(p.synapses == owner for p in w.pieces)]
+        for name in names:
+            values = np.asarray(where[name][variable])
+            wrong = ~np.isfinite(values)
+            if variable == "V" and name in self.network.populations:
+                wrong |= np.abs(values) > float(self.network.populations[name].model.largest_potential)
+            if wrong.any():
+                index = int(np.argmax(wrong))
+                return name, variable, index, float(values[index]), "neuron" if where is final.neurons else "state"
+        return str(owner), variable, 0, float("nan"), "value"
+
+
+def followed(run: Run, sink: Callable[[Run], Sink]) -> Sink:
+    """Where spikes and records go, for one of several processes: the first writes the store, the others keep what they are told.
+
+    Raises:
+        StoreError: the first process cannot make it.
+    """
+    told_to_all(b"ready")  # all have looked whether the place is free
+    made: Any = None
+    said = ""
+    problem: Exception | None = None
+    if jax.process_index() == 0:
+        try:
+            made = sink(run)
+            said = made.way_on
+        except (RanvierError, OSError) as error:
+            problem, said = error, f"{FAILED}{error}"
+    said = told_to_all(said.encode())[0].decode()
+    if problem is not None:
+        raise problem
+    if said.startswith(FAILED):
+        raise StoreError(f"Process 0 could not begin: {said.removeprefix(FAILED)}")
+    if made is None:
+        made = MemorySink(run.plan)
+        made.way_on = said
+    sink_of_all: Sink = made
+    return sink_of_all
+
+
+FAILED = "failed: "

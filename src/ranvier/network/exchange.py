@@ -1,0 +1,168 @@
+"""What the devices of a network tell each other, where its neurons lie on several.
+
+Every population is cut into stretches of neighbouring neurons, one a device; the first devices have one
+neuron more where their number does not divide. The compiled step is the same on all, so that each device has room for the
+longest stretch: what is behind the end of a shorter one repeats its last neuron, is told to nobody and read by nobody.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.network.plan import GroupPlan, Plan
+
+AXIS = "devices"
+OUTBOX = "outbox"
+"""Where a device keeps its spikes of the last steps, among what is in flight."""
+MOST_STEPS_KEPT = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """A population of `n` neurons, cut for so many devices.
+
+    Example:
+        >>> cut = Cut(7, 3)
+        >>> [(cut.first(d), cut.count(d)) for d in range(3)], cut.room
+        ([(0, 3), (3, 2), (5, 2)], 3)
+    """
+
+    n: int
+    devices: int
+
+    @property
+    def room(self) -> int:
+        """How many neurons each device has room for."""
+        return -(-self.n // self.devices)
+
+    @property
+    def even(self) -> bool:
+        """Whether all devices have as many."""
+        return self.n % self.devices == 0
+
+    def first(self, device: Any) -> Any:
+        """The number of a device's first neuron."""
+        return device * (self.n // self.devices) + np.minimum(device, self.n % self.devices)
+
+    def count(self, device: Any) -> Any:
+        """How many neurons a device has."""
+        return self.n // self.devices + (device < self.n % self.devices)
+
+    def places(self, device: int) -> np.ndarray:
+        """The number of the neuron in each of a device's places; the last one's again where there is room left."""
+        return np.minimum(self.first(device) + np.arange(self.room), max(self.first(device) + self.count(device), 1) - 1)
+
+    def joined(self, shares: Any) -> Any:
+        """What the devices have, `[devices, room, …]`, as `[n, …]`."""
+        library: Any = np if isinstance(shares, np.ndarray) else jnp
+        more, rest = self.n % self.devices, shares.shape[2:]
+        if self.even:
+            return shares.reshape(self.n, *rest)
+        longer, shorter = shares[:more], shares[more:, : self.room - 1]
+        return library.concatenate([longer.reshape(-1, *rest), shorter.reshape(-1, *rest)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Exchange:
+    """What one device's step asks of the others; structure, so that it decides what is compiled.
+
+    Attributes:
+        mesh: the devices, along the one axis `AXIS`.
+        populations: name and whole size of each, in the user's order.
+        hears: whether anything needs to know who spiked elsewhere.
+        later: for how many steps spikes may be kept before the others are told, where no delay is shorter; 0 where they are told
+            in the step itself.
+    """
+
+    mesh: jax.sharding.Mesh
+    populations: tuple[tuple[str, int], ...]
+    hears: bool
+    later: int = 0
+
+    @property
+    def devices(self) -> int:
+        """How many there are."""
+        return int(self.mesh.size)
+
+    def cut(self, population: str) -> Cut:
+        """How a population is cut."""
+        return Cut(dict(self.populations)[population], self.devices)
+
+    def of_all(self, values: jax.Array) -> jax.Array:
+        """What each device has of its neurons, for the whole network, both in the user's order: `[neurons here]` to `[neurons]`."""
+        shares = self._gathered(values)
+        parts, first = [], 0
+        for name, _ in self.populations:
+            cut = self.cut(name)
+            parts.append(cut.joined(shares[:, first : first + cut.room]))
+            first += cut.room
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+
+    def tell(self, kept: jax.Array, spikes: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What each device kept of who spiked, `[steps, neurons here]`, for all, `[steps, neurons]`; and the most spikes that any lists."""
+        steps, n = kept.shape
+        count = jax.lax.bitcast_convert_type(spikes.astype(jnp.int32), jnp.uint8)
+        shares = jax.lax.all_gather(jnp.concatenate([kept.astype(jnp.uint8).reshape(-1), count]), AXIS)
+        most = jnp.max(jax.lax.bitcast_convert_type(shares[:, -4:], jnp.int32))
+        flags = shares[:, :-4].reshape(self.devices, steps, n) != 0
+        parts, first = [], 0
+        for name, _ in self.populations:
+            cut = self.cut(name)
+            parts.append(jnp.swapaxes(cut.joined(jnp.swapaxes(flags[:, :, first : first + cut.room], 1, 2)), 0, 1))
+            first += cut.room
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1), most
+
+    def of_population(self, values: jax.Array, population: str) -> jax.Array:
+        """What each device has of its neurons of one population, for all of it; `[room, …]` to `[n, …]`."""
+        return self.cut(population).joined(self._gathered(values))
+
+    def end_to_end(self, values: jax.Array) -> jax.Array:
+        """What the devices have, one device after the other."""
+        shares = self._gathered(values)
+        return shares.reshape(-1, *shares.shape[2:])
+
+    def part_of(self, values: jax.Array, population: str) -> jax.Array:
+        """A population's part of what is known of the whole network."""
+        first = 0
+        for name, n in self.populations:
+            if name == population:
+                return values[first : first + n]
+            first += n
+        raise KeyError(population)
+
+    def _gathered(self, values: jax.Array) -> jax.Array:
+        if values.dtype == jnp.bool_:
+            return jax.lax.all_gather(values.astype(jnp.uint8), AXIS) != 0
+        return jax.lax.all_gather(values, AXIS)
+
+    def most(self, value: jax.Array) -> jax.Array:
+        """The largest of what the devices have."""
+        return jax.lax.pmax(value, AXIS)
+
+    def real(self, group: GroupPlan) -> Any:
+        """Which of a group's places on this device have a neuron of their own, bool `[n]`; None where all have."""
+        cuts = [self.cut(name) for name in group.members]
+        if all(cut.even for cut in cuts):
+            return None
+        here = jax.lax.axis_index(AXIS)
+        return jnp.concatenate([jnp.arange(cut.room) < cut.count(here) for cut in cuts])
+
+    def only_real(self, plan: Plan, spiked: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """Who spiked, by group, without those that stand for nobody."""
+        real = {g.name: self.real(g) for g in plan.groups}
+        return {name: flags if real[name] is None else flags & real[name] for name, flags in spiked.items()}
+
+
+class Echo(Exchange):
+    """Stands for an exchange where one share is looked at by itself: for shapes and units, not for values. All others are as this one."""
+
+    def _gathered(self, values: jax.Array) -> jax.Array:
+        return jnp.broadcast_to(values, (self.devices, *jnp.shape(values)))
+
+    def most(self, value: jax.Array) -> jax.Array:
+        return value

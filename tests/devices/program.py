@@ -1,0 +1,227 @@
+"""What runs in a process of its own, in which the processor counts as several devices: `python program.py NAME`.
+
+It prints one line of JSON for the test that started it.
+"""
+
+import json
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+
+DEVICES = 8
+SMALL = {
+    "cuba": {"scale": 0.25},
+    "coba": {"scale": 0.25},
+    "cobahh": {"scale": 0.05},
+    "brunel": {"scale": 0.05},
+    "microcircuit": {"scale": 0.02},
+    "vogels_abbott": {"scale": 0.1},
+}
+
+
+def simulate(network, devices, **how):
+    import ranvier as rv
+
+    return rv.simulate(network, devices=devices, **how)
+
+
+def differences(one, other, state_within=0.0):
+    """What differs between two results, in words."""
+    found = []
+    if not (np.array_equal(one.spikes.steps, other.spikes.steps) and np.array_equal(one.spikes.neurons, other.spikes.neurons)):
+        found.append(f"spikes: {len(one.spikes)} and {len(other.spikes)}")
+    ordered = (sorted(x.records, key=lambda r: (r.part, r.variable, len(r.times), r.values.shape)) for x in (one, other))
+    for mine, theirs in zip(*ordered, strict=True):
+        if not np.allclose(mine.values, theirs.values, rtol=0, atol=state_within, equal_nan=True):
+            found.append(f"record {mine.part} {mine.variable}")
+        if not np.array_equal(mine.neurons, theirs.neurons):
+            found.append(f"what is recorded of {mine.part}")
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(one.state)[0]]
+    leaves = [jax.tree.leaves(x.state) for x in (one, other)]
+    for path, mine, theirs in zip(paths, *leaves, strict=True):
+        if np.shape(mine) != np.shape(theirs) or not np.allclose(mine, theirs, rtol=0, atol=state_within, equal_nan=True):
+            found.append(path)
+    return found
+
+
+def models():
+    """Every ready-made network, on one device and on three, which divide no population evenly."""
+    from ranvier.models.catalogue import CATALOGUE
+
+    said = {}
+    for model in CATALOGUE:
+        network = model.make(**SMALL.get(model.name, {}))
+        plastic = {"learns": model.make(**model.switches["plastic"])} if "plastic" in model.switches else {}
+        for name, net in {"": network, **plastic}.items():
+            how = {
+                "duration": 10.0,
+                "dt": model.dt,
+                "integrator": model.integrator,
+                "precision": model.precision,
+                "record": model.record(net),
+            }
+            within = 1e-11 if model.name == "antennal_lobe" else 0.0
+            said[f"{model.name} {name}".strip()] = differences(simulate(net, None, **how), simulate(net, 3, **how), within)
+    return said
+
+
+def counts():
+    """One network with many kinds of parts on 1, 2, 4 and 8 devices, and on from one number to another."""
+    network, how = everything()
+    whole = simulate(network, None, duration=40.0, **how)
+    said = {"spikes": len(whole.spikes)}
+    # XLA's own exponential rounds by where in a vector a number stands: the last bits of what it is in.
+    for n in (2, 8):
+        said[f"on {n}"] = differences(whole, simulate(network, n, duration=40.0, **how), 1e-9)
+    half = simulate(network, 4, duration=20.0, **how)
+    said["stopped on 4, gone on with on 1"] = differences(
+        whole_from(whole, 20.0), simulate(network, None, duration=20.0, initial=half, **how), 1e-9
+    )
+    half = simulate(network, None, duration=20.0, **how)
+    said["stopped on 1, gone on with on 2"] = differences(
+        whole_from(whole, 20.0), simulate(network, 2, duration=20.0, initial=half, **how), 1e-9
+    )
+    return said
+
+
+def whole_from(result, start):
+    """The end of a result."""
+    import copy
+
+    import ranvier as rv
+
+    step = round(start / result.spikes.dt)
+    late = result.spikes.steps >= step
+    cut = copy.copy(result)
+    times = {
+        "n": result.spikes.n,
+        "dt": result.spikes.dt,
+        "start": start,
+        "stop": result.spikes.stop,
+        "populations": result.spikes.populations,
+    }
+    cut.spikes = rv.result.Spikes(result.spikes.steps[late], result.spikes.neurons[late], **times)
+    cut.records = []
+    for record in result.records:
+        new = copy.copy(record)
+        rows = record.times >= start - 1e-9
+        object.__setattr__(new, "values", record.values[rows])
+        cut.records.append(new)
+    return cut
+
+
+def everything():
+    """A network in which everything that can be cut is cut, in sizes that eight does not divide."""
+    import jax.numpy as jnp
+
+    import ranvier as rv
+
+    lif = rv.neurons.LeakyIntegrateAndFire
+    exc = rv.Population(
+        37, lif(capacitance=rv.normal(200.0, 20.0)), current=rv.uniform(200.0, 420.0), initial={"V": rv.uniform(-70.0, -55.0)}, name="exc"
+    )
+    wave = jnp.linspace(0.0, 300.0, 11)
+    inh = rv.Population(11, lif(), current=lambda t: wave * (1 + 0.1 * jnp.sin(t)), name="inh")
+    few = rv.Population(3, rv.neurons.Izhikevich2003(), current=10.0, name="few")
+    noisy = rv.Population(9, rv.neurons.LeakyIntegrateAndFire(), current=rv.stimuli.WhiteNoise(300.0, 400.0), name="noisy")
+    poisson = rv.Population(20, rv.neurons.PoissonSource(rate=rv.uniform(20.0, 200.0)), name="poisson")
+    rhythm = jnp.linspace(10.0, 150.0, 7)
+    varying = rv.Population(7, rv.neurons.InhomogeneousPoissonSource(rate=lambda t: rhythm * (1 + jnp.sin(t))), name="varying")
+    given = rv.Population(5, rv.neurons.SpikeTimes(times=[1.0, 2.0, 2.0, 30.0], neurons=[0, 4, 1, 3]), name="given")
+    cells = rv.Population(6, rv.neurons.HodgkinHuxley(), current=rv.uniform(0.0, 15.0), name="cells")
+    current = rv.synapses.ExponentialCurrent
+    bernoulli = rv.connect.pairwise_bernoulli
+    depressing = rv.synapses.TsodyksMarkram()
+    network = rv.Network(
+        *(exc, inh, few, noisy, poisson, varying, given, cells),
+        rv.Projection(
+            exc, [exc, inh], current(tau=5.0), bernoulli(0.3), weight=rv.normal(30.0, 5.0), delay=rv.uniform(0.5, 3.0), name="exc_out"
+        ),
+        rv.Projection(inh, exc, current(tau=8.0), rv.connect.fixed_in_degree(4), weight=-60.0, delay=1.0, name="inh_out"),
+        rv.Projection(
+            poisson, exc, current(tau=3.0), bernoulli(0.5), weight=60.0, delay=0.4, short_term_plasticity=depressing, name="depressing"
+        ),
+        rv.Projection(
+            *(poisson, noisy, current(tau=3.0), bernoulli(0.4)),
+            weight=20.0,
+            delay=0.7,
+            plasticity=rv.plasticity.PairSTDP(high=60.0),
+            name="learns",
+        ),
+        rv.Projection(given, few, rv.synapses.Delta(), rv.connect.all_to_all(), weight=2.0, delay=0.2, name="kick"),
+        rv.Projection(exc, noisy, current(tau=4.0), bernoulli(0.3), weight=15.0, delay=0.3, site="edge", name="at_edges"),
+        rv.Projection(cells, cells, rv.synapses.GapJunction(), bernoulli(0.5), weight=0.05, name="gap"),
+        rv.PoissonInput([exc, noisy], current(tau=5.0), rate=800.0, weight=25.0, name="background"),
+    )
+    record = [
+        rv.Record("exc", ["V"], every=1.0),
+        rv.Record("exc", ["last_spike", "synaptic_current"], neurons=[0, 5, 36, 20], every=0.5),
+        rv.Record("noisy", "V", reduce="mean", every=2.0),
+        rv.Record("learns", "weight", neurons=[0, 3, 40, 17], every=5.0),
+        rv.Record("given", "last_spike", every=10.0),
+        rv.Record("gap", "current", every=4.0),
+    ]
+    return network, {"dt": 0.05, "record": record, "seed": 3}
+
+
+def stores():
+    """A run into a store on four devices, gone on with on one, then on two, against one that never stopped."""
+    import ranvier as rv
+
+    network = rv.models.brunel(scale=0.03)
+    how = {"dt": 0.1, "seed": 3, "record": [rv.Record("exc", "V", neurons=[0, 7, 250], every=0.5), rv.Record("inh", "V", reduce="mean")]}
+    folder = Path(tempfile.mkdtemp()) / "run.zarr"
+    simulate(network, 4, duration=10.0, store=folder, checkpoint_every=5.0, **how)
+    rv.resume(folder, duration=20.0)
+    resumed = rv.resume(folder, duration=30.0, devices=2)
+    whole = simulate(network, None, duration=30.0, **how)
+    return {"gone on with": differences(whole, resumed, 1e-9), "bits": bool(resumed.info["bit_identical"])}
+
+
+def others():
+    """New numbers without compiling, a stop condition, a run that goes wrong, an explanation."""
+    import ranvier as rv
+    from ranvier.network import loop
+
+    network = rv.models.brunel(scale=0.02)
+    how = {"dt": 0.1, "seed": 1}
+    sim, alone = rv.prepare(network, devices=4, **how), rv.prepare(network, **how)
+    sim.run(5.0)
+    before = loop.compilations
+    changed = {"parameters": {"excitation.weight": 0.2, "exc.capacitance": 240.0}, "seed": 7}
+    run = sim.run(30.0, **changed)
+    said = {"compiled again": loop.compilations - before, "new numbers": differences(alone.run(30.0, **changed), run)}
+    until = lambda now: now.rates["exc"] > 1.0
+    said["until"] = differences(sim.run(100.0, until=until), alone.run(100.0, until=until))
+    wrong = rv.Population(10, rv.neurons.HodgkinHuxley(), current=[0.0] * 7 + [1e6] + [0.0] * 2, name="cells")
+    errors = []
+    for devices in (None, 4):
+        try:
+            rv.simulate(wrong, duration=10.0, dt=0.1, devices=devices)
+        except rv.SimulationDiverged as error:
+            errors.append(str(error))
+    said["diverged"] = errors
+    said["explained"] = str(sim.explain())
+    try:
+        rv.simulate(rv.Population(3, rv.neurons.HodgkinHuxley()), duration=1.0, devices=4)
+    except rv.ParameterError as error:
+        said["too few neurons"] = str(error)
+    for what, function in (
+        ("function", lambda: sim.function(steps=3)),
+        ("list", lambda: rv.prepare(network, devices=jax.devices()[:2] * 2)),
+    ):
+        try:
+            function()
+        except rv.RanvierError as error:
+            said[what] = str(error)
+    return said
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_num_cpu_devices", DEVICES)
+    warnings.simplefilter("ignore")
+    print(json.dumps(globals()[sys.argv[1]]()))
