@@ -33,7 +33,7 @@ def checked_devices(devices: Any) -> tuple[jax.Device, ...] | None:
         return tuple(jax.devices()) if jax.process_count() > 1 else None
     if isinstance(devices, str):
         return _of_kind(doors.choice(devices, "devices", KINDS))
-    if isinstance(devices, int | np.integer) and not isinstance(devices, bool):
+    if isinstance(devices, int | np.integer) and not isinstance(devices, bool | np.timedelta64):
         return _so_many(int(devices))
     if isinstance(devices, Sequence) and devices and all(isinstance(d, jax.Device) for d in devices):
         if len(set(devices)) < len(devices):
