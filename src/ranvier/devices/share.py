@@ -159,7 +159,9 @@ class Share:
         if own.structure is not None:
             raise UnsupportedError(f"{name}: synapses that come and go lie on one device. Leave out devices.")
         if not own.part.rule.stored:
-            raise UnsupportedError(f"{name}: edges that are drawn at each spike (stored=False) lie on one device. Store them, or leave out devices.")
+            raise UnsupportedError(
+                f"{name}: edges that are drawn at each spike (stored=False) lie on one device. Store them, or leave out devices."
+            )
         common: dict[str, Any] = {"projection": self.network.projections[name], "shares": tuple(shares)}
         if own.site == "target":
             return dataclasses.replace(

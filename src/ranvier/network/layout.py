@@ -155,7 +155,7 @@ class Layout:
         for name, made in self._edges.items():
             deliveries = self.plan.synapses_named(name).deliveries  # type: ignore[attr-defined]
             sets = tuple(
-                receptors.widened(edges, room, source in made.learning)
+                receptors.widened(edges, room, source in made.learning) if isinstance(edges, EventEdges) else edges
                 for edges, room, source in zip(made.sets, rooms[name], deliveries, strict=True)
             )
             self._edges[name] = dataclasses.replace(made, sets=sets)
