@@ -28,7 +28,7 @@ class Cut:
 
     Example:
         >>> cut = Cut(7, 3)
-        >>> [(cut.first(d), cut.count(d)) for d in range(3)], cut.room
+        >>> [(int(cut.first(d)), int(cut.count(d))) for d in range(3)], cut.room
         ([(0, 3), (3, 2), (5, 2)], 3)
     """
 
