@@ -26,11 +26,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ranvier.errors import ParameterError, RanvierError
 from ranvier.lab import html
 from ranvier.lab.catalogue import by_name
-from ranvier.lab.server import frames, runs, stores, training
+from ranvier.lab.server import frames, stores
 from ranvier.lab.server.live import Live
 from ranvier.lab.server.networks import ModelFile, Networks, described
 from ranvier.lab.server.stores import Stores, Window
-from ranvier.lab.server.wiring import wiring
 
 HOSTS = ("127.0.0.1", "localhost")
 MOST_SESSIONS = 8
@@ -144,6 +143,8 @@ def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOST
         return JSONResponse(await run_in_threadpool(stores.described, run))
 
     async def connectivity(request: Request) -> Response:
+        from ranvier.lab.server.wiring import wiring
+
         run = await run_in_threadpool(found.opened, request.query_params.get("id"))
         return JSONResponse(await run_in_threadpool(wiring, run, request.query_params.get("projection", ""), can_run.own))
 
@@ -319,6 +320,8 @@ class _Live:
             await self.websocket.send_bytes(frames.frame(frames.ERROR, self.number, {"error": str(error), "live": True}))
 
     def _start(self, message: dict[str, Any]) -> Live:
+        from ranvier.lab.server import runs  # the engine: not for Home
+
         choice, seed = self.can_run.find(message.get("model")), message.get("seed", 0)
         how = {"scale": message.get("scale"), "seed": seed, "given": message.get("parameters"), "record": message.get("record")}
         if not message.get("keep"):
@@ -327,10 +330,14 @@ class _Live:
         return runs.KeptRun.started(choice, place, self._told_of(place), duration=message.get("duration"), **how)
 
     def _continue(self, message: dict[str, Any]) -> Live:
+        from ranvier.lab.server import runs
+
         stored = self.found.opened(message.get("store"))
         return runs.KeptRun.resumed(stored.path, self._told_of(stored.path), self.can_run.own, message.get("duration"))
 
     def _train(self, message: dict[str, Any]) -> Live:
+        from ranvier.lab.server import training
+
         return training.Training(message.get("epochs"), message.get("seed", 0))
 
     def _told_of(self, place: Path) -> dict[str, str]:
