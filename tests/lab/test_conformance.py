@@ -67,6 +67,22 @@ def test_every_neuron(cls):
         np.testing.assert_allclose(columns["cell", name], theirs, rtol=0, atol=TOLERANCE * scale, err_msg=name)
 
 
+def test_a_model_from_text():
+    cls = rv.neurons.from_equations(
+        "dV/dt = (g*(E - V) + I) / C : mV (unless refractory)\ndw/dt = -w / tau : mV",
+        threshold="V > T + w",
+        reset="V = E; w += 2*mV",
+        refractory="3 ms",
+        initial={"V": "E"},
+        parameters={"E": "-70 mV", "g": "10 nS", "C": "200 pF", "tau": "100 ms", "T": "-50 mV"},
+    )
+    scene = rv.lab.scene(cls(), current=300.0, duration=300.0, dt=0.1)
+    spikes, columns, run, _ = both(scene, cls(), 300.0, 300.0, 0.1, rv.RungeKutta4())
+    assert spikes == run.spikes.steps.tolist()
+    assert len(spikes) > 3
+    np.testing.assert_allclose(columns["cell", "V"], run.V.values[:, 0], rtol=0, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize("name", ["Euler", "Heun", "Midpoint", "Ralston", "ThreeEighths", "ExponentialEuler"])
 def test_every_integrator(name):
     model, integrator = rv.neurons.HodgkinHuxley(), getattr(rv, name)()

@@ -657,6 +657,30 @@ def test_a_store_that_another_process_writes_is_not_resumed(with_file, file):
     assert "is being written by process" in page.errors[0]
 
 
+def test_memory_is_asked_for_before_a_run(inside, monkeypatch):
+    monkeypatch.setattr("ranvier.memory.available_memory", lambda: 1000.0)
+    with inside.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("start", model="cuba", scale=0.31)
+        page.hear(lambda page: page.errors)
+    assert "of memory are free" in page.errors[0]
+
+
+def test_other_machines_may_call_only_where_that_is_asked_for(root, monkeypatch, capsys):
+    served = []
+
+    def run(server, sockets):
+        served.append(server.config.app)
+        sockets[0].close()
+
+    monkeypatch.setattr("uvicorn.Server.run", run)
+    serve(root, host="0.0.0.0", browser=False, allow_remote=True)
+    assert capsys.readouterr().out.startswith("http://0.0.0.0:")
+    serve(root, browser=False)
+    codes = [TestClient(app, base_url="http://0.0.0.0").get("/").status_code for app in served]
+    assert codes == [200, 400]
+
+
 def test_a_lab_of_one_store_keeps_nothing(root):
     place = root / "runs" / "two.zarr"
     with pytest.raises(rv.ParameterError, match="on a single store"):
