@@ -65,9 +65,9 @@ def run(arguments: argparse.Namespace, cache: bool = False) -> None:
             raise unknown("network, folder or file", what, names)
         show = find(what).name
     if cache:
-        from ranvier.cli.cache import turn_on
+        from ranvier.compiled import turn_on_where_asked
 
-        turn_on()
+        turn_on_where_asked(by_default=True)
     serve(
         root,
         own=own,
