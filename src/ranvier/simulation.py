@@ -48,7 +48,7 @@ from ranvier.network.spec import Network, Population
 from ranvier.network.spike_times.check import check as check_spike_times
 from ranvier.network.state import SimulationState, with_step
 from ranvier.network.step import Stepper
-from ranvier.network.surrogate import SurrogateStepper, check_plan, without_whole_steps
+from ranvier.network.surrogate import SurrogateStepper, acting, check_plan, drawn_sources, without_derivative, without_whole_steps
 from ranvier.network.transfer import continued
 from ranvier.network.within import with_fractions
 from ranvier.neurons.base import NeuronModel
@@ -439,11 +439,12 @@ class Simulation:
             `{part: {variable: [rows, n]}}`, with `"spikes"`, bool `[steps, n]`, for each population.
 
             `parameters` is `sim.parameters` or a part of it; what is left out is as prepared. Gradients pass through
-            them, the state and all smooth equations. Without a surrogate a spike, a comparison, passes none: the gradient is
-            that of a run whose spikes stay in the steps in which they are.
+            them, the state and all smooth equations. A spike is there or not: where spikes act, a gradient is refused without a word
+            on them, `surrogate=`. With `rv.surrogates.FixedSpikes()` it is that of a run whose spikes stay in their steps.
 
         Raises:
-            UnsupportedError: 64-bit numbers are off; or the surrogate's gradient does not pass through something in the network.
+            UnsupportedError: 64-bit numbers are off; the surrogate's gradient does not pass through something in the network; or a
+                gradient is taken through spikes without one.
 
         Example:
             >>> import jax, ranvier as rv
@@ -504,6 +505,8 @@ class Simulation:
         if isinstance(surrogate, SpikeTimes):  # they are as prepared, and may be differentiated by
             delays = {path: x for path, x in parameters.items() if split(path, self.numbers)[1] == "delay"}
             parameters = {path: x for path, x in parameters.items() if path not in delays}
+        if surrogate is None:
+            parameters, state = self._closed(parameters, state)
         drawn = self._substituted(base, parameters)
         layout = self._layout_for(base, parameters)
         if isinstance(surrogate, Surrogate):
@@ -554,6 +557,14 @@ class Simulation:
             for part, variable, rows in plan.columns_of(seen):
                 recorded.setdefault(part, {})[variable] = rows
         return stepper.leave(final), recorded
+
+    def _closed(self, parameters: Mapping[str, Any], state: SimulationState) -> tuple[Mapping[str, Any], SimulationState]:
+        """What a function without a word on the derivative of spikes takes: nobody may differentiate by what decides on spikes."""
+        if (name := acting(self.layout)) is not None:
+            return without_derivative(name)((dict(parameters), state))
+        close = {name: without_derivative(name) for name in drawn_sources(self.layout)}
+        part = lambda path: split(path, self.numbers)[0]
+        return {path: close[part(path)](x) if part(path) in close else x for path, x in parameters.items()}, state
 
     def _spike_times(
         self,

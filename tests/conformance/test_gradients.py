@@ -19,7 +19,7 @@ def difference(sim, part):
     # Towards larger numbers alone, so that none leaves its bounds.
     towards = {path: np.asarray(rng.uniform(0.5, 1.0, x.shape) * (np.abs(x) + 0.01)) for path, x in start.items()}
     with jax.enable_x64(True):
-        run = sim.function(STEPS)
+        run = sim.function(STEPS, surrogate=rv.surrogates.FixedSpikes())
 
         def number(parameters):
             final, recorded = run(parameters, state)

@@ -114,7 +114,7 @@ def small():
     return rv.Network(cells, rv.Projection(cells, cells, synapse, rv.connect.pairwise_bernoulli(0.5), weight=0.5, delay=1.0, name="wire"))
 
 
-@pytest.mark.parametrize("surrogate", [None, rv.surrogates.FastSigmoid()], ids=["spikes stay", "surrogate"])
+@pytest.mark.parametrize("surrogate", [rv.surrogates.FixedSpikes(), rv.surrogates.FastSigmoid()], ids=["spikes stay", "surrogate"])
 def test_gradients_lower_for_accelerators(small, surrogate):
     sim = rv.prepare(small, dt=0.1, integrator=rv.ExponentialEuler())
     function = sim.function(20, surrogate=surrogate)

@@ -112,7 +112,7 @@ def test_gradients_are_finite_differences(make, integrator, kernels):
     with jax.enable_x64(True):
         # The default, and a second program without derivatives, are once enough: what takes time is compiling.
         once = (make, integrator, kernels) == CASES[0]
-        run = sim.function(steps=STEPS, gradient_memory="root" if once else "all")
+        run = sim.function(steps=STEPS, gradient_memory="root" if once else "all", surrogate=rv.surrogates.FixedSpikes())
 
         def total(parameters, smooth):
             final, recorded = run(parameters, dataclasses.replace(state, **smooth))
@@ -149,7 +149,8 @@ def test_a_batch_is_the_runs_one_by_one_and_second_derivatives_are_differences_o
     state, values = sim.state(), np.array([150.0, 200.0, 260.0])
     # Runs with other numbers come before, so that the function must go back to those that it was prepared with.
     runs = [sim.run(10.0, parameters={"exc.capacitance": c}, initial=state).state.neurons["exc"]["V"] for c in values]
-    end = lambda c: sim.function(steps=100, gradient_memory="all")({"exc.capacitance": c}, state)[0].neurons["exc"]["V"]
+    run = sim.function(steps=100, gradient_memory="all", surrogate=rv.surrogates.FixedSpikes())
+    end = lambda c: run({"exc.capacitance": c}, state)[0].neurons["exc"]["V"]
     slope = jax.grad(lambda c: end(c).sum())
     curve = lambda c: jax.jvp(slope, (c,), (1.0,))
     with jax.enable_x64(True):

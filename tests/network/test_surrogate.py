@@ -199,3 +199,29 @@ def test_what_a_surrogate_does_not_pass_through_is_refused_by_name():
         sim.function(10, surrogate=surrogates.FastSigmoid)
     with pytest.raises(rv.UnknownNameError, match="gradient_memory"):
         sim.function(10, gradient_memory="little")
+
+
+def test_without_a_word_on_spikes_no_gradient_is_taken_through_them():
+    cells = rv.Population(2, rv.neurons.LeakyIntegrateAndFire(), current=300.0, name="cells")
+    sim = rv.prepare(cells, dt=DT)
+    total = lambda current, **how: sim.function(5, **how)({"cells.current": current}, sim.state())[0].neurons["cells"]["V"].sum()
+    with jax.enable_x64(True):
+        for kind in (jax.grad, jax.jacfwd, lambda f: jax.grad(jax.jit(f))):
+            with pytest.raises(rv.UnsupportedError, match=r"a spike of cells is there or not.* surrogate=rv.surrogates.FixedSpikes\(\)"):
+                jax.eval_shape(kind(total), 300.0)
+        # What asks for no derivative is free, and so is a model whose spikes do nothing.
+        values = jnp.array([250.0, 300.0])
+        np.testing.assert_allclose(
+            jax.jit(jax.vmap(total))(values), jax.vmap(lambda c: total(c, surrogate=surrogates.FixedSpikes()))(values)
+        )
+        smooth = rv.prepare(rv.Population(1, rv.neurons.HodgkinHuxley(), current=1.0, name="cell"), dt=0.05)
+        end = lambda current: smooth.function(5)({"cell.current": current}, smooth.state())[0].neurons["cell"]["V"].sum()
+        jax.eval_shape(jax.grad(end), 1.0)
+        noise = rv.Population(2, rv.neurons.PoissonSource(20.0), name="noise")
+        passive = rv.Population(1, rv.neurons.Passive(), name="passive")
+        wire = rv.Projection(noise, passive, rv.synapses.ExponentialConductance(), rv.connect.all_to_all(), weight=0.1, name="wire")
+        drawn = rv.prepare(rv.Network(noise, passive, wire), dt=DT)
+        by = lambda path: lambda x: drawn.function(5)({path: x}, drawn.state())[0].neurons["passive"]["V"].sum()
+        jax.eval_shape(jax.grad(by("wire.weight")), 0.1)
+        with pytest.raises(rv.UnsupportedError, match="a spike of noise is there or not"):
+            jax.eval_shape(jax.grad(by("noise.rate")), 20.0)

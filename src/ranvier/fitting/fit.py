@@ -22,6 +22,8 @@ from ranvier.losses.sum import Sum, as_sum
 from ranvier.losses.voltage import Voltage
 from ranvier.network.scan import checked_memory
 from ranvier.network.state import SimulationState
+from ranvier.network.surrogate import acting, reason
+from ranvier.network.surrogate.closed import CHOICES
 from ranvier.simulation import Simulation, checked_initial
 from ranvier.surrogates import FixedSpikes, SpikeDerivative, SpikeTimes, Surrogate
 from ranvier.surroundings import inside
@@ -91,7 +93,7 @@ def fit(
         doors.instance(surrogate, "surrogate", (Surrogate, SpikeTimes, FixedSpikes), "rv.surrogates.FastSigmoid()")
     with inside():
         space = space_of(sim, parameters, checked_start(start))
-        method = checked_method(method, [own for _, own in losses], space, surrogate)
+        method = checked_method(method, [own for _, own in losses], space, surrogate, acting(sim.layout))
         state = sim.state() if begin is None else _of(sim, begin)
         terms = []
         for factor, own in losses:
@@ -135,14 +137,14 @@ def searched(problem: Problem, method: Method, iterations: int | None, starts: i
 EXAMPLES = "an optimiser of optax, such as optax.adam(0.1), rv.fitting.LevenbergMarquardt(), or rv.fitting.CMAES()"
 
 
-def checked_method(method: Any, losses: Sequence[Loss], space: Space, surrogate: SpikeDerivative | None) -> Method:
+def checked_method(method: Any, losses: Sequence[Loss], space: Space, surrogate: SpikeDerivative | None, spikes: str | None) -> Method:
     """How it is searched: what the user gave, else what suits the losses.
 
     Raises:
         ParameterError: it is something else.
         UnsupportedError: it needs a gradient that does not exist, or a package that is not installed.
     """
-    why = no_gradient(losses, space, surrogate)
+    why = no_gradient(losses, space, surrogate, spikes)
     other = next((type(loss).__name__ for loss in losses if not loss.mean_square), None)
     if method is None:
         if why is not None:
@@ -158,8 +160,8 @@ def checked_method(method: Any, losses: Sequence[Loss], space: Space, surrogate:
     return method
 
 
-def no_gradient(losses: Sequence[Loss], space: Space, surrogate: SpikeDerivative | None) -> str | None:
-    """Why a fit has no gradient, if it has none."""
+def no_gradient(losses: Sequence[Loss], space: Space, surrogate: SpikeDerivative | None, spikes: str | None) -> str | None:
+    """Why a fit has no gradient, if it has none; `spikes` is a population whose spikes act."""
     settings = [s.path for s in space.searched if s.setting]
     if settings:
         have, decide = ("has", "it decides") if len(settings) == 1 else ("have", "they decide")
@@ -182,4 +184,6 @@ def no_gradient(losses: Sequence[Loss], space: Space, surrogate: SpikeDerivative
             return f"{name} has no derivative: it counts spikes that are near enough"
         if loss.on_host:
             return f"{name} has no derivative"
+    if surrogate is None and spikes is not None:
+        return f"{reason(spikes)}. {CHOICES.removesuffix('.')}"
     return None

@@ -15,6 +15,7 @@ import numpy as np
 from ranvier.errors import SimulationDiverged, UnsupportedError
 from ranvier.fitting.search import Space
 from ranvier.losses.base import Loss, Target, seen_of
+from ranvier.network.scan import ALL
 from ranvier.network.state import SimulationState
 from ranvier.record.record import Record
 from ranvier.simulation import Simulation
@@ -82,6 +83,8 @@ class Problem:
         """A problem; `how` is for `sim.function`."""
         recording, steps = copy.copy(sim), max(term.target.steps for term in terms)
         recording.records = records_of(terms)
+        if space.size <= FORWARD_UP_TO:
+            how["gradient_memory"] = ALL  # forwards it keeps none, and computes nothing twice
         function = recording.function(steps, surrogate=surrogate, **how)
         return cls(sim, recording, space, terms, state, steps, function, surrogate)
 

@@ -5,6 +5,10 @@ the surrogate's derivative by the distance to the threshold. It passes on throug
 their way, states at sources and edges.
 """
 
+from ranvier.network.surrogate.closed import acting as acting
+from ranvier.network.surrogate.closed import drawn_sources as drawn_sources
+from ranvier.network.surrogate.closed import reason as reason
+from ranvier.network.surrogate.closed import without_derivative as without_derivative
 from ranvier.network.surrogate.step import SurrogateStepper as SurrogateStepper
 from ranvier.network.surrogate.step import check_plan as check_plan
 from ranvier.network.surrogate.step import without_whole_steps as without_whole_steps

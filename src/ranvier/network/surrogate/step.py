@@ -37,7 +37,8 @@ def check_plan(plan: Plan) -> None:
     if plan.plastic:
         raise UnsupportedError(
             f"{plan.plastic[0].name} learns, and surrogate gradients do not pass through a rule of plasticity. "
-            "Leave out its plasticity to train its weights; without surrogate= its gradient is that of the weights at the spikes there are."
+            "Leave out its plasticity to train its weights; with surrogate=rv.surrogates.FixedSpikes() the gradient is that of the weights "
+            "at the spikes there are."
         )
 
 
