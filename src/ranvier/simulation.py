@@ -49,7 +49,7 @@ from ranvier.network.spike_times.check import check as check_spike_times
 from ranvier.network.state import SimulationState, with_step
 from ranvier.network.step import Stepper
 from ranvier.network.surrogate import SurrogateStepper, acting, check_plan, drawn_sources, without_derivative, without_whole_steps
-from ranvier.network.transfer import continued
+from ranvier.network.transfer import check_enters, continued
 from ranvier.network.within import with_fractions
 from ranvier.neurons.base import NeuronModel
 from ranvier.progress import BuildingBar, ProgressBar, ProgressCallback, building
@@ -505,6 +505,7 @@ class Simulation:
         if isinstance(surrogate, SpikeTimes):  # they are as prepared, and may be differentiated by
             delays = {path: x for path, x in parameters.items() if split(path, self.numbers)[1] == "delay"}
             parameters = {path: x for path, x in parameters.items() if path not in delays}
+        check_enters(self.layout.plan, state, self.dt)
         if surrogate is None:
             parameters, state = self._closed(parameters, state)
         drawn = self._substituted(base, parameters)
@@ -628,6 +629,10 @@ class Simulation:
                     f"Change them there: sim.state().synapses[{name!r}]['weight']."
                 )
             by_part.setdefault(name, {})[within] = jnp.asarray(value)
+            if name in populations:
+                known, n = dict(paths_of(numbers[name]))[within], populations[name].n
+                if np.shape(value) not in ((), (n,), np.shape(known)):
+                    raise ParameterError(f"{path} has the shape {np.shape(value)}; it must be one number or ({n},), one a neuron.")
         for name, values in by_part.items():
             if name in populations:
                 own = populations[name]

@@ -45,3 +45,28 @@ def test_the_states_of_several_runs_are_none_to_go_on_from(sim, states, tmp_path
             use(states)
     assert not list(tmp_path.iterdir())
     assert sim.run(1.0, initial=jax.tree.map(lambda x: x[1], states)).spikes.start == 0.5
+
+
+def test_the_function_refuses_states_and_numbers_that_are_not_its_own():
+    sim = rv.prepare(rv.Population(2, rv.neurons.Passive(), current=1.0, name="cells"), dt=0.1)
+    finer = rv.prepare(rv.Population(2, rv.neurons.Passive(), current=1.0, name="cells"), dt=0.05)
+    other = rv.prepare(rv.Population(3, rv.neurons.Passive(), current=1.0, name="cells"), dt=0.1)
+    state = sim.state()
+    with jax.enable_x64(True):
+        step = sim.function()
+        with pytest.raises(rv.ParameterError, match=r"steps of 0\.05 ms, and the function takes steps of 0\.1 ms"):
+            step({}, finer.state())
+        with pytest.raises(rv.ParameterError, match="of cells, 2 neurons with V here, it has 3 neurons with V"):
+            step({}, other.state())
+        with pytest.raises(rv.ParameterError, match="those of 2 runs"):
+            step({}, jax.tree.map(lambda x: np.stack([x, x]), state))
+        with pytest.raises(rv.ParameterError, match=r"cells\.current has the shape \(3,\)"):
+            step({"cells.current": np.ones(3)}, state)
+        assert step({"cells.current": np.ones(2)}, state).time == 0.1
+
+
+def test_windows_and_pulses_that_end_before_they_begin():
+    with pytest.raises(rv.ParameterError, match=r"Record\.start is -1 ms"):
+        rv.Record("cells", "V", start=-1.0)
+    with pytest.raises(rv.ParameterError, match="stop is a moment, no duration"):
+        rv.stimuli.SquarePulse(10.0, 100.0, 50.0)

@@ -335,6 +335,32 @@ def dense(plan: Plan, history: HistoryPlan, state: StepState, heard: Any, librar
 # -- a state of another run ----------------------------------------------------------------------------
 
 
+def check_enters(plan: Plan, state: SimulationState, dt: float) -> None:
+    """Refuses a state that is not one of this network in steps of `dt` (ms). It may be traced: shapes say the most.
+
+    Raises:
+        ParameterError: it is of many runs, of another step or of another network.
+    """
+    if np.ndim(state.step):
+        raise ParameterError(
+            f"The state holds those of {np.shape(state.step)[0]} runs, as jax.vmap makes them. Map the function over them, "
+            "jax.vmap(step, in_axes=(None, 0))(parameters, states), or take one: jax.tree.map(lambda x: x[0], states)."
+        )
+    if not isinstance(state.dt, jax.core.Tracer) and float(state.dt) != dt:
+        raise ParameterError(
+            f"The state is in steps of {float(state.dt):g} ms, and the function takes steps of {dt:g} ms. Prepare with that dt, or let "
+            "sim.run(0, initial=state).state say it in the others."
+        )
+    for p in plan.populations:
+        own = state.neurons.get(p.name, {})
+        n = np.shape(next(iter(own.values())))[0] if own else 0
+        if p.variables and (n != p.n or not set(p.variables) <= set(own)):
+            there = f"{n} neurons with {', '.join(own) or 'no variables'}" if p.name in state.neurons else "nothing"
+            raise ParameterError(
+                f"The state is of another network: of {p.name}, {p.n} neurons with {', '.join(p.variables)} here, it has {there}."
+            )
+
+
 def continued(own: SimulationState, given: SimulationState) -> SimulationState:
     """A state to go on from, on the host, checked against the network and in its precision.
 

@@ -165,7 +165,9 @@ def _windows(start: Any, stop: Any, windows: Any) -> tuple[tuple[float, float], 
         (doors.time(begin, first, infinite=True), doors.time(end, last, infinite=True))
         for (begin, end), (first, last) in zip(pairs, names, strict=True)
     ]
-    for begin, end in cleaned:
+    for (begin, end), (first, _) in zip(cleaned, names, strict=True):
+        if -np.inf < begin < 0:
+            raise ParameterError(f"{first} is {begin:g} ms, but it must be at least 0 ms: no run begins before.")
         if not begin < end:
             raise ParameterError(
                 f"Record.windows, or its start and stop: the record would start at {begin} ms and stop at {end} ms: start must come first."

@@ -39,6 +39,12 @@ class SquarePulse(Stimulus):
     start: PerNeuron = parameter(0.0, "ms", text="first moment it is on")
     stop: PerNeuron = parameter(np.inf, "ms", text="first moment it is off again")
 
+    def check_parameters(self) -> None:
+        if np.any(np.asarray(self.stop) < np.asarray(self.start)):
+            raise ParameterError(
+                f"SquarePulse: it would be off again at {self.stop} ms, before it is on at {self.start} ms. stop is a moment, no duration."
+            )
+
     def check_step(self, dt: float, what: str) -> None:
         length = np.asarray(self.stop, np.float64) - np.asarray(self.start, np.float64)
         short = (length > 0) & (length < dt * (1 - 1e-9))
