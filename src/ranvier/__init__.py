@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ranvier.integrators import SplitEuler as SplitEuler
     from ranvier.integrators import StochasticHeun as StochasticHeun
     from ranvier.integrators import ThreeEighths as ThreeEighths
+    from ranvier.memory_plan import plan_memory as plan_memory
     from ranvier.methods import compare_methods as compare_methods
     from ranvier.model import Model as Model
     from ranvier.model import PerNeuron as PerNeuron
@@ -132,6 +133,7 @@ _FROM = {
         "StochasticHeun",
         "ThreeEighths",
     ),
+    "ranvier.memory_plan": ("plan_memory",),
     "ranvier.methods": ("compare_methods",),
     "ranvier.model": (
         "Model",
@@ -189,7 +191,19 @@ _FROM = {
 _WHERE = {name: module for module, names in _FROM.items() for name in names}
 
 # Of what else there is only the engine is in `from ranvier import *`: the rest would load PyTorch.
-_EXTRA = ("cite", "compare_methods", "fit", "latin_hypercube", "open_store", "resume", "show_versions", "sobol", "sweep", "zipped")
+_EXTRA = (
+    "cite",
+    "compare_methods",
+    "fit",
+    "latin_hypercube",
+    "open_store",
+    "plan_memory",
+    "resume",
+    "show_versions",
+    "sobol",
+    "sweep",
+    "zipped",
+)
 __all__ = [*_MODULES, *sorted(name for name in _WHERE if name not in _EXTRA)]
 
 

@@ -49,6 +49,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "odeint": {"f": lambda y, t, *args: -y, "y0": np.ones(2), "t": [0.0, 0.1]},
     "open_store": {"path": "nowhere.zarr"},
     "explain": {"network": CELL},
+    "plan_memory": {"network": CELL},
     "fit": {"sim": PREPARED, "data": TRACE, "parameters": ["cell.leak"]},
     "fitting.CMAES": {},
     "fitting.Gradient": {},

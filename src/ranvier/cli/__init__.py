@@ -42,9 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             show()
         elif arguments.command == "info":
-            from ranvier.cli.store import explain, info
+            from ranvier.cli.store import explain, info, plan
 
-            if arguments.explain:
+            if arguments.plan:
+                plan(_parser().parse_args(["run", arguments.store]), arguments.devices)
+            elif arguments.explain:
                 explain(_parser().parse_args(["run", arguments.store]))
             else:
                 info(arguments)
@@ -148,10 +150,14 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--checkpoint-every", type=float, metavar="MS", help="as for `ranvier run` (default: as before)")
     resume.add_argument("--devices", metavar="N", help="as for `ranvier run`; another number than before gives the same")
     info = commands.add_parser("info", help="say what a store holds", description="Says what a store holds, also while it is written.")
-    info.add_argument("store", metavar="STORE", help="a store; with --explain a model or a file, as for `ranvier run`")
+    info.add_argument("store", metavar="STORE", help="a store; with --explain or --plan a model or a file, as for `ranvier run`")
     info.add_argument(
         "--explain", action="store_true", help="say how a model is computed: methods, what is native and why, where states lie"
     )
+    info.add_argument(
+        "--plan", action="store_true", help="say how much memory a model will take on each device, and refuse what does not fit"
+    )
+    info.add_argument("--devices", type=int, default=1, metavar="N", help="with --plan: on how many devices (default: 1)")
     check = commands.add_parser(
         "check",
         help="read all of a store and say what is damaged",

@@ -124,6 +124,17 @@ def explain(arguments: argparse.Namespace) -> None:
     print(explained(job.network, dt=job.dt, current=job.current, integrator=job.integrator, precision=job.precision, seed=job.seed))
 
 
+def plan(arguments: argparse.Namespace, devices: int) -> None:
+    """Says how much memory a model will take, and refuses what does not fit."""
+    from ranvier.memory_plan import plan_memory
+
+    job = job_of(arguments)
+    network, _ = as_network(job.network, job.current, job.initial)
+    planned = plan_memory(network, devices, dt=job.dt, duration=job.duration, record=job.record, precision=job.precision, seed=job.seed)
+    print(planned)
+    planned.require()
+
+
 @contextlib.contextmanager
 def _said() -> Iterator[None]:
     """Warnings in the command's own words."""
