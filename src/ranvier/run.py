@@ -203,10 +203,6 @@ class Run:
         """A copy that a call may use up."""
         return jax.tree.map(np.array, state)
 
-    def _backup(self, state: StepState) -> StepState:
-        """The state at the start, which a search for the first bad step may begin from. It is on the host; later copies are not."""
-        return state
-
     together = False
     """whether other processes compute the same run, so that all must do the same at the same time"""
 
@@ -275,7 +271,7 @@ class Run:
         self.info["compile_seconds"] = step.seconds if fresh else 0.0
         k, length = self.k0, min(self.plan.steps_per_call, int(step.steps_per_second * per_call) or FIRST_STEPS)
         began = backed_up = time.perf_counter()
-        backup = self._backup(state)
+        backup: StepState | None = None  # None: what it began with
         while True:
             called = time.perf_counter()
             stop = self._agreed(self._next_stop(k, length))
@@ -372,7 +368,7 @@ class Run:
         self._counts = np.zeros_like(self._counts)
         return bool(self.until.condition(Moment(k * self.dt, functools.partial(self._in_users_order, state), rates)))
 
-    def _diverged(self, step: loop.Compiled, state: StepState, backup: StepState, k: int, bad_at: int) -> None:
+    def _diverged(self, step: loop.Compiled, state: StepState, backup: StepState | None, k: int, bad_at: int) -> None:
         """Finds the first bad step by bisection from the last copy of a good state, keeps what came before it, and raises.
 
         What came before step `k` is taken over already.
@@ -382,7 +378,7 @@ class Run:
         def advance(state: StepState, stop: int) -> Any:
             return step(*self._arguments(self._copied(state), self._new_buffers(), stop, step_of(state)))
 
-        good = backup
+        good = backup if backup is not None else self._entered()
         while step_of(good) < k:
             good = advance(good, k)[0]
         while bad_at - step_of(good) > 1:
@@ -429,7 +425,7 @@ class Run:
             held.setdefault(name, {}).update(values)
         if owner in state.learning:
             value = float(np.asarray(state.learning[owner][variable])[index])
-            edge = int(self.outside.orders[owner][index])
+            edge = int(np.flatnonzero(self.outside.places[owner] == index)[0])
             edges = self.outside.wirings.get(owner) or self.network.edges(owner, seed=self.state.seed_number, dt=self.dt)
             return f"{owner} ({edges.pre[edge]} → {edges.post[edge]})", variable, edge, value, "edge"
         value = float(np.asarray(held[owner][variable])[index])

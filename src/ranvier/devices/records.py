@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from ranvier.devices.processes import gathered
-from ranvier.devices.shards import Shards, inverse
+from ranvier.devices.shards import Shards
 from ranvier.network import loop
 from ranvier.network.constants import Constants
 from ranvier.network.learning import WEIGHT
@@ -91,7 +91,7 @@ class _Orders(Mapping):
         self._shards, self._outside = shards, outside
 
     def __getitem__(self, name: str) -> Any:
-        counts = gathered(self._shards, {i: np.array(len(o.orders[name])) for i, o in self._outside.items()})
+        counts = gathered(self._shards, {i: np.array(len(o.places[name])) for i, o in self._outside.items()})
         return np.arange(int(np.sum(counts)))
 
     def __iter__(self) -> Iterator[str]:
@@ -108,9 +108,9 @@ def places_of(shards: Shards, outside: Mapping[int, Outside], part: str, variabl
         return _of_populations(shards, [part])
     plastic = shards.plan.plasticity_of(part)
     if plastic is not None and variable in (WEIGHT, *plastic.edge):
-        orders = gathered(shards, {i: np.asarray(o.orders[part]) for i, o in outside.items()})
-        device = np.concatenate([np.full(len(order), d) for d, order in enumerate(orders)])
-        return Places(device, np.concatenate([inverse(order) for order in orders]), plastic.width)
+        places = gathered(shards, {i: np.asarray(o.places[part]) for i, o in outside.items()})
+        device = np.concatenate([np.full(len(place), d) for d, place in enumerate(places)])
+        return Places(device, np.concatenate(places), plastic.width)
     wire = shards.plan.wire(part)
     synapses = shards.plan.synapses_named(wire.pieces[0].synapses)
     if variable in ("conductance", "current"):

@@ -60,9 +60,6 @@ class RunOnDevices(Run):
         with losses():
             return super()._execute(progress if jax.process_index() == 0 else None, interruption)
 
-    def _backup(self, state: StepState) -> StepState:
-        return self._copied(state)
-
     def _agreed(self, number: int) -> int:
         return int(told_to_all(str(int(number)).encode())[0])
 

@@ -158,8 +158,8 @@ class Shards:
         for p in self.plan.plastic:
             if p.name in placed:
                 outside = {i: layout.outside(each[i]) for i, layout in self.layouts.items()}
-                orders = gathered(self, {i: np.asarray(o.orders[p.name]) for i, o in outside.items()})
-                places = np.concatenate([d * p.width + inverse(order) for d, order in enumerate(orders)])
+                of_devices = gathered(self, {i: np.asarray(o.places[p.name]) for i, o in outside.items()})
+                places = np.concatenate([d * p.width + place.astype(np.int64) for d, place in enumerate(of_devices)])
                 plastic[p.name] = dataclasses.replace(plastic[p.name], place=places)
         return dataclasses.replace(own, plastic=plastic)
 
@@ -211,7 +211,7 @@ class Shards:
         """Which edges of each projection that learns are a share's, among those of the whole."""
         if not self.plan.plastic:
             return {}
-        counts = gathered(self, {i: np.array([len(o.orders[p.name]) for p in self.plan.plastic]) for i, o in outside.items()})
+        counts = gathered(self, {i: np.array([len(o.places[p.name]) for p in self.plan.plastic]) for i, o in outside.items()})
         ends = np.cumsum(np.stack(counts), axis=0)
         return {p.name: range(int(ends[device, at] - counts[device][at]), int(ends[device, at])) for at, p in enumerate(self.plan.plastic)}
 
@@ -258,13 +258,6 @@ class Shards:
     def stepper(self, constants: Constants, packed: bool) -> Stepper:
         """The stepper of a share, for what asks no other device."""
         return Stepper(self.plan, constants, self.integrator, packed, exchange=self.echo)
-
-
-def inverse(order: np.ndarray) -> np.ndarray:
-    """Where each number stands in an order."""
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return place
 
 
 def _whole_plan(plan: Plan, sizes: Mapping[str, int]) -> Plan:

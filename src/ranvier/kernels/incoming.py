@@ -8,8 +8,10 @@ import numpy as np
 
 from ranvier.errors import ParameterError
 from ranvier.kernels import dispatch
+from ranvier.memory import aligned_empty
 
 MOST = np.iinfo(np.int32).max
+_AT_ONCE = 1 << 20
 
 
 class Incoming(NamedTuple):
@@ -55,13 +57,38 @@ def index_by_target(edges: Any, targets: int) -> Incoming:
             f"index_by_target: {len(target)} edges of {sources} sources with delays up to {delays.max(initial=0)} steps are more than "
             f"32 bits can count ({MOST}). Divide the projection among several target populations, or use shorter delays or a longer step."
         )
-    rows, position, lag = np.empty(targets + 1, np.int64), np.zeros(len(target), np.int32), np.zeros(len(target), np.int32)
+    rows, position, lag = np.empty(targets + 1, np.int64), *(aligned_empty(len(target), np.int32) for _ in range(2))
     native = dispatch.native_module()
     if native is None:
         _reference(delays, segments, target, rows, position, lag)
     else:
         native.index_by_target(delays, segments.ravel(), sources, target, rows, position, lag)
+    for entries in (position, lag):
+        entries[rows[-1] :] = 0
     return Incoming(rows, position, lag)
+
+
+def index_in_order(edges: Any, order: np.ndarray, targets: int) -> Incoming:
+    """The index, the edges of each target in another order than that of delivery.
+
+    Args:
+        edges, targets: as of `index_by_target`.
+        order: where each edge in the order of delivery stands among all, sorted by target, `[edges that there are]`.
+
+    Returns:
+        The entries so sorted: entry `i` is of edge `i`, and `position[i]` its place in the order of delivery.
+    """
+    incoming, edges_there = index_by_target(edges, targets), len(order)
+    position, lag = incoming.position[:edges_there], incoming.lag[:edges_there]
+    for first in range(0, edges_there, _AT_ONCE):  # as a rule it is: only edges between one pair may stand otherwise
+        some = position[first : first + _AT_ONCE]
+        if (order[some] != np.arange(first, first + len(some))).any():
+            of_place = np.empty(edges_there, np.int32)
+            of_place[position] = lag
+            position[order] = np.arange(edges_there, dtype=np.int32)
+            lag[:] = of_place[position]
+            break
+    return incoming
 
 
 def _reference(delays, segments, target, rows, position, lag):

@@ -15,6 +15,7 @@ import numpy as np
 
 from ranvier.integrators.base import Integrator
 from ranvier.kernels.drawn_edges import DrawnEdges
+from ranvier.kernels.incoming import Incoming, index_in_order
 from ranvier.model import parameters
 from ranvier.network import coupling, merged, receptors
 from ranvier.network.choice import Chosen, choose, linear_numbers, parameters_of
@@ -52,14 +53,19 @@ Progress = Callable[[int, int], Any]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Learner:
-    """The edges of a projection that learns: where each stands among those sorted by target, and the weights, so sorted.
+    """The edges of a projection that learns, sorted by target, then source: where each stands for delivery, and the weights.
 
     `wiring` has the edges themselves, where they come and go.
     """
 
-    order: np.ndarray
+    incoming: Incoming
     weight: np.ndarray
     wiring: Wiring | None = None
+
+    @property
+    def place(self) -> np.ndarray:
+        """Where each edge stands in the order of delivery, int32 `[edges]`."""
+        return np.asarray(self.incoming.position[: len(self.weight)])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -232,11 +238,9 @@ class Layout:
                 edges, room = receptors.drawn_at_spikes(parts[0])
             elif first.plasticity is not None:
                 made = receptors.assembled_to_learn(parts[0], sources, receptor.group.n, self.dtype, progress, room, self._shared)
-                edges, room, learning[first.name] = (
-                    made[0],
-                    made[1],
-                    Learner(*made[2:], None if first.structure is None else wiring_of(parts[0])),
-                )
+                edges, room = made[:2]
+                incoming = index_in_order(made[0], made[2], receptor.group.n)
+                learning[first.name] = Learner(incoming, made[3], None if first.structure is None else wiring_of(parts[0]))
             else:
                 edges, room = receptors.assembled(parts, sources, receptor.group.n, self.dtype, progress, room, self._shared)
             sets.append(edges)
@@ -328,10 +332,9 @@ class Layout:
         plastic = {}
         for p in self.plan.plastic:
             own = edges_of[p.receptor]
-            edges, learner = own.sets[p.place], own.learning[p.name]
-            assert isinstance(edges, EventEdges)
+            learner = own.learning[p.name]
             plastic[p.name] = plastic_constants(
-                p, drawn.projections[p.name], edges, learner.order, learner.weight, drawn.dt, self.dtype, p.name in placed
+                p, drawn.projections[p.name], learner.incoming, learner.weight, drawn.dt, self.dtype, p.name in placed
             )
         return Constants(np.float64(drawn.dt), (words[0], words[1]), groups, synapses, plastic, self._arrivals)
 
@@ -396,7 +399,7 @@ class Layout:
         """What takes the state in and out needs to know beside the plan."""
         learners = {p.name: self._learner(p, drawn) for p in self.plan.plastic}
         wirings = {name: own.wiring for name, own in learners.items() if own.wiring is not None}
-        return Outside(tuple(self.heard), {name: own.order for name, own in learners.items()}, wirings)
+        return Outside(tuple(self.heard), {name: own.place for name, own in learners.items()}, wirings)
 
     def rewirer(self, drawn: Drawn) -> Rewirer | None:
         """What changes the edges of a run, where any come and go."""

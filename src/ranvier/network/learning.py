@@ -19,10 +19,10 @@ from jax.lax import optimization_barrier
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
 from ranvier.kernels.due_edges import change_at_targets, change_where_due
-from ranvier.kernels.incoming import index_by_target
+from ranvier.kernels.incoming import Incoming
 from ranvier.kernels.plasticity import MOST_TRACES, WeightChange, deliver_and_learn, each_edge, learn_at_targets
 from ranvier.model import in_precision
-from ranvier.network.constants import EventEdges, PlasticConstants
+from ranvier.network.constants import PlasticConstants
 from ranvier.network.draw import DrawnProjection
 from ranvier.network.plan import PlasticPlan
 from ranvier.plasticity.base import Change, PlasticityRule, fused, overrides
@@ -89,8 +89,7 @@ def _structure(rule: StructuralRule | None) -> dict[str, Any]:
 def plastic_constants(
     plan: PlasticPlan,
     projection: DrawnProjection,
-    edges: EventEdges,
-    order: np.ndarray,
+    incoming: Incoming,
     weight: np.ndarray,
     dt: float,
     dtype: str,
@@ -101,8 +100,7 @@ def plastic_constants(
     Args:
         plan: its structure.
         projection: the projection, drawn.
-        edges: its edges in the order of delivery.
-        order: where each of them stands among those sorted by target, then source.
+        incoming: its edges by target.
         weight: the weights that it begins with, sorted by target, then source.
         dt: the step (ms).
         dtype: the run's.
@@ -110,14 +108,11 @@ def plastic_constants(
     """
     rule = projection.plasticity
     every = np.array([_steps_between_updates(rule, dt), max(1, round(float(rule.homeostasis.every) / dt))], np.int64)
-    place = np.zeros(0, np.int32)
-    if placed:
-        place = np.empty(len(order), np.int32)
-        place[order] = np.arange(len(order), dtype=np.int32)
+    place = incoming.position[: len(weight) if placed else 0]
     known = weight if projection.structure is None else np.append(weight, _given_weight(projection))
     return PlasticConstants(
         rule=in_precision(rule, dtype),
-        incoming=index_by_target(edges, plan.size),
+        incoming=incoming,
         sign=np.asarray(sign_of(projection.name, rule, known), dtype),
         every=every,
         place=place,
@@ -168,16 +163,16 @@ def sign_of(name: str, rule: PlasticityRule, weight: np.ndarray) -> float:
             f"{name}: the weights that it begins with have both signs ({weight.min():g} … {weight.max():g}), and {type(rule).__name__} "
             "acts on the size of weights of one sign. Make one projection of each, or give the rule a `low` below 0."
         )
-    sizes = sign * weight
     slack = 1e-6 * max(abs(low), abs(high) if math.isfinite(high) else 0.0)
+    if min(sign * weight.min(), sign * weight.max()) >= low - slack and max(sign * weight.min(), sign * weight.max()) <= high + slack:
+        return sign
+    sizes = sign * weight
     outside = (sizes < low - slack) | (sizes > high + slack)
-    if outside.any():
-        worst = sizes[np.argmax(np.maximum(low - sizes, sizes - high))]
-        raise ParameterError(
-            f"{name}: {int(outside.sum())} of its {len(sizes)} weights begin out of the bounds of {type(rule).__name__}, such as "
-            f"{worst:g}: they must be within [{low:g}, {high:g}]. Change the weights, or the rule's low and high."
-        )
-    return sign
+    worst = sizes[np.argmax(np.maximum(low - sizes, sizes - high))]
+    raise ParameterError(
+        f"{name}: {int(outside.sum())} of its {len(sizes)} weights begin out of the bounds of {type(rule).__name__}, such as "
+        f"{worst:g}: they must be within [{low:g}, {high:g}]. Change the weights, or the rule's low and high."
+    )
 
 
 def initial_traces(plan: PlasticPlan, rule: PlasticityRule, structure: StructuralRule | None, slots: int, dtype: str) -> dict[str, Any]:

@@ -277,8 +277,11 @@ def assembled_to_learn(
     assert edges.order is not None
     order = edges.order[:used]
     order = order - (order.min() if order.size else 0)  # a device's share does not begin with the first edge
-    weight = np.empty(used, dtype)
-    weight[order] = edges.weight[:used]
+    if used and (edges.weight[:used] == edges.weight[0]).all():
+        weight = np.broadcast_to(edges.weight[:1].copy(), used)  # which takes no memory
+    else:
+        weight = np.empty(used, dtype)
+        weight[order] = edges.weight[:used]
     return EventEdges(edges.delays, edges.segments, edges.target, np.zeros(0, dtype), edges.bounds), room, order, weight
 
 

@@ -15,7 +15,7 @@ from ranvier.connect.lists import EdgeList
 from ranvier.connect.part import DrawnPart, Part, draw
 from ranvier.connect.some import Some
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.kernels.incoming import index_by_target
+from ranvier.kernels.incoming import index_in_order
 from ranvier.network import receptors
 from ranvier.network.constants import Constants
 from ranvier.network.draw import Drawn, DrawnProjection
@@ -23,7 +23,7 @@ from ranvier.network.learning import INCOMING, OUTGOING, WEIGHT
 from ranvier.network.plan import LayoutChanged, Plan, PlasticPlan
 from ranvier.network.receptors import Room
 from ranvier.network.state import SimulationState
-from ranvier.network.transfer import WIRING, Outside, Wiring, unsorted
+from ranvier.network.transfer import WIRING, Outside, Wiring, sorted_for_delivery
 from ranvier.network.working import StepState
 from ranvier.plasticity.structure import Rewiring, Synapses
 from ranvier.random import Distribution, Key
@@ -164,7 +164,7 @@ class Rewirer:
                 own = state.synapses[p.name]
                 wiring = Wiring(*(np.asarray(own[name], np.int32) for name in WIRING))
                 if not all(np.array_equal(getattr(wiring, n), getattr(wired.outside.wirings[p.name], n)) for n in WIRING):
-                    wired, _ = self._with(wired, p, wiring, np.asarray(own[WEIGHT]))
+                    wired = self._with(wired, p, wiring, np.asarray(own[WEIGHT]))
         return wired
 
     def changed(self, wired: Wired, state: StepState, k: int) -> tuple[Wired, StepState]:
@@ -181,8 +181,8 @@ class Rewirer:
     def _rewired(self, wired: Wired, p: PlasticPlan | None, state: StepState, k: int) -> tuple[Wired, StepState]:
         assert p is not None
         projection, own = self._drawn.projections[p.name], dict(state.learning[p.name])
-        wiring, order = wired.outside.wirings[p.name], wired.outside.orders[p.name]
-        edge = {name: unsorted(np.asarray(own[name]), order, np) for name in (WEIGHT, *p.edge)}
+        wiring, place_of = wired.outside.wirings[p.name], wired.outside.places[p.name]
+        edge = {name: np.asarray(own[name])[place_of] for name in (WEIGHT, *p.edge)}
         chosen = _Chosen(projection, p)
         neurons = {
             side: {
@@ -220,10 +220,10 @@ class Rewirer:
             wiring = Wiring(*(x[place] for x in joined))
             come = {name: np.zeros(len(delay), x.dtype) for name, x in edge.items()} | {WEIGHT: weight.astype(edge[WEIGHT].dtype)}
             edge = {name: np.concatenate([x[new.keep], come[name]])[place] for name, x in edge.items()}
-            wired, order = self._with(wired, p, wiring, edge[WEIGHT])
+            wired = self._with(wired, p, wiring, edge[WEIGHT])
             width = next(q.width for q in wired.plan.plastic if q.name == p.name)
             for name, x in edge.items():
-                own[name] = np.concatenate([x[order], np.zeros(width - len(order), x.dtype)])
+                own[name] = sorted_for_delivery(x, wired.outside.places[p.name], width)
         return wired, dataclasses.replace(state, learning={**state.learning, p.name: own})
 
     @staticmethod
@@ -235,8 +235,8 @@ class Rewirer:
         weights, steps = edges.as_listed(made.weights(edges)), edges.as_listed(np.asarray(made.steps(edges)))
         return weights if weight is None else weight, steps.astype(np.int32)
 
-    def _with(self, wired: Wired, p: PlasticPlan, wiring: Wiring, weight: np.ndarray) -> tuple[Wired, np.ndarray]:
-        """The network with other edges of one projection, and where each stands in the order of delivery."""
+    def _with(self, wired: Wired, p: PlasticPlan, wiring: Wiring, weight: np.ndarray) -> Wired:
+        """The network with other edges of one projection."""
         plan, constants, outside = wired
         part, n = part_with(self._parts[p.name], wiring, weight), p.size
         try:
@@ -247,7 +247,8 @@ class Rewirer:
             edges, _, order, _ = receptors.assembled_to_learn(part, p.sources, n, plan.dtype, None, self._rooms[p.name])
         receptor = constants.synapses[p.receptor]
         sets = tuple(edges if i == p.place else x for i, x in enumerate(receptor.edges))
-        own = dataclasses.replace(constants.plastic[p.name], incoming=index_by_target(edges, p.size))
+        incoming = index_in_order(edges, order, p.size)
+        own = dataclasses.replace(constants.plastic[p.name], incoming=incoming)
         constants = dataclasses.replace(
             constants,
             synapses={**constants.synapses, p.receptor: dataclasses.replace(receptor, edges=sets)},
@@ -258,8 +259,10 @@ class Rewirer:
             plan = copy.copy(plan)
             plan.__dict__.pop("_hash", None)
             object.__setattr__(plan, "plastic", plastic)
-        outside = dataclasses.replace(outside, orders={**outside.orders, p.name: order}, wirings={**outside.wirings, p.name: wiring})
-        return Wired(plan, constants, outside), order
+        outside = dataclasses.replace(
+            outside, places={**outside.places, p.name: incoming.position[: len(order)]}, wirings={**outside.wirings, p.name: wiring}
+        )
+        return Wired(plan, constants, outside)
 
 
 class _Chosen:

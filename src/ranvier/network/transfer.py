@@ -12,6 +12,7 @@ import numpy as np
 
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
+from ranvier.memory import aligned_empty
 from ranvier.network.learning import INCOMING, WEIGHT
 from ranvier.network.plan import GroupPlan, HistoryPlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, ShortTermPlan, WirePlan
 from ranvier.network.state import SimulationState
@@ -75,12 +76,12 @@ class Outside:
 
     Attributes:
         heard: the populations whose spikes are delivered from the history of all.
-        orders: of each projection that learns, where each edge in the order of delivery stands among those sorted by target, then source.
+        places: of each projection that learns, where each edge, sorted by target, then source, stands in the order of delivery.
         wirings: of each whose edges come and go, those that are there.
     """
 
     heard: tuple[str, ...]
-    orders: Mapping[str, np.ndarray]
+    places: Mapping[str, np.ndarray]
     wirings: Mapping[str, Wiring] = dataclasses.field(default_factory=dict)
 
 
@@ -105,16 +106,16 @@ def enter(plan: Plan, state: SimulationState, pack: Any, outside: Outside) -> St
         in_flight={h.name: history_of(plan, h, state, library) for h in plan.histories},
         crossed={g.name: _crossed(g, state, library) for g in plan.groups if crosses_by_kicks(plan, g)},
         memory=state.memory,
-        learning={p.name: _learning(plan, p, state, outside.orders[p.name], library) for p in plan.plastic},
+        learning={p.name: _learning(plan, p, state, outside.places[p.name], library) for p in plan.plastic},
     )
 
 
-def _learning(plan: Plan, p: PlasticPlan, state: SimulationState, order: np.ndarray, library: Any) -> dict[str, Any]:
+def _learning(plan: Plan, p: PlasticPlan, state: SimulationState, place: np.ndarray, library: Any) -> dict[str, Any]:
     """What a projection that learns carries."""
     own, traces = state.synapses[p.name], state.traces[p.name]
     result = {}
     for name in (WEIGHT, *p.edge):
-        result[name] = library.concatenate([library.asarray(own[name])[order], library.zeros(p.width - len(order), plan.dtype)])
+        result[name] = sorted_for_delivery(own[name], place, p.width, library)
     for name, value in traces.items():
         kind = name.partition(" ")[0]
         if kind in BY_AGE:
@@ -132,8 +133,8 @@ def _taught(plan: Plan, state: StepState, outside: Outside, library: Any) -> tup
     edges: dict[str, dict[str, Any]] = {}
     traces: dict[str, dict[str, Any]] = {}
     for p in plan.plastic:
-        own, order = state.learning[p.name], outside.orders[p.name]
-        edges[p.name] = {name: unsorted(own[name], order, library) for name in (WEIGHT, *p.edge)}
+        own, place = state.learning[p.name], outside.places[p.name]
+        edges[p.name] = {name: own[name][place] for name in (WEIGHT, *p.edge)}
         traces[p.name] = {}
         for name, value in own.items():
             kind = name.partition(" ")[0]
@@ -151,11 +152,16 @@ def _taught(plan: Plan, state: StepState, outside: Outside, library: Any) -> tup
     return edges, traces
 
 
-def unsorted(values: Any, order: np.ndarray, library: Any) -> Any:
+def sorted_for_delivery(values: Any, place: np.ndarray, width: int, library: Any = np) -> Any:
+    """What edges have, sorted by target, then source, in the order of delivery, in an array of a given length."""
     if library is jnp:
-        return jnp.zeros(len(order), values.dtype).at[order].set(values[: len(order)])
-    result = np.empty(len(order), values.dtype)
-    result[order] = values[: len(order)]
+        return jnp.zeros(width, values.dtype).at[place].set(values)
+    result = aligned_empty(width, values.dtype)
+    result[len(place) :] = 0
+    if values.strides == (0,):  # one for all
+        result[: len(place)] = values
+    else:
+        result[place] = values
     return result
 
 
@@ -263,7 +269,9 @@ def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, outside
     traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(state))
     library: Any = jnp if traced else np
     if not traced:
-        state = jax.tree.map(np.array, state)
+        edge = {p.name: (WEIGHT, *p.edge) for p in plan.plastic}  # copied where they are put in order
+        learning = {q: {n: (np.asarray if n in edge[q] else np.array)(x) for n, x in own.items()} for q, own in state.learning.items()}
+        state = dataclasses.replace(jax.tree.map(np.array, dataclasses.replace(state, learning={})), learning=learning)
     variables: Variables = {name: {**values} for name, values in state.fixed.items()}
     for name, values in unpack(state.moving).items():
         variables.setdefault(name, {}).update(values)

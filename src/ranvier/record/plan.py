@@ -221,7 +221,7 @@ class RecordPlan:
             )
         variable = resolve(given, known, f"variable of {part}")
         at_edges = plastic is not None and variable in ("weight", *plastic.edge)
-        n = len(self._readable.outside.orders[part]) if at_edges else known[variable].shape[0]
+        n = len(self._readable.outside.places[part]) if at_edges else known[variable].shape[0]
         neurons = np.arange(n) if record.neurons is None else record.neurons
         if neurons.size and (neurons.min() < 0 or neurons.max() >= n):
             raise ParameterError(
@@ -290,10 +290,7 @@ class RecordPlan:
         """Where the loop finds what a track reads."""
         if track.label != "edge" or not self._in_place[track.part]:
             return track.neurons
-        order = self._readable.outside.orders[track.part]
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        return place[track.neurons]
+        return np.asarray(self._readable.outside.places[track.part][track.neurons])
 
     def schedules(self, k: int) -> list[np.ndarray]:
         """For each group its period, first and last step, and which row lies first in the buffer of a call that begins at `k`."""

@@ -357,7 +357,7 @@ class IslandsRun(Run):
     copies = 1
     wrong: frozenset[int] = frozenset()
 
-    def _diverged(self, step: loop.Compiled, state: StepState, backup: StepState, k: int, bad_at: int) -> None:
+    def _diverged(self, step: loop.Compiled, state: StepState, backup: StepState | None, k: int, bad_at: int) -> None:
         held = {name: dict(values) for name, values in state.fixed.items()}
         for name, values in self._unpack(state.moving).items():
             held.setdefault(name, {}).update(values)
