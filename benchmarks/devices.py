@@ -57,7 +57,7 @@ def once(case: dict) -> dict:
     environment = {**os.environ, "RANVIER_COORDINATOR": f"127.0.0.1:{port}", "RANVIER_PROCESSES": "2"}
     running = [
         subprocess.Popen(
-            ["taskset", "-c", str(i), *command],
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
