@@ -166,7 +166,7 @@ def test_short_term_plasticity(plastic):
     np.testing.assert_allclose(columns["post", "V"], run["post"].V.values[:, 0], rtol=0, atol=TOLERANCE)
 
 
-RULES = [cls for cls in public(rv.plasticity, rv.PlasticityRule) if cls.__name__ not in ("RewardModulatedSTDP", "VoltageSTDP")]
+RULES = [cls for cls in public(rv.plasticity, rv.PlasticityRule) if cls.__name__ not in ("RewardModulatedSTDP", "RMaxSTDP", "VoltageSTDP")]
 
 
 def test_every_rule():
@@ -200,7 +200,7 @@ def test_every_rule():
         assert spikes[1] == run[f"{name} post"].spikes.steps.tolist()
         assert np.ptp(weights) > 0.0
         np.testing.assert_allclose(columns["rule", "weight"], weights, rtol=1e-12, err_msg=name)
-    assert (len(RULES), len(expected)) == (7, 3)
+    assert (len(RULES), len(expected)) == (8, 3)
 
 
 @pytest.mark.parametrize(

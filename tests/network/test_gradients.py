@@ -57,7 +57,10 @@ def mixed():
     cells = rv.Population(3, rv.neurons.HodgkinHuxley(), current=rv.stimuli.SquarePulse(12.0, 1.013, 4.013), name="cells")
     other = rv.Population(2, rv.neurons.MorrisLecar(), current=20.0, name="other")
     relay = rv.Population(4, lif(threshold=-58.0, refractory=0.4), current=[250.0, 300.0, 350.0, 400.0], name="relay")
-    all_of_them, tired = rv.connect.all_to_all(), rv.synapses.TsodyksMarkram(utilization=0.4, recovery=20.0, facilitation=5.0, inactivation=3.0)
+    all_of_them, tired = (
+        rv.connect.all_to_all(),
+        rv.synapses.TsodyksMarkram(utilization=0.4, recovery=20.0, facilitation=5.0, inactivation=3.0),
+    )
     return rv.Network(
         cells,
         other,

@@ -120,8 +120,8 @@ class Share:
             given = steps[mine], neurons[mine] - first
         stimulus = None if own.stimulus is None else _cut_stimulus(own.stimulus, own.n, places)
         whole = self.whole.populations[name].current
-        if isinstance(stimulus, Some) and whole is not None:
-            self.network.populations[name].current = Some(whole=whole, places=stimulus.places)
+        if isinstance(stimulus, _OfSome) and whole is not None:
+            self.network.populations[name].current = _OfSome(whole=whole, places=stimulus.places)
         return dataclasses.replace(
             own,
             n=cut.room,
@@ -373,7 +373,7 @@ def _cut(model: Any, n: int, places: np.ndarray, targets: int | None = None, at_
     return with_parameters(model, changed) if changed else model
 
 
-class Some(Stimulus):
+class _OfSome(Stimulus):
     """Some neurons' part of a current that gives one a neuron in a way that cannot be cut, such as a function of the user's own."""
 
     whole: Stimulus = component()
@@ -412,4 +412,4 @@ def _cut_stimulus(stimulus: Any, n: int, places: np.ndarray) -> Any:
         shape = jax.eval_shape(lambda s, t: s(t), cut, jax.ShapeDtypeStruct((), np.float64)).shape
     except (TypeError, ValueError):  # parts that were cut meet one that was not
         shape = (n,)
-    return cut if shape in ((), (len(places),)) else Some(whole=stimulus, places=places.astype(np.float64))
+    return cut if shape in ((), (len(places),)) else _OfSome(whole=stimulus, places=places.astype(np.float64))
