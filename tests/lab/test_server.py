@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 from ranvier.lab.server import live, runs, stores
-from ranvier.lab.server.app import LARGEST_MESSAGE, MOST_SESSIONS, application
+from ranvier.lab.server.app import HOSTS, LARGEST_MESSAGE, MOST_SESSIONS, application
 from ranvier.lab.server.networks import ModelFile, Networks
 from ranvier.lab.server.serve import listening, serve
 
@@ -421,7 +421,7 @@ def test_a_run_from_the_page_loses_no_spike_and_obeys(inside):
         changed_at = page.status[-1]["t"]
         page.say("resume")
         page.hear(reached(changed_at + 100.0))
-        assert page.status[-1]["set"] == {"exc.threshold": 1000.0, "inh.threshold": 1000.0}
+        page.hear(lambda page: page.status[-1]["set"] == {"exc.threshold": 1000.0, "inh.threshold": 1000.0})
         page.say("stop")
         page.hear(lambda page: page.status[-1]["status"] == "stopped")
     unbroken = rv.simulate(rv.models.coba(scale=0.5), duration=changed_at, dt=0.1, integrator=rv.ExponentialEuler(), seed=3)
@@ -666,18 +666,11 @@ def test_memory_is_asked_for_before_a_run(inside, monkeypatch):
     assert "of memory are free" in page.errors[0]
 
 
-def test_other_machines_may_call_only_where_that_is_asked_for(root, monkeypatch, capsys):
-    served = []
-
-    def run(server, sockets):
-        served.append(server.config.app)
-        sockets[0].close()
-
-    monkeypatch.setattr("uvicorn.Server.run", run)
-    serve(root, host="0.0.0.0", browser=False, allow_remote=True)
-    assert capsys.readouterr().out.startswith("http://0.0.0.0:")
-    serve(root, browser=False)
-    codes = [TestClient(app, base_url="http://0.0.0.0").get("/").status_code for app in served]
+def test_other_machines_may_call_only_where_that_is_asked_for(root):
+    codes = []
+    for hosts in ((*HOSTS, "0.0.0.0"), HOSTS):  # as `serve` gives them, with --allow-remote and without
+        served = application(root, TOKEN, 80, hosts, Networks())
+        codes.append(TestClient(served, base_url="http://0.0.0.0").get("/").status_code)
     assert codes == [200, 400]
 
 
