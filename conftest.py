@@ -4,6 +4,7 @@ import ast
 import gc
 import importlib.util
 import pathlib
+import sys
 
 import hypothesis
 import jax
@@ -47,6 +48,14 @@ def compiled_programs_are_given_back():
     if psutil.Process().memory_info().rss > MOST_MEMORY:
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    """Examples in docstrings draw; twenty that nobody closes are a warning of matplotlib's."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(autouse=True)

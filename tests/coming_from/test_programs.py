@@ -13,7 +13,7 @@ import pytest
 import ranvier as rv
 
 PROGRAMS = Path(__file__).parents[2] / "docs" / "coming_from" / "programs"
-NEEDS = {"brian2_pair": "brian2", "nest_pair": "nest", "pynn_pair": "pyNN", "neuron_cell": "neuron"}
+NEEDS = {"brian2_pair": "brian2", "nest_pair": "nest", "pynn_pair": "nest", "neuron_cell": "neuron"}
 
 
 def kept(name):

@@ -72,7 +72,8 @@ OF_DOUBLES_ON_TPU = {
 
 def program_of(sim):
     """The loop of a prepared network, traced, and its arguments."""
-    with inside():
+    with inside(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rates that a step is long for
         run = sim.start(10)
         state = enter(run.structure, run.state, run._pack, run.outside)
         args = run._arguments(state, loop.buffer_shapes(run.program, run.plan.widths), run.k1, run.k0)

@@ -100,7 +100,8 @@ def _started(program: Sequence[str], count: int, port: int, patience: float) -> 
 def _waited_for(running: list[subprocess.Popen[Any]]) -> int:
     while True:
         codes = [process.poll() for process in running]
-        failed = next(((i, code) for i, code in enumerate(codes) if code), None)
+        # One that a signal ended comes first: that is why others may have failed meanwhile.
+        failed = min(((i, code) for i, code in enumerate(codes) if code), key=lambda pair: pair[1], default=None)
         if failed is not None:
             return _ended(running, *failed)
         if all(code == 0 for code in codes):

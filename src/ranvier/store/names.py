@@ -24,7 +24,8 @@ def name_of(cls: type) -> str:
         return f"{cls.__module__}.{cls.__qualname__}"
     part = f"ranvier.{rest.partition('.')[0]}"
     for place in ("ranvier", part):
-        if vars(sys.modules[place]).get(cls.__qualname__) is cls:
+        # What is loaded on first use counts as well: a name must not depend on what a process has asked for.
+        if cls.__qualname__ in dir(sys.modules[place]) and getattr(sys.modules[place], cls.__qualname__, None) is cls:
             return f"{place}.{cls.__qualname__}"
     return f"{part}.{cls.__qualname__}"
 

@@ -374,7 +374,7 @@ def going_on(
             run.info["build_seconds"] = time.perf_counter() - began
             run.watch = watch
     except BaseException as error:
-        if isinstance(lock, Lock):
+        if first_process():
             lock.release()
         if isinstance(error, OSError) and not isinstance(error, StoreError):
             raise StoreError(f"{path} cannot be written: {why(error)}.") from error
