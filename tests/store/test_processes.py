@@ -99,7 +99,7 @@ def test_two_at_once(tmp_path, unbroken):
     """While one goes on, the other is refused at once, and what the first writes is whole."""
     path, go = tmp_path / "run.zarr", tmp_path / "go"
     stopped(path, small_network(), 16.0, record=records(), checkpoint_every=3.0, **HOW)
-    first = process_that_waits_in("ranvier.store.resume", "Simulation", f"rv.resume({str(path)!r})", go)
+    first = process_that_waits_in("ranvier.store.resume", "made", f"rv.resume({str(path)!r})", go)
     for use in (rv.resume, lambda path: rv.simulate(small_network(), store=path, overwrite=True, **HOW)):
         with pytest.raises(rv.StoreError, match=r"is being written by process \d+"):
             use(path)
