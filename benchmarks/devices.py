@@ -1,22 +1,25 @@
 """One network on one core, on two cores as threads, as devices and as processes: time a step, and what the exchange takes of it.
 
-    python benchmarks/devices.py [--quick]
+    python benchmarks/devices.py [--rounds N] [--quick]
 
-Each case is a process of its own, warmed up by a first run; medians of `ROUNDS`, the cases in turn. One core is `taskset -c 0`. Strong
-scaling: one network on two cores; weak: twice the network. What the exchange takes is measured as a run of as many steps in which
-no population is driven: the devices then do nearly nothing but tell each other.
+Each case is a process of its own (or two), warmed up by a first run; medians, the cases in turn. One core is
+`taskset -c 0`. One network on one core and on two: strong scaling. A bare exchange is `EXCHANGES` gatherings of `BYTES` a device, one
+after the other in a compiled loop.
 """
 
-import argparse
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-ROUNDS = 3
-RESULTS = Path(__file__).parent / "results" / "devices.json"
+from harness import arguments, save
+
+EXCHANGES = 1000
+BYTES = 20_000
+WORKS = [("coba", 10.0, 100.0, "double"), ("brunel", 1.0, 200.0, "double"), ("microcircuit", 0.2, 100.0, "single")]
+"""model, its size as a share of the published one, duration (ms), precision"""
 
 PROGRAM = """
 import json, sys, time
@@ -27,6 +30,21 @@ if case["how"] == "devices":
 import ranvier as rv
 if case["how"] == "processes":
     rv.devices.join()
+if case["model"] == "exchange":
+    import numpy as np
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+    mesh, cut = Mesh(np.array(jax.devices()), ("d",)), PartitionSpec("d")
+    def tell(x):
+        return jax.lax.fori_loop(0, case["exchanges"], lambda i, x: jax.lax.all_gather(x[0], "d").sum(axis=0, dtype=x.dtype)[None], x)
+    told = jax.jit(jax.shard_map(tell, mesh=mesh, in_specs=cut, out_specs=cut, check_vma=False))
+    own = [jax.device_put(np.ones((1, case["bytes"]), np.uint8), d) for d in jax.local_devices()]
+    x = jax.make_array_from_single_device_arrays((2, case["bytes"]), NamedSharding(mesh, cut), own)
+    told(x).block_until_ready()
+    began, cpu = time.perf_counter(), time.process_time()
+    told(x).block_until_ready()
+    us = [1e6 * (now - then) / case["exchanges"] for now, then in ((time.perf_counter(), began), (time.process_time(), cpu))]
+    print(json.dumps({"us": us[0], "cpu_us": us[1]}))
+    sys.exit()
 models = {"coba": rv.models.coba, "brunel": rv.models.brunel, "microcircuit": rv.models.microcircuit}
 net = models[case["model"]](scale=case["scale"])
 integrator = rv.ExponentialEuler() if case["model"] == "coba" else None
@@ -49,8 +67,6 @@ def once(case: dict) -> dict:
         command = ["taskset", "-c", "0", *command]
     if case["how"] != "processes":
         return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -71,40 +87,35 @@ def once(case: dict) -> dict:
 
 def main() -> None:
     """Measures, and keeps the numbers."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    works = [
-        ("coba", 10.0, 100.0, "double"),
-        ("brunel", 1.0, 200.0, "double"),
-        ("microcircuit", 0.2, 100.0, "single"),
-    ]
+    options = arguments("One network on several devices and in several processes")
+    rounds = 1 if options.quick else options.rounds
     rows = []
-    for model, scale, duration, precision in works[: 1 if quick else None]:
-        found: dict[str, list[dict]] = {}
-        for _ in range(1 if quick else ROUNDS):
-            for how in ("one core", "threads", "devices", "processes"):
-                case = {"model": model, "scale": scale, "duration": duration, "precision": precision, "how": how}
-                found.setdefault(how, []).append(once(case))
-        median = lambda how, what, found=found: statistics.median(x[what] for x in found[how])
-        alone = median("one core", "us")
-        for how in found:
-            same = {x["spikes"] for x in found[how]} == {found["one core"][0]["spikes"]}
+    for model, scale, duration, precision in WORKS[: 1 if options.quick else None]:
+        found: dict[str, list[dict]] = {how: [] for how in ("one core", "threads", "devices", "processes")}
+        for _ in range(rounds):
+            for how, own in found.items():
+                own.append(once({"model": model, "scale": scale, "duration": duration, "precision": precision, "how": how}))
+        alone = found["one core"]
+        for how, own in found.items():
+            of = {what: statistics.median(x[what] for x in own) for what in ("us", "cpu_us", "rate")}
             row = {
                 "model": model,
                 "scale": scale,
                 "precision": precision,
                 "how": how,
-                "us_a_step": round(median(how, "us"), 1),
-                "cpu_us_a_step": round(median(how, "cpu_us"), 1),
-                "times_one_core": round(alone / median(how, "us"), 2),
-                "rate_hz": round(median(how, "rate"), 2),
-                "same_spikes": same,
+                "us_a_step": round(of["us"], 1),
+                "cpu_us_a_step": round(of["cpu_us"], 1),
+                "times_one_core": round(statistics.median(x["us"] for x in alone) / of["us"], 2),
+                "rate_hz": round(of["rate"], 2),
+                "same_spikes": {x["spikes"] for x in own} == {alone[0]["spikes"]},
             }
             rows.append(row)
             print(row, flush=True)
-    if not quick:
-        RESULTS.write_text(json.dumps({"cpus": os.cpu_count(), "rounds": ROUNDS, "rows": rows}, indent=1))
+    exchange = {}
+    for how in ("devices", "processes"):
+        case = {"model": "exchange", "exchanges": EXCHANGES, "bytes": BYTES, "how": how}
+        exchange[how] = round(statistics.median(once(case)["us"] for _ in range(rounds)), 1)
+    save(__file__, options, {"rounds": rounds, "exchange_us": exchange, "exchange_bytes": BYTES, "rows": rows})
 
 
 if __name__ == "__main__":

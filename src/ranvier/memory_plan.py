@@ -137,7 +137,7 @@ def plan_memory(
         >>> plan.fits, plan.many_edges > 2.9e8, round(plan.edges / 2**20, -2)
         (True, True, 600.0)
     """
-    from ranvier.simulation import as_network, checked_precision, checked_records
+    from ranvier.given import as_network, checked_precision, checked_records
 
     devices, dt = doors.count(devices, "devices", low=1, high=MOST_DEVICES), doors.interval(dt, "dt")
     net, single = as_network(network, None, None)

@@ -10,13 +10,14 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.errors import SimulationDiverged, UnsupportedError
+from ranvier.given import as_network, check_run, checked_precision
 from ranvier.integrators import EulerMaruyama, ExactLinear, ExponentialEuler, Integrator, Midpoint, Milstein, RungeKutta4, StochasticHeun
 from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population
 from ranvier.neurons.base import NeuronModel
 from ranvier.record.record import Record
 from ranvier.result import Result
-from ranvier.simulation import Simulation, as_network, check_run, checked_precision
+from ranvier.simulation import Simulation
 
 LOOKED_AT = 100  # neurons of a population whose potential is compared
 

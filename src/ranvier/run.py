@@ -18,6 +18,7 @@ from ranvier.errors import SimulationDiverged
 from ranvier.integrators.base import Integrator
 from ranvier.interruption import Interruption, RunInterrupted
 from ranvier.network import loop
+from ranvier.network.exchange import Exchange
 from ranvier.network.plan import Plan
 from ranvier.network.rewiring import Rewirer, Wired
 from ranvier.network.spec import Network
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 SECONDS_PER_CALL = 0.2
 FIRST_STEPS = 1000  # of a loop whose speed is not known yet
+SPIKES_A_NEURON = 4  # that the list of spikes has room for between two visits of the host
 LEAST_SPIKES = 2**14  # what the list of spikes holds at least between two visits of the host
 SECONDS_OF_BACKUP = 5.0  # between copies of the state that a search for the first bad step may begin from
 PACKED = True  # benchmarks/populations.py turns it off to show what it is worth
@@ -131,10 +133,12 @@ class Run:
         until: what ends it early; `counts` the spikes since that was asked last.
         info: what the result says of the run.
 
-    `watch`, where it is set before the run is executed, looks on.
+    `watch`, where it is set before the run is executed, looks on. `together` says whether other processes compute the same run, so that
+    all must do the same at the same time.
     """
 
     watch: Watch | None = None
+    together = False
 
     def __init__(
         self,
@@ -177,7 +181,7 @@ class Run:
     # -- what several devices do in another way ----------------------------------------------------
 
     def _program(self) -> loop.Program:
-        return program_of(self.layout, self.plan)
+        return program_of(self.layout, self.plan.groups, self.structure)
 
     def _first_memory(self) -> Any:
         """What the integrator remembers at the start."""
@@ -202,9 +206,6 @@ class Run:
     def _copied(self, state: StepState) -> StepState:
         """A copy that a call may use up."""
         return jax.tree.map(np.array, state)
-
-    together = False
-    """whether other processes compute the same run, so that all must do the same at the same time"""
 
     def _agreed(self, number: int) -> int:
         """What the first of the processes says."""
@@ -453,15 +454,25 @@ class Run:
         return Result(self.network, spikes, self.sink.records(), state, info)
 
 
-def program_of(layout: Layout, records: RecordPlan) -> loop.Program:
-    """What is compiled for a network and its records."""
-    capacity = 1 << int(max(4 * layout.plan.n, LEAST_SPIKES) - 1).bit_length()
+def program_of(
+    layout: Any, reads: tuple[loop.ReadGroup, ...], plan: Plan, spikes: int = SPIKES_A_NEURON, exchange: Exchange | None = None
+) -> loop.Program:
+    """What is compiled for a network and its records.
+
+    Args:
+        layout: how it lies.
+        reads: what the loop's buffers hold of it.
+        plan: its structure: of all of it, or of one device's share.
+        spikes: how many a neuron may have between two visits of the host, as far as there is room.
+        exchange: what tells of other devices, if there are any.
+    """
+    capacity = 1 << int(max(spikes * plan.n, LEAST_SPIKES) - 1).bit_length()
     # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
     # XLA would compute every variable's equation for each of them.
     packed = PACKED and not layout.integrator.by_name
     populations = layout.net.populations
-    largest = tuple(max(float(populations[name].model.largest_potential) for name in g.members) for g in layout.plan.groups)
-    return loop.Program(layout.plan, layout.integrator, records.groups, capacity, packed, largest)
+    largest = tuple(max(float(populations[name].model.largest_potential) for name in g.members) for g in plan.groups)
+    return loop.Program(plan, layout.integrator, reads, capacity, packed, largest, exchange)
 
 
 @functools.cache

@@ -91,19 +91,9 @@ def simulate(
         array([21.89, 36.82, 51.47, 66.1 , 80.91])
     """
     # The engine is loaded when it first runs, so that importing Ranvier stays quick.
+    from ranvier.given import as_network, check_run, checked_initial, checked_precision, checked_records, seed_of
     from ranvier.network.choice import by_population
-    from ranvier.simulation import (
-        GRID,
-        INTERPOLATED,
-        as_network,
-        check_run,
-        checked_devices,
-        checked_initial,
-        checked_precision,
-        checked_records,
-        found_or_prepared,
-        seed_of,
-    )
+    from ranvier.simulation import GRID, INTERPOLATED, checked_devices, found_or_prepared
 
     dt = doors.interval(dt, "dt")
     check_run(duration, dt, progress, until, store, checkpoint_every, overwrite, check_disk)
@@ -143,8 +133,9 @@ def recordable(part: NeuronModel | Population | Projection) -> list[str]:
         >>> recordable(rv.neurons.Passive())
         ['V', 'injected_current', 'last_spike', 'synaptic_conductance', 'synaptic_current']
     """
+    from ranvier.given import as_network
     from ranvier.network.choice import by_population
-    from ranvier.simulation import Simulation, as_network
+    from ranvier.simulation import Simulation
 
     doors.instance(part, "part", (NeuronModel, Population, Projection), "rv.neurons.HodgkinHuxley()")
     if isinstance(part, Projection):

@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,9 +19,19 @@ from ranvier import doors
 from ranvier.compiled import turn_on_where_asked
 from ranvier.connect.part import draw as draw_edges
 from ranvier.devices.mesh import checked_devices
-from ranvier.errors import ParameterError, UnsupportedError, warn
+from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.given import (
+    as_network,
+    check_run,
+    checked_initial,
+    checked_precision,
+    checked_progress,
+    checked_records,
+    checked_until,
+    seed_of,
+    store_place,
+)
 from ranvier.integrators.base import Integrator
-from ranvier.kernels.dispatch import has_double_precision
 from ranvier.model import parameters, with_parameters
 from ranvier.network import loop
 from ranvier.network.changing import check_rates
@@ -52,7 +61,7 @@ from ranvier.network.surrogate import SurrogateStepper, acting, check_plan, draw
 from ranvier.network.transfer import check_enters, continued
 from ranvier.network.within import with_fractions
 from ranvier.neurons.base import NeuronModel
-from ranvier.progress import BuildingBar, ProgressBar, ProgressCallback, building
+from ranvier.progress import BuildingBar, ProgressCallback, building
 from ranvier.random import Distribution
 from ranvier.record.memory import MemorySink
 from ranvier.record.plan import Readable, RecordPlan, everything
@@ -60,9 +69,9 @@ from ranvier.record.record import Record
 from ranvier.result import Result
 from ranvier.run import PACKED, Run, Sink
 from ranvier.steps import in_steps
-from ranvier.stimuli.base import Constant, as_stimulus, plain
+from ranvier.stimuli.base import Constant
 from ranvier.surrogates import FixedSpikes, SpikeDerivative, SpikeTimes, Surrogate
-from ranvier.surroundings import inside, refuse_traced, require_platform
+from ranvier.surroundings import inside, refuse_traced
 from ranvier.until import Moment, Until
 
 GRID, INTERPOLATED = "grid", "interpolated"
@@ -234,41 +243,53 @@ class Simulation:
         if records is None:
             records = self.recorded
         constants, shared = self.constants_of(drawn, told, records)
-        own = self.layout.initial(drawn)
+        own = self._initial(drawn)
         if initial is not None:
             self._check_weights(parameters, initial)
         state = own if initial is None else continued(own, with_step(initial, self.dt))
         steps = duration_steps if isinstance(duration_steps, int) else duration_steps(state)
         begin = int(state.step) if first is None else first
-        outside, layout, rewirer = self.layout.outside(drawn), self.layout, self.layout.rewirer(drawn)
-        if self.readable.plan is not self.layout.plan or self.layout.plan.plastic:
-            self.readable = Readable(self.layout.plan, constants, own, outside)
+        self._read_from(drawn, constants, own)
         for name, population in drawn.populations.items():
             population.model.check_times(int(state.step), begin + steps, self.dt, name)
         for name, outside_input in drawn.inputs.items():
             check_rates(name, outside_input, int(state.step), begin + steps, self.dt)
         plan = RecordPlan(self.network, self.readable, records, begin, begin + steps, self.dt)
-        if rewirer is not None and initial is not None:
-            wired = rewirer.laid_out(Wired(layout.plan, shared.tree(), outside), state)
+        how = {
+            "network": self.network if drawn.numbers is self.numbers else network_with(self.network, drawn.numbers),
+            "state": state,
+            "records": plan,
+            "sink": sink or (lambda run: MemorySink(run.plan)),
+            "first": first,
+            "duration_steps": steps,
+            "until": until,
+            "counts": counts,
+            "info": {**self._facts(drawn), **(info or {}), "build_seconds": self._build_seconds + time.perf_counter() - began},
+        }
+        self._build_seconds = 0.0
+        return self._run_of(drawn, constants, shared, initial is not None, how)
+
+    # -- what several devices do in another way ----------------------------------------------------
+
+    def _initial(self, drawn: Drawn) -> SimulationState:
+        """The state at the start, in the user's order."""
+        return self.layout.initial(drawn)
+
+    def _read_from(self, drawn: Drawn, constants: Any, own: SimulationState) -> None:
+        """Makes sure that records are planned for what runs now; `own` is the state at the start."""
+        if self.readable.plan is not self.layout.plan or self.layout.plan.plastic:
+            self.readable = Readable(self.layout.plan, constants, own, self.layout.outside(drawn))
+
+    def _run_of(self, drawn: Drawn, constants: Any, shared: loop.Shared, goes_on: bool, how: dict[str, Any]) -> Run:
+        """The run; `how` are the arguments of a `Run` that do not depend on where it lies."""
+        layout, outside, rewirer = self.layout, self.layout.outside(drawn), self.layout.rewirer(drawn)
+        if rewirer is not None and goes_on:
+            wired = rewirer.laid_out(Wired(layout.plan, shared.tree(), outside), how["state"])
             layout, shared, outside = copy.copy(layout), loop.Shared(wired.constants), wired.outside
             layout.plan = wired.plan
-        facts = {**self._facts(drawn), **(info or {}), "build_seconds": self._build_seconds + time.perf_counter() - began}
-        self._build_seconds = 0.0
-        return Run(
-            self.network if drawn.numbers is self.numbers else network_with(self.network, drawn.numbers),
-            layout,
-            shared,
-            state,
-            outside,
-            records=plan,
-            rewirer=rewirer,
-            sink=sink or (lambda run: MemorySink(run.plan)),
-            first=first,
-            duration_steps=steps,
-            until=until,
-            counts=counts,
-            info=facts,
-        )
+        return Run(layout=layout, constants=shared, outside=outside, rewirer=rewirer, **how)
+
+    # -- inside ------------------------------------------------------------------------------------
 
     def _facts(self, drawn: Drawn) -> dict[str, Any]:
         """What a result says of how it was computed."""
@@ -352,11 +373,8 @@ class Simulation:
         """
         with jax.ensure_compile_time_eval(), self._inside():  # it may be asked for in a function that is being traced
             drawn = self._drawn_with(parameters, self.seed if seed is None else doors.seed(seed))
-            return self._at_start(drawn).on_host()
-
-    def _at_start(self, drawn: Drawn) -> SimulationState:
-        self.constants_of(drawn)
-        return self.layout.initial(drawn)
+            self.constants_of(drawn)
+            return self._initial(drawn).on_host()
 
     def run(
         self,
@@ -829,152 +847,3 @@ def found_or_prepared(
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
     return sim
-
-
-def as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool]:
-    """The network to run, and whether it is a single population given on its own."""
-    if isinstance(network, Network):
-        if current is not None:
-            raise ParameterError("A network takes no current; give it to the population: rv.Population(n, model, current=…).")
-        if isinstance(initial, Mapping):
-            raise ParameterError("In a network initial values belong to the population: rv.Population(n, model, initial={…}).")
-        return network, False
-    if isinstance(network, NeuronModel):
-        sizes = {np.shape(value)[0] for _, info, value in parameters(network) if info.per == "neuron" and np.ndim(value) == 1}
-        if current is not None:
-            current = as_stimulus(current)
-            sizes |= {
-                len(values) for _, info, value in parameters(current) if info.per == "neuron" and np.ndim(values := plain(value)) == 1
-            }
-        if len(sizes) > 1:
-            raise ParameterError(
-                f"The model's parameters and its current have {' and '.join(map(str, sorted(sizes)))} values: "
-                "say how many neurons there are with rv.Population(n, model). "
-                "A current that changes in time is rv.stimuli.Sampled(values, every=dt)."
-            )
-        network = Population(sizes.pop() if sizes else 1, network)
-    elif not isinstance(network, Population):
-        doors.instance(network, "network", (Network, Population, NeuronModel), "rv.neurons.HodgkinHuxley()")
-    if current is not None and network.current is not None:
-        raise ParameterError("The population has a current already; give it in one place.")
-    values = {**network.initial, **(initial if isinstance(initial, Mapping) else {})}
-    driven = Population(
-        network.n, network.model, initial=values, current=network.current if current is None else current, name=network.name
-    )
-    return Network(driven, stands_for={driven: network}), True
-
-
-def checked_precision(precision: Any) -> str:
-    """`"double"` or `"single"`; single where the platform has no other, which is said once."""
-    chosen = doors.choice(precision, "precision", ("double", "single"))
-    require_platform()
-    if chosen == "double" and not has_double_precision():
-        warn_of_single_precision()
-        return "single"
-    return chosen
-
-
-@functools.cache
-def warn_of_single_precision() -> None:
-    """Says, once in a process, that a TPU computes in single precision."""
-    warn(
-        "A TPU has no double precision: the network runs as with precision='single' (what must be double, such as times, XLA "
-        "computes there with pairs of single numbers). "
-        "precision='single' says so and is silent; JAX_PLATFORMS=cpu computes in double precision."
-    )
-
-
-def checked_records(record: Any, single: bool) -> list[Record] | None:
-    """What is recorded; None for everything of a single population."""
-    if record is None:
-        return None if single else []
-    return doors.instances(record, "record", Record, "rv.Record(population, 'V')")
-
-
-def checked_initial(initial: Any) -> SimulationState | None:
-    """A state to go on from; of a result, its own.
-
-    Raises:
-        ParameterError: it is something else.
-    """
-    if initial is None:
-        return None
-    if isinstance(initial, Result):
-        return initial.state
-    if isinstance(initial, SimulationState):
-        initial.check_one("initial")
-        return initial
-    raise ParameterError(
-        f"initial is {doors.said(initial)}; it takes a state to go on from (run.state, rv.SimulationState.load(file)) "
-        "or, for a single population, a mapping of initial values: initial={'V': -60.0}."
-    )
-
-
-def checked_progress(progress: Any) -> ProgressCallback | None:
-    """What shows how far a run is."""
-    if callable(progress) and not isinstance(progress, type):
-        return progress
-    if not isinstance(progress, bool | np.bool_):
-        raise doors.refusal("progress", progress, "True, False, or a function that is called with rv.Progress")
-    return ProgressBar() if progress else None
-
-
-def checked_until(until: Any) -> Until | None:
-    """A stop condition."""
-    if until is None or isinstance(until, Until):
-        return until
-    return Until(doors.function(until, "until", "lambda now: now.rates['exc'] > 50"))
-
-
-def seed_of(seed: int | None, initial: SimulationState | None, default: int) -> int:
-    """The seed of a run: that of the state it goes on from.
-
-    Raises:
-        ParameterError: another one was given.
-    """
-    given = None if seed is None else doors.seed(seed)
-    if initial is None:
-        return default if given is None else given
-    own = initial.seed_number
-    if given is not None and given != own:
-        raise ParameterError(
-            f"The state was made with the seed {own}, and seed={given} would draw another network. Leave out seed; "
-            f"or, if that is what you want, go on from initial=state.with_seed({given})."
-        )
-    return own
-
-
-def check_run(
-    duration: Any, dt: float, progress: Any, until: Any, store: Any, checkpoint_every: Any, overwrite: Any, check_disk: Any
-) -> None:
-    """Refuses arguments of a run that cannot be, before anything is drawn.
-
-    Raises:
-        ParameterError: naming the first.
-    """
-    in_steps(doors.duration(duration, "duration"), dt, "duration")
-    checked_progress(progress)
-    checked_until(until)
-    doors.flag(overwrite, "overwrite")
-    doors.flag(check_disk, "check_disk")
-    if store is not None:
-        doors.path(store, "store")
-    if checkpoint_every is not None:
-        doors.interval(checkpoint_every, "checkpoint_every")
-
-
-def store_place(store: Any, checkpoint_every: Any, overwrite: bool) -> tuple[Path | None, float | None]:
-    """Where the store goes and how often it gets a checkpoint (ms), checked."""
-    overwrite = doors.flag(overwrite, "overwrite")
-    every = None if checkpoint_every is None else doors.interval(checkpoint_every, "checkpoint_every")
-    if store is None:
-        for name, given in (("checkpoint_every", checkpoint_every is not None), ("overwrite", overwrite)):
-            if given:
-                raise ParameterError(f"{name} is for a run with a store. Write simulate(…, store='run.zarr', {name}=…).")
-        return None, None
-    from ranvier.store.layout import make_room
-    from ranvier.store.reader import as_path
-
-    place = as_path(store)
-    make_room(place, overwrite)
-    return place, every

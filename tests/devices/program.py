@@ -158,6 +158,8 @@ def everything():
         rv.Projection(exc, noisy, current(tau=4.0), bernoulli(0.3), weight=15.0, delay=0.3, site="edge", name="at_edges"),
         rv.Projection(cells, cells, rv.synapses.GapJunction(), bernoulli(0.5), weight=0.05, name="gap"),
         rv.PoissonInput([exc, noisy], current(tau=5.0), rate=800.0, weight=25.0, name="background"),
+        rv.PoissonInput(exc, current(tau=2.0), rate=lambda t: 300.0 + 200.0 * jnp.sin(t), correlation=0.3, weight=20.0, name="waves"),
+        rv.PoissonInput(inh, current(tau=2.0), rate=lambda t: wave * (1 + 0.5 * jnp.cos(t)), weight=40.0, name="each_its_own"),
     )
     record = [
         rv.Record("exc", ["V"], every=1.0),
@@ -208,6 +210,15 @@ def others():
             errors.append(str(error))
     said["diverged"] = errors
     said["explained"] = str(sim.explain())
+    cells = rv.Population(8, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+    often = rv.PoissonInput(cells, rv.synapses.ExponentialCurrent(tau=5.0), rate=lambda t: 1e6 + t, weight=1.0, name="often")
+    refused = []
+    for devices in (None, 4):
+        try:
+            rv.simulate(rv.Network(cells, often), duration=5.0, dt=0.1, devices=devices)
+        except rv.ParameterError as error:
+            refused.append(str(error))
+    said["too many spikes"] = refused
     try:
         rv.simulate(rv.Population(3, rv.neurons.HodgkinHuxley()), duration=1.0, devices=4)
     except rv.ParameterError as error:

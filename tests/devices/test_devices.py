@@ -59,6 +59,12 @@ def test_what_goes_wrong_is_named_as_on_one_device(others):
     assert on_four == alone
 
 
+def test_a_rate_that_cannot_be_drawn_is_refused_as_on_one_device(others):
+    alone, on_four = others["too many spikes"]
+    assert "often brings" in on_four
+    assert on_four == alone
+
+
 def test_explain_says_what_the_devices_tell_each_other(others):
     assert "on 4 cpu devices" in others["explained"]
     assert "every 15 steps (the shortest delay), 3750 bytes" in others["explained"]

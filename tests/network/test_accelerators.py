@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
+from ranvier import given
 from ranvier.kernels import dispatch
 from ranvier.models.catalogue import CATALOGUE
 from ranvier.network import loop
@@ -145,7 +146,7 @@ def test_a_rule_in_the_users_own_words_lowers_for_accelerators():
 
 def test_a_tpu_computes_in_single_precision_and_says_so_once(small, monkeypatch):
     monkeypatch.setattr(dispatch, "platform", lambda: "tpu")
-    rv.simulation.warn_of_single_precision.cache_clear()
+    given.warn_of_single_precision.cache_clear()
     with pytest.warns(UserWarning, match="no double precision"):
         assert rv.prepare(small, dt=0.1).precision == "single"
     with warnings.catch_warnings():

@@ -12,8 +12,8 @@ from typing import Any
 from ranvier.cli.job import Job, devices_of, job_of
 from ranvier.devices.processes import first_process
 from ranvier.errors import StoreError
+from ranvier.given import as_network
 from ranvier.result import Result
-from ranvier.simulation import as_network
 from ranvier.store.checkpoint import OlderFormError
 from ranvier.store.description import unverified
 from ranvier.store.reader import StoredRun, open_store

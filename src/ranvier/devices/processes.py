@@ -6,12 +6,13 @@ records and the state between two visits of the host are so known to every proce
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -137,20 +138,20 @@ def told_to_all(message: bytes) -> list[bytes]:
     return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
 
 
-class losses:
+@contextlib.contextmanager
+def losses() -> Iterator[None]:
     """Says in words that another process is gone, where JAX says that a connection broke."""
-
-    def __enter__(self) -> losses:
-        return self
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
         # JAX raises what breaks in a collective as one or the other.
-        broken = kind is not None and (issubclass(kind, jax.errors.JaxRuntimeError) or (kind is ValueError and "Gloo" in str(error)))
-        if broken and jax.process_count() > 1:
-            raise ProcessLost(
-                f"Another process of this run ended or cannot be reached, so that this one (number {jax.process_index()} of "
-                f"{jax.process_count()}) ends too. What is in the store is whole up to its last checkpoint. ({_first_line(error)})"
-            ) from None
+        broken = isinstance(error, jax.errors.JaxRuntimeError) or (type(error) is ValueError and "Gloo" in str(error))
+        if not broken or jax.process_count() == 1:
+            raise
+        raise ProcessLost(
+            f"Another process of this run ended or cannot be reached, so that this one (number {jax.process_index()} of "
+            f"{jax.process_count()}) ends too. What is in the store is whole up to its last checkpoint. ({_first_line(error)})"
+        ) from None
 
 
 def _first_line(error: Exception) -> str:

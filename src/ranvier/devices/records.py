@@ -14,7 +14,7 @@ from ranvier.devices.shards import Shards
 from ranvier.network import loop
 from ranvier.network.constants import Constants
 from ranvier.network.learning import WEIGHT
-from ranvier.network.plan import EdgePlan, Plan, SourcePlan
+from ranvier.network.plan import EdgePlan, SourcePlan
 from ranvier.network.state import SimulationState
 from ranvier.network.transfer import Outside
 from ranvier.record.observe import VALUE, Computed
@@ -26,7 +26,7 @@ class Places:
     """Where the values of one quantity lie: the device of each, and the place there.
 
     Attributes:
-        device, place: int `[values of the whole]`; on device −1 is what every device has.
+        device, place: int `[values of the whole]`.
         room: how many values each device holds.
     """
 
@@ -84,7 +84,7 @@ class ReadableShares(Readable):
         return places_of(self.shards, self.outsides, part, variable)
 
 
-class _Orders(Mapping):
+class _AsMany(Mapping):
     """Of each projection that learns, as many numbers as the whole has edges."""
 
     def __init__(self, shards: Shards, outside: Mapping[int, Outside]):
@@ -199,9 +199,7 @@ class SharedRecords:
         return tuple(result)
 
 
-def readable_shares(
-    shards: Shards, constants: Constants, state: SimulationState, outside: Mapping[int, Outside], plan: Plan
-) -> ReadableShares:
+def readable_shares(shards: Shards, constants: Constants, state: SimulationState, outside: Mapping[int, Outside]) -> ReadableShares:
     """What records may be read from, of one share's numbers and state as an example."""
     lead = shards.here[0]
     own = dataclasses.replace(shards.shares[lead].state(state, shards.edges(outside, lead)), in_flight=state.in_flight)
@@ -209,8 +207,8 @@ def readable_shares(
         plan=shards.whole,
         constants=constants,
         state=state,
-        outside=Outside((), _Orders(shards, outside)),
+        outside=Outside((), _AsMany(shards, outside)),
         shards=shards,
-        share=Readable(dataclasses.replace(plan, histories=()), constants, own, outside[lead], shards.echo),
+        share=Readable(dataclasses.replace(shards.plan, histories=()), constants, own, outside[lead], shards.echo),
         outsides=outside,
     )

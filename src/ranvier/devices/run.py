@@ -10,18 +10,20 @@ import numpy as np
 
 from ranvier.devices.processes import gathered, losses, told_to_all
 from ranvier.devices.records import ReadableShares, SharedRecords
-from ranvier.devices.shards import SPIKES, Shards, local_places
+from ranvier.devices.shards import SPIKES, Shards, numbers_here
 from ranvier.errors import RanvierError, StoreError, UnsupportedError
 from ranvier.interruption import Interruption
 from ranvier.network import loop
 from ranvier.network.constants import Constants
 from ranvier.network.state import SimulationState
-from ranvier.network.transfer import Outside
 from ranvier.network.working import StepState
 from ranvier.progress import ProgressCallback
 from ranvier.record.memory import MemorySink
 from ranvier.result import Result
-from ranvier.run import LEAST_SPIKES, PACKED, Run, Sink
+from ranvier.run import Run, Sink, program_of
+
+FAILED = "failed: "
+"""How what the first process says begins where it could not make a store."""
 
 
 class RunOnDevices(Run):
@@ -30,8 +32,7 @@ class RunOnDevices(Run):
     Args:
         shards: the network.
         shares: the numbers of each share that is here.
-        readable: what records are read from.
-        outsides: what takes each share's state in and out.
+        readable: what records are read from, with what takes each share's state in and out.
         others: see `Run`.
     """
 
@@ -40,18 +41,17 @@ class RunOnDevices(Run):
         shards: Shards,
         shares: Mapping[int, Constants],
         readable: ReadableShares,
-        outsides: Mapping[int, Outside],
         **others: Any,
     ):
-        self.shards, self._shares, self._outsides = shards, shares, outsides
+        self.shards, self._shares, self._outsides = shards, shares, readable.outsides
         self._shared_records = SharedRecords(others["records"], readable, len(shards.devices))
-        self._local = [local_places(shards.exchange, shards.plan, d) for d in range(len(shards.devices))]
+        self._local = [numbers_here(shards.exchange, d) for d in range(len(shards.devices))]
         self._placed_subsets: Any = None
         self.together = jax.process_count() > 1
         sink = others.pop("sink")
         super().__init__(
             layout=shards.layout,  # type: ignore[arg-type]
-            outside=outsides[shards.here[0]],
+            outside=readable.outsides[shards.here[0]],
             sink=(lambda run: followed(run, sink)) if self.together else sink,
             **others,
         )
@@ -64,12 +64,7 @@ class RunOnDevices(Run):
         return int(told_to_all(str(int(number)).encode())[0])
 
     def _program(self) -> loop.Program:
-        shards, plan = self.shards, self.shards.plan
-        capacity = 1 << int(max(SPIKES * plan.n, LEAST_SPIKES) - 1).bit_length()
-        populations = shards.net.populations
-        largest = tuple(max(float(populations[name].model.largest_potential) for name in g.members) for g in plan.groups)
-        packed = PACKED and not shards.integrator.by_name
-        return loop.Program(plan, shards.integrator, self._shared_records.groups, capacity, packed, largest, shards.exchange)
+        return program_of(self.layout, self._shared_records.groups, self.shards.plan, SPIKES, self.shards.exchange)
 
     def _first_memory(self) -> Any:
         lead = self.shards.here[0]
@@ -107,7 +102,7 @@ class RunOnDevices(Run):
     def _spikes_in(self, buffers: Any, spikes: Any) -> tuple[np.ndarray, np.ndarray]:
         counts = self.shards.taken(spikes)
         own = self.shards.taken(buffers[:2])
-        mine = {i: (steps[: int(counts[i])], self._local[i][0][neurons[: int(counts[i])]]) for i, (steps, neurons) in own.items()}
+        mine = {i: (steps[: int(counts[i])], self._local[i][neurons[: int(counts[i])]]) for i, (steps, neurons) in own.items()}
         each = gathered(self.shards, mine)
         steps, neurons = (np.concatenate([pair[which] for pair in each]) for which in (0, 1))
         # Sorted by step, then neuron, as on one device; the fraction within a step is not part of the order.
@@ -150,7 +145,7 @@ def followed(run: Run, sink: Callable[[Run], Sink]) -> Sink:
         StoreError: the first process cannot make it.
     """
     told_to_all(b"ready")  # all have looked whether the place is free
-    made: Any = None
+    made: Sink | None = None
     said = ""
     problem: Exception | None = None
     if jax.process_index() == 0:
@@ -164,11 +159,8 @@ def followed(run: Run, sink: Callable[[Run], Sink]) -> Sink:
         raise problem
     if said.startswith(FAILED):
         raise StoreError(f"Process 0 could not begin: {said.removeprefix(FAILED)}")
-    if made is None:
-        made = MemorySink(run.plan)
-        made.way_on = said
-    sink_of_all: Sink = made
-    return sink_of_all
-
-
-FAILED = "failed: "
+    if made is not None:
+        return made
+    follower = MemorySink(run.plan)
+    follower.way_on = said
+    return follower

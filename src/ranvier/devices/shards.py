@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -86,29 +86,22 @@ class Shards:
         self.exchange = Exchange(mesh, tuple(sizes.items()), hears, min(self._shortest(self.drawn), MOST_STEPS_KEPT) if plain else 0)
         self.echo = Echo(mesh, self.exchange.populations, self.exchange.hears)
         self._packing = Packing(self.plan)
-        self._copy: Any = None
+        self._cut = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+        self._copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree), out_shardings=self._cut)
 
     def _agree(self) -> None:
         """Makes the arrays of all devices of one shape."""
-        own = {i: layout.rooms for i, layout in self.layouts.items()}
+        rooms = {i: [room for some in layout.rooms.values() for room in some] for i, layout in self.layouts.items()}
         numbers = {
-            i: [(c.capacity.edges, c.capacity.delays, c.capacity.longest, int(c.one)) for rooms in o.values() for c in rooms]
-            for i, o in own.items()
+            i: np.array([(*dataclasses.astuple(room.capacity), room.one) for room in some], np.int64).reshape(-1, 4)
+            for i, some in rooms.items()
         }
-        everywhere = np.stack(gathered(self, {i: np.array(n, np.int64).reshape(-1, 4) for i, n in numbers.items()}))
-        most = everywhere.max(axis=0)
-        one = everywhere[..., 3].min(axis=0)
-        rooms: dict[str, tuple[receptors.Room, ...]] = {}
-        at = 0
-        for name, some in next(iter(own.values())).items():
-            made = []
-            for _ in some:
-                edges, delays, longest = (int(x) for x in most[at, :3])
-                made.append(receptors.Room(receptors.Capacity(edges, delays, longest), bool(one[at])))
-                at += 1
-            rooms[name] = tuple(made)
+        each = [[receptors.Room(receptors.Capacity(*map(int, n[:3])), bool(n[3])) for n in own] for own in gathered(self, numbers)]
+        agreed = iter([receptors.common(some) for some in zip(*each, strict=True)])
+        lead = next(iter(self.layouts.values()))
+        wanted = {name: tuple(next(agreed) for _ in some) for name, some in lead.rooms.items()}
         for i, layout in self.layouts.items():
-            layout.widen(self.drawn[i], rooms)
+            layout.widen(self.drawn[i], wanted)
 
     def _agree_on_widths(self) -> None:
         """Makes the arrays of continuous synapses' edges of one length."""
@@ -173,8 +166,7 @@ class Shards:
     def joined(self, states: Mapping[int, SimulationState], in_flight: Mapping[str, Any]) -> SimulationState:
         """The state of the whole of those of the shares that are here, and of those elsewhere."""
         cut = {i: dataclasses.replace(s, in_flight={}) for i, s in states.items()}
-        shares = [self.shares[self.here[0]], *self.shares[1:]]  # the first of those here knows where edges lie
-        return joined(shares, gathered(self, cut), dict(in_flight))
+        return joined(self.shares[self.here[0]], gathered(self, cut), dict(in_flight))
 
     def outside(self, drawn: Drawn) -> dict[int, Outside]:
         """What takes each share's state in and out."""
@@ -219,7 +211,6 @@ class Shards:
 
     def placed(self, trees: Mapping[int, Tree]) -> Tree:
         """The shares' trees as one, each leaf `[devices, …]` with each device's part on it."""
-        sharding = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(AXIS))
         leaves = {i: jax.tree.leaves(tree) for i, tree in trees.items()}
         structure = jax.tree.structure(trees[self.here[0]])
         known: dict[Any, Any] = {}
@@ -229,20 +220,16 @@ class Shards:
             if key not in known:
                 parts = [jax.device_put(np.asarray(x)[None], self.devices[i]) for i, x in zip(self.here, column, strict=True)]
                 shape = (len(self.devices), *np.shape(column[0]))
-                known[key] = (jax.make_array_from_single_device_arrays(shape, sharding, parts), column)
+                known[key] = (jax.make_array_from_single_device_arrays(shape, self._cut, parts), column)
             made.append(known[key][0])
         return jax.tree.unflatten(structure, made)
 
     def shapes(self, tree: Tree) -> Tree:
         """What `placed` makes of trees of these shapes."""
-        sharding = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(AXIS))
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(self.devices), *x.shape), x.dtype, sharding=sharding), tree)
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((len(self.devices), *x.shape), x.dtype, sharding=self._cut), tree)
 
     def copied(self, tree: Tree) -> Tree:
         """A copy where it lies."""
-        if self._copy is None:
-            sharding = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(AXIS))
-            self._copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree), out_shardings=sharding)
         return self._copy(tree)
 
     def taken(self, tree: Tree) -> dict[int, Tree]:
@@ -327,21 +314,14 @@ def _with_tables(constants: Constants, most: np.ndarray) -> Constants:
     return dataclasses.replace(constants, synapses=synapses)
 
 
-def local_places(exchange: Exchange, plan: Plan, device: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each neuron of a share, in its own order, its number in the whole network, and whether it is there for itself."""
-    numbers, real, first = [], [], 0
+def numbers_here(exchange: Exchange, device: int) -> np.ndarray:
+    """For each neuron of a share, in its own order, its number in the whole network."""
+    numbers, first = [], 0
     for name, n in exchange.populations:
-        cut = exchange.cut(name)
-        numbers.append(first + cut.places(device))
-        real.append(np.arange(cut.room) < cut.count(device))
+        numbers.append(first + exchange.cut(name).places(device))
         first += n
-    return np.concatenate(numbers), np.concatenate(real)
-
-
-def sequence(each: Mapping[int, Any], devices: int) -> Sequence[Any]:
-    """What all devices have, in their order."""
-    return [each[i] for i in range(devices)]
+    return np.concatenate(numbers)
 
 
 SPIKES = loop.STEPS_BETWEEN_QUESTIONS + 4
-"""How many spikes a neuron may have between two visits of the host, as far as there is room."""
+"""How many spikes a neuron may have between two visits of the host, as far as there is room: the list is asked after seldom."""

@@ -21,7 +21,7 @@ from ranvier.model import component, parameter, parameters, with_parameters
 from ranvier.network.draw import Drawn, DrawnInput, DrawnPopulation, DrawnProjection
 from ranvier.network.exchange import Cut
 from ranvier.network.facts import neuron_facts
-from ranvier.network.spec import Network
+from ranvier.network.spec import Network, resized
 from ranvier.network.state import SimulationState
 from ranvier.stimuli.base import Constant, Stimulus
 
@@ -44,30 +44,10 @@ class Share:
     def __init__(self, network: Network, devices: int, device: int):
         self.whole, self.devices, self.device = network, devices, device
         self.cuts = {name: Cut(p.n, devices) for name, p in network.populations.items()}
-        self.network = self._network()
+        self.network = resized(network, {name: cut.room for name, cut in self.cuts.items()})
         self.sites: dict[str, str] = {}
         self.at_edges: dict[str, np.ndarray] = {}
         self.edges_of: dict[str, list[np.ndarray]] = {}
-
-    def _network(self) -> Network:
-        made: dict[int, Any] = {}
-
-        def changed(part: Any, name: str, **values: Any) -> Any:
-            new = copy.copy(part)
-            for attribute, value in {"name": name, **values}.items():
-                setattr(new, attribute, value)
-            made[id(part)] = new
-            return new
-
-        net = self.whole
-        parts: list[Any] = [changed(p, name, n=self.cuts[name].room) for name, p in net.populations.items()]
-        for name, q in net.projections.items():
-            parts.append(changed(q, name, sources=tuple(made[id(s)] for s in q.sources), targets=tuple(made[id(t)] for t in q.targets)))
-        for name, r in net.poisson.items():
-            parts.append(changed(r, name, targets=tuple(made[id(t)] for t in r.targets)))
-        result = Network(*parts)
-        result.stand_for(net)
-        return result
 
     # -- where things are --------------------------------------------------------------------------
 
@@ -289,14 +269,15 @@ def _no_key() -> Any:
     return Key(0)
 
 
-def joined(shares: Sequence[Share], states: Sequence[SimulationState], in_flight: dict[str, Any]) -> SimulationState:
+def joined(lead: Share, states: Sequence[SimulationState], in_flight: dict[str, Any]) -> SimulationState:
     """The state of the whole network of those of all shares.
 
     Args:
-        shares, states: of each device, in their order.
+        lead: any share of those that are drawn here: it knows how all are cut.
+        states: of each device, in their order.
         in_flight: the spikes on their way, of which each device knows all.
     """
-    lead, first = shares[0], states[0]
+    first = states[0]
 
     def of(parts: Sequence[Any], names: Sequence[str], axis: int = 0) -> np.ndarray:
         """What each has for its neurons of some populations, one after the other."""
@@ -401,13 +382,10 @@ class _OfSome(Stimulus):
 
 
 def _cut_stimulus(stimulus: Any, n: int, places: np.ndarray) -> Any:
-    changed = {}
-    for path, info, value in parameters(stimulus):
-        if info.per == "sample" and np.ndim(value) == 2:
-            changed[path] = np.asarray(value)[:, places]
-        elif info.per != "sample" and np.shape(value) == (n,):
-            changed[path] = np.asarray(value)[places]
-    cut = with_parameters(stimulus, changed) if changed else stimulus
+    """A stimulus for some neurons."""
+    cut = _cut(stimulus, n, places)
+    samples = {p: np.asarray(x)[:, places] for p, info, x in parameters(stimulus) if info.per == "sample" and np.ndim(x) == 2}
+    cut = with_parameters(cut, samples) if samples else cut
     try:
         shape = jax.eval_shape(lambda s, t: s(t), cut, jax.ShapeDtypeStruct((), np.float64)).shape
     except (TypeError, ValueError):  # parts that were cut meet one that was not

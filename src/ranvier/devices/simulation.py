@@ -5,8 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -21,18 +20,13 @@ from ranvier.errors import UnsupportedError
 from ranvier.network import loop
 from ranvier.network.constants import Constants
 from ranvier.network.draw import Drawn
-from ranvier.network.explain import Explanation, explained
-from ranvier.network.numbers import network_with
+from ranvier.network.explain import Explanation, ProjectionExplanation, explained
 from ranvier.network.plan import EdgePlan, LayoutChanged, SourcePlan
-from ranvier.network.state import SimulationState, with_step
-from ranvier.network.transfer import continued
+from ranvier.network.state import SimulationState
 from ranvier.progress import BuildingBar
-from ranvier.record.memory import MemorySink
-from ranvier.record.plan import RecordPlan
 from ranvier.record.record import Record
-from ranvier.run import Run, Sink, versions
+from ranvier.run import Run, versions
 from ranvier.simulation import GRID, Simulation
-from ranvier.until import Until
 
 
 class SimulationOnDevices(Simulation):
@@ -60,18 +54,16 @@ class SimulationOnDevices(Simulation):
     def _prepare(self, told: BuildingBar | None) -> None:
         self._lay_out(self.drawn, told)
         self._check_currents(self.drawn)
-        outsides = self.shards.outside(self.drawn)
-        constants, _ = self._numbers(self.drawn, told)
-        self.readable = self._readable(constants, self.shards.initial(self.drawn), outsides)
+        constants, _ = self.constants_of(self.drawn, told)
+        self._read_from(self.drawn, constants, self._initial(self.drawn))
 
     def _lay_out(self, drawn: Drawn, told: BuildingBar | None) -> None:
         self.shards = Shards(self.network, drawn, self._dtype, self.integrators, mesh_of(self.devices), told)
         self.layout = self.shards.layout  # type: ignore[assignment]
 
-    def _readable(self, constants: Mapping[int, Any], state: SimulationState, outsides: Mapping[int, Any]) -> ReadableShares:
-        return readable_shares(self.shards, constants[self.shards.here[0]], state, outsides, self.shards.plan)
-
-    def _numbers(self, drawn: Drawn, told: BuildingBar | None = None, records: Sequence[Record] | None = None) -> tuple[Any, loop.Shared]:
+    def constants_of(
+        self, drawn: Drawn, told: BuildingBar | None = None, records: Sequence[Record] | None = None
+    ) -> tuple[Any, loop.Shared]:
         """The numbers of each share, on the host and on the devices."""
         whole = self._read_whole(records if records is not None else self.records or ())
         kept = self._constants
@@ -91,61 +83,18 @@ class SimulationOnDevices(Simulation):
         assert self._constants is not None
         return int(self._constants[3].bytes)
 
-    def start(
-        self,
-        duration_steps: int | Callable[[SimulationState], int],
-        *,
-        parameters: Mapping[str, Any] | None = None,
-        seed: int | None = None,
-        initial: SimulationState | None = None,
-        records: list[Record] | None = None,
-        sink: Callable[[Run], Sink] | None = None,
-        until: Until | None = None,
-        first: int | None = None,
-        counts: np.ndarray | None = None,
-        info: Mapping[str, Any] | None = None,
-        told: BuildingBar | None = None,
-    ) -> Run:
-        began = time.perf_counter()
-        drawn = self._drawn_with(parameters, self.seed if seed is None else seed)
-        if records is None:
-            records = self.recorded
-        constants, shared = self._numbers(drawn, told, records)
-        own = self.shards.initial(drawn)
-        if initial is not None:
-            self._check_weights(parameters, initial)
-        state = own if initial is None else continued(own, with_step(initial, self.dt))
-        steps = duration_steps if isinstance(duration_steps, int) else duration_steps(state)
-        begin = int(state.step) if first is None else first
-        outsides = self.shards.outside(drawn)
-        self.readable = readable = self._readable(constants, own, outsides)
-        for name, population in drawn.populations.items():
-            population.model.check_times(int(state.step), begin + steps, self.dt, name)
-        plan = RecordPlan(self.network, readable, records, begin, begin + steps, self.dt)
-        facts = {**self._facts(drawn), **(info or {}), "build_seconds": self._build_seconds + time.perf_counter() - began}
-        self._build_seconds = 0.0
-        return RunOnDevices(
-            self.shards,
-            constants,
-            readable,
-            outsides,
-            network=self.network if drawn.numbers is self.numbers else network_with(self.network, drawn.numbers),
-            constants=shared,
-            state=state,
-            records=plan,
-            sink=sink or (lambda run: MemorySink(run.plan)),
-            first=first,
-            duration_steps=steps,
-            until=until,
-            counts=counts,
-            info=facts,
-        )
+    def _initial(self, drawn: Drawn) -> SimulationState:
+        return self.shards.initial(drawn)
+
+    def _read_from(self, drawn: Drawn, constants: Any, own: SimulationState) -> None:
+        self.readable = readable_shares(self.shards, constants[self.shards.here[0]], own, self.shards.outside(drawn))
+
+    def _run_of(self, drawn: Drawn, constants: Any, shared: loop.Shared, goes_on: bool, how: dict[str, Any]) -> Run:
+        readable = self.readable
+        assert isinstance(readable, ReadableShares)
+        return RunOnDevices(self.shards, constants, readable, constants=shared, **how)
 
     # -- for everybody -----------------------------------------------------------------------------
-
-    def _at_start(self, drawn: Drawn) -> SimulationState:
-        self._numbers(drawn)
-        return self.shards.initial(drawn)
 
     def function(self, *args: Any, **kwargs: Any) -> Any:
         raise UnsupportedError(
@@ -155,22 +104,18 @@ class SimulationOnDevices(Simulation):
 
     def explain(self) -> Explanation:
         shards, lead = self.shards, self.shards.here[0]
-        constants, _ = self._numbers(self.drawn)
+        constants, _ = self.constants_of(self.drawn)
         share = explained(shards.shares[lead].network, shards.layouts[lead], shards.of(self.drawn)[lead], constants[lead])
         populations = tuple(dataclasses.replace(p, n=shards.net.populations[p.name].n) for p in share.populations)
-        projections = []
-        for p in share.projections:
-            states = (
-                {"target": sum(t.n for t in shards.net.projections[p.name].targets), "source": shards.net.projections[p.name].source.n}.get(
-                    p.site, p.states
-                )
-                if p.name in shards.net.projections
-                else sum(t.n for t in shards.net.poisson[p.name].targets)
-            )
-            projections.append(dataclasses.replace(p, states=states))
-        return dataclasses.replace(
-            share, populations=populations, projections=tuple(projections), devices=tuple(self._told(constants[lead]))
-        )
+        projections = tuple(dataclasses.replace(p, states=self._states(p)) for p in share.projections)
+        return dataclasses.replace(share, populations=populations, projections=projections, devices=tuple(self._told(constants[lead])))
+
+    def _states(self, share: ProjectionExplanation) -> int:
+        """How many states a projection or input has on all devices."""
+        spec: Any = self.network.projections.get(share.name) or self.network.poisson[share.name]
+        if share.site == "target":
+            return sum(t.n for t in spec.targets)
+        return int(spec.source.n) if share.site == "source" else share.edges
 
     def _told(self, constants: Constants) -> Iterator[str]:
         """What the devices tell each other, and what that costs."""
@@ -200,12 +145,8 @@ def _said(what: Any) -> str:
     from ranvier.store.description import described, described_network
 
     arrays: dict[str, Any] = {}
-    form = (
-        described_network(what, arrays)
-        if isinstance(what, Network)
-        else what
-        if isinstance(what, str | int | float | bool | None)
-        else described(what, arrays)
-    )
+    if what is None or isinstance(what, str | int | float):
+        return f"{what}"
+    form = described_network(what, arrays) if isinstance(what, Network) else described(what, arrays)
     digests = {name: hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()[:16] for name, x in arrays.items()}
     return f"{form} {digests}" if digests else f"{form}"

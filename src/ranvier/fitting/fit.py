@@ -17,6 +17,7 @@ from ranvier.fitting.problem import FORWARD_UP_TO, Compared, Problem
 from ranvier.fitting.progress import FitCallback, Told, checked_progress
 from ranvier.fitting.result import Fit
 from ranvier.fitting.search import Space, space_of
+from ranvier.given import checked_initial
 from ranvier.losses.base import Loss, Window
 from ranvier.losses.sum import Sum, as_sum
 from ranvier.losses.voltage import Voltage
@@ -24,7 +25,7 @@ from ranvier.network.scan import checked_memory
 from ranvier.network.state import SimulationState
 from ranvier.network.surrogate import acting, reason
 from ranvier.network.surrogate.closed import CHOICES
-from ranvier.simulation import Simulation, checked_initial
+from ranvier.simulation import Simulation
 from ranvier.surrogates import FixedSpikes, SpikeDerivative, SpikeTimes, Surrogate
 from ranvier.surroundings import inside
 

@@ -45,9 +45,9 @@ def open(
         >>> rv.lab.open(rv.models.coba(), root="results")  # doctest: +SKIP
         http://127.0.0.1:38211/#token=…
     """
+    from ranvier.given import as_network, checked_precision, checked_records
     from ranvier.lab.server.networks import Given, Setup
     from ranvier.lab.server.serve import serve
-    from ranvier.simulation import as_network, checked_precision, checked_records
 
     step, planned = doors.interval(dt, "dt"), doors.interval(duration, "duration")
     net, single = as_network(network, current, None)

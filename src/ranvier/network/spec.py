@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -586,4 +587,27 @@ def _named(parts: list[Any], default: Any, kind: str) -> dict[str, Any]:
             count += 1
             name = f"{base}_{count}"
         result[name] = part
+    return result
+
+
+def resized(net: Network, sizes: Mapping[str, int]) -> Network:
+    """A network like another, with populations of other sizes: parts of the same names, which those of the other stand for.
+
+    What has one value a neuron or an edge is left as it is: whoever asks for this has drawn the network before.
+    """
+    made: dict[int, Any] = {}
+
+    def changed(part: Any, name: str, **values: Any) -> Any:
+        new = copy.copy(part)
+        for attribute, value in {"name": name, **values}.items():
+            setattr(new, attribute, value)
+        made[id(part)] = new
+        return new
+
+    those = lambda parts: tuple(made[id(part)] for part in parts)
+    parts: list[Any] = [changed(p, name, n=sizes[name]) for name, p in net.populations.items()]
+    parts += [changed(q, name, sources=those(q.sources), targets=those(q.targets)) for name, q in net.projections.items()]
+    parts += [changed(r, name, targets=those(r.targets)) for name, r in net.poisson.items()]
+    result = Network(*parts)
+    result.stand_for(net)
     return result

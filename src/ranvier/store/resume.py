@@ -17,6 +17,7 @@ from ranvier import doors
 from ranvier.devices.mesh import checked_devices
 from ranvier.devices.processes import first_process
 from ranvier.errors import ParameterError, StoreError, warn
+from ranvier.given import as_network, checked_progress, checked_until
 from ranvier.integrators.base import Integrator
 from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population
@@ -27,7 +28,7 @@ from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
 from ranvier.run import Run, Watch
-from ranvier.simulation import Simulation, as_network, checked_progress, checked_until, made
+from ranvier.simulation import Simulation, made
 from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
 from ranvier.store.build import changed_since

@@ -23,7 +23,7 @@ from ranvier.network import loop
 from ranvier.network.draw import Drawn, DrawnInput, DrawnPopulation, DrawnProjection
 from ranvier.network.layout import Layout
 from ranvier.network.plan import LayoutChanged
-from ranvier.network.spec import Network
+from ranvier.network.spec import Network, resized
 from ranvier.network.state import SimulationState, seed_words, with_step
 from ranvier.network.transfer import continued
 from ranvier.network.working import StepState
@@ -428,25 +428,9 @@ def _side_by_side(each: Sequence[Edges], sources: int, sizes: tuple[int, ...]) -
 
 def _repeated(net: Network, count: int) -> Network:
     """The network with its populations so many times as large, and their names."""
-    made: dict[int, Any] = {}
-
-    def changed(part: Any, name: str, **values: Any) -> Any:
-        new = copy.copy(part)
-        for attribute, value in {"name": name, **values}.items():
-            setattr(new, attribute, value)
-        made[id(part)] = new
-        return new
-
-    parts: list[Any] = [changed(p, name, n=p.n * count) for name, p in net.populations.items()]
-    for name, q in net.projections.items():
-        if len(q.sources) > 1:
-            raise NotAlike("a projection comes from several populations")
-        parts.append(changed(q, name, sources=(made[id(q.source)],), targets=tuple(made[id(t)] for t in q.targets)))
-    for name, r in net.poisson.items():
-        parts.append(changed(r, name, targets=tuple(made[id(t)] for t in r.targets)))
-    result = Network(*parts)
-    result.stand_for(net)
-    return result
+    if any(len(q.sources) > 1 for q in net.projections.values()):
+        raise NotAlike("a projection comes from several populations")
+    return resized(net, {name: p.n * count for name, p in net.populations.items()})
 
 
 def _record(record: Record, net: Network, count: int) -> Record:

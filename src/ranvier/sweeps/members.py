@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ranvier.errors import SimulationDiverged
+from ranvier.given import seed_of
 from ranvier.result import Result
-from ranvier.simulation import Simulation, seed_of
+from ranvier.simulation import Simulation
 from ranvier.surroundings import inside
 from ranvier.sweeps.outcome import Outcome, Wanted
 from ranvier.sweeps.sets import INITIAL, SEED

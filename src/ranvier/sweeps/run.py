@@ -13,6 +13,7 @@ import jax
 
 from ranvier import doors
 from ranvier.errors import ParameterError, SimulationDiverged
+from ranvier.given import checked_initial, checked_records, seed_of
 from ranvier.integrators.base import Integrator
 from ranvier.kernels.draws import Streams
 from ranvier.memory import available_memory
@@ -21,7 +22,7 @@ from ranvier.network.spec import Network, Population
 from ranvier.neurons.base import NeuronModel
 from ranvier.record.record import Record
 from ranvier.result import Result
-from ranvier.simulation import Simulation, checked_initial, checked_records, prepare, seed_of
+from ranvier.simulation import Simulation, prepare
 from ranvier.steps import in_steps
 from ranvier.surroundings import inside
 from ranvier.sweeps import islands, workers

@@ -165,7 +165,7 @@ class ModelFile(Choice):
 
     def make(self, scale: Any = None, seed: Any = 0) -> Setup:
         from ranvier.cli.job import of_defined
-        from ranvier.simulation import as_network
+        from ranvier.given import as_network
 
         none = dict.fromkeys(("duration", "dt", "precision"))
         job = of_defined(self.path, self.defined(), argparse.Namespace(**none, seed=seed or None), None, DURATION)
