@@ -223,7 +223,9 @@ def others():
         rv.simulate(rv.Population(3, rv.neurons.HodgkinHuxley()), duration=1.0, devices=4)
     except rv.ParameterError as error:
         said["too few neurons"] = str(error)
+    gap = rv.Projection(cells, cells, rv.synapses.GapJunction(), rv.connect.all_to_all(), delay=1.0, name="gap")
     for what, function in (
+        ("delayed", lambda: rv.prepare(rv.Network(cells, gap), devices=2)),
         ("function", lambda: sim.function(steps=3)),
         ("list", lambda: rv.prepare(network, devices=jax.devices()[:2] * 2)),
     ):

@@ -72,7 +72,12 @@ def test_explain_says_what_the_devices_tell_each_other(others):
 
 @pytest.mark.parametrize(
     ("what", "words"),
-    [("too few neurons", "at most devices=3"), ("function", "Prepare it without devices"), ("list", "names one device twice")],
+    [
+        ("delayed", "gap: synapses that act continuously after a delay lie on one device"),
+        ("too few neurons", "at most devices=3"),
+        ("function", "Prepare it without devices"),
+        ("list", "names one device twice"),
+    ],
 )
 def test_what_cannot_be_is_refused(others, what, words):
     assert words in others[what]

@@ -132,7 +132,6 @@ def projection(**options):
         ({"connect": np.ones((3, 2))}, "It looks transposed: rows are postsynaptic"),
         ({"connect": np.ones((4, 4))}, "there are 2 targets"),
         ({"connect": rv.connect.one_to_one()}, "as many sources as targets"),
-        ({"delay": 1.0}, "delayed continuous coupling is not supported"),
         ({"delay": -1.0}, r"Projection 'wire'.delay is -1 ms, but it must be at least 0 ms"),
         ({"initial": {"opne": 1.0}}, "Did you mean 'open'"),
         ({"weight": 1 * ureg.mV}, "Projection 'wire'.weight is in"),

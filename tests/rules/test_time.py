@@ -256,6 +256,16 @@ def test_a_kick_over_the_threshold_of_a_model_without_reset_is_one_spike():
     assert run["cell"].spikes.steps.tolist() == [101]
 
 
+def test_what_acts_continuously_arrives_after_its_delay():
+    """What a gap junction brings is the ramp of D steps ago, within the step too: its integral is a parabola."""
+    ramp = rv.Population(1, Recorder(), current=1.0, initial={"V": 0.0}, name="ramp")  # V(t) = t
+    cell = rv.Population(1, Recorder(), initial={"V": 0.0}, name="cell")
+    wire = rv.Projection(ramp, cell, rv.synapses.GapJunction(), [[1.0]], delay=0.5)
+    V = rv.simulate(rv.Network(ramp, cell, wire), duration=3.0, dt=0.1, record=rv.Record(cell, "V"))["cell"].V.values[:, 0]
+    t = 0.1 * np.arange(31)
+    np.testing.assert_allclose(V, np.where(t > 0.5, (t - 0.5) ** 2 / 2, 0.0), atol=1e-12)
+
+
 def test_a_chain_of_kicks_without_delay_takes_one_step_a_hop():
     source = rv.Population(1, rv.neurons.SpikeTimes([0.3]), name="source")
     chain = rv.Population(5, lif(), name="chain")

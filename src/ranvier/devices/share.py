@@ -142,6 +142,10 @@ class Share:
             raise UnsupportedError(
                 f"{name}: edges that are drawn at each spike (stored=False) lie on one device. Store them, or leave out devices."
             )
+        if own.site != "target" and not own.delivered and np.any(own.delay):
+            raise UnsupportedError(
+                f"{name}: synapses that act continuously after a delay lie on one device. Leave out devices, or the delay."
+            )
         common: dict[str, Any] = {"projection": self.network.projections[name], "shares": tuple(shares)}
         if own.site == "target":
             return dataclasses.replace(

@@ -104,6 +104,7 @@ class CoupledConstants:
         matrix: weights `[targets, sources]` where they are dense.
         rows, pre, weight: else the edges by target (post, then pre): where each target's begin, their sources, their weights.
         edges: what delivers spikes to the states of an `EdgePlan`.
+        delay: in steps, int32: one number, or `[edges]`; None where it acts at once.
     """
 
     synapse: Any
@@ -112,6 +113,7 @@ class CoupledConstants:
     pre: Any = None
     weight: Any = None
     edges: tuple[EventEdges, ...] = ()
+    delay: Any = None
 
 
 @jax.tree_util.register_dataclass

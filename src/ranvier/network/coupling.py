@@ -15,6 +15,7 @@ from ranvier.network.constants import CoupledConstants, EventEdges, ShortTermCon
 from ranvier.network.draw import DrawnProjection
 from ranvier.network.facts import synapse_facts
 from ranvier.network.plan import ALL_SPIKES, EdgePlan, LayoutChanged, ShortTermPlan, SourcePlan
+from ranvier.network.recall import delays_of, plan_delays
 
 DENSE_FROM = 0.05  # share of pairs connected above which a matrix product beats a sum over edges
 DENSE_UP_TO = 2**24  # entries
@@ -30,10 +31,12 @@ def plan_coupling(projection: DrawnProjection, source: str, targets: Targets) ->
     sources, n = projection.part.sources, projection.part.size
     facts = synapse_facts(projection.name, projection.synapse, states, spec.source.model)
     common = (projection.name, states, facts.variables, facts.moving, facts.transmits)
+    delayed = plan_delays(projection, states)
     if projection.site == "source":
         dense = n * sources <= DENSE_UP_TO and (projection.whole_edges or count) >= DENSE_FROM * n * sources
-        return SourcePlan(*common, source, targets, projection.synapse.emits, dense)
-    return EdgePlan(*common, source, targets, projection.synapse.emits, (ALL_SPIKES,) if projection.delivered else ())
+        dense = dense and (delayed is None or delayed.one)
+        return SourcePlan(*common, source, targets, projection.synapse.emits, dense, delayed)
+    return EdgePlan(*common, source, targets, projection.synapse.emits, (ALL_SPIKES,) if projection.delivered else (), delayed)
 
 
 def coupled_constants(
@@ -57,10 +60,11 @@ def coupled_constants(
     if isinstance(plan, SourcePlan) and plan.dense:
         shape = (targets, projection.part.sources)
         if isinstance(weight, jax.Array):
-            return CoupledConstants(synapse, matrix=jnp.zeros(shape, dtype).at[edges.post, edges.pre].add(weight.astype(dtype)))
+            matrices: Any = jnp.zeros(shape, dtype).at[edges.post, edges.pre].add(weight.astype(dtype))
+            return CoupledConstants(synapse, matrix=matrices, delay=delays_of(projection, plan, 0))
         matrix = np.zeros(shape)
         np.add.at(matrix, (edges.post, edges.pre), weight)
-        return CoupledConstants(synapse, matrix=matrix.astype(dtype))
+        return CoupledConstants(synapse, matrix=matrix.astype(dtype), delay=delays_of(projection, plan, 0))
     if isinstance(plan, EdgePlan):
         if len(edges) != plan.states:
             raise LayoutChanged(projection.name)
@@ -78,7 +82,8 @@ def coupled_constants(
         onto, order = sort_edges(edges.pre + first, np.arange(plan.states), projection.delay, n, plan.states)
         deliveries = (EventEdges(onto.delays, onto.segments, onto.target, weight[order].astype(dtype), onto.bounds),)
         weight = np.ones(width)
-    return CoupledConstants(synapse, rows=rows, pre=pre, weight=weight.astype(dtype), edges=deliveries)
+    delay = delays_of(projection, plan, width)
+    return CoupledConstants(synapse, rows=rows, pre=pre, weight=weight.astype(dtype), edges=deliveries, delay=delay)
 
 
 def plan_short_term(projection: DrawnProjection, source: str) -> ShortTermPlan:

@@ -378,7 +378,7 @@ def _coupled(name: str, projection: Projection, numbers: ProjectionNumbers, part
     weight, delay = everything.weights(edges), everything.steps(edges)
     synapse, site = coupled_synapse(name, projection, numbers.synapse, edges, key)
     states = {"source": sources, "edge": len(edges)}[site]
-    _check_coupled(name, synapse, site, delay)
+    _check_coupled(name, synapse, site)
     if site == "edge":
         sorted_initial = {k: edges.sorted_like(np.asarray(v)) if np.shape(v) == (states,) else v for k, v in numbers.initial.items()}
         numbers = dataclasses.replace(numbers, initial=sorted_initial)
@@ -407,13 +407,8 @@ def _initial(numbers: ProjectionNumbers, name: str, synapse: SynapseModel, state
     return initial_values(numbers.initial, start, states, key, name, "state", lambda v: synapse.variable_units.get(v, "1"))
 
 
-def _check_coupled(name: str, synapse: SynapseModel, site: str, delays: np.ndarray) -> None:
+def _check_coupled(name: str, synapse: SynapseModel, site: str) -> None:
     kind, delivered = type(synapse).__name__, synapse.event_driven
-    if not delivered and np.any(delays):
-        raise UnsupportedError(
-            f"{name}: {kind} acts continuously, and delayed continuous coupling is not supported. "
-            "Leave delay at 0; a synapse with a delay of its own (Cholinergic(delay=…)) has it as a parameter."
-        )
     if delivered and synapse.emits and site == "edge":
         raise UnsupportedError(f"{name}: {kind} notes presynaptic spikes on its own, which is not supported at the site 'edge'.")
     if delivered and site == "source":

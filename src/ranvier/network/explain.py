@@ -180,6 +180,8 @@ def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Exp
             coupled = constants.synapses[first.name]
             site = first.site if isinstance(first, MergedPlan) else "source" if isinstance(first, SourcePlan) else "edge"
             how = "matrix" if coupled.matrix is not None else "sum over edges"
+            delayed = getattr(first, "delayed", None)
+            how = how if delayed is None else f"{how}, after a delay (what was sent is kept for {delayed.slots} steps)"
             projection = drawn.projections[wire.name]
             edges = projection.whole_edges or (0 if projection.edges is None else len(projection.edges))
         else:

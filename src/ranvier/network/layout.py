@@ -40,6 +40,7 @@ from ranvier.network.plan import (
     SynapsesPlan,
     WirePlan,
 )
+from ranvier.network.recall import sent_before
 from ranvier.network.receptors import Receptor
 from ranvier.network.rewiring import Rewirer, check_growth, room_to_grow, wiring_of
 from ranvier.network.room import require_history
@@ -371,6 +372,9 @@ class Layout:
             if learner.wiring is not None:
                 synapses[p.name].update(learner.wiring.named())
             traces[p.name] = initial_traces(p, projection.plasticity, projection.structure, slots[p.name], dtype)
+        for delayed in self.plan.delayed:
+            source = drawn.populations[delayed.source]
+            traces[delayed.name] = sent_before(drawn.projections[delayed.name], delayed, source, dtype)
         in_flight: dict[str, Any] = {}
         for history in self.plan.histories:
             if history.source is not None:

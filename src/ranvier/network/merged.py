@@ -31,7 +31,7 @@ def merge(
     kinds: dict[Any, list[SourcePlan | EdgePlan]] = {}
     for plan in plans:
         synapse = drawn.projections[plan.name].synapse
-        if any(np.ndim(leaf) for leaf in jax.tree.leaves(synapse)):
+        if plan.delayed is not None or any(np.ndim(leaf) for leaf in jax.tree.leaves(synapse)):
             continue
         matrix = _matrix(plan, drawn)
         groups = tuple(group for group, _, _ in plan.targets)

@@ -103,6 +103,21 @@ class ReceptorPlan(SynapsesPlan):
 
 
 @dataclasses.dataclass(frozen=True)
+class Delayed:
+    """How the delays of a projection that acts continuously are kept.
+
+    Attributes:
+        slots: of how many steps what was sent is kept: a power of two above the longest delay.
+        one: whether all its edges have one delay.
+        some: whether there are edges without any; they act at once.
+    """
+
+    slots: int
+    one: bool
+    some: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class SourcePlan(SynapsesPlan):
     """States at the neurons of one projection's source.
 
@@ -111,12 +126,14 @@ class SourcePlan(SynapsesPlan):
         targets: `(group, start, n)` of the neurons acted on, in their order.
         emits: whether the states take note of presynaptic spikes.
         dense: whether the weights lie in a matrix.
+        delayed: how its delays are kept, if it has any.
     """
 
     source: str
     targets: tuple[tuple[str, int, int], ...]
     emits: bool
     dense: bool
+    delayed: Delayed | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +148,7 @@ class EdgePlan(SynapsesPlan):
     targets: tuple[tuple[str, int, int], ...]
     emits: bool
     deliveries: tuple[str, ...]
+    delayed: Delayed | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -313,6 +331,11 @@ class Plan:
     def located(self) -> bool:
         """Whether some spikes are located within the step."""
         return any(g.located for g in self.groups)
+
+    @property
+    def delayed(self) -> list[SourcePlan | EdgePlan]:
+        """The synapses that act continuously after a delay."""
+        return [s for s in self.synapses if isinstance(s, SourcePlan | EdgePlan) and s.delayed is not None]
 
     def population(self, name: str) -> PopulationPlan:
         return _named(self.populations, name)

@@ -144,8 +144,9 @@ class Projection:
             or `rv.connect.by_distance(…)`. In the unit that the synapse says: a
             conductance is in the target's input unit per mV (mS/cm² for a
             membrane per area, nS for pA, µS for nA).
-        delay: from the spike to its arrival (ms), given likewise; only for
-            synapses that spikes are delivered to.
+        delay: from the spike to its arrival (ms), given likewise. A synapse that acts continuously (gap junctions, graded release,
+            `SaturatingNMDA`) sends its targets what it sent so long ago; between the ends of steps that is taken as straight,
+            so that the method is of second order in it, and before the start it is what it is then.
         initial: initial values of the synapse's variables.
         short_term_plasticity: how the amplitude of a spike depends on those before
             it, such as `rv.synapses.TsodyksMarkram()`; one state a source neuron.

@@ -42,9 +42,10 @@ class SimulationState:
         memory: what the integrator remembers between steps.
         dt: the step (ms), float64.
         seed: the seed of everything random in two words, uint32 `[2]`.
-        traces: `{projection: {name: values}}` of projections that learn: `"pre …"` and `"before …"` `[steps, sources]`, the last step
-            first; `"post …"` `[targets]`; `"third"` the modulator's value; `"reference"` the step as of which the edges' own
-            decaying variables are said.
+        traces: `{projection: {name: values}}`: of those that act continuously after a delay, what they sent in the last steps,
+            `"sent …"` `[steps, states]`, the last step first; of projections that learn, `"pre …"` and `"before …"`
+            `[steps, sources]`, the last step first; `"post …"` `[targets]`; `"third"` the modulator's value; `"reference"` the step
+            as of which the edges' own decaying variables are said.
     """
 
     step: Any
@@ -163,8 +164,8 @@ def with_step(state: SimulationState, dt: float) -> SimulationState:
         )
     if state.traces:
         raise ParameterError(
-            f"{', '.join(state.traces)} learn, and the traces of their spikes are kept in steps of {before:g} ms; it cannot go on with "
-            f"dt = {dt:g} ms. Keep dt."
+            f"{', '.join(state.traces)}: the traces of what learns, or acts after a delay, are kept in steps of {before:g} ms; it cannot "
+            f"go on with dt = {dt:g} ms. Keep dt."
         )
     if any(FRACTION in values for values in state.neurons.values()):
         raise ParameterError(f"The state knows where in steps of {before:g} ms spikes were; it cannot go on with dt = {dt:g} ms.")

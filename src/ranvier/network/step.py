@@ -38,6 +38,7 @@ from ranvier.network.plan import (
     SourcePlan,
     SynapsesPlan,
 )
+from ranvier.network.recall import Recalled, recall
 from ranvier.network.stacked import spread
 from ranvier.network.state import SimulationState
 from ranvier.network.system import Network, NetworkDraws, NetworkSystem
@@ -81,9 +82,16 @@ class Stepper:
         seed = jnp.stack([jnp.asarray(word) for word in self.constants.seed])
         return leave(self.plan, state, self.network.unpack, self.constants.dt, seed, self.outside)
 
-    def system(self, state: StepState, noise: dict[str, Any] | None = None) -> NetworkSystem:
+    def system(self, state: StepState, noise: dict[str, Any] | None = None, recalled: Recalled | None = None) -> NetworkSystem:
         """The equations in a state."""
-        return NetworkSystem(self.network, state.fixed, by_group(self.plan, last_spikes(state)), noise)
+        known = (lambda: self._recalled(state)[1]) if recalled is None else (lambda: recalled)
+        return NetworkSystem(self.network, state.fixed, by_group(self.plan, last_spikes(state)), noise, recall=known)
+
+    def _recalled(self, state: StepState) -> tuple[Variables, Recalled]:
+        """What delayed synapses have sent by the start of a step, and what of it arrives in that step."""
+        system, k = self.system(state), state.step
+        t, t_next = optimization_barrier((k * self.constants.dt, (k + 1) * self.constants.dt))
+        return recall(system, system.complete(system.unpack(state.moving)), state.sent, k, t, t_next)
 
     def variables(self, state: StepState) -> Variables:
         """All variables, by group and synapses."""
@@ -110,7 +118,8 @@ class Stepper:
     @property
     def stages(self) -> tuple[Any, ...]:
         """What one step does, in this order."""
-        return (self._draw, self._integrate, self._locate, self._hold, self._detect, self._emit, self._deliver, self._learn, self._reset)
+        before = (self._draw, self._recall, self._integrate, self._locate, self._hold, self._detect)
+        return (*before, self._emit, self._deliver, self._learn, self._reset)
 
     # -- the ends of a step ------------------------------------------------------------------------
 
@@ -136,6 +145,7 @@ class Stepper:
             in_flight=state.in_flight,
             crossed=state.crossed,
             learning=state.learning,
+            sent=state.sent,
         )
 
     def _end(self, working: Working) -> tuple[StepState, jax.Array]:
@@ -157,6 +167,7 @@ class Stepper:
             crossed=working.crossed,
             memory=working.memory,
             learning=working.learning,
+            sent=working.sent,
         )
         spiked = working.spiked if self.exchange is None else self.exchange.only_real(self.plan, working.spiked)
         return after, end_to_end(self.plan, spiked)
@@ -165,13 +176,20 @@ class Stepper:
         return self.constants.groups[name]
 
     def _equations(self, working: Working) -> NetworkSystem:
-        return self.system(working.state, working.noise)
+        return self.system(working.state, working.noise, working.recalled)
 
     # -- the stages --------------------------------------------------------------------------------
 
     def _draw(self, working: Working) -> Working:
         """The noise of the currents, held over the whole step."""
         return dataclasses.replace(working, noise=self.system(working.state).noise(working.k, working.t))
+
+    def _recall(self, working: Working) -> Working:
+        """What continuous synapses with delays send now is kept, and what they sent before arrives."""
+        if not self.plan.delayed:
+            return working
+        sent, recalled = self._recalled(working.state)
+        return dataclasses.replace(working, sent=sent, recalled=recalled)
 
     def _integrate(self, working: Working) -> Working:
         """All variables from `t` to `t_next`. Groups whose whole step is one kernel are held, tested and reset there, too."""

@@ -17,6 +17,7 @@ from ranvier.kernels.weighted_sum import weighted_sum
 from ranvier.network.constants import Constants, CoupledConstants, MergedConstants
 from ranvier.network.exchange import Exchange
 from ranvier.network.plan import FRACTION, EdgePlan, GroupPlan, MergedPlan, Plan, ReceptorPlan, SourcePlan, SynapsesPlan
+from ranvier.network.recall import Recalled
 from ranvier.network.state import NEVER
 from ranvier.network.working import Variables
 from ranvier.neurons.base import Inputs
@@ -130,6 +131,7 @@ class NetworkSystem:
         fixed: the variables that do not move in a step.
         last_spike: the step of the last spike of each group's neurons.
         held: the noise of the currents, drawn for the step: `{population: [n]}`.
+        recall: gives what delayed synapses do in the step.
         packing: how the moving variables lie, or None: by name; as the network says when left out.
     """
 
@@ -143,6 +145,7 @@ class NetworkSystem:
         last_spike: Mapping[str, jax.Array],
         held: Mapping[str, jax.Array] | None = None,
         packing: Packing | EllipsisType | None = ...,
+        recall: Callable[[], Recalled] | None = None,
     ):
         self.network = network
         self.plan, self.constants = network.plan, network.constants
@@ -151,6 +154,7 @@ class NetworkSystem:
         self.packing: Packing | None = given
         self.last_spike = last_spike
         self.held = held or {}
+        self.recall = recall
 
     def last_spike_time(self, group: str) -> jax.Array:
         """When each neuron spiked last (ms), −inf where it has not."""
@@ -236,7 +240,7 @@ class NetworkSystem:
         if isinstance(synapses, SourcePlan):
             sent = jax.tree.map(lambda x: self._of_all(jnp.broadcast_to(x, (synapses.states,)), synapses.source), sent)
         if isinstance(synapses, SourcePlan | EdgePlan):
-            sent = jax.tree.map(lambda x: sum_over_edges(synapses, constants, x), sent)
+            sent = self._arriving(synapses, constants, sent, t)
         result, first = [], 0
         for group, start, n in targets:
             part = slice(first, first + n)
@@ -247,6 +251,18 @@ class NetworkSystem:
             result.append(Inputs(conductance, offset, conducts=not (isinstance(conductance, float) and conductance == 0.0)))
             first += n
         return result
+
+    def _arriving(self, synapses: SourcePlan | EdgePlan, constants: CoupledConstants, sent: Any, t: jax.Array) -> Any:
+        """The weighted sum onto each target of what is sent, or was, where it takes time."""
+        delayed = synapses.delayed
+        if delayed is None:
+            return jax.tree.map(lambda x: sum_over_edges(synapses, constants, x), sent)
+        assert self.recall is not None
+        earlier = self.recall().at(synapses.name, t)
+        if not delayed.some:
+            return earlier
+        at_once = dataclasses.replace(constants, weight=jnp.where(constants.delay > 0, 0.0, constants.weight))
+        return jax.tree.map(lambda a, x: a + sum_over_edges(synapses, at_once, x), earlier, sent)
 
     def injected(self, group: GroupPlan, t: jax.Array) -> jax.Array:
         """The stimulus current of each neuron, with the noise of the step; one number where that is all there is.
@@ -394,7 +410,8 @@ class NetworkSystem:
         """The equations of some of the network with the rest held as it is, and their state: by name, or packed as it would be alone."""
         rest = {name: {**self.fixed.get(name, {}), **state.get(name, {})} for name in {*self.fixed, *state} if name not in owners}
         fixed = {**rest, **{name: self.fixed[name] for name in owners if name in self.fixed}}
-        system = NetworkSystem(self.network, fixed, self.last_spike, self.held, None if by_name else self.network.packing.only(owners))
+        packing = None if by_name else self.network.packing.only(owners)
+        system = NetworkSystem(self.network, fixed, self.last_spike, self.held, packing, self.recall)
         return system, system.pack({name: state[name] for name in owners if name in state})
 
     def exact_step(self, state: Any, t: jax.Array) -> Any:

@@ -15,11 +15,12 @@ from ranvier.kernels.deliver_events import SpikeHistory
 from ranvier.memory import aligned_empty
 from ranvier.network.learning import INCOMING, WEIGHT
 from ranvier.network.plan import GroupPlan, HistoryPlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, ShortTermPlan, WirePlan
+from ranvier.network.recall import SENT
 from ranvier.network.state import SimulationState
 from ranvier.network.working import LONG_AGO, StepState
 
 Variables = dict[str, dict[str, Any]]
-BY_AGE, AT_SOURCES, AT_TARGETS = ("pre", "before", "dendrite"), ("pre", "before"), ("post", "dendrite", INCOMING)
+BY_AGE, AT_SOURCES, AT_TARGETS = ("pre", "before", "dendrite", SENT), ("pre", "before"), ("post", "dendrite", INCOMING)
 """Traces that are kept step by step, those of sources and those of targets: the first words of their names."""
 WIRING = ("pre", "post", "delay")
 
@@ -107,7 +108,14 @@ def enter(plan: Plan, state: SimulationState, pack: Any, outside: Outside) -> St
         crossed={g.name: _crossed(g, state, library) for g in plan.groups if crosses_by_kicks(plan, g)},
         memory=state.memory,
         learning={p.name: _learning(plan, p, state, outside.places[p.name], library) for p in plan.plastic},
+        sent={s.name: {v: library.array(_rolled(x, state.step)) for v, x in state.traces[s.name].items()} for s in plan.delayed},
     )
+
+
+def _rolled(rows: Any, step: Any) -> Any:
+    """What is kept of the last steps, from age 0 on, in the places of their steps, or back: it is its own inverse."""
+    slots = rows.shape[0]
+    return rows[(step - 1 - np.arange(slots)) % slots]
 
 
 def _learning(plan: Plan, p: PlasticPlan, state: SimulationState, place: np.ndarray, library: Any) -> dict[str, Any]:
@@ -119,8 +127,7 @@ def _learning(plan: Plan, p: PlasticPlan, state: SimulationState, place: np.ndar
     for name, value in traces.items():
         kind = name.partition(" ")[0]
         if kind in BY_AGE:
-            slots = value.shape[0]
-            value = library.asarray(value)[(state.step - 1 - np.arange(slots)) % slots]  # of age 0, 1, …: its own inverse
+            value = _rolled(library.asarray(value), state.step)
         if kind in AT_TARGETS:
             around = [(0, 0)] * (np.ndim(value) - 1) + [(p.start, p.size - p.start - p.n)]
             value = library.pad(library.asarray(value), around)
@@ -142,8 +149,7 @@ def _taught(plan: Plan, state: StepState, outside: Outside, library: Any) -> tup
                 continue
             value = value[0] if kind in AT_SOURCES else value
             if kind in BY_AGE:
-                slots = value.shape[0]
-                value = value[(state.step - 1 - np.arange(slots)) % slots]
+                value = _rolled(value, state.step)
             if kind in AT_TARGETS:
                 value = value[..., p.start : p.start + p.n]
             traces[p.name][name] = value
@@ -280,6 +286,7 @@ def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, outside
     for p in plan.populations:
         neurons[p.name] = {v: variables[p.group][v][p.start : p.start + p.n] for v in p.variables}
     edges, traces = _taught(plan, state, outside, library)
+    traces.update({name: {v: _rolled(x, state.step) for v, x in own.items()} for name, own in state.sent.items()})
     return SimulationState(
         step=state.step,
         neurons=neurons,
@@ -418,7 +425,7 @@ def _traces(part: str, own: dict[str, Any], given: SimulationState) -> dict[str,
     if set(own) != set(theirs):
         raise ParameterError(
             f"The initial state does not fit: {part} has the traces {', '.join(sorted(own)) or 'none'} in this network and "
-            f"{', '.join(sorted(theirs)) or 'none'} in the state: it learns by another rule."
+            f"{', '.join(sorted(theirs)) or 'none'} in the state: it learns by another rule, or sends something else."
         )
     result = {}
     for name, values in own.items():
@@ -427,7 +434,7 @@ def _traces(part: str, own: dict[str, Any], given: SimulationState) -> dict[str,
             if known.shape[1:] != values.shape[1:] or (len(known) < len(values) and int(given.step) > len(known)):
                 raise ParameterError(
                     f"The delays no longer fit the initial state: it knows the traces of {part} in the last {len(known)} steps of "
-                    f"{known.shape[1]} neurons, and this network wants {len(values)} of {values.shape[1]}."
+                    f"{known.shape[1]} states, and this network wants {len(values)} of {values.shape[1]}."
                 )
             rows = np.zeros_like(values)
             shared = min(len(rows), len(known))

@@ -30,6 +30,7 @@ class StepState:
         crossed: for groups without a reset, who was kicked over the threshold at the end of the last step, bool `[n]`.
         memory: what the integrator remembers.
         learning: what plasticity carries, by projection: weights and the edges' own variables in the order of delivery, traces.
+        sent: what continuous synapses with delays sent in the last steps, `[steps, states]`; step `k` in row `k mod steps`.
     """
 
     step: Any
@@ -42,6 +43,7 @@ class StepState:
     crossed: dict[str, Any]
     memory: Any
     learning: Variables
+    sent: Variables = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Working:
         spiked: who spiked, by group.
         heard: who spiked in the whole network, in the user's order, where it lies on several devices.
         in_flight: the histories.
-        crossed, learning: see `StepState`.
+        crossed, learning, sent: see `StepState`.
+        recalled: what arrives of what was sent earlier.
     """
 
     k: jax.Array
@@ -82,6 +85,8 @@ class Working:
     crossed: dict[str, Any]
     learning: Variables
     heard: Any = None
+    sent: Variables = dataclasses.field(default_factory=dict)
+    recalled: Any = None
 
     def learnt(self, name: str, values: Mapping[str, Any]) -> Working:
         """With what a projection that learns carries now."""

@@ -43,7 +43,7 @@ def check_synapse(synapse: SynapseModel, *, published: bool = False, source: Neu
     returns, in both precisions and for 0, 1 and many states, times in double precision; that
     what weights multiply is linear; that `vmap` over parameters is a loop; gradients against
     finite differences; and in networks: 0 and 1 neurons on each side, other values without
-    compiling anew, sources in another order, and a state at every edge in place of its own site.
+    compiling anew, sources in another order, and a state at every edge in place of its own site, with delays too.
 
     Args:
         synapse: the synapse, with any parameters.
@@ -228,6 +228,10 @@ def _check_networks(synapse: SynapseModel, source: NeuronModel, name: str) -> No
         for part, variable in (("it", "current"), ("after", "V"), ("after", "synaptic_current")):
             mine, theirs = ({variable: run[part][variable].values} for run in (own, edges))
             check_close(mine, theirs, f"{where}the record of {part}, ", rtol=1e-9)
+        if not synapse.event_driven:
+            later = {"weight": weight, "delay": [0.0, 0.2, 0.1, 0.3]}
+            own, edges = (run(_network(synapse, source, matrix, current, site=site, **later)).state for site in (None, "edge"))
+            check_close(own.neurons["after"], edges.neurons["after"], f"{where}with delays: ", rtol=1e-9)
 
 
 def _can_be_at_edges(synapse: SynapseModel) -> bool:
