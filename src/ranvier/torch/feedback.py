@@ -239,14 +239,14 @@ class WithFeedback(SpikingLayer):
     def cell(self, x: Tensor, state: State = None, modulation: Tensor | None = None) -> tuple[Tensor, State]:
         """One step; `modulation` is the signal of this step, `[B, …]`."""
         self._check_modulation(x, modulation)
-        checked_input(self._name, x, self._dimensions("B, …"), len(self.size), self.size)
+        checked_input(self._name, x, "B", self.size)
         self._fit(x.shape)
         return self.step(x, self._state(x, state), modulation)
 
     def forward(self, x: Tensor, state: State = None, modulation: Tensor | None = None) -> tuple[Tensor, State]:
         """A whole sequence; `modulation` is the signal of each step, `[T, B, …]`."""
         self._check_modulation(x, modulation)
-        checked_input(self._name, x, self._dimensions("T, B, …"), 1 + len(self.size), self.size)
+        checked_input(self._name, x, "T, B", self.size)
         if len(x) == 0:
             raise ParameterError(f"{self._name}: x has the shape {list(x.shape)}: a sequence must have at least one step.")
         self._fit(x.shape[1:])

@@ -50,17 +50,21 @@ def computing_dtype(x: Tensor) -> torch.dtype:
     return torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
 
 
-def checked_input(layer: str, x: Any, dimensions: str, least: int, size: tuple[int, ...] = ()) -> None:
-    """Raises where the input is not a floating tensor of enough dimensions that ends in `size`."""
+def checked_input(layer: str, x: Any, leading: str, size: tuple[int, ...] = ()) -> None:
+    """Raises where the input is not a floating tensor of enough dimensions, `leading` (`"B"` or `"T, B"`), that ends in `size`."""
     if not isinstance(x, Tensor):
-        raise ParameterError(f"{layer}: x must be a tensor of shape {dimensions}, not {type(x).__name__}.")
+        raise ParameterError(f"{layer}: x must be a tensor of shape {_dimensions(leading, size)}, not {type(x).__name__}.")
     if not x.is_floating_point():
         raise ParameterError(f"{layer}: x of shape {list(x.shape)} is {x.dtype}, but currents are floating-point numbers: give x.float().")
     if x.layout is not torch.strided:
         raise ParameterError(f"{layer}: x is {arguments.shown(x)} in the layout {x.layout}: give x.to_dense().")
-    fits = x.ndim >= least and all(wanted in (1, got) for wanted, got in zip(size[::-1], tuple(x.shape)[::-1], strict=False))
-    if not fits:
-        raise ParameterError(f"{layer}: x has the shape {list(x.shape)}, but it must be {dimensions}.")
+    fits = x.ndim >= len(size) + ("T" in leading)
+    if not fits or not all(wanted in (1, got) for wanted, got in zip(size[::-1], tuple(x.shape)[::-1], strict=False)):
+        raise ParameterError(f"{layer}: x has the shape {list(x.shape)}, but it must be {_dimensions(leading, size)}.")
+
+
+def _dimensions(leading: str, size: tuple[int, ...]) -> str:
+    return f"[{', '.join([leading, '…', *('any' if n == 1 else str(n) for n in size)])}]"
 
 
 def checked_state(layer: str, state: State, expected: State) -> None:
@@ -154,7 +158,7 @@ class SpikingLayer(Parametrised):
         Raises:
             ParameterError: the input or the state has another shape, dtype or device.
         """
-        checked_input(self._name, x, self._dimensions("B, …"), len(self.size), self.size)
+        checked_input(self._name, x, "B", self.size)
         self._fit(x.shape)
         return self.step(x, self._state(x, state))
 
@@ -171,11 +175,15 @@ class SpikingLayer(Parametrised):
         Raises:
             ParameterError: the input or the state has another shape, dtype or device.
         """
-        checked_input(self._name, x, self._dimensions("T, B, …"), 1 + len(self.size), self.size)
+        self._check(x)
+        return self.sequence(x, self._state(x[0], state))
+
+    def _check(self, x: Any) -> None:
+        """Raises where x is not a sequence for this layer."""
+        checked_input(self._name, x, "T, B", self.size)
         if len(x) == 0:
             raise ParameterError(f"{self._name}: x has the shape {list(x.shape)}: a sequence must have at least one step.")
         self._fit(x.shape[1:])
-        return self.sequence(x, self._state(x[0], state))
 
     def sequence(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """A whole sequence, its arguments being checked. Users call the layer itself."""
@@ -199,8 +207,3 @@ class SpikingLayer(Parametrised):
     def _fit(self, shape: torch.Size) -> None:
         """Raises where a parameter does not broadcast against the input of a step."""
         fit_parameters(self, shape)
-
-    def _dimensions(self, leading: str) -> str:
-        if not self.size:
-            return f"[{leading}]"
-        return f"[{leading}, {', '.join('any' if n == 1 else str(n) for n in self.size)}]"

@@ -16,6 +16,7 @@ from ranvier.torch.arguments import checked
 from ranvier.torch.engine_parameters import membrane, parameters_of
 from ranvier.torch.firing import SigmoidFiring
 from ranvier.torch.functional import LIFState
+from ranvier.torch.fused.problem import SURROGATES
 from ranvier.torch.layer import SpikingLayer, computing_dtype
 from ranvier.torch.ranged import Ranged, expm1, exponential, of_dtype
 from ranvier.torch.surrogate import Surrogate
@@ -270,6 +271,22 @@ class LIF(SpikingLayer):
         dtype = computing_dtype(x)
         spikes, state = functional.step(x.to(dtype), state, **{**self.coefficients(dtype), **self.draws(x), **changes})
         return spikes.to(x.dtype), state
+
+    def forward(self, x: Tensor, state: LIFState | None = None) -> tuple[Tensor, LIFState]:
+        if state is None and (key := self._key()) is not None and (done := fused.quick.sequence(self, key, x)) is not None:
+            return done
+        return super().forward(x, state)
+
+    def _key(self) -> Any:
+        """All that a sequence from rest depends on besides its input, where that is numbers; else None."""
+        numbers = tuple([getattr(made, "number", None) for made in self._modules.values()])
+        if None in numbers or self.noise.number != 0.0 or type(self) not in (LIF, AdaptiveLIF) or self.backend == "reference":
+            return None
+        if type(self.surrogate) not in SURROGATES:
+            return None
+        settings = (self.size, self.dt, self.euler, self.input, self.reset_by, self.refractory, self.surrogate, self.detach_reset)
+        bounds = (self.threshold_min, self.threshold_max) if isinstance(self, AdaptiveLIF) else ()
+        return type(self), numbers, settings, bounds
 
     def sequence(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         dtype = computing_dtype(x)

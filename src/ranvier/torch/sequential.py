@@ -56,11 +56,11 @@ class Sequential(SpikingLayer):
         return list(self.children())[index]
 
     def cell(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        checked_input(self._name, x, "[B, …]", 0)
+        checked_input(self._name, x, "B")
         return self._through(x, state, one_step=True)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        checked_input(self._name, x, "[T, B, …]", 1)
+        checked_input(self._name, x, "T, B")
         return self._through(x, state, one_step=False)
 
     def _through(self, x: Tensor, state: State, one_step: bool) -> tuple[Tensor, State]:

@@ -42,7 +42,7 @@ template <class T>
 struct LifGradients {
   const T* spikes;         // the incoming one, or null
   int64_t spikes_stride;   // `elements` or 0
-  T* v;                    // [elements]; in: of the last state, out: of the first
+  T* v;                    // [elements]; in: of the last state, out: of the first; null: zeros, and not wanted
   T* threshold;            // the same
   T* x;                    // [steps, elements], or null
   T* noise;                // the same

@@ -19,41 +19,54 @@ ranvier::LifState<T> state(Address v, Address left, Address threshold) {
   return {pointer<T>(v), pointer<int32_t>(left), pointer<T>(threshold)};
 }
 
+// A sequence without the tensors that a call gives it: made once for a layer.
 template <class T>
-void bind(nb::module_& m, const char* sequence, const char* forward, const char* backward) {
+ranvier::LifSequence<T> with(ranvier::LifSequence<T> s, Address x, int64_t x_stride, Address noise, Address uniform) {
+  s.x = pointer<const T>(x);
+  s.x_stride = x_stride;
+  s.noise = pointer<const T>(noise);
+  s.uniform = pointer<const T>(uniform);
+  return s;
+}
+
+template <class T>
+void bind(nb::module_& m, const char* sequence) {
   using Sequence = ranvier::LifSequence<T>;
   nb::class_<Sequence>(m, sequence)
       .def("__init__",
-           [](Sequence* s, int64_t steps, int64_t elements, int64_t period, Address x, int64_t x_stride, Address noise, Address uniform,
-              Address parameters, Address refractory, bool adaptive, bool by_subtraction, bool detach_reset, double threshold_min,
-              double threshold_max, int64_t chunk) {
-             new (s) Sequence{steps, elements, period, pointer<const T>(x), x_stride, pointer<const T>(noise), pointer<const T>(uniform),
-                              pointer<const T>(parameters), pointer<const int32_t>(refractory), adaptive, by_subtraction, detach_reset,
-                              static_cast<T>(threshold_min), static_cast<T>(threshold_max), chunk};
-           });
-  m.def(
-      forward,
-      [](const Sequence& s, Address v, Address left, Address threshold, Address kept_v, Address kept_left, Address kept_threshold,
-         Address spikes, int threads) {
-        ranvier::lif_forward(s, state<T>(v, left, threshold), state<T>(kept_v, kept_left, kept_threshold), pointer<T>(spikes), threads);
-      },
-      nb::call_guard<nb::gil_scoped_release>());
-  m.def(
-      backward,
-      [](const Sequence& s, Address kept_v, Address kept_left, Address kept_threshold, int32_t surrogate, double shape_0, double shape_1,
-         double shape_2, Address spikes, int64_t spikes_stride, Address v, Address threshold, Address x, Address noise,
-         Address per_element, Address parameters, uint32_t wanted, int threads) {
-        const ranvier::Surrogate chosen{static_cast<ranvier::SurrogateKind>(surrogate), {shape_0, shape_1, shape_2}};
-        const ranvier::LifGradients<T> gradients{pointer<const T>(spikes), spikes_stride, pointer<T>(v), pointer<T>(threshold),
-                                                 pointer<T>(x), pointer<T>(noise), pointer<T>(per_element), pointer<T>(parameters), wanted};
-        ranvier::lif_backward(s, state<T>(kept_v, kept_left, kept_threshold), chosen, gradients, threads);
-      },
-      nb::call_guard<nb::gil_scoped_release>());
+           [](Sequence* s, int64_t steps, int64_t elements, int64_t period, Address parameters, Address refractory, bool adaptive,
+              bool by_subtraction, bool detach_reset, double threshold_min, double threshold_max, int64_t chunk) {
+             new (s) Sequence{steps, elements, period, nullptr, 0, nullptr, nullptr, pointer<const T>(parameters),
+                              pointer<const int32_t>(refractory), adaptive, by_subtraction, detach_reset, static_cast<T>(threshold_min),
+                              static_cast<T>(threshold_max), chunk};
+           })
+      .def(
+          "forward",
+          [](const Sequence& s, Address x, int64_t x_stride, Address noise, Address uniform, Address v, Address left, Address threshold,
+             Address kept_v, Address kept_left, Address kept_threshold, Address spikes, int threads) {
+            ranvier::lif_forward(with(s, x, x_stride, noise, uniform), state<T>(v, left, threshold),
+                                 state<T>(kept_v, kept_left, kept_threshold), pointer<T>(spikes), threads);
+          },
+          nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "backward",
+          [](const Sequence& s, Address x, int64_t x_stride, Address noise, Address uniform, Address kept_v, Address kept_left,
+             Address kept_threshold, int32_t surrogate, double shape_0, double shape_1, double shape_2, Address spikes,
+             int64_t spikes_stride, Address of_v, Address of_threshold, Address of_x, Address of_noise, Address per_element,
+             Address of_parameters, uint32_t wanted, int threads) {
+            const ranvier::Surrogate chosen{static_cast<ranvier::SurrogateKind>(surrogate), {shape_0, shape_1, shape_2}};
+            const ranvier::LifGradients<T> gradients{pointer<const T>(spikes), spikes_stride,           pointer<T>(of_v),
+                                                     pointer<T>(of_threshold), pointer<T>(of_x),        pointer<T>(of_noise),
+                                                     pointer<T>(per_element),  pointer<T>(of_parameters), wanted};
+            ranvier::lif_backward(with(s, x, x_stride, noise, uniform), state<T>(kept_v, kept_left, kept_threshold), chosen, gradients,
+                                  threads);
+          },
+          nb::call_guard<nb::gil_scoped_release>());
 }
 
 }  // namespace
 
 void add_lif_sequence(nanobind::module_& m) {
-  bind<float>(m, "LifSequence_f32", "lif_forward_f32", "lif_backward_f32");
-  bind<double>(m, "LifSequence_f64", "lif_forward_f64", "lif_backward_f64");
+  bind<float>(m, "LifSequence_f32");
+  bind<double>(m, "LifSequence_f64");
 }

@@ -3,6 +3,7 @@
 The same functions as in `ranvier.torch.functional`, which is the reference they are tested against.
 """
 
+from ranvier.torch.fused import quick as quick
 from ranvier.torch.fused import recurrent as recurrent
 from ranvier.torch.fused.cell import attempt as attempt
 from ranvier.torch.fused.cell import built_in as built_in

@@ -20,7 +20,7 @@ def missing() -> str | None:
     """Why the loops cannot be used; None if they can."""
     if not native_available():
         return "Ranvier's native module is not there (RANVIER_KERNELS=native says why)"
-    if not hasattr(_module(), "lif_forward_f32"):
+    if not hasattr(getattr(_module(), "LifSequence_f32", None), "forward"):
         return "Ranvier's native module is older than this version: install it again"
     return None
 
@@ -37,10 +37,9 @@ def forward(problem: LIFProblem, state: State, keep: bool) -> tuple[Tensor | Non
         kept_v = x.new_empty(rows)
         kept_left = None if left is None else x.new_empty(rows, dtype=torch.int32)
         kept_threshold = None if threshold is None else x.new_empty(rows)
-    sequence, alive = _sequence(problem, elements)
+    sequence, given, alive = _sequence(problem, elements)
     results = (v, left, threshold, kept_v, kept_left, kept_threshold)
-    forward, _ = _loops(x.dtype)[1:]
-    forward(sequence, *map(_address, results), spikes.data_ptr(), torch.get_num_threads())
+    sequence.forward(*given, *map(address, results), spikes.data_ptr(), torch.get_num_threads())
     del alive
     return spikes, *results
 
@@ -60,16 +59,15 @@ def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wante
         of_parameters = torch.zeros_like(problem.parameters, memory_format=torch.contiguous_format)
         per_element = x.new_empty((wanted.learnt.bit_count(), elements))
     spikes = None if incoming.spikes is None else rows_of(incoming.spikes)
-    sequence, alive = _sequence(problem, elements)
-    _, backward = _loops(x.dtype)[1:]
-    backward(
-        sequence,
-        *map(_address, kept),
+    sequence, given, alive = _sequence(problem, elements)
+    sequence.backward(
+        *given,
+        *map(address, kept),
         problem.surrogate,
         *problem.shape,
-        _address(spikes),
+        address(spikes),
         0 if spikes is None or spikes.shape[0] < steps else elements,
-        *map(_address, (of_v, of_threshold, of_x, of_noise, per_element, of_parameters)),
+        *map(address, (of_v, of_threshold, of_x, of_noise, per_element, of_parameters)),
         wanted.learnt,
         torch.get_num_threads(),
     )
@@ -77,29 +75,20 @@ def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wante
     return of_x, of_v, of_threshold, of_noise, of_parameters
 
 
-def _sequence(problem: LIFProblem, elements: int) -> tuple[Any, tuple[Tensor | None, ...]]:
-    """The arguments that both directions share, and the tensors that must outlive the call."""
+def _sequence(problem: LIFProblem, elements: int) -> tuple[Any, tuple[int, ...], tuple[Tensor | None, ...]]:
+    """The loops of a problem, what both directions are given first, and the tensors that must outlive the call."""
     x, parameters, steps = rows_of(problem.x), problem.parameters.contiguous(), problem.x.shape[0]
-    noise = None if problem.noise is None else problem.noise.contiguous()
-    uniform = None if problem.uniform is None else problem.uniform.contiguous()
-    sequence = _loops(x.dtype)[0](
-        steps,
-        elements,
-        parameters.shape[1],
-        x.data_ptr(),
-        0 if x.shape[0] < steps else elements,
-        _address(noise),
-        _address(uniform),
-        parameters.data_ptr(),
-        _address(problem.refractory),
-        problem.adaptive,
-        problem.by_subtraction,
-        problem.detach_reset,
-        problem.threshold_min,
-        problem.threshold_max,
-        problem.chunk,
-    )
-    return sequence, (x, noise, uniform, parameters)
+    noise, uniform = _contiguous(problem.noise), _contiguous(problem.uniform)
+    given = (x.data_ptr(), 0 if x.shape[0] < steps else elements, address(noise), address(uniform))
+    return sequence(problem, parameters, steps, elements, problem.chunk), given, (x, noise, uniform, parameters)
+
+
+def sequence(problem: LIFProblem, parameters: Tensor, steps: int, elements: int, chunk: int) -> Any:
+    """The loops over so many steps of so many neurons: an object of C++, which reads `parameters` and `problem.refractory` by address."""
+    return _class(problem.parameters.dtype)(
+        steps, elements, parameters.shape[1], parameters.data_ptr(), address(problem.refractory), problem.adaptive, problem.by_subtraction,
+        problem.detach_reset, problem.threshold_min, problem.threshold_max, chunk,
+    )  # fmt: skip
 
 
 class Steps:
@@ -115,26 +104,23 @@ class Steps:
         self.problem, self.x = problem, x
         self.elements = x[0].numel()
         self.parameters, self.noise = parameters.contiguous(), _contiguous(problem.noise)
-        self.uniform, self.refractory = _contiguous(problem.uniform), problem.refractory
-        self.sequence, self.run, self.back = _loops(x.dtype)
+        self.uniform = _contiguous(problem.uniform)
+        self.sequence = sequence(problem, self.parameters, 1, self.elements, 1)
         self.size = x.element_size()
-        p = self.parameters
-        self.work = x.new_empty((len(p), self.elements))
-        self.starts = (x.data_ptr(), _address(self.noise), _address(self.uniform))
-        self.fixed = (p.data_ptr(), _address(self.refractory), problem.adaptive, problem.by_subtraction, problem.detach_reset)
-        self.bounds = (problem.threshold_min, problem.threshold_max, 1)
+        self.work = x.new_empty((len(self.parameters), self.elements))
+        self.starts = (x.data_ptr(), address(self.noise), address(self.uniform))
 
-    def _one(self, t: int) -> Any:
+    def _given(self, t: int) -> tuple[int, int, int, int]:
         offset = t * self.elements * self.size
         x, noise, uniform = (start + offset if start else 0 for start in self.starts)
-        return self.sequence(1, self.elements, self.parameters.shape[1], x, 0, noise, uniform, *self.fixed, *self.bounds)
+        return x, 0, noise, uniform
 
     def _kept(self, kept: list[Any], row: int) -> list[int]:
         return [0 if one is None else one.data_ptr() + row * self.elements * one.element_size() for one in kept]
 
     def forward(self, t: int, state: list[Any], kept: list[Any], row: int, spikes: Tensor) -> None:
         """Step t: the state goes on, that before goes into a row of the kept ones."""
-        self.run(self._one(t), *map(_address, state), *self._kept(kept, row), spikes.data_ptr(), 1)
+        self.sequence.forward(*self._given(t), *map(address, state), *self._kept(kept, row), spikes.data_ptr(), 1)
 
     def backward(
         self,
@@ -149,9 +135,9 @@ class Steps:
     ) -> None:
         """Step t back."""
         p = self.problem
-        self.back(
-            self._one(t), *self._kept(kept, t), p.surrogate, *p.shape, incoming.data_ptr(), self.elements, of_v.data_ptr(),
-            _address(of_threshold), of_x.data_ptr(), 0, self.work.data_ptr(), _address(of_parameters), learnt, 1,
+        self.sequence.backward(
+            *self._given(t), *self._kept(kept, t), p.surrogate, *p.shape, incoming.data_ptr(), self.elements, of_v.data_ptr(),
+            address(of_threshold), of_x.data_ptr(), 0, self.work.data_ptr(), address(of_parameters), learnt, 1,
         )  # fmt: skip
 
 
@@ -164,16 +150,14 @@ def copied(x: Tensor | None) -> Tensor | None:
     return None if x is None else x.clone(memory_format=torch.contiguous_format)
 
 
-def _address(tensor: Tensor | None) -> int:
+def address(tensor: Tensor | None) -> int:
     """0 for one that is not there."""
     return 0 if tensor is None else tensor.data_ptr()
 
 
 @functools.cache
-def _loops(dtype: torch.dtype) -> tuple[Any, Any, Any]:
-    """The class of a sequence, and the functions forward and backward."""
-    module = _module()
-    return tuple(getattr(module, name + _TYPES[dtype]) for name in ("LifSequence_", "lif_forward_", "lif_backward_"))
+def _class(dtype: torch.dtype) -> Any:
+    return getattr(_module(), "LifSequence_" + _TYPES[dtype])
 
 
 def _module() -> Any:

@@ -599,6 +599,15 @@ RANVIER_INLINE void backward_tile(const LifSequence<T>& s, const LifState<T>& ke
   }
 }
 
+template <class T>
+void begin_with(const T* of_last, int64_t first, int64_t n, T* to) {
+  if (of_last == nullptr) {
+    std::fill_n(to, n, T(0));
+  } else {
+    std::copy_n(of_last + first, n, to);
+  }
+}
+
 template <int features, class T>
 RANVIER_INLINE void backward_tiles(const LifSequence<T>& s, const LifState<T>& kept, const Surrogate& surrogate, const LifGradients<T>& g,
                                    int64_t width, int64_t begin, int64_t end) {
@@ -611,8 +620,8 @@ RANVIER_INLINE void backward_tiles(const LifSequence<T>& s, const LifState<T>& k
   for (int64_t k = begin; k < end; ++k) {
     columns->fill(s, k * width, width);
     const int64_t first = columns->first, n = columns->n;
-    std::copy_n(g.v + first, n, gradients->v);
-    if (g.threshold != nullptr) std::copy_n(g.threshold + first, n, gradients->threshold);
+    begin_with(g.v, first, n, gradients->v);
+    if constexpr ((features & kAdaptive) != 0) begin_with(g.threshold, first, n, gradients->threshold);
     if (learns) {
       for (auto& row : gradients->parameter) std::fill_n(row, n, T(0));
       backward_tile<features, true>(s, kept, surrogate, g, sinks, *columns, chunk, *gradients, *between);
@@ -625,7 +634,7 @@ RANVIER_INLINE void backward_tiles(const LifSequence<T>& s, const LifState<T>& k
     } else {
       backward_tile<features, false>(s, kept, surrogate, g, sinks, *columns, chunk, *gradients, *between);
     }
-    std::copy_n(gradients->v, n, g.v + first);
+    if (g.v != nullptr) std::copy_n(gradients->v, n, g.v + first);
     if (g.threshold != nullptr) std::copy_n(gradients->threshold, n, g.threshold + first);
   }
   finish_writing();
