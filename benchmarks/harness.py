@@ -6,6 +6,7 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,11 +35,12 @@ def take_turns(contenders: dict, rounds: int) -> dict:
     return {name: {"median": statistics.median(s), "min": min(s), "max": max(s)} for name, s in seconds.items()}
 
 
-def arguments(description: str) -> argparse.Namespace:
+def arguments(description: str, more: Callable[[argparse.ArgumentParser], object] = lambda parser: None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=7, help="how often each contender runs (default 7)")
     parser.add_argument("--machine", default=None, help="a name for the machine, kept with the numbers")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    more(parser)
     return parser.parse_args()
 
 

@@ -179,27 +179,28 @@ function drawSeries(g, series, X, Y, box, [x0, x1]) {
     first = Math.max(0, Math.floor((x0 - x.from) / x.step));
     last = Math.min(n - 1, Math.ceil((x1 - x.from) / x.step));
   }
-  if (regular && last - first > 3 * box.w) {  // least and greatest of each column of pixels
-    const per = (last - first) / box.w;
-    for (let column = 0; column < box.w; column++) {
-      const from = first + Math.floor(column * per), to = Math.min(last, first + Math.ceil((column + 1) * per));
+  const at = i => X(regular ? x.from + i * x.step : x[i]);
+  if ((regular || series.sorted) && last - first > (regular ? 3 : 1.5) * box.w) {  // least and greatest of each column of pixels
+    let begun = false;
+    for (let i = first; i <= last;) {
+      const column = Math.floor(at(i));
       let low = Infinity, high = -Infinity, lowAt = 0, highAt = 0;
-      for (let i = from; i <= to; i++) {
+      do {
         if (y[i] < low) { low = y[i]; lowAt = i; }
         if (y[i] > high) { high = y[i]; highAt = i; }
-      }
+      } while (++i <= last && at(i) < column + 1);
       if (!(low <= high)) continue;
-      const at = box.x + column + 0.5;
       const [a, b] = lowAt < highAt ? [low, high] : [high, low];
-      if (column) g.lineTo(at, Y(a)); else g.moveTo(at, Y(a));
-      g.lineTo(at, Y(b));
+      if (begun) g.lineTo(column + 0.5, Y(a)); else g.moveTo(column + 0.5, Y(a));
+      if (a !== b) g.lineTo(column + 0.5, Y(b));
+      begun = true;
     }
   } else {
     let down = false;
     for (let i = first; i <= last; i++) {
-      const at = regular ? x.from + i * x.step : x[i];
-      if (!Number.isFinite(y[i]) || !Number.isFinite(at)) { down = false; continue; }
-      if (down) g.lineTo(X(at), Y(y[i])); else g.moveTo(X(at), Y(y[i]));
+      const across = at(i);
+      if (!Number.isFinite(y[i]) || !Number.isFinite(across)) { down = false; continue; }
+      if (down) g.lineTo(across, Y(y[i])); else g.moveTo(across, Y(y[i]));
       down = true;
     }
   }

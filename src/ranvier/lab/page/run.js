@@ -246,7 +246,8 @@ function drawKey(g, box, names, c) {
 function drawRows(t0, t1, c) {
   const { rows, boxes, traces } = liveRun;
   boxes.traces.hidden = !rows.size;
-  if (!rows.size) return;
+  if (!rows.size || (liveRun.status === "running" && performance.now() - (drawRows.last || 0) < 60)) return;  // half as often as the spikes: lines cost more
+  drawRows.last = performance.now();
   const [g, box] = plotIn(traces, 190), series = [];
   let low = Infinity, high = -Infinity, said = "", label = "";
   for (const kept of rows.values()) {
@@ -265,7 +266,7 @@ function drawRows(t0, t1, c) {
         }
       }
     }
-    y.forEach((values, j) => series.push({ x, y: values, color: c.lines[series.length % c.lines.length], dash: DASHES[j % DASHES.length], width: 1.3 }));
+    y.forEach((values, j) => series.push({ x, y: values, sorted: true, color: c.lines[series.length % c.lines.length], dash: DASHES[j % DASHES.length], width: 1.3 }));
     label = `${kept.variable} ${unitText(kept.unit) ? `(${unitText(kept.unit)})` : ""}`;
     said = `${kept.variable} of ${kept.part}, neurons ${kept.neurons.join(", ")}: from ${short(low)} to ${short(high)} ${unitText(kept.unit)}`;
   }

@@ -20,7 +20,9 @@ from ranvier.network.numbers import network_with, numbers_of, with_numbers
 from ranvier.network.state import SimulationState
 from ranvier.run import Run
 
-LONGEST = 500.0  # ms simulated in one call
+LONGEST = 500.0  # ms of a step that a page asks for
+LONGEST_PASS = 5000.0  # ms simulated before the host looks at the whole again
+PASS = 0.25  # s, about, that this takes; a change of parameters, a pause and a stop are taken up sooner
 LONGEST_KEPT = 1e9  # ms
 
 
@@ -100,6 +102,8 @@ class LiveRun(_OfNetwork):
         self._records = records(self._setup, record)
         super().__init__(choice.name)
         self._once: float | None = None
+        self._stepping = False
+        self._reached: SimulationState | None = None
         self.log: list[tuple[float, str, float]] = []
 
     def resume(self) -> None:
@@ -122,7 +126,13 @@ class LiveRun(_OfNetwork):
             self._asked.update(new)
 
     def ends(self, state: Callable[[], SimulationState]) -> bool:
-        return False
+        if self._ended:
+            return True
+        self._take_weights(state, self._learning)
+        if self._stepping or (self._go.is_set() and not self._asked and self._once is None):
+            return False
+        self._reached = state()  # from here it goes on, with other parameters or later
+        return True
 
     def _loop(self) -> None:
         import ranvier as rv
@@ -144,15 +154,21 @@ class LiveRun(_OfNetwork):
             if self._ended:
                 return
             once = self._once
+            self._stepping = once is not None
             steps = max(1, round((once or length) / setup.dt))
             with self._lock:
                 new, self._asked = self._asked, {}
             self._moment = began = time.perf_counter()
+            at, whole = self._at, True
             try:
                 with inside():
                     run = sim.start(steps, parameters={**current, **new} or None, initial=state)
                     run.watch = self
                     state = run.execute(None).state
+            except RunInterrupted:
+                if self._ended or self._reached is None:
+                    return
+                state, whole = self._reached, False
             except ParameterError as error:
                 if not new:
                     raise
@@ -161,10 +177,11 @@ class LiveRun(_OfNetwork):
                 continue
             took = time.perf_counter() - began
             current |= new
-            self.log += [(self._at - steps * setup.dt, name, value) for name, value in new.items()]
-            self._take_weights(functools.partial(_itself, state), self._learning)
+            self.log += [(at, name, value) for name, value in new.items()]
+            if whole:
+                self._take_weights(functools.partial(_itself, state), self._learning)
             if once is None:
-                length = min(LONGEST, max(setup.dt, length * min(2.0, max(0.5, WALL / took))))
+                length = min(LONGEST_PASS, max(setup.dt, length * min(2.0, max(0.5, PASS / took)))) if whole else length
             else:
                 self._once = None
                 self._go.clear()

@@ -79,6 +79,7 @@ def serve(
     address = f"http://{'127.0.0.1' if host in HOSTS else host}:{port}/#token={token}" + (f"&show={quote(show)}" if show else "")
     hosts = HOSTS if host in HOSTS else (*HOSTS, host)
     settings: dict[str, Any] = {"log_level": "warning", "ws_max_size": LARGEST_MESSAGE, "server_header": False, "date_header": False}
+    settings["ws_per_message_deflate"] = False  # packing the spikes would take from the run what it saves on a line that is not there
     server = uvicorn.Server(uvicorn.Config(application(root, token, port, hosts, networks), lifespan="off", **settings))
     print(address, flush=True)
     if browser:
