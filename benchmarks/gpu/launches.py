@@ -5,7 +5,8 @@ Needs the CUDA plugin of the JAX that is installed (134 MB, nothing else of CUDA
     pip install --no-deps --target cuda jax-cuda13-plugin==VERSION jax-cuda13-pjrt==VERSION
     JAX_SKIP_CUDA_CONSTRAINTS_CHECK=1 PYTHONPATH=cuda python benchmarks/gpu/launches.py [MODEL …]
 
-Prints JSON: for each model the launches of a step, and those of one turn of each loop within it (256 events each).
+Prints JSON: for each model the launches of a step, and those of one turn of each loop within it (256 events each). The kernels of
+our own are among them; RANVIER_KERNELS=reference counts without.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ def of_model(model: Any, sharding: Any) -> dict[str, Any]:
 
 
 def main(names: list[str]) -> None:
+    dispatch.platform = lambda: "gpu"
     config = pathlib.Path(__file__).with_name("h200.txtpb").read_text()
     topology = topologies.get_topology_desc(platform="cuda", topology="1x1x1", target_config=config)
     sharding = NamedSharding(Mesh(np.array(topology.devices), "d"), PartitionSpec())

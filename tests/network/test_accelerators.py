@@ -154,6 +154,17 @@ def test_a_tpu_computes_in_single_precision_and_says_so_once(small, monkeypatch)
         assert rv.prepare(small, dt=0.1).precision == "single"
 
 
+def test_a_gpu_gets_kernels_of_our_own_and_no_loop_within_the_step(small, monkeypatch):
+    sim = rv.prepare(small, dt=0.1)
+    monkeypatch.setattr(dispatch, "platform", lambda: "gpu")
+    traced, _ = program_of(sim)
+    with inside():
+        text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("custom_call @__gpu$xla.gpu.triton") == 3, "spikes noted, delivered and listed"
+    assert text.count("stablehlo.while") == 1
+    assert "callback" not in text
+
+
 def test_a_loop_is_one_graph_on_a_gpu_and_options_are_for_it_alone():
     assert dispatch.compiler_options("cpu") == dispatch.compiler_options("tpu") == {}
     options = dispatch.compiler_options("gpu")

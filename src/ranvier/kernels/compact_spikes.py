@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ranvier.errors import ParameterError
-from ranvier.kernels import dispatch
+from ranvier.kernels import dispatch, on_gpu
 
 
 def compact_spikes(
@@ -47,7 +47,7 @@ def compact_spikes(
         )
     if buffer_step.shape != buffer_neuron.shape:
         raise ParameterError(f"compact_spikes: the buffers' lengths differ: {buffer_step.shape[0]} and {buffer_neuron.shape[0]}.")
-    append = dispatch.updating(functools.partial(dispatch.choose, _native, _reference), 2, 3, 4)
+    append = dispatch.updating(functools.partial(dispatch.choose, _native, _reference, gpu=on_gpu.append), 2, 3, 4)
     return append(flags, dispatch.as_step(step, "compact_spikes"), buffer_step, buffer_neuron, dispatch.as_step(count, "compact_spikes"))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from ranvier.errors import ParameterError
-from ranvier.kernels import dispatch
+from ranvier.kernels import dispatch, on_gpu
 
 _EVENTS_AT_ONCE = 256  # of the reference
 
@@ -162,13 +162,15 @@ def deliver_events(
 
     The additions to each target come in one order, the same bits native and
     reference, on one thread or several: delays ascending, then sources, then
-    edges. Differentiable in weights, accumulator and the history's amplitudes.
+    edges. (A GPU adds whole numbers in any order instead: `on_gpu`.)
+    Differentiable in weights, accumulator and the history's amplitudes.
 
     Args:
         history: in which the spikes of `step` are noted already (a delay of 0 is allowed).
         step: int64 scalar.
         edges: from `sort_edges`, or anything with `delays`, `segments`, `target` and `bounds`. A target outside its block
-            is skipped, and so are a source out of range and a delay that the history is too short for.
+            is skipped, and so are a source out of range and a delay that the history is too short for. Where there is
+            `most`, from `on_gpu.most_arriving`, a GPU need not look for it at each call.
         weights: `[edges]` in the order of `edges`, `[n_pre, 1]`, one a source, or one number for all.
         accumulator: `[n]`; updated in place where XLA can.
         offset: where in the accumulator target 0 is, so that several groups of targets can share one; int64 scalar.
@@ -211,7 +213,10 @@ def deliver_events(
         )
     step, offset = dispatch.as_step(step, "deliver_events"), dispatch.as_step(offset, "deliver_events: offset")
     bounds, weights = bounds.astype(jnp.int64), jnp.atleast_2d(weights)
-    return _deliver_events(*history, step, delays, segments, target, bounds, weights, offset, accumulator)
+    most = getattr(edges, "most", None)
+    if most is None:
+        most = on_gpu.most_arriving(target, weights, accumulator.shape[0]) if dispatch.gpu_kernels() else jnp.float64(0)
+    return _deliver_events(most, *history, step, delays, segments, target, bounds, weights, offset, accumulator)
 
 
 def _check_history(history: SpikeHistory, where: str) -> int:
@@ -242,7 +247,7 @@ def _row(step, slots):
 def _note_spikes(flags, amplitude, step, source, history, count):
     if history.dtype.name not in dispatch.FLOATS:
         return _note_reference(flags, amplitude, step, source, history, count)
-    note = dispatch.updating(functools.partial(dispatch.choose, _note_native, _note_reference), 3, 4, 5)
+    note = dispatch.updating(functools.partial(dispatch.choose, _note_native, _note_reference, gpu=on_gpu.note), 3, 4, 5)
     return note(flags, amplitude, step, source, history, count)
 
 
@@ -286,11 +291,12 @@ def _note_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def _deliver_events(*operands):
+def _deliver_events(most, *operands):
     if operands[-1].dtype.name not in dispatch.FLOATS:
         return _deliver_reference(*operands)[0]
-    deliver = dispatch.updating(functools.partial(dispatch.choose, _deliver_native, _deliver_reference), len(operands) - 1)
-    return deliver(*operands)[0]
+    native, reference = (lambda most, *operands, deliver=f: deliver(*operands) for f in (_deliver_native, _deliver_reference))
+    deliver = dispatch.updating(functools.partial(dispatch.choose, native, reference, gpu=on_gpu.deliver), len(operands))
+    return deliver(most, *operands)[0]
 
 
 def _deliver_native(*operands):
@@ -390,8 +396,8 @@ def _deliver_linear(source, amplitude, count, step, delays, segments, target, bo
 
 @functools.partial(_deliver_events.defjvp, symbolic_zeros=True)
 def _deliver_jvp(primals, tangents):
-    source, amplitude, *when_and_where, weights, offset, accumulator = primals
-    amplitude_dot, weights_dot, accumulator_dot = tangents[1], tangents[-3], tangents[-1]
+    _, source, amplitude, *when_and_where, weights, offset, accumulator = primals
+    amplitude_dot, weights_dot, accumulator_dot = tangents[2], tangents[-3], tangents[-1]
     parts = [] if isinstance(accumulator_dot, SymbolicZero) else [accumulator_dot]
     changes = [(amplitude, weights_dot)]
     if _has_amplitudes(source, amplitude):

@@ -1,10 +1,10 @@
-"""Native where the platform has it, the plain-JAX reference elsewhere. The only place that asks.
+"""Kernels of our own where the platform has them, the plain-JAX reference elsewhere. The only place that asks.
 
-The native module is optional. Without it (no compiler at installation, or a
+For a CPU they are in the native module, which is optional. Without it (no compiler at installation, or a
 module built for a newer JAX than the one that runs) everything works on the
-reference path, slower, and a warning says so once. The environment variable
-`RANVIER_KERNELS` decides otherwise: `reference` never uses the native module,
-`native` raises where it cannot be used.
+reference path, slower, and a warning says so once. For a GPU they are Pallas kernels (`on_gpu`). The environment variable
+`RANVIER_KERNELS` decides otherwise: `reference` never uses any of them,
+`native` raises where the native module cannot be used.
 """
 
 from __future__ import annotations
@@ -33,11 +33,18 @@ class NativeKernelsWarning(UserWarning):
     """The native kernels cannot be used, and why."""
 
 
-def choose(native: Callable[..., Any], reference: Callable[..., Any], *arguments: Any) -> Any:
-    """`native(*arguments)` where the step is compiled for a CPU and the native module is there, else `reference(*arguments)`."""
-    if not native_available():
-        return reference(*arguments)
-    return jax.lax.platform_dependent(*arguments, cpu=native, default=reference)
+def choose(native: Callable[..., Any], reference: Callable[..., Any], *arguments: Any, gpu: Callable[..., Any] | None = None) -> Any:
+    """`native(*arguments)` where the step is compiled for a CPU and the native module is there, `gpu(*arguments)` for a CUDA GPU
+    where there is such a kernel, else `reference(*arguments)`."""
+    own: dict[str, Callable[..., Any]] = {"cpu": native} if native_available() else {}
+    if gpu is not None and gpu_kernels():
+        own["cuda"] = gpu
+    return jax.lax.platform_dependent(*arguments, default=reference, **own) if own else reference(*arguments)
+
+
+def gpu_kernels() -> bool:
+    """Whether kernels of our own are used on a GPU: where there is one, and `RANVIER_KERNELS` does not ask for the reference."""
+    return platform() == "gpu" and os.environ.get("RANVIER_KERNELS", "") != "reference"
 
 
 def platform() -> str:

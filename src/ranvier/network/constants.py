@@ -75,13 +75,17 @@ class PoissonCounts:
 
 
 class EventEdges(NamedTuple):
-    """Edges sorted for delivery (`kernels.deliver_events.DelayedEdges`), with their weights: `[edges]`, or a number for all."""
+    """Edges sorted for delivery (`kernels.deliver_events.DelayedEdges`), with their weights: `[edges]`, or a number for all.
+
+    `most` is what can arrive at one target, where a GPU is to know; a loop over steps finds it out when it begins.
+    """
 
     delays: Any
     segments: Any
     target: Any
     weight: Any
     bounds: Any
+    most: Any = None
 
 
 @jax.tree_util.register_dataclass

@@ -21,10 +21,10 @@ import numpy as np
 
 from ranvier.errors import UnsupportedError
 from ranvier.integrators.base import Integrator
-from ranvier.kernels import compact_spikes, dispatch
-from ranvier.network.constants import Constants
+from ranvier.kernels import compact_spikes, dispatch, on_gpu
+from ranvier.network.constants import Constants, EventEdges
 from ranvier.network.exchange import AXIS, Exchange
-from ranvier.network.plan import Plan, ReceptorPlan
+from ranvier.network.plan import EdgePlan, MergedPlan, Plan, ReceptorPlan
 from ranvier.network.step import Stepper
 from ranvier.network.working import StepState, Variables
 from ranvier.progress import stage
@@ -199,7 +199,7 @@ def _run(
     k1: jax.Array,
     schedules: list[jax.Array],
 ) -> tuple[StepState, Any, jax.Array, jax.Array]:
-    constants: Constants = shared.tree()
+    constants = _with_most_arriving(program.plan, shared.tree())
     # One a trace: what it computes from the constants belongs to the body in which it is computed.
     stepper = lambda: Stepper(program.plan, constants, program.integrator, program.packed, exchange=program.exchange)
     n, exchange = program.plan.n, program.exchange
@@ -276,6 +276,21 @@ def _run(
     carry = jax.lax.while_loop(lambda c: ~c.ended, record_and_go_on, carry) if program.groups else advance(carry, k1)
     bad = first_bad(program, stepper().readable(carry.state))
     return carry.state, (carry.spike_steps, carry.spike_neurons, carry.records), carry.spikes, bad
+
+
+def _with_most_arriving(plan: Plan, constants: Constants) -> Constants:
+    """With what can arrive at one target over each list of edges, which a GPU's kernels need: XLA would ask at each step."""
+    if not dispatch.gpu_kernels():
+        return constants
+    synapses = dict(constants.synapses)
+    for s in plan.synapses:
+        own = synapses[s.name]
+        if isinstance(s, ReceptorPlan | EdgePlan | MergedPlan):
+            known = lambda e, n=s.states: (
+                e._replace(most=on_gpu.most_arriving(e.target, e.weight, n)) if isinstance(e, EventEdges) and e.weight.size else e
+            )
+            synapses[s.name] = dataclasses.replace(own, edges=tuple(map(known, own.edges)))
+    return dataclasses.replace(constants, synapses=synapses)
 
 
 def _run_on_devices(
