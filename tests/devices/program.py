@@ -90,6 +90,43 @@ def counts():
     return said
 
 
+def drawn_at_spikes():
+    """Edges that are not stored, of each kind of targets and weights, on 1, 3 and 8 devices, and stored on one."""
+    import ranvier as rv
+
+    def network(stored):
+        lif, kept = rv.neurons.LeakyIntegrateAndFire, {"by": "source", "stored": stored}
+        exc = rv.Population(37, lif(), current=rv.uniform(300.0, 420.0), initial={"V": rv.uniform(-70.0, -55.0)}, name="exc")
+        inh = rv.Population(11, lif(), current=300.0, name="inh")
+        current = rv.synapses.ExponentialCurrent
+        return rv.Network(
+            *(exc, inh),
+            rv.Projection(
+                *(exc, [exc, inh], current(tau=5.0), rv.connect.pairwise_bernoulli(0.3, autapses=False, **kept)),
+                weight=rv.normal(30.0, 5.0),
+                delay=1.5,
+                name="exc_out",
+            ),
+            rv.Projection(
+                inh, exc, current(tau=8.0), rv.connect.fixed_out_degree(9, **kept), weight=rv.uniform(-80.0, -40.0), delay=0.5, name="inh_out"
+            ),
+            rv.Projection(
+                *(exc, inh, current(tau=3.0), rv.connect.all_to_all(**kept)),
+                weight=4.0,
+                delay=2.0,
+                short_term_plasticity=rv.synapses.TsodyksMarkram(),
+                name="depressing",
+            ),
+        )
+
+    how = {"duration": 40.0, "dt": 0.1, "seed": 5}
+    whole, kept = simulate(network(False), None, **how), simulate(network(True), None, **how)
+    said = {"spikes": len(whole.spikes), "stored": int(np.sum(whole.spikes.neurons != kept.spikes.neurons))}
+    for n in (3, 8):
+        said[f"on {n}"] = differences(whole, simulate(network(False), n, **how), 1e-9)
+    return said
+
+
 def whole_from(result, start):
     """The end of a result."""
     import copy

@@ -39,6 +39,13 @@ def test_a_store_written_on_four_devices_is_gone_on_with_on_one_and_on_two():
     assert said_by("stores") == {"gone on with": [], "bits": True}
 
 
+def test_edges_that_are_drawn_at_each_spike_are_the_same_on_three_and_eight_devices():
+    said = said_by("drawn_at_spikes")
+    assert said.pop("spikes") > 200
+    assert said.pop("stored") == 0, "as many spikes of the same neurons where the edges are stored"
+    assert said == {name: [] for name in said}
+
+
 @pytest.fixture(scope="module")
 def others():
     return said_by("others")

@@ -138,10 +138,6 @@ class Share:
             shares.append((first, count, cut.n - first - count))
         if own.structure is not None:
             raise UnsupportedError(f"{name}: synapses that come and go lie on one device. Leave out devices.")
-        if not own.part.rule.stored:
-            raise UnsupportedError(
-                f"{name}: edges that are drawn at each spike (stored=False) lie on one device. Store them, or leave out devices."
-            )
         if own.site != "target" and not own.delivered and np.any(own.delay):
             raise UnsupportedError(
                 f"{name}: synapses that act continuously after a delay lie on one device. Leave out devices, or the delay."
