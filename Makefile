@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := pyproject.toml CMakeLists.txt $(shell find src -type f -name '*.py' -o -type f -name '*.cc' -o -type f -name '*.h')
 OUT ?= results/locust
 
-.PHONY: demo lab test browser lint types docs sanitize clean
+.PHONY: demo lab test browser lint types docs sanitize gpu-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ranvier.cli run locust --out "$(OUT)"
@@ -50,6 +50,11 @@ wheel: $(VENV)/.made
 
 sanitize: $(VENV)/.tested
 	bash tests/kernels/sanitize.sh
+
+# On a machine with a GPU: kernels, agreement with the processor, speed and the tests on it. Without one it says so and fails.
+gpu-check: $(VENV)/.tested
+	if [ -e /dev/nvidiactl ]; then $(PIP) install "jax[cuda13]==$$($(BIN)/python -c 'import jax; print(jax.__version__)')"; fi
+	$(BIN)/python benchmarks/gpu/check.py $(CHECK)
 
 clean:
 	rm -rf $(VENV) build dist docs/_build

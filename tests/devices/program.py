@@ -108,7 +108,13 @@ def drawn_at_spikes():
                 name="exc_out",
             ),
             rv.Projection(
-                inh, exc, current(tau=8.0), rv.connect.fixed_out_degree(9, **kept), weight=rv.uniform(-80.0, -40.0), delay=0.5, name="inh_out"
+                inh,
+                exc,
+                current(tau=8.0),
+                rv.connect.fixed_out_degree(9, **kept),
+                weight=rv.uniform(-80.0, -40.0),
+                delay=0.5,
+                name="inh_out",
             ),
             rv.Projection(
                 *(exc, inh, current(tau=3.0), rv.connect.all_to_all(**kept)),
