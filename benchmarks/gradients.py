@@ -5,16 +5,11 @@
 Ranvier's gradient forwards (what `rv.fit` takes for few parameters: it keeps no states) and backwards, with about 2 √steps states
 and with all. Exponential Euler with 0.025 ms; the loss is the mean of V². Memory is what XLA sets aside beside arguments and results.
 
-XLA makes one function of a loop whose step touches less than 1 kB, as that of one cell does, and launches the operations of
-any other one by one: that is most of what a gradient of one cell costs. Everything is measured with that limit, and once more,
-in a process of its own, with 64 kB.
+XLA launches the operations of a loop one by one, which is most of what a gradient of one cell costs, unless its step touches less than
+1 kB. Ranvier has it make one function of its small loops (`ranvier/kernels/one_function.py`).
 """
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 import time
 
 import harness
@@ -25,8 +20,6 @@ import numpy as np
 import ranvier as rv
 
 DT = 0.025
-LARGER = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536"
-INSIDE = "GRADIENTS_INSIDE"
 NAMES = [
     "cell.sodium.conductance",
     "cell.potassium.conductance",
@@ -123,15 +116,7 @@ def main():
     options = harness.arguments(__doc__.splitlines()[0])
     steps = 2_000 if options.quick else round(500 / DT)
     rows, missing = measured(options, steps)
-    if os.environ.get(INSIDE):
-        print(json.dumps(rows))
-        return
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {LARGER}".strip()
-    other = subprocess.run(
-        [sys.executable, *sys.argv], env={**os.environ, "XLA_FLAGS": flags, INSIDE: "1"}, stdout=subprocess.PIPE, check=True
-    )
-    larger = json.loads(other.stdout.splitlines()[-1])
-    harness.save(__file__, options, {"steps": steps, "parameters": NAMES, "seconds": rows, "larger loops": larger, "missing": missing})
+    harness.save(__file__, options, {"steps": steps, "parameters": NAMES, "seconds": rows, "missing": missing})
 
 
 if __name__ == "__main__":

@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier import doors
+from ranvier.kernels.one_function import as_one_function
 
 ROOT, ALL = "root", "all"
+STRETCH = 128
+"""Steps that are computed as one function, where all states are kept."""
 
 
 def checked_memory(memory: Any, what: str = "gradient_memory") -> str | int:
@@ -50,20 +53,21 @@ def scan_steps(body: Callable[[Any], tuple[Any, Any]], carry: Any, steps: int, m
     Returns:
         What is carried at the end, and what the steps gave, `[steps, …]`.
     """
-    one = lambda carried, _: body(carried)
     length = stretch_length(steps, memory)
-    if length == 1:
-        return jax.lax.scan(one, carry, length=steps)
+    kept = length == 1  # all states
+    if kept:
+        length = min(STRETCH, max(steps, 1))
+
+    def some(count: int) -> Any:
+        stretch = as_one_function(lambda carried: jax.lax.scan(lambda c, _: body(c), carried, length=count))
+        return stretch if kept else jax.checkpoint(stretch)
+
     whole, rest = divmod(steps, length)
-
-    @jax.checkpoint
-    def stretch(carried: Any) -> tuple[Any, Any]:
-        return jax.lax.scan(one, carried, length=length)
-
+    stretch = some(length)
     carry, given = jax.lax.scan(lambda carried, _: stretch(carried), carry, length=whole)
     given = jax.tree.map(lambda x: x.reshape(whole * length, *x.shape[2:]), given)
     if rest:
-        carry, more = jax.checkpoint(lambda carried: jax.lax.scan(one, carried, length=rest))(carry)
+        carry, more = some(rest)(carry)
         given = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), given, more)
     return carry, given
 
