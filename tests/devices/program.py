@@ -133,6 +133,22 @@ def drawn_at_spikes():
     return said
 
 
+def in_bits():
+    """Flags told in bits, as accelerators do it: at every step, and all of some steps at once."""
+    import ranvier as rv
+    from ranvier.devices import shards
+
+    shards.packs = lambda mesh: True
+    said = {}
+    for name, network in (("some steps", rv.models.brunel(scale=0.02)), ("every step", rv.models.coba(scale=0.1))):
+        how = {"duration": 20.0, "dt": 0.1, "seed": 1, "integrator": rv.ExponentialEuler() if name == "every step" else None}
+        whole, sim = simulate(network, None, **how), rv.prepare(network, devices=3, dt=0.1, seed=1, integrator=how["integrator"])
+        said[name] = differences(whole, sim.run(20.0), 1e-9)
+        said[f"{name}: told"] = next(line.strip() for line in str(sim.explain()).splitlines() if "told to all" in line)
+        said[f"{name}: spikes"] = len(whole.spikes)
+    return said
+
+
 def whole_from(result, start):
     """The end of a result."""
     import copy

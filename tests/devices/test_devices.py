@@ -46,6 +46,14 @@ def test_edges_that_are_drawn_at_each_spike_are_the_same_on_three_and_eight_devi
     assert said == {name: [] for name in said}
 
 
+def test_told_in_bits_as_on_accelerators_the_spikes_are_the_same():
+    said = said_by("in_bits")
+    assert said["some steps"] == said["every step"] == []
+    assert said["some steps: spikes"] > 50 and said["every step: spikes"] > 50
+    assert "every 15 steps (the shortest delay), 468 bytes" in said["some steps: told"]
+    assert "50 bytes" in said["every step: told"]
+
+
 @pytest.fixture(scope="module")
 def others():
     return said_by("others")

@@ -83,7 +83,8 @@ class Shards:
         self.layout = WholeLayout(self.whole, lead.integrator, lead.chosen, net, dtype)
         hears = bool(self.plan.histories or self.plan.plastic or _emits(self.plan))
         plain = hears and not _emits(self.plan) and [h.name for h in self.plan.histories] == [ALL_SPIKES]
-        self.exchange = Exchange(mesh, tuple(sizes.items()), hears, min(self._shortest(self.drawn), MOST_STEPS_KEPT) if plain else 0)
+        later = min(self._shortest(self.drawn), MOST_STEPS_KEPT) if plain else 0
+        self.exchange = Exchange(mesh, tuple(sizes.items()), hears, later, in_bits=packs(mesh))
         self.echo = Echo(mesh, self.exchange.populations, self.exchange.hears)
         self._packing = Packing(self.plan)
         self._cut = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
@@ -260,6 +261,11 @@ def _whole_plan(plan: Plan, sizes: Mapping[str, int]) -> Plan:
             populations[member] = dataclasses.replace(own, n=sizes[member], first=firsts[member], start=start)
             start += sizes[member]
     return dataclasses.replace(plan, groups=tuple(groups), populations=tuple(populations[p.name] for p in plan.populations))
+
+
+def packs(mesh: jax.sharding.Mesh) -> bool:
+    """Whether devices tell each other flags in bits: a CPU takes longer to pack them than to send bytes to another of the machine."""
+    return str(mesh.devices.flat[0].platform) != "cpu"
 
 
 def _emits(plan: Plan) -> bool:

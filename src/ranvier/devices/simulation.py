@@ -124,11 +124,12 @@ class SimulationOnDevices(Simulation):
         processes = len({d.process_index for d in self.devices})
         where = f" of {processes} processes" if processes > 1 else ""
         yield f"on {' and '.join(f'{count} {kind}' for kind, count in kinds.items())} devices{where}, each with a share of every population"
+        a_byte = 8 if exchange.in_bits else 1
         if exchange.later:
             every = int(constants.tell_every)
-            yield f"  told to all: who spiked, every {every} step{'s' * (every > 1)} (the shortest delay), {n * every} bytes"
+            yield f"  told to all: who spiked, every {every} step{'s' * (every > 1)} (the shortest delay), {n * every // a_byte} bytes"
         elif exchange.hears:
-            yield f"  told to all: who spiked, at every step, {n} bytes"
+            yield f"  told to all: who spiked, at every step, {n // a_byte} bytes"
         else:
             yield "  nothing is told: no spike goes anywhere"
         size = np.dtype(plan.dtype).itemsize

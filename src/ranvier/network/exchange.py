@@ -77,12 +77,14 @@ class Exchange:
         hears: whether anything needs to know who spiked elsewhere.
         later: for how many steps spikes may be kept before the others are told, where no delay is shorter; 0 where they are told
             in the step itself.
+        in_bits: whether a bit tells that a neuron spiked, not a byte: where packing costs less than the way.
     """
 
     mesh: jax.sharding.Mesh
     populations: tuple[tuple[str, int], ...]
     hears: bool
     later: int = 0
+    in_bits: bool = False
 
     @property
     def devices(self) -> int:
@@ -107,9 +109,9 @@ class Exchange:
         """What each device kept of who spiked, `[steps, neurons here]`, for all, `[steps, neurons]`; and the most spikes that any lists."""
         steps, n = kept.shape
         count = jax.lax.bitcast_convert_type(spikes.astype(jnp.int32), jnp.uint8)
-        shares = jax.lax.all_gather(jnp.concatenate([kept.astype(jnp.uint8).reshape(-1), count]), AXIS)
+        shares = jax.lax.all_gather(jnp.concatenate([self._written(kept.reshape(-1)), count]), AXIS)
         most = jnp.max(jax.lax.bitcast_convert_type(shares[:, -4:], jnp.int32))
-        flags = shares[:, :-4].reshape(self.devices, steps, n) != 0
+        flags = self._read(shares[:, :-4], steps * n).reshape(self.devices, steps, n)
         parts, first = [], 0
         for name, _ in self.populations:
             cut = self.cut(name)
@@ -137,8 +139,17 @@ class Exchange:
 
     def _gathered(self, values: jax.Array) -> jax.Array:
         if values.dtype == jnp.bool_:
-            return jax.lax.all_gather(values.astype(jnp.uint8), AXIS) != 0
+            told = jax.lax.all_gather(self._written(values.reshape(-1)), AXIS)
+            return self._read(told, values.size).reshape(-1, *values.shape)
         return jax.lax.all_gather(values, AXIS)
+
+    def _written(self, flags: jax.Array) -> jax.Array:
+        """Flags `[n]` as bytes."""
+        return jnp.packbits(flags) if self.in_bits else flags.astype(jnp.uint8)
+
+    def _read(self, told: jax.Array, n: int) -> jax.Array:
+        """The flags of all devices `[devices, n]` from their bytes."""
+        return (jnp.unpackbits(told, axis=1, count=n) if self.in_bits else told) != 0
 
     def most(self, value: jax.Array) -> jax.Array:
         """The largest of what the devices have."""
