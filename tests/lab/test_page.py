@@ -90,6 +90,32 @@ def test_an_operation_without_javascript_is_refused_with_its_class_and_line():
 
 
 @pytest.mark.parametrize(
+    ("slope", "message"),
+    [
+        (lambda V: jnp.sort(V), r"uses the operation 'sort' \(test_page\.py, line \d+\)"),  # inside a function of JAX
+        (lambda V: jnp.real(jnp.exp(1j * V)), r".* on complex numbers \(test_page\.py, line \d+\)"),
+        (lambda V: np.exp(V), r"cannot be compiled \(test_page\.py, line \d+\).*write jnp\.sin"),
+        (lambda V: V if V > 0 else -V, r"cannot be compiled \(test_page\.py, line \d+\).*write jnp\.where"),
+        (lambda V: nothing(V), r"raises NameError: name 'nothing' is not defined \(test_page\.py, line \d+\)"),  # noqa: F821
+        (lambda V: {}["W"], r"raises KeyError: 'W' \(test_page\.py, line \d+\)"),
+    ],
+)
+def test_what_a_users_function_does_wrong_is_said_with_its_class_and_line(slope, message):
+    class Wrong(rv.NeuronModel):
+        def initial_state(self, n, key):
+            return {"V": jnp.zeros(n)}
+
+        def derivatives(self, state, inputs, t):
+            return {"V": slope(state["V"])}
+
+        def spiked(self, before, after):
+            return after["V"] > 1
+
+    with pytest.raises(rv.RanvierError, match=r"Wrong\.derivatives " + message):
+        rv.lab.scene(Wrong())
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: rv.lab.scene(), "one cell"),

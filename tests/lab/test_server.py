@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 import warnings
 import zipfile
@@ -80,7 +82,9 @@ def ask(inside, **message):
 # -- who may come in ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/api/stores", "/api/store?id=x", "/api/scenes", "/api/scene?name=hh", "/api/export?id=x&to=csv"])
+@pytest.mark.parametrize(
+    "path", ["/api/stores", f"/api/stores?token={TOKEN}", "/api/store?id=x", "/api/scenes", "/api/scene?name=hh", "/api/export?id=x&to=csv"]
+)
 def test_nothing_is_said_without_the_token(client, path):
     answer = client.get(path)
     assert answer.status_code == 401
@@ -91,6 +95,13 @@ def test_nothing_is_said_without_the_token(client, path):
 def test_another_token_opens_nothing(client, token):
     assert client.post("/session", json={"token": token}, headers={"origin": ORIGIN}).status_code == 403
     assert client.get("/api/stores").status_code == 401
+
+
+def test_the_token_is_compared_in_a_time_that_says_nothing_of_it(client, monkeypatch):
+    compared = []
+    monkeypatch.setattr("ranvier.lab.server.app.hmac.compare_digest", lambda given, own: compared.append(given) or False)
+    assert client.post("/session", json={"token": TOKEN}, headers={"origin": ORIGIN}).status_code == 403
+    assert compared == [TOKEN.encode()]
 
 
 def test_what_is_no_json_or_too_much_opens_nothing(client):
@@ -111,6 +122,10 @@ def test_pages_of_other_origins_are_refused(inside, origin):
 def test_an_origin_that_equals_a_foreign_host_is_refused_too(inside):
     headers = {"origin": f"http://evil.example:{PORT}", "host": f"evil.example:{PORT}"}
     assert inside.post("/session", json={"token": TOKEN}, headers=headers).status_code == 400
+    headers = {"origin": "http://127.0.0.1:1", "host": "127.0.0.1:1"}  # another program's page on this machine
+    assert inside.post("/session", json={"token": TOKEN}, headers=headers).status_code == 403
+    with pytest.raises(WebSocketDisconnect), inside.websocket_connect(WS, headers=headers):
+        pass
 
 
 @pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1.evil.example", "192.168.1.5"])
@@ -127,7 +142,7 @@ def test_the_websocket_needs_the_session_too(client):
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(client):
     answer = client.post("/session", json={"token": TOKEN}, headers={"origin": ORIGIN})
     cookie = answer.headers["set-cookie"].lower()
-    assert all(word in cookie for word in ("httponly", "samesite=strict", "path=/"))
+    assert {"httponly", "samesite=strict", "path=/"} <= {word.strip() for word in cookie.split(";")}
     assert TOKEN not in cookie
     assert f"ranvier-lab-{PORT}=" in cookie
 
@@ -236,7 +251,8 @@ def test_a_port_in_use_is_named(root):
 def test_it_listens_at_this_machine_alone():
     with listening("127.0.0.1", 0) as own:
         assert own.getsockname()[0] == "127.0.0.1"
-        assert own.getsockname()[1] > 0
+        with listening("127.0.0.1", 0) as other:  # at a port that nobody can know before
+            assert 0 < own.getsockname()[1] != other.getsockname()[1] > 0
 
 
 def test_no_folder(tmp_path, capsys):
@@ -612,6 +628,56 @@ def test_a_file_that_raises_while_it_is_edited_says_where_and_nothing_is_lost(wi
     assert not page.errors
     file.unlink()
     assert "There is no file" in with_file.get("/api/file").json()["problem"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("raise KeyboardInterrupt('mine')", "KeyboardInterrupt: mine"),
+        ("raise SystemExit(2)", "line 1: SystemExit: 2"),
+        ("x = 1\x00", "null bytes"),
+        ("network = 5", "network"),
+        ("while not waited.wait(1): pass", "has not ended yet"),
+    ],
+)
+def test_what_a_file_can_do_ends_the_file_and_not_the_lab(with_file, file, text, message, monkeypatch):
+    waited = threading.Event()
+    monkeypatch.setattr("builtins.waited", waited, raising=False)
+    monkeypatch.setattr("ranvier.lab.server.networks.LONGEST_READING", 0.1)
+    file.write_text(text, encoding="utf-8")
+    reading = threading.Thread(target=lambda: with_file.get("/api/file"), daemon=True)
+    reading.start()
+    reading.join(1.0)
+    answer = with_file.get("/api/network", params={"name": "my_model.py"})
+    waited.set()
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]
+    reading.join(20.0)
+
+
+def test_an_error_of_a_users_class_is_said_with_its_line_and_the_page_goes_on(with_file, file):
+    file.write_text(FILE.replace("    pass", "    def derivatives(self, *given):\n        return nothing"), encoding="utf-8")
+    with with_file.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        page = Page(socket)
+        page.say("start", model="my_model.py")
+        page.hear(lambda page: page.errors)
+        assert "NameError: name 'nothing' is not defined (my_model.py, line 6)" in page.errors[0]
+        file.write_text(FILE, encoding="utf-8")
+        page.status.clear()
+        page.say("start", model="my_model.py")
+        page.hear(reached(20.0))
+
+
+def test_a_store_that_is_deleted_while_it_is_looked_at_is_said_and_the_page_goes_on(with_file, file):
+    rv.simulate(rv.neurons.Passive(), duration=5.0, store=file.parent / "other.zarr")
+    (entry,) = with_file.get("/api/stores").json()
+    with with_file.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
+        for op in ("view", "stats"):
+            shutil.rmtree(file.parent / "other.zarr", ignore_errors=True)
+            socket.send_text(json.dumps({"id": 1, "op": op, "store": entry["id"], "population": "passive"}))
+            kind, _, header, _ = read(socket.receive_bytes())
+            assert kind == 5
+            assert "store" in header["error"]
 
 
 def test_a_file_of_a_cell_is_a_scene_that_this_page_alone_may_frame(with_file, file):

@@ -7,17 +7,20 @@ stage. An operation that is not in the tables below is refused by name.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from ranvier.errors import UnsupportedError
+from ranvier.errors import ParameterError, RanvierError, UnsupportedError
 
 _INFIX = {"add": "+", "add_any": "+", "sub": "-", "mul": "*", "lt": "<", "lt_to": "<", "le": "<=", "le_to": "<=", "gt": ">", "ge": ">=",
           "eq": "===", "ne": "!=="}  # fmt: skip
@@ -110,6 +113,7 @@ class Program:
         self._needed: set[str] = set()
         self._count = 0
         self._where = type(model).__name__
+        self._place = ""
 
     def function(
         self,
@@ -136,7 +140,7 @@ class Program:
             entries = [word] if not isinstance(shape, dict) else [word(key) for key in sorted(shape)]
             given += [Value(entry, None, False) for entry in entries]
         self._where = f"{type(self.model).__name__}.{name}"
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), users_code(self._where):
             rebuilt = lambda leaves, *rest: list(traced(jax.tree.unflatten(self._tree, leaves), *rest))
             closed = jax.make_jaxpr(rebuilt)(self._leaves, *shapes)
         lines: list[_Line] = []
@@ -170,10 +174,13 @@ class Program:
             values[v] = _constant(constant)
         for v, argument in zip(jaxpr.invars, arguments, strict=True):
             values[v] = argument
+        outer = self._place
         for equation in jaxpr.eqns:
+            self._place = place_of(equation) or outer
             operands = [read(v) for v in equation.invars]
             for v, result in zip(equation.outvars, self._equation(equation, operands, lines, known), strict=True):
                 values[v] = result
+        self._place = outer
         return [read(v) for v in jaxpr.outvars]
 
     def _equation(self, equation: Any, operands: list[Value], lines: list[_Line], known: dict[str, str]) -> list[Value]:
@@ -191,6 +198,8 @@ class Program:
         if inner is not None:
             closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
             return self._emit(closed.jaxpr, closed.consts, operands, lines, known)
+        if any(jnp.issubdtype(v.aval.dtype, np.complexfloating) for v in (*equation.invars, *equation.outvars)):
+            raise self._refused(equation, " on complex numbers")
         if name in _SAME:
             return [
                 a
@@ -333,11 +342,11 @@ class Program:
         lines.append(_Line(tuple(names), f"let {','.join(names)};switch({choice}){{{body}}}"))
         return [Value(n, _length(v.aval.shape), False) for n, v in zip(names, equation.outvars, strict=True)]
 
-    def _refused(self, equation: Any) -> UnsupportedError:
-        shape = next((v.aval.shape for v in (*equation.invars, *equation.outvars) if v.aval.size > 1), ())
-        what = f"{equation.primitive.name!r}" + (f" on an array of shape {shape}" if shape else "")
+    def _refused(self, equation: Any, on: str = "") -> UnsupportedError:
+        shape = next((v.aval.shape for v in (*equation.invars, *equation.outvars) if getattr(v.aval, "size", 1) > 1), ())
+        what = f"{equation.primitive.name!r}" + (on or (f" on an array of shape {shape}" if shape else ""))
         return UnsupportedError(
-            f"{self._where} uses the operation {what}{_place(equation)}, which a scene cannot write as JavaScript. "
+            f"{self._where} uses the operation {what}{self._place}, which a scene cannot write as JavaScript. "
             "Write it with arithmetic, comparisons, jnp.where and the elementary functions; rv.simulate runs it as it is."
         )
 
@@ -402,15 +411,46 @@ def _converted(x: str, kind: str, to: np.dtype) -> str:
     return f"Math.trunc({x})" if to.kind in "iu" else f"Math.fround({x})"
 
 
-def _place(equation: Any) -> str:
-    """Where in the user's code an operation stands."""
+def _users(file_name: str) -> bool:
+    """Whether a file is the user's own."""
+    ours = str(Path(__file__).parents[1])
+    libraries = str(Path(jax.__file__).parent), str(Path(np.__file__).parent)
+    return not file_name.startswith((ours, *libraries, "<")) or file_name.startswith("<ipython")
+
+
+def place_of(equation: Any) -> str:
+    """Where in the user's code an operation stands; nothing for one of Ranvier's own models."""
     frames = getattr(getattr(equation.source_info, "traceback", None), "frames", ())
-    ours = str(Path(__file__).parent)
-    library = str(Path(jax.__file__).parent)
-    for frame in frames:
-        if not frame.file_name.startswith((library, ours)):
-            return f" ({Path(frame.file_name).name}, line {frame.line_num})"
-    return ""
+    frame = next((frame for frame in frames if _users(frame.file_name)), None)
+    return "" if frame is None else f" ({Path(frame.file_name).name}, line {frame.line_num})"
+
+
+def place_where(error: BaseException) -> str:
+    """Where in the user's code an error was raised."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _users(frame.filename)]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+@contextlib.contextmanager
+def users_code(where: str) -> Iterator[None]:
+    """Says of whatever a model's own function raises which function and which line it was.
+
+    Raises:
+        ParameterError: instead of what is no error of Ranvier's.
+    """
+    from ranvier.stimuli.base import instead
+
+    try:
+        yield
+    except RanvierError:
+        raise
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        raise ParameterError(
+            f"{where} cannot be compiled{place_where(error)}: it is traced once, with values that are not numbers yet. "
+            f"{instead(error).replace('(t)', '(x)').replace('t > 20', 'x > 0')}"
+        ) from error
+    except Exception as error:
+        raise ParameterError(f"{where} raises {type(error).__name__}: {error}{place_where(error)}.") from error
 
 
 def leaves_by_name(model: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ranvier.equations import mathml
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.lab.javascript import CELL, NUMBER, TRUTH, Program, leaves_by_name
+from ranvier.lab.javascript import CELL, NUMBER, TRUTH, Program, leaves_by_name, users_code
 from ranvier.model import INPUT, Model
 from ranvier.neurons.base import Inputs, NeuronModel
 from ranvier.plasticity.base import PlasticityRule, by_potential, overrides
@@ -44,7 +44,7 @@ def _variables(model: Any, key: Key) -> list[str]:
         order.extend(state)
         return state
 
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), users_code(f"{type(model).__name__}.initial_state"):
         jax.eval_shape(note, model)
     return order
 
@@ -74,6 +74,12 @@ class _Writer:
 
         def rate(model: Any, state: Any, *rest: Any) -> list[Any]:
             found = derivatives(model, state, *rest)
+            strange = [name for name in found if name not in self.place]
+            if strange:
+                raise ParameterError(
+                    f"{type(model).__name__}.derivatives returns {strange[0]!r}, which is not in its initial_state. "
+                    f"Known: {', '.join(self.variables)}."
+                )
             self.moving = [name for name in self.variables if name in found]
             return _as_list(found, self.moving)
 
@@ -196,7 +202,8 @@ def _public_name(cls: type, module_names: Mapping[str, str]) -> str:
 def _equations(model: Any, name: str = "") -> str:
     """The equations of a model and of its components, drawn, with their source. All text is escaped."""
     title = html.escape(f"{name}: {type(model).__name__}" if name else type(model).__name__)
-    drawn = f"<h3>{title}</h3>" + (f'<div class="equation">{mathml(model.equations)}</div>' if model.equations else "")
+    box = f'<div class="equation" tabindex="0" role="group" aria-label="equations of {title}">'  # it scrolls by the keyboard too
+    drawn = f"<h2>{title}</h2>" + (f"{box}{mathml(model.equations)}</div>" if model.equations else "")
     drawn += f"<p>{html.escape(model.reference)}</p>" if model.reference else ""
     for field in dataclasses.fields(model):
         if "component" in field.metadata:
@@ -407,9 +414,11 @@ def rule(model: PlasticityRule, weight_unit: str) -> Part:
     try:
         for name, method in (("arrival", "on_pre"), ("fired", "on_post")):
             program.function(name, "s", changed(method), [CELL, *given], ["s[0]", at(0), at(1)])
-    except KeyError as error:
+    except ParameterError as error:
+        if not isinstance(error.__cause__, KeyError):
+            raise
         raise UnsupportedError(
-            f"{type(model).__name__} asks for the target's {error}; a scene has the traces of spikes alone. rv.simulate runs it."
+            f"{type(model).__name__} asks for the target's {error.__cause__}; a scene has the traces of spikes alone. rv.simulate runs it."
         ) from None
 
     def traces(m: PlasticityRule, dt: Any) -> list[Any]:

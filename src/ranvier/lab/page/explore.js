@@ -20,8 +20,13 @@ async function enter() {
     if (!answer.ok) throw new Error(await answer.text());
   }
 }
+/** What is said when nobody answers any more. */
+function gone() {
+  const kept = liveRun && liveRun.facts && liveRun.facts.kept;
+  return `The lab's server does not answer. Is \`ranvier lab\` still running? ${kept ? `What the run has computed is kept in ${kept.name}: start the lab again and resume it there.` : "Start it again, and open the address that it prints."}`;
+}
 async function get(path) {
-  const answer = await fetch(path);
+  const answer = await fetch(path).catch(() => { throw new Error(gone()); });
   const text = await answer.text();
   let read;
   try { read = JSON.parse(text); } catch { throw new Error(text); }
@@ -59,15 +64,14 @@ function connect() {
   };
   socket.onclose = () => {
     if (!waiting.size && !going() && !liveTraining) return;
-    const kept = liveRun && liveRun.facts && liveRun.facts.kept;
-    say(`The lab's server does not answer. Is \`ranvier lab\` still running? ${kept ? `What the run has computed is kept in ${kept.name}: start the lab again and resume it there.` : "Reload the page to try again."}`);
+    say(gone());
     if (liveRun) { liveRun.status = "stopped"; tellRun(); }
   };
 }
 
 // -- home ----------------------------------------------------------------------------------------------
 
-const amount = x => Math.round(x).toLocaleString("en").replace(/,/g, " ");
+const amount = x => Math.round(x).toLocaleString("en").replace(/,/g, "\u202f");
 
 async function home() {
   const [stores, scenes, networks, file] = await Promise.all(["/api/stores", "/api/scenes", "/api/networks", "/api/file"].map(get));
@@ -132,6 +136,8 @@ async function open(id, name) {
   refreshStudies();
   document.documentElement.dataset.ready = "store";
 }
+/** Long stretches are in seconds: by what the milliseconds are divided, and what it is called. */
+const timeUnit = (t0, t1) => (t1 - t0 > 5000 ? [1000, "time (s)"] : [1, "time (ms)"]);
 const whole = facts => ({ t0: facts.start, t1: Math.max(facts.reached, facts.start + facts.facts.dt), n0: 0, n1: facts.facts.n });
 
 function tell() {
@@ -167,8 +173,8 @@ function drawRaster() {
   const width = Math.max(280, store.canvas.parentElement.clientWidth), height = 360;
   const g = canvasSurface(store.canvas, width, height);
   const box = { x: MARGIN.left, y: MARGIN.top, w: width - MARGIN.left - MARGIN.right, h: height - MARGIN.top - 44 };
-  const inSeconds = header.t1 - header.t0 > 5000, unit = inSeconds ? 1000 : 1;
-  const { X, Y } = drawAxes(g, box, { x: [header.t0 / unit, header.t1 / unit], y: [header.n0, header.n1], xLabel: `time (${inSeconds ? "s" : "ms"})`, yLabel: "neuron", series: [] }, c);
+  const [unit, xLabel] = timeUnit(header.t0, header.t1);
+  const { X, Y } = drawAxes(g, box, { x: [header.t0 / unit, header.t1 / unit], y: [header.n0, header.n1], xLabel, yLabel: "neuron", series: [] }, c);
   const tone = store.facts.populations.map((p, i) => c.lines[i % c.lines.length]);
   const of = n => store.facts.populations.findIndex(p => n >= p.first && n < p.first + p.n);
   if (kind === 2) {
@@ -272,11 +278,12 @@ function makeStatistics() {
     ask("stats", "statistics", { store: store.id, population, t0, t1 }, (kind, s) => {
       text.textContent = `${s.population}: ${amount(s.spikes)} spikes of ${amount(s.neurons)} neurons, ${s.rate.toFixed(2)} Hz, CV ${s.cv === null ? "–" : s.cv.toFixed(2)}, from ${short(s.t0)} to ${short(s.t1)} ms.${s.whole ? "" : " (The window is long: its first part.)"}`;
       for (const [name, canvas] of Object.entries(plots)) {
-        const { from, step, values } = s[name], c = colors(), [g, box] = plotIn(canvas, 190);
+        const c = colors(), [g, box] = plotIn(canvas, 190), values = s[name].values;
+        const [unit, time] = name === "over_time" ? timeUnit(s.t0, s.t1) : [1, ""], from = s[name].from / unit, step = s[name].step / unit;
         const line = name === "over_time" || name === "spectrum";
         const x = values.flatMap((_, i) => (line ? [from + i * step] : [from + i * step, from + (i + 1) * step]));
         const y = values.flatMap(v => (line ? [v] : [v, v]));
-        drawAxes(g, box, { x: [from, from + Math.max(1, values.length) * step], y: [0, greatest(values) * 1.06], xLabel: name === "over_time" ? "time (ms)" : titles[name], yLabel: name === "over_time" ? "rate (Hz)" : "", series: [{ x, y, color: c.lines[0] }] }, c);
+        drawAxes(g, box, { x: [from, from + Math.max(1, values.length) * step], y: [0, greatest(values) * 1.06], xLabel: time || titles[name], yLabel: name === "over_time" ? "rate (Hz)" : "", series: [{ x, y, color: c.lines[0] }] }, c);
         canvas.setAttribute("aria-label", `${s.population}: ${titles[name]}, at most ${short(greatest(values))}`);
       }
     });
@@ -302,11 +309,12 @@ function makeTraces() {
       const values = new Float32Array(numbers), c = colors(), [g, box] = plotIn(canvas, 260), n = header.width;
       let low = Infinity, high = -Infinity;
       for (const v of values) if (Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
+      const [unit, xLabel] = timeUnit(header.t0, header.t1), t0 = header.t0 / unit, t1 = header.t1 / unit;
       const series = header.columns.map((_, j) => {
         const part = values.subarray(2 * n * j, 2 * n * (j + 1));
-        return { x: { from: header.t0, step: (header.t1 - header.t0) / Math.max(1, 2 * n - 1) }, y: part, color: c.lines[j % c.lines.length], dash: DASHES[j % DASHES.length], width: 1.3 };
+        return { x: { from: t0, step: (t1 - t0) / Math.max(1, 2 * n - 1) }, y: part, color: c.lines[j % c.lines.length], dash: DASHES[j % DASHES.length], width: 1.3 };
       });
-      drawAxes(g, box, { x: [header.t0, header.t1], y: range(low, high), xLabel: "time (ms)", yLabel: `${header.variable} ${unitText(header.unit) ? `(${unitText(header.unit)})` : ""}`, series }, c);
+      drawAxes(g, box, { x: [t0, t1], y: range(low, high), xLabel, yLabel: `${header.variable} ${unitText(header.unit) ? `(${unitText(header.unit)})` : ""}`, series }, c);
       text.textContent = `${header.variable} of ${header.part}, columns ${header.columns.join(", ")}: from ${short(low)} to ${short(high)} ${unitText(header.unit)}`;
       canvas.setAttribute("aria-label", text.textContent);
     });

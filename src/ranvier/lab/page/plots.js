@@ -108,7 +108,7 @@ function drawAxes(g, box, plot, colors) {
   g.font = "12px sans-serif";
   g.fillStyle = colors.text;
   g.strokeStyle = colors.grid;
-  const across = ticks(x0, x1, box.w / 80), up = ticks(y0, y1, Math.max(2, box.h / 45));
+  const across = ticks(x0, x1, Math.max(2, box.w / 80)), up = ticks(y0, y1, Math.max(2, box.h / 45));
   g.beginPath();
   for (const v of across) { g.moveTo(X(v), box.y); g.lineTo(X(v), box.y + box.h); }
   if (!plot.bare) for (const v of up) { g.moveTo(box.x, Y(v)); g.lineTo(box.x + box.w, Y(v)); }

@@ -73,6 +73,7 @@ async function readNetwork() {
     say("");
     tellNetwork();
     if (!r.facts) wantPicture();
+    return true;
   } catch (error) { say(String(error.message)); }
 }
 function tellNetwork() {
@@ -246,8 +247,7 @@ function drawKey(g, box, names, c) {
 function drawRows(t0, t1, c) {
   const { rows, boxes, traces } = liveRun;
   boxes.traces.hidden = !rows.size;
-  if (!rows.size || (liveRun.status === "running" && performance.now() - (drawRows.last || 0) < 60)) return;  // half as often as the spikes: lines cost more
-  drawRows.last = performance.now();
+  if (!rows.size) return;
   const [g, box] = plotIn(traces, 190), series = [];
   let low = Infinity, high = -Infinity, said = "", label = "";
   for (const kept of rows.values()) {
@@ -319,10 +319,11 @@ document.addEventListener("keydown", event => {
 });
 
 /** A file of the user's is looked at again and again: what it says now, or why it cannot be read. */
-let fileStamp = null;
+let fileStamp = null, asking = false;
 setInterval(async () => {
   const name = liveRun && liveRun.sliders ? liveRun.name : openCell ? openCell.name : null;
-  if (!name || !name.endsWith(".py") || document.hidden) return;
+  if (!name || !name.endsWith(".py") || document.hidden || asking) return;
+  asking = true;
   try {
     const file = await get("/api/file");
     if (file.name !== name || file.stamp === fileStamp) return;
@@ -331,7 +332,7 @@ setInterval(async () => {
     if (file.problem) return say(`${file.problem} What is here stays as it was until the file is right again.`);
     if (first && !message.textContent) return;
     if (openCell) showCell();
-    else await readNetwork();
+    else if (!await readNetwork()) return;
     say(going() ? `${name} has changed: the next Start runs it as it is now.` : `${name} was read again.`);
-  } catch (error) { say(String(error.message)); }
+  } catch (error) { say(String(error.message)); } finally { asking = false; }
 }, 700);

@@ -27,7 +27,7 @@ from ranvier.errors import ParameterError, RanvierError
 from ranvier.lab import html
 from ranvier.lab.catalogue import by_name
 from ranvier.lab.server import frames, stores
-from ranvier.lab.server.live import Live
+from ranvier.lab.server.live import Live, told
 from ranvier.lab.server.networks import ModelFile, Networks, described
 from ranvier.lab.server.stores import Stores, Window
 
@@ -132,6 +132,8 @@ def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOST
                 return await endpoint(request)
             except RanvierError as error:
                 return JSONResponse({"error": str(error)}, 400)
+            except Exception as error:  # of a user's own code, of a disk: the page says it, the server goes on
+                return JSONResponse({"error": told(error)}, 500)
 
         return answer
 
@@ -316,8 +318,8 @@ class _Live:
                 self.run.step(message.get("duration"))
             else:
                 getattr(self.run, operation)()
-        except RanvierError as error:
-            await self.websocket.send_bytes(frames.frame(frames.ERROR, self.number, {"error": str(error), "live": True}))
+        except Exception as error:
+            await self.websocket.send_bytes(frames.frame(frames.ERROR, self.number, {"error": told(error), "live": True}))
 
     def _start(self, message: dict[str, Any]) -> Live:
         from ranvier.lab.server import runs  # the engine: not for Home
@@ -373,5 +375,5 @@ def _answer(found: Stores, message: dict[str, Any]) -> bytes:
         if message["op"] == "stats":
             return frames.frame(frames.STATUS, number, stores.statistics(run, message))
         return frames.frame(frames.ERROR, number, {"error": f"There is no operation {str(message['op'])[:40]!r}."})
-    except RanvierError as error:
-        return frames.frame(frames.ERROR, number, {"error": str(error)})
+    except Exception as error:
+        return frames.frame(frames.ERROR, number, {"error": told(error)})

@@ -21,6 +21,16 @@ BINS = 40
 
 _slots = threading.BoundedSemaphore(MOST_RUNS)
 
+
+def told(error: BaseException) -> str:
+    """An error in words: Ranvier's own as it is, another's with its kind and the line of the user's code."""
+    if isinstance(error, RanvierError):
+        return str(error)
+    from ranvier.lab.javascript import place_where
+
+    return f"{type(error).__name__}: {error}{place_where(error)}"
+
+
 Message = tuple[int, dict[str, Any], list[np.ndarray]]
 
 
@@ -127,7 +137,7 @@ class Live:
                 self._changed = True
 
     def _fail(self, error: BaseException) -> None:
-        self._problem = str(error) or type(error).__name__
+        self._problem = told(error)
         self._say("failed")
 
     def _take(self, steps: np.ndarray, neurons: np.ndarray) -> None:
@@ -183,9 +193,7 @@ class Live:
         try:
             self._loop()
             self._say("stopped")
-        except (RanvierError, MemoryError, OSError) as error:
+        except Exception as error:  # of a user's own code, too: the page says it, the server goes on
             self._fail(error)
-        except Exception as error:  # of a user's own code: the page says it, the server goes on
-            self._fail(RuntimeError(f"{type(error).__name__}: {error}"))
         finally:
             _slots.release()

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import math
 import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ranvier.network.spec import Network
 from ranvier.random import Distribution
 
 LARGEST_SCALE = {"microcircuit": 0.2}
+LONGEST_READING = 10.0  # s that a page waits for a file
 DURATION = 1000.0  # ms that a run is planned for where nothing is said
 
 
@@ -99,6 +101,7 @@ class ModelFile(Choice):
         self.path = path.resolve()
         self._was_scene = False
         self._read: tuple[str, dict[str, Any] | ParameterError] | None = None
+        self._reading = threading.Lock()  # one thread executes it; the others wait for what it says
 
     @property
     def stamp(self) -> str:
@@ -116,15 +119,22 @@ class ModelFile(Choice):
         """
         from ranvier.cli.job import executed
 
-        stamp = self.stamp
-        if self._read is None or self._read[0] != stamp:
-            try:
-                if stamp == "gone":
-                    raise ParameterError(f"There is no file {self.path.name} any more.")
-                self._read = (stamp, executed(self.path))
-            except ParameterError as error:
-                self._read = (stamp, error)
-        found = self._read[1]
+        if not self._reading.acquire(timeout=LONGEST_READING):
+            raise ParameterError(f"{self.path.name} has not ended yet. Is there a loop without an end? Mend it and start the lab again.")
+        try:
+            stamp = self.stamp
+            if self._read is None or self._read[0] != stamp:
+                try:
+                    if stamp == "gone":
+                        raise ParameterError(f"There is no file {self.path.name} any more.")
+                    self._read = (stamp, executed(self.path))
+                except ParameterError as error:
+                    self._read = (stamp, error)
+                except BaseException as error:  # such as a KeyboardInterrupt of its own: it ends the file, not the lab
+                    self._read = (stamp, ParameterError(f"{self.path.name}: {type(error).__name__}: {error}"))
+            found = self._read[1]
+        finally:
+            self._reading.release()
         if isinstance(found, ParameterError):
             raise ParameterError(str(found))
         return found

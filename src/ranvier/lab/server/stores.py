@@ -339,7 +339,7 @@ def statistics(run: StoredRun, message: dict[str, Any]) -> dict[str, Any]:
         "cv": float(variation.mean()) if len(variation) else None,
         "rates": _histogram(rates, 0.0, max(1.0, float(rates.max(initial=0.0)))),
         "intervals": _histogram(intervals, 0.0, float(np.quantile(intervals, 0.99)) if len(intervals) else 1.0),
-        "variations": _histogram(variation, 0.0, 2.0),
+        "variations": _histogram(variation, 0.0, max(2.0, float(np.quantile(variation, 0.995)) if len(variation) else 0.0)),
         "over_time": {"from": k0 * dt, "step": (k1 - k0) * dt / shown, "values": [round(float(x), 4) for x in grouped]},
         "spectrum": _spectrum(over_time, width),
     }
