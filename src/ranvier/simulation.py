@@ -351,7 +351,10 @@ class Simulation:
                 synapse = projection.synapse
                 if projection.edges is not None and projection.site == "edge":
                     synapse = _one_an_edge(synapse, projection.edges, projection.edges.as_listed)
-                result[name] = dataclasses.replace(part, synapse=synapse, short_term_plasticity=projection.short_term)
+                short, release = projection.short_term, projection.release
+                release = _of_edges(release, projection.part, "as_listed")
+                short = short if projection.edge_rule is None else _of_edges(projection.edge_rule, projection.part, "as_listed")
+                result[name] = dataclasses.replace(part, synapse=synapse, short_term_plasticity=short, release=release)
             else:
                 result[name] = dataclasses.replace(part, synapse=drawn.inputs[name].synapse)
         return result
@@ -617,7 +620,7 @@ class Simulation:
             for name, within in (split(path, self.numbers) for path, value in given.items() if isinstance(value, jax.core.Tracer))
             if not isinstance(self.numbers[name], PopulationNumbers)
             and within not in ("weight", "delay", "rate", "sources")
-            and not within.startswith(("short_term_plasticity.", "plasticity."))
+            and not within.startswith(("short_term_plasticity.", "plasticity.", "release."))
         )
         shared = {user.name for r in self.layout.receptors if len(r.users) > 1 for user in r.users}
         apart &= shared
@@ -686,7 +689,7 @@ class Simulation:
 def _projection_with(projection: Any, values: dict[str, Any]) -> Any:
     of_rules = {
         rule: {k.partition(".")[2]: v for k, v in values.items() if k.startswith(f"{rule}.")}
-        for rule in ("short_term_plasticity", "plasticity")
+        for rule in ("short_term_plasticity", "plasticity", "release")
     }
     of_synapse = {k: v for k, v in values.items() if k != "weight" and k.partition(".")[0] not in of_rules}
     synapse = with_parameters(projection.synapse, of_synapse)
@@ -694,8 +697,11 @@ def _projection_with(projection: Any, values: dict[str, Any]) -> Any:
         changed = _one_an_edge(synapse, projection.edges, projection.edges.sorted_like)
         synapse = with_parameters(synapse, {name: value for name, _, value in parameters(changed) if name in of_synapse})
     changes: dict[str, Any] = {"synapse": synapse}
-    for rule, field in (("short_term_plasticity", "short_term"), ("plasticity", "plasticity")):
-        if of_rules[rule]:
+    short = "short_term" if projection.edge_rule is None else "edge_rule"
+    for rule, field in (("short_term_plasticity", short), ("plasticity", "plasticity"), ("release", "release")):
+        if of_rules[rule] and (field == "edge_rule" or rule == "release"):
+            changes[field] = _of_edges(with_parameters(getattr(projection, field), of_rules[rule]), projection.part, "sorted_like")
+        elif of_rules[rule]:
             changes[field] = with_parameters(getattr(projection, field), of_rules[rule])
     if "weight" in values:
         changes["part"] = dataclasses.replace(projection.part, weight=values["weight"])
@@ -711,6 +717,14 @@ def drawn_weights(drawn: Drawn, name: str) -> np.ndarray:
     everything = draw_edges(drawn.projections[name].part)
     edges = everything.edges(range(everything.part.size))
     return edges.as_listed(everything.weights(dataclasses.replace(edges, values=None)))
+
+
+def _of_edges(rule: Any, part: Any, sort: str) -> Any:
+    """A rule with one value an edge, sorted: in the order in which edges are given, or by target, then source."""
+    if rule is None or not any(np.ndim(value) for _, _, value in parameters(rule)):
+        return rule
+    edges = draw_edges(part).edges(range(part.size))
+    return _one_an_edge(rule, edges, getattr(edges, sort))
 
 
 def _one_an_edge(synapse: Any, edges: Any, sort: Callable[[Any], Any]) -> Any:

@@ -196,13 +196,13 @@ def everything():
     cells = rv.Population(6, rv.neurons.HodgkinHuxley(), current=rv.uniform(0.0, 15.0), name="cells")
     current = rv.synapses.ExponentialCurrent
     bernoulli = rv.connect.pairwise_bernoulli
-    depressing = rv.synapses.TsodyksMarkram()
+    depressing, release = rv.synapses.TsodyksMarkram(), rv.synapses.VesicleRelease(sites=3, probability=0.6)
     network = rv.Network(
         *(exc, inh, few, noisy, poisson, varying, given, cells),
         rv.Projection(
             exc, [exc, inh], current(tau=5.0), bernoulli(0.3), weight=rv.normal(30.0, 5.0), delay=rv.uniform(0.5, 3.0), name="exc_out"
         ),
-        rv.Projection(inh, exc, current(tau=8.0), rv.connect.fixed_in_degree(4), weight=-60.0, delay=1.0, name="inh_out"),
+        rv.Projection(inh, exc, current(tau=8.0), rv.connect.fixed_in_degree(4), weight=-60.0, delay=1.0, release=release, name="inh_out"),
         rv.Projection(
             poisson, exc, current(tau=3.0), bernoulli(0.5), weight=60.0, delay=0.4, short_term_plasticity=depressing, name="depressing"
         ),

@@ -154,3 +154,114 @@ def test_spikes_of_one_source_are_plastic_in_one_projection_alone():
     at = lambda time: V[round(time / 0.1)] - V[0]
     assert at(15.0)[0] == pytest.approx(at(15.0)[1], rel=1e-9)
     assert at(40.0)[1] > 2 * at(40.0)[0]
+
+
+DYNAMICS = {"EE": (0.5, 1100.0, 50.0), "EI": (0.05, 125.0, 1200.0), "IE": (0.25, 700.0, 20.0), "II": (0.32, 144.0, 60.0)}
+"""U, D and F (ms) on average; both of a pair's letters: from, onto (Maass, Natschläger & Markram 2002, their model of a microcircuit)."""
+
+
+@pytest.fixture(scope="module")
+def heterogeneous():
+    """Synapses each with its own U, D and F, about the four means, by half of them; irregular spikes of ten sources, with delays."""
+    rng = np.random.default_rng(3)
+    n, sources = 100, 10
+    means = np.repeat(np.array(list(DYNAMICS.values())), n * sources // 4, axis=0)
+    use, depression, facilitation = (np.clip(rng.normal(means, means / 2), [0.01, 5, 5], [0.99, 4000, 4000])).T
+    trains = [np.unique(np.round(np.cumsum(rng.exponential(40.0, 60)), 1)) + 1.0 for _ in range(sources)]
+    trains = [train[train < 900] for train in trains]
+    source = rv.Population(sources, rv.neurons.SpikeTimes.of_trains(trains), name="source")
+    cells = rv.Population(n, rv.neurons.Passive(leak=0.0, capacitance=1.0), initial={"V": 0.0}, name="cells")
+    rule = TsodyksMarkram(utilization=use, recovery=depression, facilitation=facilitation)
+    delay = rng.integers(1, 30, n * sources) * 0.1
+    fibres = rv.Projection(
+        source,
+        cells,
+        rv.synapses.Delta(),
+        rv.connect.all_to_all(),
+        delay=delay,
+        short_term_plasticity=rule,
+        short_term_site="edge",
+        name="fibres",
+    )
+    return rv.Network(source, cells, fibres), trains, (use, depression, facilitation)
+
+
+def test_heterogeneous_synapses_follow_their_published_recursion(heterogeneous):
+    """Each of 1000 synapses by u and R of Markram, Wang & Tsodyks 1998, spike by spike, as Maass et al. give it."""
+    net, trains, (use, depression, facilitation) = heterogeneous
+    expected = np.zeros(100)
+    for edge in range(1000):
+        target, source = divmod(edge, 10)
+        u, r, total = use[edge], 1.0, use[edge]
+        for interval in np.diff(trains[source]):
+            r = 1 + (r - u * r - 1) * np.exp(-interval / depression[edge])
+            u = use[edge] + u * (1 - use[edge]) * np.exp(-interval / facilitation[edge])
+            total += u * r
+        expected[target] += total
+    run = rv.simulate(net, duration=910.0, dt=0.1)
+    found = run.state.neurons["cells"]["V"]
+    record_reproduction(
+        "heterogeneous dynamic synapses",
+        "Maass, Natschläger & Markram 2002, Neural Comput 14:2531; Markram, Wang & Tsodyks 1998: their recursion for each synapse",
+        "sum of the amplitudes of ten synapses each, for ten targets of a hundred",
+        expected[::10],
+        found[::10],
+        1e-10,
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    np.testing.assert_array_equal(run.edges("fibres").parameter("short_term_plasticity.utilization"), use)
+
+
+def test_states_at_the_edges_go_on_bit_for_bit(heterogeneous, tmp_path):
+    net, _, _ = heterogeneous
+    whole = rv.simulate(net, duration=300.0, dt=0.1, store=tmp_path / "whole", checkpoint_every=100.0)
+    rv.simulate(net, duration=173.3, dt=0.1, store=tmp_path / "part")
+    again = rv.resume(tmp_path / "part", duration=300.0)
+    for name, values in whole.state.synapses["fibres"].items():
+        np.testing.assert_array_equal(again.state.synapses["fibres"][name], values)
+    np.testing.assert_array_equal(again.state.neurons["cells"]["V"], whole.state.neurons["cells"]["V"])
+
+
+FIGURES = {  # A (pA), U, recovery, facilitation, inactivation, membrane (ms)
+    "depressing": (250.0, 0.5, 800.0, 0.0, 3.0, 40.0),
+    "facilitating": (1540.0, 0.03, 130.0, 530.0, 1.5, 60.0),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_potential_at_20_hz_as_in_the_papers_first_figure(name):
+    """Spikes at 20 Hz into a membrane of 100 MOhm. The current is A times the active share, so it has the time constant τ_in."""
+    efficacy, use, recovery, facilitation, inactivation, membrane = FIGURES[name]
+    times = np.arange(20) * 50.0 + 50.0
+
+    def rate(_, s):  # x recovered, y active, z inactive; u; the potential in mV
+        x, y, _, u, v = s
+        z = 1 - x - y
+        fades = -u / facilitation if facilitation else 0.0
+        return [z / recovery, -y / inactivation, y / inactivation - z / recovery, fades, (-v + 0.1 * efficacy * y) / membrane]
+
+    state, at, peaks = np.array([1.0, 0, 0, 0, 0]), 0.0, []
+    for begin, end in zip(times, [*times[1:], times[-1] + 50.0], strict=True):
+        state = solve_ivp(rate, (at, begin), state, rtol=1e-9, atol=1e-12).y[:, -1] if begin > at else state
+        u = state[3] + use * (1 - state[3]) if facilitation else use
+        state = state + np.array([-u * state[0], u * state[0], 0, u - state[3], 0])
+        piece = solve_ivp(rate, (begin, end), state, rtol=1e-9, atol=1e-12, t_eval=np.linspace(begin, end, 2001))
+        peaks.append(piece.y[4].max())
+        state, at = piece.y[:, -1], end
+    source = rv.Population(1, rv.neurons.SpikeTimes(times, np.zeros(20, int)))
+    model = rv.neurons.LeakyIntegrateAndFire(leak=10.0, capacitance=10.0 * membrane, rest=0.0, threshold=1000.0)
+    cell = rv.Population(1, model, initial={"V": 0.0}, name="cell")
+    rule = TsodyksMarkram(utilization=use, recovery=recovery, facilitation=facilitation, inactivation=inactivation)
+    current = rv.synapses.ExponentialCurrent(tau=inactivation)
+    fibre = rv.Projection(source, cell, current, [[1]], weight=efficacy, short_term_plasticity=rule)
+    V = rv.simulate(rv.Network(source, cell, fibre), duration=1100.0, dt=0.1, record=rv.Record(cell, "V"))["cell"].V.values[:, 0]
+    found = [V[int(t / 0.1) : int(t / 0.1) + 500].max() for t in times]
+    record_reproduction(
+        f"Tsodyks–Markram, {name}",
+        "Tsodyks, Pawelzik & Markram 1998, figure 1: its equations (with inactivation) solved by SciPy",
+        "peaks of the potential under 20 spikes at 20 Hz",
+        peaks,
+        found,
+        0.002 * max(peaks),
+        "mV",
+    )

@@ -138,6 +138,10 @@ class Share:
             shares.append((first, count, cut.n - first - count))
         if own.structure is not None:
             raise UnsupportedError(f"{name}: synapses that come and go lie on one device. Leave out devices.")
+        if own.edge_rule is not None:
+            raise UnsupportedError(
+                f"{name}: short-term plasticity with states at the edges lies on one device. Leave out devices, or short_term_site."
+            )
         if own.site != "target" and not own.delivered and np.any(own.delay):
             raise UnsupportedError(
                 f"{name}: synapses that act continuously after a delay lie on one device. Leave out devices, or the delay."

@@ -228,8 +228,8 @@ def _field(sim: Simulation, name: str, within: str) -> tuple[float, float, str]:
     of: list[tuple[str, Any]] = [("", part.model if isinstance(part, PopulationNumbers) else part.synapse)]
     if isinstance(part, PopulationNumbers):
         of.append(("current.", part.current))
-    elif not isinstance(part, InputNumbers) and part.short_term_plasticity is not None:
-        of.append(("short_term_plasticity.", part.short_term_plasticity))
+    elif not isinstance(part, InputNumbers):
+        of += [(f"{rule}.", getattr(part, rule)) for rule in ("short_term_plasticity", "release")]
     for prefix, model in of:
         if model is not None:
             for path, info, _ in parameters_of(model):

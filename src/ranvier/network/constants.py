@@ -209,6 +209,24 @@ class PlasticConstants:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class ResponseConstants:
+    """The numbers of a `ResponsePlan`, in the order of delivery.
+
+    Attributes:
+        number: of each edge among all of its projection, sorted by target, then source; int32 `[edges]`.
+        stream: where its release draws from, uint32.
+        probability: that one of its sites releases, a number or `[edges]`; None where nothing is random.
+        rule: the edges' short-term plasticity, its parameters numbers or `[edges]`, or None.
+    """
+
+    number: Any
+    stream: Any
+    probability: Any = None
+    rule: Any = None
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Constants:
     """All numbers of a network.
 
@@ -226,3 +244,4 @@ class Constants:
     plastic: dict[str, PlasticConstants] = dataclasses.field(default_factory=dict)
     arrivals: dict[str, Arrivals] = dataclasses.field(default_factory=dict)
     tell_every: Any = None
+    responses: dict[str, ResponseConstants] = dataclasses.field(default_factory=dict)

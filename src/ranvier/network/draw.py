@@ -23,7 +23,7 @@ from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.kernels.drawn_edges import weights_from
 from ranvier.kernels.draws import MOST_POISSON
 from ranvier.memory import require_memory
-from ranvier.model import Model, drawn, parameters, with_parameters
+from ranvier.model import Model, check_bounds, drawn, parameters, with_parameters
 from ranvier.network.common import initial_values
 from ranvier.network.facts import NeuronFacts, StimulusFacts, initial_state, neuron_facts, stimulus_facts
 from ranvier.network.numbers import InputNumbers, Numbers, PopulationNumbers, ProjectionNumbers
@@ -82,6 +82,8 @@ class DrawnProjection:
         part: its edges, weights and delays, drawn when they are asked for.
         edges, weight, delay: where the site is not the target: the edges, drawn, their weights, and delays in steps.
         short_term: its short-term plasticity, drawn, or None; `short_term_values` its initial state.
+        release: how its synapses release at random, drawn, or None.
+        edge_rule: the short-term plasticity that each of its edges has, drawn, or None.
         plasticity: the rule by which its weights change, or None.
         dendritic: the dendritic delay in steps.
         structure: the rule by which its edges come and go, or None.
@@ -101,6 +103,8 @@ class DrawnProjection:
     delay: Any = None
     short_term: Any = None
     short_term_values: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    release: Any = None
+    edge_rule: Any = None
     plasticity: Any = None
     dendritic: int = 0
     structure: Any = None
@@ -283,6 +287,8 @@ def _check_not_stored(name: str, projection: Projection, numbers: ProjectionNumb
         )
     if numbers.plasticity is not None:
         raise UnsupportedError(f"{what} have no weights to change, and the projection learns. {STORE_THEM}")
+    if numbers.release is not None or projection.short_term_site == "edge":
+        raise UnsupportedError(f"{what} cannot answer a spike each in its own way (release, short_term_site='edge'). {STORE_THEM}")
     if getattr(projection, "structure", None) is not None:
         raise UnsupportedError(f"{what} cannot be made and pruned. {STORE_THEM}")
     if len(projection.sources) > 1:
@@ -357,13 +363,39 @@ def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, p
     values = _initial(numbers, name, synapse, targets, key)
     rules = {"plasticity": numbers.plasticity, "structure": numbers.structure}
     dendritic = int(in_steps(projection.dendritic_delay, part.dt, f"The dendritic delay of {name}"))
+    rules |= {"release": None if numbers.release is None else each_edge(numbers.release, part, "release")}
     if numbers.short_term_plasticity is None:
+        return DrawnProjection(name, projection, "target", synapse, values, part, **rules, dendritic=dendritic)
+    if projection.short_term_site == "edge":
+        rules["edge_rule"] = each_edge(numbers.short_term_plasticity, part, "short_term_plasticity")
         return DrawnProjection(name, projection, "target", synapse, values, part, **rules, dendritic=dendritic)
     sources, child = projection.source.n, key.child("short_term_plasticity")
     model = drawn(numbers.short_term_plasticity, child, name, {"neuron": (sources, "source")})
     start = {k: np.broadcast_to(np.asarray(v, np.float64), (sources,)) for k, v in initial_state(model, sources, child).items()}
     short = {"short_term": model, "short_term_values": start}
     return DrawnProjection(name, projection, "target", synapse, values, part, **short, **rules, dendritic=dendritic)
+
+
+def each_edge(model: Any, part: Any, what: str) -> Any:
+    """A model with its parameters numbers or, sorted by target, then source, one an edge.
+
+    Raises:
+        ParameterError: a shape that does not fit, or a value out of bounds.
+    """
+    given = {name: value for name, info, value in parameters(model) if isinstance(value, Distribution) or np.ndim(value)}
+    if not given:
+        return model
+    everything = draw_edges(part)
+    changed = {}
+    for name, value in given.items():
+        info = next(info for known, info, _ in parameters(model) if known == name)
+        if isinstance(value, Distribution):
+            changed[name] = value.draw(part.key.child(what).child(name), len(everything))
+        else:
+            own = draw_edges(dataclasses.replace(part, name=f"{name} of {what} of {part.name}", weight=value, conductance=False))
+            changed[name] = own.weights(dataclasses.replace(own.edges(range(part.size)), values=None))
+        check_bounds(changed[name], info, f"{what}.{name}")
+    return with_parameters(model, changed)
 
 
 def _coupled(name: str, projection: Projection, numbers: ProjectionNumbers, part: Part, targets: int, key: Key) -> DrawnProjection:

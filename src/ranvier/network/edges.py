@@ -13,7 +13,7 @@ from ranvier.connect.base import Edges
 from ranvier.connect.part import DrawnPart, Given, draw
 from ranvier.errors import ParameterError, unknown
 from ranvier.model import drawn, parameters
-from ranvier.network.draw import coupled_synapse, projection_key, projection_part
+from ranvier.network.draw import coupled_synapse, each_edge, projection_key, projection_part
 from ranvier.network.numbers import ProjectionNumbers
 from ranvier.network.rewiring import part_with
 from ranvier.network.spec import Network, Projection, weight_unit
@@ -73,7 +73,7 @@ class ProjectionEdges:
         self._learnt = dict(learnt or {})
         self._first, self._stop = 0, self.targets
         self._made, self._key = projection, key
-        part = lambda: projection_part(name, projection, _numbers(projection), key, dt if dt is not None else 0.1)
+        part = lambda: projection_part(name, projection, ProjectionNumbers.of(projection), key, dt if dt is not None else 0.1)
         if "pre" in self._learnt:  # they have come and gone
             wiring = Wiring(*(np.asarray(self._learnt[column]) for column in WIRING))
             self._drawn: Callable[[], DrawnPart] = functools.cache(lambda: draw(part_with(part(), wiring, self._learnt["weight"])))
@@ -116,8 +116,8 @@ class ProjectionEdges:
     def parameters(self) -> tuple[str, ...]:
         """The parameters of the synapse, and of its short-term plasticity, that `parameter` gives one value an edge of."""
         own = [name for name, info, _ in parameters(self._made.synapse) if info.per != "sample"]
-        plastic = self._made.short_term_plasticity
-        return (*own, *(() if plastic is None else (f"{SHORT_TERM}.{name}" for name, _, _ in parameters(plastic))))
+        rules = ((rule, getattr(self._made, rule)) for rule in (SHORT_TERM, "release"))
+        return (*own, *(f"{rule}.{name}" for rule, made in rules if made is not None for name, _, _ in parameters(made)))
 
     def parameter(self, name: str) -> np.ndarray:
         """A parameter of the synapse at each edge, as given or drawn, float64 `[edges]`.
@@ -135,7 +135,10 @@ class ProjectionEdges:
         """
         if name not in self.parameters:
             raise unknown(f"parameter of {self.projection}", name, self.parameters)
-        if name.startswith(SHORT_TERM + "."):
+        rule, _, within = name.rpartition(".")
+        if rule == "release" or (rule == SHORT_TERM and self._made.short_term_site == "edge"):
+            made, site, name, per = each_edge(getattr(self._made, rule), self._drawn().part, rule), "edge", within, "neuron"
+        elif name.startswith(SHORT_TERM + "."):
             model, key = self._made.short_term_plasticity, self._key.child(SHORT_TERM)
             made = drawn(model, key, self.projection, {"neuron": (self.sources, "source")})
             name, site, per = name.removeprefix(SHORT_TERM + "."), "source", "neuron"
@@ -261,11 +264,6 @@ def edges_of(
         )
     learnt = state.synapses[name] if state is not None and part.plasticity is not None else None
     return ProjectionEdges(net, name, projection_key(Key(seed), name), dt, learnt)
-
-
-def _numbers(projection: Projection) -> ProjectionNumbers:
-    p = projection
-    return ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial, p.plasticity, p.structure)
 
 
 def _short(given: Given) -> str:

@@ -14,7 +14,7 @@ from ranvier.connect.part import Part, draw
 from ranvier.kernels.dispatch import native_available
 from ranvier.network.draw import Drawn
 from ranvier.network.layout import Layout
-from ranvier.network.plan import EdgePlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, SourcePlan
+from ranvier.network.plan import EdgePlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, ResponsePlan, SourcePlan
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
 from ranvier.plasticity.fixed import FixedWeights
@@ -125,6 +125,14 @@ def _learns(plan: PlasticPlan | None) -> str:
     return rewired if plan.rule is FixedWeights else f"{learns}; {rewired}"
 
 
+def _answers(plan: ResponsePlan | None) -> str:
+    if plan is None:
+        return ""
+    short = "short-term plasticity with states at the edges" if plan.variables else ""
+    random = f"releases at random from {plan.sites} site{'s' * (plan.sites > 1)}, drawn where spikes arrive" if plan.sites else ""
+    return "; ".join(filter(None, (short, random)))
+
+
 def _learning_bytes(plan: Plan, wire: str, state: SimulationState) -> int:
     """Of the weights and the index by target."""
     plastic = plan.plasticity_of(wire)
@@ -201,7 +209,7 @@ def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Exp
                 coupling=how,
                 edges=edges,
                 bytes=sum(_bytes(constants.synapses[s.name]) for s in dict.fromkeys(synapses)) + _learning_bytes(plan, wire.name, state),
-                plasticity=_learns(plan.plasticity_of(wire.name)),
+                plasticity=_learns(plan.plasticity_of(wire.name)) or _answers(plan.response_of(wire.name)),
             )
         )
     slots = {h.name: h.slots for h in plan.histories}

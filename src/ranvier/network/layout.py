@@ -17,7 +17,7 @@ from ranvier.integrators.base import Integrator
 from ranvier.kernels.drawn_edges import DrawnEdges
 from ranvier.kernels.incoming import Incoming, index_in_order
 from ranvier.model import parameters
-from ranvier.network import coupling, merged, receptors
+from ranvier.network import coupling, merged, receptors, responses
 from ranvier.network.choice import Chosen, choose, linear_numbers, parameters_of
 from ranvier.network.constants import Constants, EventEdges
 from ranvier.network.draw import Drawn, DrawnPopulation
@@ -36,6 +36,7 @@ from ranvier.network.plan import (
     PlasticPlan,
     PopulationPlan,
     ReceptorPlan,
+    ResponsePlan,
     SourcePlan,
     SynapsesPlan,
     WirePlan,
@@ -71,11 +72,15 @@ class Learner:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EdgesOfReceptor:
-    """Edges laid out for a receptor, and what they were made of: they serve again while that is the same."""
+    """Edges laid out for a receptor, and what they were made of: they serve again while that is the same.
+
+    `orders` says of the edges that answer spikes in their own way which each is of all, sorted by target, then source.
+    """
 
     made_of: tuple[Any, ...]
     sets: tuple[EventEdges | DrawnEdges, ...]
     learning: dict[str, Learner]
+    orders: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 class Layout:
@@ -135,7 +140,8 @@ class Layout:
         longest = {s.name: max(int(np.max(drawn.projections[name].delay, initial=0)) for name in names(s)) for s in coupled}
         histories = self._histories(synapses, sets, longest)
         plastic = tuple(plan for r in self.receptors for plan in self._plastic(r, drawn, sets[r.name]))
-        plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, self.dtype, plastic)
+        answers = tuple(plan for r in self.receptors for plan in self._responses(r, drawn, sets[r.name]))
+        plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, self.dtype, plastic, answers)
         self.chosen: Chosen = choose(plan, drawn, self.receptors, self.integrators)
         self.plan, self.integrator = self.chosen.plan, self.chosen.integrator
         self._arrivals = merged.arrivals(self.plan)
@@ -219,6 +225,17 @@ class Layout:
             start, size, width = user.stretches[0].start, receptor.group.n, len(edges.target)
             yield plan_plasticity(projection, source, receptor.name, place, receptor.group.name, start, size, width)
 
+    def _responses(self, receptor: Receptor, drawn: Drawn, sets: tuple[EventEdges | DrawnEdges, ...]) -> Iterator[ResponsePlan]:
+        """The projections onto a receptor whose edges answer spikes in their own way."""
+        deliveries = receptors.plan_receptor(receptor, drawn).deliveries
+        for user in receptor.users:
+            projection = drawn.projections.get(user.name)
+            if projection is not None and responses.responds(projection):
+                place, source = deliveries.index(user.name), self.net.name_of(projection.projection.source)
+                edges = sets[place]
+                assert isinstance(edges, EventEdges)
+                yield responses.plan_response(projection, source, receptor.name, place, len(edges.target))
+
     def _edges_of(self, receptor: Receptor, drawn: Drawn, progress: Progress | None) -> EdgesOfReceptor:
         users = [drawn.projections[u.name] for u in receptor.users if u.name in drawn.projections]
         made_of = tuple((p.part.rule, p.part.weight, p.part.delay, p.part.key, p.part.dt) for p in users)
@@ -227,6 +244,7 @@ class Layout:
             return kept
         sets, rooms = [], []
         learning: dict[str, Learner] = {}
+        orders: dict[str, np.ndarray] = {}
         for i, parts in enumerate(receptors.parts_of(receptor, self.net, drawn, self._firsts)):
             first = drawn.projections[parts[0].name]
             sources = parts[0].sources if receptors.has_own_history(first) else self._n
@@ -238,16 +256,20 @@ class Layout:
             if not first.part.rule.stored:
                 edges, room = receptors.drawn_at_spikes(parts[0])
             elif first.plasticity is not None:
-                made = receptors.assembled_to_learn(parts[0], sources, receptor.group.n, self.dtype, progress, room, self._shared)
-                edges, room = made[:2]
-                incoming = index_in_order(made[0], made[2], receptor.group.n)
-                learning[first.name] = Learner(incoming, made[3], None if first.structure is None else wiring_of(parts[0]))
+                learns = receptors.assembled_to_learn(parts[0], sources, receptor.group.n, self.dtype, progress, room, self._shared)
+                edges, room = learns[:2]
+                incoming = index_in_order(learns[0], learns[2], receptor.group.n)
+                learning[first.name] = Learner(incoming, learns[3], None if first.structure is None else wiring_of(parts[0]))
             else:
-                edges, room = receptors.assembled(parts, sources, receptor.group.n, self.dtype, progress, room, self._shared)
+                ordered = responses.responds(first)
+                made = receptors.assembled(parts, sources, receptor.group.n, self.dtype, progress, room, self._shared, ordered)
+                edges, room, order = made
+                if ordered:
+                    orders[first.name] = order
             sets.append(edges)
             rooms.append(room)
         self._rooms[receptor.name] = tuple(rooms)
-        found = EdgesOfReceptor(made_of, tuple(sets), learning)
+        found = EdgesOfReceptor(made_of, tuple(sets), learning, orders)
         if not any(isinstance(p.part.weight, jax.core.Tracer) for p in users):
             self._edges[receptor.name] = found
         return found
@@ -265,7 +287,9 @@ class Layout:
             elif isinstance(s, EdgePlan | MergedPlan) and s.deliveries:
                 longest[ALL_SPIKES] = max(longest.get(ALL_SPIKES, 0), delays[s.name])
         source = lambda name: None if name == ALL_SPIKES else self.net.name_of(self.net.projections[name].source)
-        scaled = lambda name: name != ALL_SPIKES and self.net.projections[name].short_term_plasticity is not None
+        spec = self.net.projections
+        answers = lambda p: p.release is not None or p.short_term_site == "edge"  # what a spike brings is then kept beside it
+        scaled = lambda name: name != ALL_SPIKES and spec[name].short_term_plasticity is not None and not answers(spec[name])
         slots = lambda steps: 1 << int(steps).bit_length()
         histories = tuple(HistoryPlan(name, source(name), slots(steps), scaled(name)) for name, steps in longest.items())
         for h in histories:
@@ -337,7 +361,11 @@ class Layout:
             plastic[p.name] = plastic_constants(
                 p, drawn.projections[p.name], learner.incoming, learner.weight, drawn.dt, self.dtype, p.name in placed
             )
-        return Constants(np.float64(drawn.dt), (words[0], words[1]), groups, synapses, plastic, self._arrivals)
+        answers = {
+            p.name: responses.response_constants(p, drawn.projections[p.name], edges_of[p.receptor].orders[p.name], self.dtype)
+            for p in self.plan.responses
+        }
+        return Constants(np.float64(drawn.dt), (words[0], words[1]), groups, synapses, plastic, self._arrivals, responses=answers)
 
     def _check_delays(self, synapses: Mapping[str, Any]) -> None:
         slots = {h.name: h.slots for h in self.plan.histories}
@@ -372,6 +400,11 @@ class Layout:
             if learner.wiring is not None:
                 synapses[p.name].update(learner.wiring.named())
             traces[p.name] = initial_traces(p, projection.plasticity, projection.structure, slots[p.name], dtype)
+        for answer in self.plan.responses:
+            count = len(self._order(answer, drawn))
+            synapses[answer.name].update(responses.initial_response(answer, drawn.projections[answer.name], count, dtype))
+            if answer.brought:
+                traces[answer.name] = {responses.BROUGHT: np.zeros((slots[answer.name], answer.sources), dtype)}
         for delayed in self.plan.delayed:
             source = drawn.populations[delayed.source]
             traces[delayed.name] = sent_before(drawn.projections[delayed.name], delayed, source, dtype)
@@ -395,6 +428,10 @@ class Layout:
             traces=traces,
         )
 
+    def _order(self, plan: ResponsePlan, drawn: Drawn) -> np.ndarray:
+        receptor = next(r for r in self.receptors if r.name == plan.receptor)
+        return self._edges_of(receptor, drawn, None).orders[plan.name]
+
     def _learner(self, plan: PlasticPlan, drawn: Drawn) -> Learner:
         receptor = next(r for r in self.receptors if r.name == plan.receptor)
         return self._edges_of(receptor, drawn, None).learning[plan.name]
@@ -403,7 +440,9 @@ class Layout:
         """What takes the state in and out needs to know beside the plan."""
         learners = {p.name: self._learner(p, drawn) for p in self.plan.plastic}
         wirings = {name: own.wiring for name, own in learners.items() if own.wiring is not None}
-        return Outside(tuple(self.heard), {name: own.place for name, own in learners.items()}, wirings)
+        places = {name: own.place for name, own in learners.items()}
+        places.update({p.name: np.argsort(self._order(p, drawn)).astype(np.int32) for p in self.plan.responses if p.variables})
+        return Outside(tuple(self.heard), places, wirings)
 
     def rewirer(self, drawn: Drawn) -> Rewirer | None:
         """What changes the edges of a run, where any come and go."""
@@ -421,7 +460,7 @@ class Layout:
         wired = [
             p
             for p in self.net.projections.values()
-            if p.synapse.event_driven and p.short_term_plasticity is None and p.plasticity is None and p.site != "source"
+            if p.synapse.event_driven and p.site != "source" and all(x is None for x in (p.short_term_plasticity, p.plasticity, p.release))
         ]
         names = {self.net.name_of(source) for p in wired for source in p.sources}
         return [name for name in self.net.populations if name in names]

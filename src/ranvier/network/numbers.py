@@ -38,6 +38,13 @@ class ProjectionNumbers:
     initial: Mapping[str, Any]
     plasticity: Any = None
     structure: Any = None
+    release: Any = None
+
+    @classmethod
+    def of(cls, p: Any) -> ProjectionNumbers:
+        """Those of a projection."""
+        rules = (p.plasticity, p.structure, p.release)
+        return cls(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial, *rules)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +73,7 @@ def numbers_of(net: Network) -> Numbers:
     """What each part of a network is given, by name."""
     result: Numbers = {name: PopulationNumbers(p.model, p.current, p.initial) for name, p in net.populations.items()}
     for name, p in net.projections.items():
-        result[name] = ProjectionNumbers(p.synapse, p.weight, p.delay, p.short_term_plasticity, p.initial, p.plasticity, p.structure)
+        result[name] = ProjectionNumbers.of(p)
     result.update({name: InputNumbers(p.synapse, p.rate, p.sources, p.weight) for name, p in net.poisson.items()})
     return result
 
@@ -93,6 +100,8 @@ def paths_of(part: PartNumbers) -> Iterator[tuple[str, Any]]:
         yield from ((f"short_term_plasticity.{name}", value) for name, _, value in parameters(part.short_term_plasticity))
     if part.plasticity is not None:
         yield from ((f"plasticity.{name}", value) for name, _, value in parameters(part.plasticity))
+    if part.release is not None:
+        yield from ((f"release.{name}", value) for name, _, value in parameters(part.release))
     if part.structure is not None:
         yield from ((f"structure.{name}", value) for name, _, value in parameters(part.structure))
 
@@ -149,7 +158,7 @@ def _with(net: Network, name: str, part: Any, within: str, value: Any, path: str
         if within == "current" or within.startswith("current."):
             return dataclasses.replace(part, current=_current(name, part.current, within, value))
         return dataclasses.replace(part, model=replaced(part.model, within, value, path))
-    for which in ("short_term_plasticity", "plasticity", "structure"):
+    for which in ("short_term_plasticity", "plasticity", "structure", "release"):
         if isinstance(part, ProjectionNumbers) and within.startswith(f"{which}."):
             return dataclasses.replace(part, **{which: replaced(getattr(part, which), within.partition(".")[2], value, path)})
     if isinstance(part, InputNumbers) and within.startswith("rate."):
@@ -212,7 +221,7 @@ def network_with(net: Network, numbers: Numbers) -> Network:
     for name, q in net.projections.items():
         own = numbers[name]
         ends = {"sources": tuple(made[id(s)] for s in q.sources), "targets": tuple(made[id(t)] for t in q.targets)}
-        kinds = ("synapse", "weight", "delay", "short_term_plasticity", "initial", "plasticity", "structure")
+        kinds = ("synapse", "weight", "delay", "short_term_plasticity", "initial", "plasticity", "structure", "release")
         values = {k: getattr(own, k) for k in kinds}
         parts.append(changed(q, **ends, **values))
     for name, r in net.poisson.items():

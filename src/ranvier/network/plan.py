@@ -301,6 +301,30 @@ class PlasticPlan:
     kept: tuple[str, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class ResponsePlan:
+    """A projection whose edges answer each spike in their own way.
+
+    Attributes:
+        receptor, place: the synapses that it reaches, and which of their sets of edges is its own.
+        source: the presynaptic population, of `sources` neurons.
+        width: the length of the arrays of edges.
+        sites: from how many sites each edge releases at random; 0 where it does not.
+        variables: the edges' own, of short-term plasticity.
+        brought: whether what a spike brings depends on its source's spikes before.
+    """
+
+    name: str
+    receptor: str
+    place: int
+    source: str
+    sources: int
+    width: int
+    sites: int
+    variables: tuple[str, ...]
+    brought: bool
+
+
 Named = TypeVar("Named", PopulationPlan, GroupPlan, WirePlan, SynapsesPlan)
 
 
@@ -315,11 +339,12 @@ class Plan:
     histories: tuple[HistoryPlan, ...]
     dtype: str
     plastic: tuple[PlasticPlan, ...] = ()
+    responses: tuple[ResponsePlan, ...] = ()
 
     def __hash__(self) -> int:
         # Kept: it is asked for at every run, and a plan may have many parts.
         if "_hash" not in self.__dict__:
-            fields = (self.populations, self.groups, self.synapses, self.wires, self.histories, self.dtype, self.plastic)
+            fields = (self.populations, self.groups, self.synapses, self.wires, self.histories, self.dtype, self.plastic, self.responses)
             object.__setattr__(self, "_hash", hash(fields))
         return int(self.__dict__["_hash"])
 
@@ -353,6 +378,14 @@ class Plan:
     def plastic_at(self, receptor: str, place: int) -> PlasticPlan | None:
         """The plasticity of one of a receptor's sets of edges."""
         return next((p for p in self.plastic if (p.receptor, p.place) == (receptor, place)), None)
+
+    def response_at(self, receptor: str, place: int) -> ResponsePlan | None:
+        """What the edges of one of a receptor's sets do with a spike, where each does it in its own way."""
+        return next((p for p in self.responses if (p.receptor, p.place) == (receptor, place)), None)
+
+    def response_of(self, wire: str) -> ResponsePlan | None:
+        """The same of a projection."""
+        return next((p for p in self.responses if p.name == wire), None)
 
     def wire(self, name: str) -> WirePlan:
         return _named(self.wires, name)

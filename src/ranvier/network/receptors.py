@@ -145,7 +145,8 @@ def plan_receptor(receptor: Receptor, drawn: Drawn) -> ReceptorPlan:
 
 def has_own_history(projection: DrawnProjection) -> bool:
     """Whether the spikes that a projection delivers are noted for it alone."""
-    return projection.short_term is not None or projection.plasticity is not None
+    own = (projection.short_term, projection.plasticity, projection.release, projection.edge_rule)
+    return any(rule is not None for rule in own)
 
 
 def pieces_of(receptors: list[Receptor], name: str, taken: dict[str, np.ndarray]) -> list[tuple[int, Piece]]:
@@ -286,9 +287,12 @@ def assembled_to_learn(
 
 
 def assembled(
-    parts: list[Part], sources: int, n: int, dtype: str, progress: Any, room: Room | None, shared: bool = False
-) -> tuple[EventEdges, Room]:
+    parts: list[Part], sources: int, n: int, dtype: str, progress: Any, room: Room | None, shared: bool = False, ordered: bool = False
+) -> tuple[EventEdges, Room, Any]:
     """The edges of several projections onto a receptor, laid out for delivery: by one thread where other devices have their shares.
+
+    Returns:
+        They, their room, and, where it is `ordered`, which each is of all edges that there are, sorted by target, then source.
 
     Raises:
         LayoutChanged: they do not fit into `room`.
@@ -308,19 +312,21 @@ def assembled(
             blocks,
             capacity=True if room is None else room.capacity,
             one_weight=one if room is None or traced else room.one,
-            order=traced and not (room is not None and room.one and len(parts) == 1),
+            order=ordered or (traced and not (room is not None and room.one and len(parts) == 1)),
         )
     except CapacityExceeded as error:
         raise LayoutChanged(str(error)) from None
     if room is None:
         room = Room(capacity_for(edges, parts), np.ndim(edges.weight) == 0)
     weight = edges.weight if not traced else _traced_weights(parts, edges, room, dtype)
-    return EventEdges(edges.delays, edges.segments, edges.target, weight, edges.bounds), room
+    used = int(edges.segments[-1, -1, -1]) if edges.segments.size else 0
+    order = edges.order[:used] if ordered and edges.order is not None else None
+    return EventEdges(edges.delays, edges.segments, edges.target, weight, edges.bounds), room, order
 
 
 def _traced_weights(parts: list[Part], edges: Any, room: Room, dtype: str) -> Any:
     """Weights of which some are traced, in the order of delivery."""
-    if edges.order is None:
+    if edges.order is None or (room.one and len(parts) == 1):
         return jnp.asarray(parts[0].weight).astype(dtype)
     each = []
     for part in parts:

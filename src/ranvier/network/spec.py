@@ -24,6 +24,7 @@ from ranvier.random import Distribution
 from ranvier.stimuli.base import Stimulus, as_stimulus
 from ranvier.subpopulation import Subpopulation
 from ranvier.synapses.base import SynapseModel
+from ranvier.synapses.release import VesicleRelease
 from ranvier.synapses.short_term_plasticity import ShortTermPlasticity
 
 if TYPE_CHECKING:
@@ -150,6 +151,9 @@ class Projection:
         initial: initial values of the synapse's variables.
         short_term_plasticity: how the amplitude of a spike depends on those before
             it, such as `rv.synapses.TsodyksMarkram()`; one state a source neuron.
+        short_term_site: `"edge"` gives every synapse short-term plasticity of its own: the rule's parameters are then numbers, arrays with
+            one value an edge, or distributions from which each edge draws.
+        release: how a spike releases at random, such as `rv.synapses.VesicleRelease(sites=5, probability=0.3)`.
         plasticity: the rule by which weights change while the network runs, such as `rv.plasticity.PairSTDP(high=10.0)`. They are
             then state: recorded (`rv.Record(projection, "weight")`), kept in checkpoints, read by `run.edges`.
         structure: the rule by which synapses come and go while the network runs, such as `rv.plasticity.SynapticElements()`. They are then
@@ -188,6 +192,8 @@ class Projection:
         delay: Any = 0.0,
         initial: Mapping[str, Any] | None = None,
         short_term_plasticity: Any = None,
+        short_term_site: str = "source",
+        release: VesicleRelease | None = None,
         plasticity: PlasticityRule | None = None,
         structure: StructuralRule | None = None,
         dendritic_delay: Any = 0.0,
@@ -216,6 +222,10 @@ class Projection:
                     "Use a synapse such as rv.synapses.ExponentialCurrent()."
                 )
         self.short_term_plasticity = short_term_plasticity
+        self.short_term_site = doors.choice(short_term_site, f"{of}.short_term_site", ("source", "edge"))
+        if short_term_site == "edge" and short_term_plasticity is None:
+            raise ParameterError(f"{of}.short_term_site says where short_term_plasticity has its states, and there is none. Leave it out.")
+        self.release = _checked_release(release, self, site, plasticity if structure is None else structure, of)
         if len(self.sources) > 1:
             _check_several(self, synapse, site, short_term_plasticity, structure if plasticity is None else plasticity, of)
         self.rule: ConnectionRule = connect if isinstance(connect, ConnectionRule) else _as_rule(connect)
@@ -352,6 +362,29 @@ def _checked_plasticity(given: Any, projection: Projection, of: str) -> Plastici
     return in_input_unit(rule, weight_unit(f"{of}.plasticity", synapse, projection.targets), f"{of}.plasticity")
 
 
+def _checked_release(given: Any, projection: Projection, site: str | None, rule: Any, of: str) -> VesicleRelease | None:
+    """How spikes release at random.
+
+    Raises:
+        ParameterError: it cannot go with this synapse, or with what changes its weights.
+    """
+    own = given is not None or projection.short_term_site == "edge"
+    what = "release" if given is not None else "short_term_site='edge'"
+    if own and rule is not None:
+        raise ParameterError(f"{of}.{what} and {type(rule).__name__} cannot go together: give weights that stay, or leave it out.")
+    if given is None:
+        return None
+    synapse = projection.synapse
+    if not synapse.event_driven or (site or synapse.site) != "target":
+        why = "acts continuously" if not synapse.event_driven else "has its state at the edges here"
+        raise ParameterError(
+            f"{of}.release is of spikes that are delivered to a state of the target; {type(synapse).__name__} {why}. "
+            "Use a synapse such as rv.synapses.ExponentialCurrent(), and leave out `site`."
+        )
+    release: VesicleRelease = doors.instance(given, f"{of}.release", VesicleRelease, "rv.synapses.VesicleRelease(sites=5)")
+    return release
+
+
 def _check_several(projection: Projection, synapse: SynapseModel, site: str | None, short_term: Any, plasticity: Any, of: str) -> None:
     """Refuses what a projection from several populations cannot be.
 
@@ -363,6 +396,8 @@ def _check_several(projection: Projection, synapse: SynapseModel, site: str | No
         what = f"{type(synapse).__name__} has a state for each source or edge here"
     elif short_term is not None:
         what = "short_term_plasticity has a state for each source"
+    elif projection.release is not None:
+        what = "release belongs to the spikes of one"
     elif plasticity is not None:
         what = "plasticity has traces for each source"
     if what:

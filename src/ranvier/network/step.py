@@ -21,7 +21,7 @@ from ranvier.kernels.dispatch import place_among
 from ranvier.kernels.drawn_edges import DrawnEdges, deliver_drawn
 from ranvier.kernels.draws import add_poisson, bernoulli
 from ranvier.kernels.integrate_and_fire import integrate_and_fire
-from ranvier.network import learning
+from ranvier.network import learning, responses
 from ranvier.network.changing import add_changing
 from ranvier.network.constants import Constants, GroupConstants
 from ranvier.network.exchange import OUTBOX, Exchange
@@ -34,11 +34,13 @@ from ranvier.network.plan import (
     MergedPlan,
     Plan,
     ReceptorPlan,
+    ResponsePlan,
     ShortTermPlan,
     SourcePlan,
     SynapsesPlan,
 )
 from ranvier.network.recall import Recalled, recall
+from ranvier.network.responses import BROUGHT
 from ranvier.network.stacked import spread
 from ranvier.network.state import SimulationState
 from ranvier.network.system import Network, NetworkDraws, NetworkSystem
@@ -339,6 +341,9 @@ class Stepper:
                 spikes = spikes[constants.pre] if at_edges else spikes
                 own, _ = constants.synapse.emit(working.variables[synapses.name], spikes, working.t)
                 working = self._write(synapses, own, working)
+        for answer in self.plan.responses:
+            if self.plan.wire(answer.name).short_term is None:
+                working = self._emit_to_answer(answer, working)
         for p in self.plan.plastic:
             spikes, rule = self._spikes_of(p.source, working, whole=True), self.constants.plastic[p.name].rule
             if self.plan.wire(p.name).short_term is None:
@@ -362,8 +367,31 @@ class Stepper:
         if self.exchange is not None:
             spikes = self._spikes_of(synapses.source, working, whole=True)
             amplitude = self.exchange.of_population(jnp.broadcast_to(amplitude, (population.n,)), synapses.source)
+        answer = self.plan.response_of(wire)
+        if answer is not None:
+            return self._write(synapses, own, self._brought(answer, spikes, amplitude, working))
         history = self._noted(working.in_flight[wire], spikes, amplitude, working.k)
         return self._write(synapses, own, dataclasses.replace(working, in_flight={**working.in_flight, wire: history}))
+
+    def _emit_to_answer(self, answer: ResponsePlan, working: Working) -> Working:
+        """Spikes to which each edge answers in its own way."""
+        spikes = self._spikes_of(answer.source, working, whole=True)
+        if not answer.brought:
+            return self._brought(answer, spikes, None, working)
+        population, system = self.plan.population(answer.source), self._equations(working)
+        since = working.t - system.of_population(answer.source, {"": system.last_spike_time(population.group)})[""]
+        return self._brought(answer, spikes, since, working)
+
+    def _brought(self, answer: ResponsePlan, spikes: jax.Array, brought: Any, working: Working) -> Working:
+        """With a step's spikes noted, and what they bring."""
+        history = self._noted(working.in_flight[answer.name], spikes, 1.0, working.k)
+        working = dataclasses.replace(working, in_flight={**working.in_flight, answer.name: history})
+        if brought is None:
+            return working
+        own = working.learning[answer.name]
+        rows = own[BROUGHT]
+        row = jnp.mod(working.k, rows.shape[1])
+        return working.learnt(answer.name, {**own, BROUGHT: rows.at[0, row].set(jnp.asarray(brought).astype(rows.dtype))})
 
     def _spikes_of(self, population: str, working: Working, whole: bool = False) -> jax.Array:
         """Which of a population's neurons spiked: of those on this device, or of all."""
@@ -396,8 +424,12 @@ class Stepper:
         arriving = jnp.zeros(synapses.states, self.plan.dtype) if into is None else own[into]
         for place, (history, edges) in enumerate(zip(synapses.deliveries, constants.edges, strict=True)):
             spikes = SpikeHistory(**working.in_flight[history])
-            plastic = self.plan.plastic_at(synapses.name, place)
-            if isinstance(edges, DrawnEdges):
+            plastic, answer = self.plan.plastic_at(synapses.name, place), self.plan.response_at(synapses.name, place)
+            if answer is not None:
+                own_states, numbers_of = working.learning.get(answer.name, {}), self.constants.responses[answer.name]
+                made = responses.arrive(answer, numbers_of, own_states, spikes, working.k, edges, arriving, self.constants.seed)
+                arriving, working = made[0], working.learnt(answer.name, made[1])
+            elif isinstance(edges, DrawnEdges):
                 arriving = deliver_drawn(spikes, working.k, edges, arriving)
             elif plastic is None:
                 arriving = deliver_events(spikes, working.k, edges, edges.weight, arriving)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
 from ranvier.memory import aligned_empty
 from ranvier.network.learning import INCOMING, WEIGHT
-from ranvier.network.plan import GroupPlan, HistoryPlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, ShortTermPlan, WirePlan
+from ranvier.network.plan import GroupPlan, HistoryPlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, ResponsePlan, ShortTermPlan, WirePlan
 from ranvier.network.recall import SENT
 from ranvier.network.state import SimulationState
 from ranvier.network.working import LONG_AGO, StepState
@@ -107,7 +107,10 @@ def enter(plan: Plan, state: SimulationState, pack: Any, outside: Outside) -> St
         in_flight={h.name: history_of(plan, h, state, library) for h in plan.histories},
         crossed={g.name: _crossed(g, state, library) for g in plan.groups if crosses_by_kicks(plan, g)},
         memory=state.memory,
-        learning={p.name: _learning(plan, p, state, outside.places[p.name], library) for p in plan.plastic},
+        learning={
+            **{p.name: _learning(plan, p, state, outside.places[p.name], library) for p in plan.plastic},
+            **{p.name: _answering(p, state, outside, library) for p in plan.responses},
+        },
         sent={s.name: {v: library.array(_rolled(x, state.step)) for v, x in state.traces[s.name].items()} for s in plan.delayed},
     )
 
@@ -133,6 +136,22 @@ def _learning(plan: Plan, p: PlasticPlan, state: SimulationState, place: np.ndar
             value = library.pad(library.asarray(value), around)
         result[name] = library.array(value[None] if kind in AT_SOURCES else value)
     return result
+
+
+def _answering(p: ResponsePlan, state: SimulationState, outside: Outside, library: Any) -> dict[str, Any]:
+    """What a projection carries whose edges answer spikes in their own way."""
+    own = state.synapses[p.name]
+    result = {v: sorted_for_delivery(own[v], outside.places[p.name], p.width, library) for v in p.variables}
+    rows = state.traces.get(p.name, {})
+    return {**result, **{name: library.array(_rolled(library.asarray(x), state.step)[None]) for name, x in rows.items()}}
+
+
+def _answered(plan: Plan, state: StepState, outside: Outside) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """The variables of such edges, and what spikes bring, in the user's order."""
+    for p in plan.responses:
+        own = state.learning[p.name]
+        rows = {name: _rolled(x[0], state.step) for name, x in own.items() if name not in p.variables}
+        yield p.name, {v: own[v][outside.places[p.name]] for v in p.variables}, rows
 
 
 def _taught(plan: Plan, state: StepState, outside: Outside, library: Any) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
@@ -275,7 +294,10 @@ def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, outside
     traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(state))
     library: Any = jnp if traced else np
     if not traced:
-        edge = {p.name: (WEIGHT, *p.edge) for p in plan.plastic}  # copied where they are put in order
+        edge = {
+            **{p.name: (WEIGHT, *p.edge) for p in plan.plastic},
+            **{p.name: p.variables for p in plan.responses},
+        }  # copied where they are put in order
         learning = {q: {n: (np.asarray if n in edge[q] else np.array)(x) for n, x in own.items()} for q, own in state.learning.items()}
         state = dataclasses.replace(jax.tree.map(np.array, dataclasses.replace(state, learning={})), learning=learning)
     variables: Variables = {name: {**values} for name, values in state.fixed.items()}
@@ -286,6 +308,9 @@ def leave(plan: Plan, state: StepState, unpack: Any, dt: Any, seed: Any, outside
     for p in plan.populations:
         neurons[p.name] = {v: variables[p.group][v][p.start : p.start + p.n] for v in p.variables}
     edges, traces = _taught(plan, state, outside, library)
+    for name, variables_of, rows in _answered(plan, state, outside):
+        edges[name] = variables_of
+        traces.update({name: rows} if rows else {})
     traces.update({name: {v: _rolled(x, state.step) for v, x in own.items()} for name, own in state.sent.items()})
     return SimulationState(
         step=state.step,

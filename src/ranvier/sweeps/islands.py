@@ -241,6 +241,8 @@ class Islands:
 
     def _projection(self, name: str, own: list[DrawnProjection]) -> DrawnProjection:
         spec = self.network.projections[name]
+        if any(p.release is not None or p.edge_rule is not None for p in own):
+            raise NotAlike(f"the edges of {name} answer each spike in their own way")
         sizes = tuple(t.n // self.count for t in spec.targets)
         sources = (spec.source.n // self.count,)
         short, start = own[0].short_term, own[0].short_term_values

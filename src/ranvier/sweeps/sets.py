@@ -347,8 +347,9 @@ def unit_of(net: Network, numbers: Numbers, path: str) -> str | None:
         targets = (net.projections.get(name) or net.poisson[name]).targets
         return weight_unit(name, part.synapse, targets)
     model, inner = part.synapse, within
-    if within.startswith("short_term_plasticity."):
-        model, inner = part.short_term_plasticity, within.partition(".")[2]
+    for rule in ("short_term_plasticity", "release"):
+        if within.startswith(f"{rule}."):
+            model, inner = getattr(part, rule), within.partition(".")[2]
     return {n: info.unit for n, info, _ in parameters(model)}.get(inner, "1")
 
 

@@ -18,6 +18,7 @@ from ranvier.synapses.kinetic import Cholinergic as Cholinergic
 from ranvier.synapses.kinetic import GradedGABA as GradedGABA
 from ranvier.synapses.nmda import NMDA as NMDA
 from ranvier.synapses.nmda import SaturatingNMDA as SaturatingNMDA
+from ranvier.synapses.release import VesicleRelease as VesicleRelease
 from ranvier.synapses.short_term_plasticity import ShortTermPlasticity as ShortTermPlasticity
 from ranvier.synapses.short_term_plasticity import TsodyksMarkram as TsodyksMarkram
 from ranvier.synapses.step_current import StepCurrent as StepCurrent

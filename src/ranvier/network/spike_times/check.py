@@ -11,6 +11,7 @@ from ranvier.errors import UnsupportedError
 from ranvier.integrators.exact_linear import ExactLinear
 from ranvier.network.draw import Drawn
 from ranvier.network.layout import Layout
+from ranvier.network.responses import responds
 from ranvier.network.state import SimulationState
 from ranvier.neurons.integrate_and_fire import LeakyIntegrateAndFire
 from ranvier.stimuli.base import Constant
@@ -63,6 +64,8 @@ def check(layout: Layout, drawn: Drawn, records: Any) -> None:
         raise refused(f"{name} is a PoissonInput, whose spikes have no times of their own. Give it as a source with spike times, or:")
     for name, projection in drawn.projections.items():
         kind = type(projection.synapse)
+        if responds(projection):
+            raise refused(f"The edges of {name} answer each spike in their own way, which no adjoint is there for.")
         if projection.plasticity is not None or projection.short_term is not None:
             what = "learns" if projection.plasticity is not None else "has short-term plasticity"
             raise refused(f"{name} {what}, which no adjoint is there for.")

@@ -32,8 +32,14 @@ def check_plan(plan: Plan) -> None:
     """Refuses what a surrogate does not pass through.
 
     Raises:
-        UnsupportedError: a projection learns.
+        UnsupportedError: a projection learns, or its edges answer spikes in their own way.
     """
+    if plan.responses:
+        what = "its synapses release at random" if plan.responses[0].sites else "its edges have short-term plasticity of their own"
+        raise UnsupportedError(
+            f"No gradient passes through the spikes of {plan.responses[0].name}, as {what}. Train the network without, with the mean in "
+            "its weights."
+        )
     if plan.plastic:
         raise UnsupportedError(
             f"{plan.plastic[0].name} learns, and surrogate gradients do not pass through a rule of plasticity. "
