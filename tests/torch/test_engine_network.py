@@ -94,7 +94,28 @@ def test_between_other_layers_it_learns():
     assert losses[-1] < 0.5 * losses[0]
 
 
+def test_with_a_surrogate_spikes_come_out_and_learn():
+    """The same spikes, and the gradient of the layer that has the same neurons."""
+    neuron = rv.neurons.LeakyIntegrateAndFire(capacitance=5.0, leak=1.0, rest=0.0, threshold=1.0, reset=0.0, refractory=0.0)
+    cells = rv.Population(N, neuron, current=rt.TensorCurrent(), initial={"V": 0.0}, name="cells")
+    engine = rt.EngineNetwork(
+        rv.Network(cells), output="cells", variable="spikes", dt=1.0, integrator=rv.ExponentialEuler(), surrogate=rv.surrogates.ArcTangent()
+    )
+    layer = rt.LIF(N, tau=5.0, surrogate=rt.ArcTangent())
+    # Constant: a step in which the potential falls may have spiked at its beginning, to the engine.
+    x = (1.1 + torch.rand(2, N, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))).expand(STEPS, 2, N).clone().requires_grad_()
+    share = torch.rand(STEPS, 2, N, dtype=DOUBLE, generator=torch.Generator().manual_seed(1))
+    (ours, _), (theirs, _) = engine(x), layer(x)
+    assert ours.sum() > 5
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    mine, other = (torch.autograd.grad((share * y).sum(), x)[0] for y in (ours, theirs))
+    assert (mine != 0).any()
+    torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-12)
+
+
 def test_bad_input(layer):
+    with pytest.raises(ParameterError, match=r"surrogate=rv.surrogates.FastSigmoid\(\)"):
+        rt.EngineNetwork(network(rt.TensorCurrent()), output="after", variable="spikes")
     with pytest.raises(ParameterError, match=r"0 populations of the network have current=rt.TensorCurrent\(\)"):
         rt.EngineNetwork(network(10.0), output="after")
     with pytest.raises(UnknownNameError, match=r"Did you mean 'after'"):

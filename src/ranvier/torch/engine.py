@@ -16,11 +16,16 @@ from ranvier.integrators.base import Integrator
 from ranvier.model import INPUT, parameter
 from ranvier.network.spec import Network
 from ranvier.network.step import Stepper
+from ranvier.network.surrogate import SurrogateStepper, check_plan, without_whole_steps
 from ranvier.simulation import prepare
 from ranvier.stimuli.base import Stimulus
+from ranvier.surrogates import Surrogate
 from ranvier.torch import arguments
 from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer
+
+
+SPIKES = "spikes"
 
 
 class TensorCurrent(Stimulus):
@@ -42,8 +47,8 @@ class EngineNetwork(SpikingLayer):
     """A network of the engine as a layer: currents into one population in, a variable of a population out.
 
     Each step of the layer is one step of the network, `dt`. Values and gradients are those of JAX, in double precision,
-    on the CPU. The gradient is exact for what the state passes on; a spike itself, a comparison, passes none: use it to
-    train through potentials and currents, and `rt.LIF` and its kin where spikes must learn. Draws are those of `seed`.
+    on the CPU. The gradient is exact for what the state passes on; a spike itself, a comparison, passes none, unless a
+    surrogate stands in for its derivative. Draws are those of `seed`.
 
     What it costs: tensors pass through DLPack, without a copy where they are contiguous double-precision CPU tensors.
     A call compiles once for each shape of the input. The backward pass runs the sequence again and keeps the state of
@@ -52,10 +57,11 @@ class EngineNetwork(SpikingLayer):
     Args:
         network: an `rv.Network` with exactly one population whose `current` is `rt.TensorCurrent()`.
         output: the population whose variable comes out.
-        variable: its name.
+        variable: its name; `"spikes"`, 1 or 0, where there is a surrogate.
         dt: the time step (ms).
         integrator: as of `rv.simulate`.
         seed: as of `rv.simulate`.
+        surrogate: what stands in for the derivative of a spike, such as `rv.surrogates.FastSigmoid()`. The values are the same.
 
     The state is a tuple of tensors `[B, …]`, all that evolves.
 
@@ -79,6 +85,7 @@ class EngineNetwork(SpikingLayer):
         dt=arguments.time_step,
         integrator=arguments.optional(arguments.instance(Integrator, "rv.RungeKutta4()")),
         seed=arguments.seed,
+        surrogate=arguments.optional(arguments.instance(Surrogate, "rv.surrogates.FastSigmoid()")),
     )
     def __init__(
         self,
@@ -89,6 +96,7 @@ class EngineNetwork(SpikingLayer):
         dt: float = 0.1,
         integrator: Integrator | None = None,
         seed: int = 0,
+        surrogate: Surrogate | None = None,
     ):
         super().__init__()
         driven = [p for p in network.populations.values() if isinstance(p.current, TensorCurrent)]
@@ -101,8 +109,17 @@ class EngineNetwork(SpikingLayer):
         self.dt, self.size, self.output, self.variable = dt, (driven[0].n,), output, variable
         self._sim = prepare(network, dt=dt, integrator=integrator, seed=seed)
         self._integrator, start = self._sim.layout.integrator, self._sim.state()
-        if variable not in start.neurons[output]:
-            raise unknown(f"variable of {output!r}", variable, start.neurons[output])
+        if variable == SPIKES and surrogate is None:
+            raise ParameterError(
+                "EngineNetwork: spikes pass no gradient without a surrogate; give surrogate=rv.surrogates.FastSigmoid(), "
+                "or another variable of the population."
+            )
+        if variable != SPIKES and variable not in start.neurons[output]:
+            raise unknown(f"variable of {output!r}", variable, [*start.neurons[output], SPIKES])
+        self.surrogate, self._plan = surrogate, self._sim.layout.plan
+        if surrogate is not None:
+            check_plan(self._plan)
+            self._plan = without_whole_steps(self._plan)
         if type(self._integrator).init is not Integrator.init:
             raise UnsupportedError(f"EngineNetwork: {type(self._integrator).__name__} remembers earlier steps; use rv.RungeKutta4().")
         self._start, self._structure = jax.tree.flatten(start)
@@ -112,20 +129,25 @@ class EngineNetwork(SpikingLayer):
     def _run(self, currents: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         """One sample: currents `[T, n]` and the leaves of a state, to a variable `[T, m]` and the leaves after."""
         given, _ = self._sim.constants_of(self._sim.drawn)
-        layout, outside = self._sim.layout, self._sim.layout.outside(self._sim.drawn)
+        outside, output = self._sim.layout.outside(self._sim.drawn), self._plan.population(self.output)
+        kind = Stepper if self.surrogate is None else functools.partial(SurrogateStepper, surrogate=self.surrogate)
 
         def stepper(current: Any) -> Stepper:
             set_to = functools.partial(_set_current, current=current)
             constants = jax.tree.map(set_to, given, is_leaf=lambda leaf: isinstance(leaf, TensorCurrent))
-            return Stepper(layout.plan, constants, self._integrator, not self._integrator.by_name, outside)
+            return kind(self._plan, constants, self._integrator, not self._integrator.by_name, outside, everywhere=True)
 
         def step(carried: Any, current: Any) -> tuple[Any, Any]:
             at = stepper(current)
-            state = at.leave(at.step(at.enter(jax.tree.unflatten(self._structure, carried)))[0])
-            return jax.tree.leaves(state), state.neurons[self.output][self.variable]
+            after, spiked = at.step(carried)
+            if self.variable == SPIKES:
+                return after, spiked[output.first : output.first + output.n].astype(currents.dtype)
+            return after, at.leave(after).neurons[self.output][self.variable]
 
-        last, rows = jax.lax.scan(step, state, currents)
-        return rows, last
+        ends = stepper(currents[0])
+        entered = jax.tree.map(jnp.asarray, ends.enter(jax.tree.unflatten(self._structure, state)))
+        last, rows = jax.lax.scan(step, entered, currents)
+        return rows, jax.tree.leaves(ends.leave(last))
 
     def _pulled_back(self, currents: Any, state: list[Any], of_rows: Any, of_last: list[Any]) -> tuple[Any, list[Any]]:
         """The gradients of the currents and of the state's floating leaves, the others' being zero."""
