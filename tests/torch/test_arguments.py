@@ -176,7 +176,10 @@ CALLS = {
     "from_norse": (rt.from_norse, {"cell": NORSE}),
     "from_nir": (rt.from_nir, {"graph": GRAPH, "dt": 1.0, "time_unit": "s", "euler": False, "reset_by": "value", "dtype": None}),
     "to_nir": (rt.to_nir, {"net": rt.LIF(N), "shape": (N,), "time_unit": "s"}),
-    "EngineNetwork": (rt.EngineNetwork, {"network": DRIVEN, "output": "cells", "variable": "V", "dt": 0.1, "integrator": None, "seed": 0}),
+    "EngineNetwork": (
+        rt.EngineNetwork,
+        {"network": DRIVEN, "output": "cells", "variable": "V", "dt": 0.1, "integrator": None, "seed": 0, "surrogate": None},
+    ),
     "LIF.from_neuron": (rt.LIF.from_neuron, {"model": rv.neurons.LeakyIntegrateAndFire(), "dt": 0.1}),
     "watch_firing": (rt.watch_firing, {"net": rt.LIF(N)}),
     "LIF.from_lif_project": (

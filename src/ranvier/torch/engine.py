@@ -24,7 +24,6 @@ from ranvier.torch import arguments
 from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer
 
-
 SPIKES = "spikes"
 
 
