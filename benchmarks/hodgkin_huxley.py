@@ -1,8 +1,8 @@
 """Hodgkin–Huxley cells beside a hand-written C loop: nanoseconds a neuron and step.
 
 RK4 (dt 0.01) and exponential Euler (dt 0.05), n = 1 … 10⁵, double and single,
-nothing recorded but spikes. The C loop (hodgkin_huxley.c) is compiled here with
-gcc -O3 -march=native -ffast-math and records nothing at all.
+nothing recorded but spikes. The C loop (limit/hodgkin_huxley.c) is compiled here
+with gcc -O3 -march=native -ffast-math and records nothing at all.
 
     taskset -c 0 python benchmarks/hodgkin_huxley.py
 """
@@ -16,6 +16,7 @@ from harness import arguments, save, take_turns
 
 import ranvier as rv
 
+LIMIT = Path(__file__).parent / "limit" / "hodgkin_huxley.c"
 FLAGS = ["-O3", "-march=native", "-ffast-math", "-fopenmp-simd"]
 
 
@@ -27,7 +28,7 @@ def main() -> None:
         for precision in ("double", "single"):
             program = Path(folder) / precision
             single = ["-DSINGLE"] if precision == "single" else []
-            subprocess.run(["gcc", *FLAGS, *single, str(Path(__file__).with_suffix(".c")), "-o", str(program), "-lm"], check=True)
+            subprocess.run(["gcc", *FLAGS, *single, str(LIMIT), "-o", str(program), "-lm"], check=True)
             for method, integrator, dt in (("RK4", rv.RungeKutta4(), 0.01), ("exponential", rv.ExponentialEuler(), 0.05)):
                 for n in sizes:
                     table.append(compared(program, precision, method, integrator, dt, n, options.rounds))

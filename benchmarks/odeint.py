@@ -6,6 +6,8 @@ from the later ones, of which the median counts. Fixed-step contenders take the 
 500 points with four slopes a step, except diffrax (three, Bosh3, the nearest it has);
 adaptive ones (diffrax, torchdiffeq dopri5, SciPy odeint, and ranvier's Adaptive) run at
 rtol 1e-6, atol 1e-9 and take some tens of steps: another question, shown for scale.
+The limit is the same in plain C on one thread (limit/odeint.c, gcc -O3 -march=native
+-ffast-math), which takes its own time.
 PyTorch has one thread, for two that share two cores with other work wait on each other.
 
     python benchmarks/odeint.py --machine "AMD EPYC 2 cores" --out benchmarks/results/odeint.json
@@ -16,7 +18,10 @@ import importlib.metadata
 import json
 import os
 import statistics
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -35,6 +40,7 @@ torch.set_num_threads(1)
 
 T = np.arange(0, 5, 0.01)
 SIZES = (1, 10, 100, 1000, 10_000, 100_000)
+FLAGS = ["-O3", "-march=native", "-ffast-math", "-fopenmp-simd"]
 LSODA_LIMIT = 1000
 """SciPy's odeint reserves n² numbers, whether it needs them or not."""
 
@@ -140,10 +146,23 @@ def contenders(n):
     return calls
 
 
-def measure(n, seconds):
+def limit(folder):
+    """The C program; what it is called with and returns is in its first lines."""
+    program = Path(folder) / "odeint"
+    subprocess.run(["gcc", *FLAGS, str(Path(__file__).parent / "limit" / "odeint.c"), "-o", str(program), "-lm"], check=True)
+
+    def seconds(n):
+        printed = subprocess.run([str(program), str(n), "2"], check=True, capture_output=True, text=True).stdout.split()
+        return float(printed[0]), float(printed[1])
+
+    return seconds
+
+
+def measure(n, seconds, in_c):
     """First call and later calls of every contender, in turns; and whether they agree."""
     calls = contenders(n)
     first, later, ends = {}, {name: [] for name in calls}, {}
+    processor, plain = {name: [] for name in calls}, [in_c(n)]
     for name, call in calls.items():
         began = time.perf_counter()
         result = call()
@@ -156,18 +175,33 @@ def measure(n, seconds):
     until = time.perf_counter() + seconds
     while min(map(len, later.values())) < 3 or (time.perf_counter() < until and len(later["NumPy loop"]) < 21):
         for name, call in calls.items():
-            began = time.perf_counter()
+            began, began_here = time.perf_counter(), time.process_time()
             call()
             later[name].append(time.perf_counter() - began)
+            processor[name].append(time.process_time() - began_here)
+        plain.append(in_c(n))
+    assert abs(plain[0][1] - ends["NumPy loop"][-1]) < 1e-9
     return {
+        "C": {"later_median_s": statistics.median(took for took, _ in plain), "calls": len(plain)},
+    } | {
         name: {
             "first_s": first[name],
             "later_median_s": statistics.median(later[name]),
+            "later_processor_s": statistics.median(processor[name]),
             "calls": len(later[name]),
             "error": agreement[name],
         }
         for name in calls
     }
+
+
+def shown(n, measured):
+    ours = measured["ranvier JAX"]
+    print(f"n = {n}")
+    for name, r in sorted(measured.items(), key=lambda item: item[1]["later_median_s"]):
+        later, here = r["later_median_s"], r.get("later_processor_s", r["later_median_s"])
+        took = f"first {r.get('first_s', 0):8.3f} s   later {1e3 * later:10.3f} ms   processor {1e3 * here:10.3f} ms"
+        print(f"  {name:21} {took}   {later / ours['later_median_s']:8.2f} × ranvier JAX", flush=True)
 
 
 def main():
@@ -185,16 +219,17 @@ def main():
         except importlib.metadata.PackageNotFoundError:
             continue
     results = {}
-    for n in options.sizes:
-        results[str(n)] = measured = measure(n, options.seconds)
-        ours = measured["ranvier JAX"]["later_median_s"]
-        print(f"n = {n}")
-        for name, r in sorted(measured.items(), key=lambda item: item[1]["later_median_s"]):
-            later = 1e3 * r["later_median_s"]
-            print(f"  {name:21} first {r['first_s']:8.3f} s   later {later:10.3f} ms   {later / 1e3 / ours:8.2f} × ranvier JAX", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        in_c = limit(folder)
+        for n in options.sizes:
+            results[str(n)] = measure(n, options.seconds, in_c)
+            shown(n, results[str(n)])
     ratios = {
         n: {
             "each / ranvier JAX": {name: r["later_median_s"] / measured["ranvier JAX"]["later_median_s"] for name, r in measured.items()},
+            "each / ranvier JAX, processor time": {
+                name: r["later_processor_s"] / measured["ranvier JAX"]["later_processor_s"] for name, r in measured.items() if name != "C"
+            },
             "ranvier NumPy / NumPy loop": measured["ranvier NumPy"]["later_median_s"] / measured["NumPy loop"]["later_median_s"],
         }
         for n, measured in results.items()

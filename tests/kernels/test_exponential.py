@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ranvier.kernels.exponential import exponential, with_fast_exponentials
+from ranvier.kernels.exponential import exponential
 
 
 def error_in_units(x):
@@ -43,27 +43,3 @@ def test_derivatives_and_vmap():
         x = jnp.linspace(-3.0, 3.0, 7)
         np.testing.assert_allclose(jax.vmap(jax.grad(exponential))(x), np.exp(x), rtol=1e-15)
         np.testing.assert_allclose(jax.vmap(jax.grad(jax.grad(exponential)))(x), np.exp(x), rtol=1e-15)
-
-
-def primitives_of(function, *arguments):
-    return [equation.primitive.name for equation in jax.make_jaxpr(function)(*arguments).eqns]
-
-
-def test_it_takes_the_place_of_every_exponential_and_changes_nothing_else():
-    def function(tree, t):
-        gate = jax.jit(lambda v: 1 / (1 + jnp.exp(-v)))(tree["V"])
-        barred = jax.lax.optimization_barrier({"V": gate * t, "n": jnp.exp(tree["n"])})
-        return {**barred, "both": jnp.concatenate([tree["V"], tree["n"]]), "t": t}
-
-    with jax.enable_x64(True):
-        tree = {"V": jnp.linspace(-1.0, 1.0, 5), "n": jnp.linspace(0.0, 2.0, 5)}
-        fast = jax.jit(with_fast_exponentials(function))
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-15), fast(tree, 2.0), function(tree, 2.0))
-        named = primitives_of(with_fast_exponentials(function), tree, 2.0)
-        assert named.count("custom_jvp_call") == 2 and "exp" not in named
-
-
-def test_a_function_with_a_derivative_rule_of_its_own_is_left_alone():
-    with jax.enable_x64(True):
-        function = lambda x: jax.nn.relu(jnp.exp(x))
-        assert primitives_of(with_fast_exponentials(function), jnp.ones(3)) == primitives_of(function, jnp.ones(3))

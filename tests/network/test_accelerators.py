@@ -166,7 +166,7 @@ def test_a_gpu_gets_kernels_of_our_own_and_no_loop_within_the_step(small, monkey
 
 
 def test_a_loop_is_one_graph_on_a_gpu_and_options_are_for_it_alone():
-    assert dispatch.compiler_options("cpu") == dispatch.compiler_options("tpu") == {}
+    assert dispatch.compiler_options("tpu") == {} and dispatch.compiler_options("cpu") == {"xla_cpu_prefer_vector_width": 512}
     options = dispatch.compiler_options("gpu")
     assert "WHILE" in options["xla_gpu_enable_command_buffer"] and options["xla_gpu_deterministic_ops"]
 

@@ -60,9 +60,12 @@ def has_double_precision() -> bool:
 def compiler_options(platform: str) -> dict[str, Any]:
     """What XLA is told about a loop over steps.
 
-    On a GPU, to launch all of it at once, as one graph, and not each kernel from the host; and to add what arrives at a
-    neuron in one order, so that the same seed gives the same spikes.
+    On a CPU, to use its widest vectors: left to itself XLA takes half of AVX-512, at 1.4 to 1.7 times the time of a
+    Hodgkin–Huxley step. On a GPU, to launch all of it at once, as one graph, and not each kernel from the host; and to add
+    what arrives at a neuron in one order, so that the same seed gives the same spikes.
     """
+    if platform == "cpu":
+        return {"xla_cpu_prefer_vector_width": 512}
     if platform not in ("gpu", "cuda"):
         return {}
     return {
@@ -78,8 +81,10 @@ def compile_loop(lowered: Any) -> Any:
     try:
         return lowered.compile(compiler_options=options) if options else lowered.compile()
     except jax.errors.JaxRuntimeError as problem:
-        if not options or "xla_gpu" not in str(problem):
+        if not any(name in str(problem) for name in options):
             raise
+        if platform() == "cpu":
+            return lowered.compile()  # as right, and slower
         warn(
             f"XLA does not take the options for loops ({problem}): each step is launched from the host, and two runs on a GPU may differ "
             "in their last bits. XLA_FLAGS=--xla_gpu_deterministic_ops=true makes them equal."

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from ranvier.kernels.draws import Streams
+from ranvier.kernels.fast_functions import WORTHWHILE
 from ranvier.model import in_precision
 from ranvier.network.constants import GivenSpikes, GroupConstants
 from ranvier.network.draw import Drawn, DrawnPopulation
@@ -19,7 +20,6 @@ from ranvier.random import Key
 from ranvier.steps import in_steps
 
 LONGEST_REFRACTORY = 2**30 - 1  # steps: a neuron that spiked LONG_AGO has none left
-POLYNOMIAL_FROM = 16  # neurons of a population; below, compiling the polynomial takes longer than it saves
 
 
 def stream(population: str, what: str) -> Key:
@@ -27,29 +27,29 @@ def stream(population: str, what: str) -> Key:
     return Key(0).child("population").child(population).child(what)
 
 
-def _polynomial(member: DrawnPopulation, dtype: str) -> bool:
+def _polynomial(member: DrawnPopulation) -> bool:
     # By the population's own size: another population must not change the bits of this one.
-    return dtype == "float64" and member.deciding >= POLYNOMIAL_FROM
+    return member.deciding >= WORTHWHILE
 
 
-def _go_together(a: DrawnPopulation, b: DrawnPopulation, integrators: Mapping[str, Any], dtype: str) -> bool:
+def _go_together(a: DrawnPopulation, b: DrawnPopulation, integrators: Mapping[str, Any]) -> bool:
     """Whether two can advance as one: the same equations, and none that looks across neurons."""
     return (
         not (a.facts.alone or b.facts.alone)
         and a.facts == b.facts
         and integrators.get(a.name) == integrators.get(b.name)
-        and _polynomial(a, dtype) == _polynomial(b, dtype)
+        and _polynomial(a) == _polynomial(b)
         and bool(jax.tree.structure(a.model) == jax.tree.structure(b.model))  # type: ignore[operator]
     )
 
 
-def in_groups(members: Sequence[DrawnPopulation], merge: bool, integrators: Mapping[str, Any], dtype: str) -> list[list[DrawnPopulation]]:
+def in_groups(members: Sequence[DrawnPopulation], merge: bool, integrators: Mapping[str, Any]) -> list[list[DrawnPopulation]]:
     """The populations that advance together, each list in the order of the network."""
     groups: list[list[DrawnPopulation]] = []
     of_structure: dict[Any, list[list[DrawnPopulation]]] = {}
     for member in members:
         like = of_structure.setdefault((member.facts, jax.tree.structure(member.model)), [])
-        mine = next((group for group in like if merge and _go_together(group[0], member, integrators, dtype)), None)
+        mine = next((group for group in like if merge and _go_together(group[0], member, integrators)), None)
         if mine is None:
             groups.append([member])
             like.append(groups[-1])
@@ -58,14 +58,12 @@ def in_groups(members: Sequence[DrawnPopulation], merge: bool, integrators: Mapp
     return groups
 
 
-def plan_groups(
-    drawn: Drawn, merge: bool, integrators: Mapping[str, Any], dtype: str
-) -> tuple[tuple[GroupPlan, ...], tuple[PopulationPlan, ...]]:
+def plan_groups(drawn: Drawn, merge: bool, integrators: Mapping[str, Any]) -> tuple[tuple[GroupPlan, ...], tuple[PopulationPlan, ...]]:
     """The groups, and the populations in the user's order."""
     firsts = dict(zip(drawn.populations, np.cumsum([0, *(p.n for p in drawn.populations.values())]).tolist(), strict=False))
     groups: list[GroupPlan] = []
     populations: dict[str, PopulationPlan] = {}
-    for together in in_groups(list(drawn.populations.values()), merge, integrators, dtype):
+    for together in in_groups(list(drawn.populations.values()), merge, integrators):
         lead = together[0]
         plan = GroupPlan(
             name="+".join(m.name for m in together),
@@ -80,7 +78,7 @@ def plan_groups(
             stimulated=tuple(m.stimulus is not None for m in together),
             noisy=tuple(m.stimulus_facts is not None and m.stimulus_facts.noisy for m in together),
             diffuses=lead.model.noisy,
-            polynomial=_polynomial(lead, dtype),
+            polynomial=_polynomial(lead),
         )
         groups.append(plan)
         start = 0

@@ -116,7 +116,7 @@ class Layout:
     ):
         self.net, self.dtype, self.integrators, self.apart = net, dtype, integrators, apart
         self._merge = merge and whole is None  # what acts continuously is gathered projection by projection
-        groups, populations = plan_groups(drawn, merge, integrators, dtype)
+        groups, populations = plan_groups(drawn, merge, integrators)
         self._groups, self._populations = {g.name: g for g in groups}, {p.name: p for p in populations}
         # As sources: where the network lies on several devices, each hears of all.
         self._sizes = {p.name: p.n for p in populations} if whole is None else dict(whole)

@@ -43,7 +43,7 @@ class GroupPlan:
         stimulated: for each member, whether a current is injected.
         noisy: for each member, whether that current has white noise.
         diffuses: whether white noise drives the variables.
-        polynomial: whether the exponential of `kernels.exponential` stands in for XLA's.
+        polynomial: whether the elementary functions of `kernels.fast_functions` stand in for XLA's.
         held_current: whether its method holds the current over a step at its mean.
         linear: what `linearity` found out about its equations, where a method uses it.
     """

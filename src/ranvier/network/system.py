@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax.lax import optimization_barrier
 
 from ranvier.kernels.draws import normals
-from ranvier.kernels.exponential import exponential, with_fast_exponentials
+from ranvier.kernels.exponential import exponential
+from ranvier.kernels.fast_functions import with_fast_functions
 from ranvier.kernels.weighted_sum import weighted_sum
 from ranvier.network.constants import Constants, CoupledConstants, MergedConstants
 from ranvier.network.exchange import Exchange
@@ -361,7 +362,7 @@ class NetworkSystem:
                 synapse = self.constants.synapses[synapses.name].synapse
                 pre = self.presynaptic(synapses, variables)
                 functions[synapses.name] = lambda own, s=synapse, p=pre: dict(s.derivatives(own, p, t))
-        return {name: with_fast_exponentials(f) if self._polynomial(name) else f for name, f in functions.items()}
+        return {name: with_fast_functions(f) if self._polynomial(name) else f for name, f in functions.items()}
 
     def _as_state(self, derivative: Any, like: jax.Array) -> jax.Array:
         return jnp.broadcast_to(jnp.asarray(derivative).astype(self.plan.dtype), like.shape)

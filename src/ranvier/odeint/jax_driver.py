@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.errors import SimulationDiverged
+from ranvier.kernels.dispatch import compiler_options, platform
+from ranvier.kernels.fast_functions import WORTHWHILE, with_fast_functions
 from ranvier.odeint import march
 from ranvier.odeint.problem import NOISE, Equations, Problem, optional
 from ranvier.odeint.progress import Bar
@@ -39,7 +41,12 @@ def floating(leaf: jax.Array) -> jax.Array:
 
 
 class JaxEquations(Equations):
-    """Equations whose slopes JAX can take."""
+    """Equations whose slopes JAX can take, and whose elementary functions are Ranvier's own, as a network's are."""
+
+    def rate(self, state: Any, t: Any) -> Any:
+        if max((leaf.size for leaf in jax.tree.leaves(state)), default=0) < WORTHWHILE:
+            return super().rate(state, t)
+        return with_fast_functions(super().rate)(state, t)
 
     def rate_and_slope(self, state: Any, t: Any) -> tuple[Any, Any]:
         leaves, structure = jax.tree.flatten(state)
@@ -95,8 +102,10 @@ def _whole(recipe: Recipe, *numbers: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled(recipe: Recipe) -> Any:
-    return jax.jit(functools.partial(_whole, recipe))
+def _compiled(recipe: Recipe, inside: bool = False) -> Any:
+    """The loop; `inside` a program of the user's, that one's options count."""
+    options = None if inside or platform() != "cpu" else compiler_options("cpu")
+    return jax.jit(functools.partial(_whole, recipe), compiler_options=options)
 
 
 @functools.lru_cache(maxsize=16)
@@ -156,7 +165,7 @@ def integrate(problem: Problem) -> Any:
                     row = end
                     bar.update((row - 1) * problem.save_every)
                 return carry[2]
-        return _compiled(recipe)(*numbers)
+        return _compiled(recipe, traced)(*numbers)
 
 
 def _adaptive(recipe: Recipe, y0: Any, times: Any, values: list[Any], which: Any) -> tuple[Any, Any]:

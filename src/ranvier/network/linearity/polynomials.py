@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier.kernels.exponential import is_literal
+from ranvier.kernels.fast_functions import is_literal
 from ranvier.network.linearity.expressions import ELEMENTWISE, Expressions
 from ranvier.network.linearity.jaxprs import called
 

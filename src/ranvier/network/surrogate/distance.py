@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from ranvier.kernels.exponential import is_literal
+from ranvier.kernels.fast_functions import is_literal
 
 if TYPE_CHECKING:
     from jax.extend.core import Jaxpr

@@ -1,0 +1,104 @@
+"""Ranvier's own elementary functions in the place of XLA's, in functions that users wrote with JAX's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ranvier.kernels.exponential import exponential, exponential_minus_one
+from ranvier.kernels.floats import FORMATS
+from ranvier.kernels.logarithm import logarithm, power
+from ranvier.kernels.sine import cosine, sine
+
+if TYPE_CHECKING:
+    from jax.extend.core import Jaxpr  # which loads Pallas: a seventh of what Ranvier takes to load
+
+
+def sigmoid(x: jax.Array) -> jax.Array:
+    """1 / (1 + e^−x); in single precision XLA's."""
+    if x.dtype != np.float64:
+        return jax.nn.sigmoid(x)
+    return 1 / (1 + exponential(-x))
+
+
+WORTHWHILE = 16
+"""Elements; below, compiling our own takes longer than it saves."""
+
+OWN: dict[str, Callable[..., Any]] = {
+    "exp": exponential,
+    "expm1": exponential_minus_one,
+    "log": logarithm,
+    "sin": sine,
+    "cos": cosine,
+    "pow": power,
+    "logistic": sigmoid,
+}
+"""By the names of JAX's primitives. XLA's `tanh` is as fast as can be."""
+
+
+def with_fast_functions(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, with our own in place of each `exp`, `expm1`, `log`, `sin`, `cos`, power and sigmoid of JAX that it traces.
+
+    Those inside loops and conditionals are left as they are, and so is the whole
+    function if it holds one with a derivative rule of its own.
+
+    Args:
+        function: of any pytrees of arrays.
+
+    Example:
+        >>> fast = with_fast_functions(lambda x: 1 / (1 + jnp.exp(-x)))
+        >>> float(fast(jnp.zeros(())))
+        0.5
+    """
+
+    def fast(*arguments: Any) -> Any:
+        traced, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
+        if not _simple(traced.jaxpr):
+            return function(*arguments)
+        results = _evaluate(traced.jaxpr, traced.consts, jax.tree.leaves(arguments))
+        return jax.tree.unflatten(jax.tree.structure(shape), results)
+
+    return fast
+
+
+def _inlined(equation: Any) -> bool:
+    return equation.primitive.name in ("jit", "pjit")
+
+
+def _simple(jaxpr: Jaxpr) -> bool:
+    """Whether every equation can be bound again as it stands."""
+    return all(
+        _simple(equation.params["jaxpr"].jaxpr) if _inlined(equation) else not equation.primitive.name.startswith("custom_")
+        for equation in jaxpr.eqns
+    )
+
+
+def is_real(x: Any) -> bool:
+    """Whether it is in single or double precision."""
+    return jnp.result_type(x) in FORMATS
+
+
+def is_literal(atom: Any) -> bool:
+    """Whether what an equation of a trace takes is a number that stands there."""
+    return hasattr(atom, "val")
+
+
+def _evaluate(jaxpr: Jaxpr, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
+    read = lambda atom: atom.val if is_literal(atom) else values[atom]
+    for equation in jaxpr.eqns:
+        inputs, parameters = [read(atom) for atom in equation.invars], equation.params
+        own = OWN.get(equation.primitive.name)
+        if own is not None and parameters.get("accuracy") is None and all(is_real(x) for x in inputs):
+            outputs: Any = [own(*inputs)]
+        elif _inlined(equation):
+            outputs = _evaluate(parameters["jaxpr"].jaxpr, parameters["jaxpr"].consts, inputs)
+        else:
+            outputs = equation.primitive.bind(*inputs, **parameters)
+            outputs = outputs if equation.primitive.multiple_results else [outputs]
+        values.update(zip(equation.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
