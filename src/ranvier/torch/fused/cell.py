@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from ranvier.errors import UnsupportedError
 from ranvier.torch.fused import native
 from ranvier.torch.fused.direct import plain
-from ranvier.torch.fused.lif import _common_shape, _rows, _unfit
+from ranvier.torch.fused.lif import _common_shape, _numbers, _rows, _unfit
 from ranvier.torch.fused.problem import CHUNK, SURROGATES, rows_of
 from ranvier.torch.surrogate import Surrogate
 
@@ -82,27 +83,41 @@ def sequence(
     given = (
         [0, [0.0, 0.0, 0.0]] if surrogate is None else [SURROGATES.index(type(surrogate)), [*vars(surrogate).values(), 0.0, 0.0, 0.0][:3]]
     )
-    parameters = _rows(x, rows, _common_shape(x, rows))
-    output, *after = _Sequence.apply(cell, given, x, parameters, *states)
-    return output, tuple(after)
+    numbers = not any(isinstance(row, Tensor) for row in rows)
+    parameters = _numbers(tuple(rows), x.dtype) if numbers else _rows(x, rows, _common_shape(x, rows))
+    if torch.is_grad_enabled() and any(t.requires_grad for t in (x, parameters, *states)):
+        output, *after = _Sequence.apply(cell, given, x, parameters, *states)
+        return output, tuple(after)
+    output, state, _ = _forward(cell, given, x, parameters, states, keep=False)
+    return output, _in_types(state, states)
+
+
+def _forward(
+    cell: Cell, surrogate: Any, x: Tensor, parameters: Tensor, states: Sequence[Tensor], keep: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The output, the states after the last step in one tensor, and those that are kept."""
+    steps = x.shape[0]
+    output = torch.empty_like(x, memory_format=torch.contiguous_format)
+    state = torch.stack([one if one.dtype == x.dtype else one.to(x.dtype) for one in states])
+    chunk = min(CHUNK, steps)
+    kept = x.new_empty((-(-steps // chunk), *state.shape)) if keep else None
+    _call(cell, "forward", x, parameters, surrogate, chunk, state, kept, output=output)
+    return output, state, kept
+
+
+def _in_types(state: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return tuple([row if row.dtype == one.dtype else row.to(one.dtype) for row, one in zip(state.unbind(), states, strict=True)])
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cell: Cell, surrogate: Any, x: Tensor, parameters: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        steps, elements = x.shape[0], math.prod(x.shape[1:])
-        output = torch.empty_like(x, memory_format=torch.contiguous_format)
-        state = x.new_empty((len(states), elements))
-        for row, one in zip(state, states, strict=True):
-            row.view(one.shape).copy_(one)
-        keep = any(ctx.needs_input_grad)
-        chunk = min(CHUNK, steps)
-        kept = x.new_empty((-(-steps // chunk), len(states), elements)) if keep else None
-        _call(cell, "forward", x, parameters, surrogate, chunk, state, kept, output=output)
-        ctx.cell, ctx.surrogate, ctx.chunk = cell, surrogate, chunk
+        output, state, kept = _forward(cell, surrogate, x, parameters, states, keep=True)
+        ctx.cell, ctx.surrogate = cell, surrogate
         ctx.save_for_backward(x, parameters, kept)
         ctx.set_materialize_grads(False)
-        after = [row.view(one.shape).to(one.dtype) for row, one in zip(state, states, strict=True)]
+        # Rows of one tensor, which a user may change in place: each its own.
+        after = [row.clone() if row.dtype == one.dtype else row.to(one.dtype) for row, one in zip(state.unbind(), states, strict=True)]
         ctx.mark_non_differentiable(*(one for one in after if not one.is_floating_point()))
         return output, *after
 
@@ -113,18 +128,17 @@ class _Sequence(torch.autograd.Function):
         x, parameters, kept = ctx.saved_tensors
         wants_x, wants_parameters, *wants_states = ctx.needs_input_grad[2:]
         of_x = torch.empty_like(x, memory_format=torch.contiguous_format) if wants_x else None
-        elements, count = kept.shape[2], parameters.shape[0]
-        state = x.new_zeros((len(of_states), elements))
-        for row, one in zip(state, of_states, strict=True):
+        count, elements = parameters.shape[0], kept[0, 0].numel()
+        state = torch.zeros_like(kept[0])
+        for k, one in enumerate(of_states):
             if one is not None:
-                row.view(one.shape).copy_(one)
+                state[k] = one
         of_parameters = x.new_empty((count, elements)) if wants_parameters else None
         incoming = None if of_output is None else rows_of(of_output)
-        _call(ctx.cell, "backward", x, parameters, ctx.surrogate, ctx.chunk, None, kept, incoming, state, of_x, of_parameters)
+        _call(ctx.cell, "backward", x, parameters, ctx.surrogate, min(CHUNK, x.shape[0]), None, kept, incoming, state, of_x, of_parameters)
         if of_parameters is not None:
             of_parameters = of_parameters.view(count, -1, parameters.shape[1]).sum(1)
-        shape = x.shape[1:]
-        return None, None, of_x, of_parameters, *(row.view(shape) if w else None for row, w in zip(state, wants_states, strict=True))
+        return None, None, of_x, of_parameters, *(state[k] if wanted else None for k, wanted in enumerate(wants_states))
 
 
 def _call(
