@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
@@ -122,24 +123,48 @@ def model_section(cls: type, kind: str) -> Iterator[str]:
         yield from [f"**Source.** {cls.reference}", ""]
 
 
+GIVEN: dict[str, dict[str, Any]] = {  # to classes that want something, and currents (pA) that a leaky integrate-and-fire cell answers
+    "SpikeTimes": {"times": [20.0, 60.0, 70.0, 150.0]},
+    "Constant": {"amplitude": 150.0},
+    "Ramp": {"initial": 0.0, "final": 400.0, "start": 20.0, "stop": 380.0},
+    "Sine": {"mean": 120.0, "amplitude": 80.0, "frequency": 10.0},
+    "SquarePulse": {"amplitude": 200.0, "start": 50.0, "stop": 350.0},
+    "Steps": {"times": [50.0, 150.0, 250.0], "values": [100.0, 200.0, 300.0]},
+    "WhiteNoise": {"mean": 80.0, "intensity": 300.0},
+    "Sampled": {"values": [100.0, 250.0, 50.0, 300.0] * 20, "every": 5.0},
+    "PublishedSampling": {"values": [100.0, 250.0, 50.0, 300.0] * 20, "every": 5.0},
+    "Odor": {"amplitude": 250.0, "start": 50.0, "stop": 250.0, "rise": 20.0, "decay": 50.0},
+}
+
+
 def scene_block(cls: type, kind: str) -> Iterator[str]:
     """The class, alive: a frame that is loaded when a reader opens it."""
+    import ranvier as rv
     from ranvier import lab
     from ranvier.errors import UnsupportedError
     from ranvier.neurons.base import NeuronModel
     from ranvier.plasticity.base import PlasticityRule
     from ranvier.synapses import ShortTermPlasticity, SynapseModel
 
+    gif, hh = rv.neurons.GeneralizedIntegrateAndFire, rv.neurons.HodgkinHuxley()
     makers = {
+        rv.neurons.SpikeTriggeredCurrent: lambda part: lab.of_neuron(gif(currents={"own": part}), title=cls.__name__),
+        rv.neurons.SpikeTriggeredThreshold: lambda part: lab.of_neuron(gif(thresholds={"own": part}), title=cls.__name__),
+        rv.neurons.ConductanceBased: lambda cell: lab.of_neuron(
+            dataclasses.replace(cell, channels={name: getattr(hh, name) for name in ("sodium", "potassium", "leak")})
+        ),
         NeuronModel: lab.of_neuron,
         SynapseModel: lab.of_synapse,
         ShortTermPlasticity: lab.of_plasticity,
         PlasticityRule: lab.of_rule,
+        rv.IonChannel: lab.of_channel,
+        rv.channels.IonPool: lab.of_channel,
+        rv.stimuli.Stimulus: lab.of_stimulus,
     }
     make = next((make for base, make in makers.items() if issubclass(cls, base)), None)
-    given = {"high": 100.0} if issubclass(cls, PlasticityRule) else {}
+    given = {"high": 100.0} if issubclass(cls, PlasticityRule) else GIVEN.get(cls.__name__, {})
     needed = [f for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING and f.name not in given]
-    if make is None or needed or cls.__name__ == "ConductanceBased":
+    if make is None or needed:
         return
     try:
         scene = make(cls(**given))

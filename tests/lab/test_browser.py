@@ -137,6 +137,8 @@ def test_each_study(opened):
     assert page.locator("#panel-sensitivity tbody tr").count() == 8
     page.click("#tab-equations")
     assert page.locator("#panel-equations math").count() > 8
+    page.set_viewport_size({"width": 390, "height": 900})
+    no_serious_violation(page)  # a long equation scrolls, by the keyboard too
 
 
 def test_the_files_it_offers(opened):

@@ -93,6 +93,19 @@ def test_every_integrator(name):
     np.testing.assert_allclose(columns["cell", "V"], run.V.values[:, 0], rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("part", [rv.channels.CalciumActivatedPotassium(), rv.channels.CalciumPool()], ids=lambda p: type(p).__name__)
+def test_a_channel_and_a_pool_in_a_membrane(part):
+    scene = rv.lab.of_channel(part)
+    _, columns = v8.run(scene)
+    calcium, leak, pool = rv.channels.BazhenovCalcium(), rv.channels.Leak(reversal=-70.0), rv.channels.CalciumPool()
+    held = {"channel": calcium} if isinstance(part, rv.channels.IonPool) else {"channel": part, "calcium": calcium}
+    cell = rv.neurons.ConductanceBased(channels={**held, "leak": leak}, pools={"calcium": pool}, initial_potential=-70.0)
+    pulse = rv.stimuli.SquarePulse(5.0, start=20.0, stop=180.0)
+    run = rv.simulate(cell, current=pulse, duration=200.0, dt=0.025, integrator=rv.RungeKutta4())
+    np.testing.assert_allclose(columns["cell", "V"], run.V.values[:, 0], rtol=0, atol=TOLERANCE)
+    assert np.ptp(columns["cell", "V"]) > 5.0
+
+
 def _stimuli():
     for cls in [rv.stimuli.Constant, *public(rv.stimuli, rv.Stimulus)]:
         yield made(cls)

@@ -1,8 +1,10 @@
 """The lab: models that move under a reader's hand."""
 
+from ranvier.lab.catalogue import of_channel as of_channel
 from ranvier.lab.catalogue import of_neuron as of_neuron
 from ranvier.lab.catalogue import of_plasticity as of_plasticity
 from ranvier.lab.catalogue import of_rule as of_rule
+from ranvier.lab.catalogue import of_stimulus as of_stimulus
 from ranvier.lab.catalogue import of_synapse as of_synapse
 from ranvier.lab.scene import Scene as Scene
 from ranvier.lab.scene import scene as scene

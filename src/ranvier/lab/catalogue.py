@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ranvier import neurons, plasticity, stimuli, synapses
+from ranvier import channels, doors, neurons, plasticity, stimuli, synapses
 from ranvier.lab.scene import Scene, scene
 
 
@@ -51,7 +52,18 @@ _OTHERS = Entry("", 10.0, 200.0, 0.025)
 
 
 def of_neuron(model: Any, title: str | None = None) -> Scene:
-    """The scene of a neuron model, with a current that suits its class."""
+    """The scene of a neuron model, with a current that suits its class.
+
+    Raises:
+        ParameterError: it is something else.
+        UnsupportedError: a scene cannot show it.
+
+    Example:
+        >>> import ranvier as rv
+        >>> rv.lab.of_neuron(rv.neurons.Izhikevich2003()).title
+        'Izhikevich2003'
+    """
+    doors.instance(model, "model of rv.lab.of_neuron", neurons.NeuronModel, "rv.neurons.HodgkinHuxley()")
     entry = NEURONS.get(type(model).__name__, _OTHERS)
     pulse = (
         stimuli.SquarePulse(entry.current, start=0.1 * entry.duration, stop=0.9 * entry.duration)
@@ -62,7 +74,18 @@ def of_neuron(model: Any, title: str | None = None) -> Scene:
 
 
 def of_synapse(model: Any, title: str | None = None) -> Scene:
-    """The scene of a synapse between two cells that suit it."""
+    """The scene of a synapse between two cells that suit it.
+
+    Raises:
+        ParameterError: it is something else.
+        UnsupportedError: a scene cannot show it.
+
+    Example:
+        >>> import ranvier as rv
+        >>> rv.lab.of_synapse(rv.synapses.AlphaCurrent()).title
+        'AlphaCurrent'
+    """
+    doors.instance(model, "model of rv.lab.of_synapse", synapses.SynapseModel, "rv.synapses.AlphaCurrent()")
     if model.site == "source":
         pre, post, current = neurons.HodgkinHuxley(), neurons.HodgkinHuxley(), stimuli.SquarePulse(10.0, start=20.0, stop=80.0)
         return scene(pre=pre, synapse=model, post=post, current=current, weight=0.05, duration=150.0, title=title)
@@ -72,14 +95,45 @@ def of_synapse(model: Any, title: str | None = None) -> Scene:
 
 
 def of_plasticity(model: Any, title: str | None = None) -> Scene:
-    """The scene of short-term plasticity: a train of spikes, and one more when it has recovered."""
+    """The scene of short-term plasticity: a train of spikes, and one more when it has recovered.
+
+    Raises:
+        ParameterError: it is something else.
+        UnsupportedError: a scene cannot show it.
+
+    Example:
+        >>> import ranvier as rv
+        >>> rv.lab.of_plasticity(rv.synapses.TsodyksMarkram()).title
+        'TsodyksMarkram'
+    """
+    doors.instance(model, "model of rv.lab.of_plasticity", synapses.ShortTermPlasticity, "rv.synapses.TsodyksMarkram()")
     cell = neurons.LeakyIntegrateAndFire(refractory=2.0)
     current = synapses.ExponentialCurrent(tau=5.0)
-    return scene(synapse=current, post=cell, weight=250.0, delay=1.0, duration=1000.0, dt=0.1, short_term_plasticity=model, title=title)
+    return scene(
+        synapse=current,
+        post=cell,
+        weight=250.0,
+        delay=1.0,
+        duration=1000.0,
+        dt=0.1,
+        short_term_plasticity=model,
+        title=title or type(model).__name__,
+    )
 
 
 def of_rule(model: Any, title: str | None = None) -> Scene:
-    """The scene of a rule of plasticity: a train of spikes onto a cell that fires by itself, and the window that the rule opens."""
+    """The scene of a rule of plasticity: a train of spikes onto a cell that fires by itself, and the window that the rule opens.
+
+    Raises:
+        ParameterError: it is something else.
+        UnsupportedError: a scene cannot show it.
+
+    Example:
+        >>> import ranvier as rv
+        >>> rv.lab.of_rule(rv.plasticity.PairSTDP(high=100.0)).title
+        'PairSTDP'
+    """
+    doors.instance(model, "model of rv.lab.of_rule", plasticity.PlasticityRule, "rv.plasticity.PairSTDP(high=100.0)")
     if math.isinf(float(np.asarray(model.high))):
         model = model.with_values({"high": 100.0})
     cell = neurons.LeakyIntegrateAndFire(refractory=2.0)
@@ -95,6 +149,58 @@ def of_rule(model: Any, title: str | None = None) -> Scene:
         title=title,
     )
     made.facts["settings"]["train"] = {"cell": 0, "start": 20.0, "rate": 20.0, "count": 40, "recovery": 0.0}
+    return made
+
+
+def of_channel(part: Any, title: str | None = None) -> Scene:
+    """The scene of an ion channel, or of an ion pool, in a membrane that has a leak besides: the current, the gates, what they rest at.
+
+    Raises:
+        ParameterError: it is something else.
+        UnsupportedError: a scene cannot show it.
+
+    Example:
+        >>> import ranvier as rv
+        >>> rv.lab.of_channel(rv.channels.HodgkinHuxleySodium()).title
+        'HodgkinHuxleySodium'
+    """
+    doors.instance(part, "part of rv.lab.of_channel", (channels.IonChannel, channels.IonPool), "rv.channels.HodgkinHuxleySodium()")
+    calcium = channels.BazhenovCalcium()
+    held: dict[str, Any]
+    if isinstance(part, channels.IonPool):
+        held, pools = {"channel": calcium}, {"calcium": part}
+    else:
+        held = {"channel": part} | ({"calcium": calcium} if part.reads and not part.carries else {})
+        pools = {ion: channels.CalciumPool() for ion in (*part.reads, *([part.carries] if part.carries else []))}
+    if not isinstance(part, channels.Leak):
+        held["leak"] = channels.Leak(reversal=-70.0)
+    pulse = stimuli.SquarePulse(5.0, start=20.0, stop=180.0)
+    made = scene(
+        neurons.ConductanceBased(channels=held, pools=pools, initial_potential=-70.0),
+        current=pulse,
+        duration=200.0,
+        title=title or type(part).__name__,
+    )
+    made.facts["summary"] = (inspect.getdoc(type(part)) or "").split("\n")[0]
+    return made
+
+
+def of_stimulus(stimulus: Any, title: str | None = None) -> Scene:
+    """The scene of a current, into a leaky integrate-and-fire cell.
+
+    Raises:
+        ParameterError: it is something else.
+        UnsupportedError: a scene cannot show it.
+
+    Example:
+        >>> import ranvier as rv
+        >>> rv.lab.of_stimulus(rv.stimuli.Sine(mean=120.0, amplitude=80.0)).title
+        'Sine'
+    """
+    doors.instance(stimulus, "stimulus of rv.lab.of_stimulus", stimuli.Stimulus, "rv.stimuli.Sine(mean=120.0, amplitude=80.0)")
+    cell = neurons.LeakyIntegrateAndFire(refractory=2.0)
+    made = scene(cell, current=stimulus, duration=400.0, dt=0.1, title=title or type(stimulus).__name__)
+    made.facts["summary"] = (inspect.getdoc(type(stimulus)) or "").split("\n")[0]
     return made
 
 
