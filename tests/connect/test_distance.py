@@ -46,7 +46,7 @@ def test_the_short_way_round(extent):
 @pytest.mark.parametrize("own", [None, 0])
 def test_a_cutoff_leaves_out_what_is_farther(dimensions, extent, own, monkeypatch):
     """The draws are those of all pairs: so the edges are, as far as they are short."""
-    monkeypatch.setattr("ranvier.connect.distance.PAIRS_AT_ONCE", 300)
+    monkeypatch.setattr("ranvier.connect.distance.NEAR_AT_ONCE", 300)
     places = np.random.default_rng(4).random((120, dimensions))
     profile = rv.connect.gaussian(0.2, peak=0.9)
     given = {"extent": extent, "autapses": False}

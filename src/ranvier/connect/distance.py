@@ -10,9 +10,11 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.connect.base import ConnectionRule, Edges
-from ranvier.connect.pairs import PAIRS_AT_ONCE, PairFunction, bernoulli, in_stretches
+from ranvier.connect.pairs import PairFunction, bernoulli, stretches_of
 from ranvier.errors import ParameterError
 from ranvier.random import Key
+
+NEAR_AT_ONCE = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,32 +87,39 @@ class DistanceDependent(ConnectionRule):
         from scipy.spatial import KDTree
 
         tree = KDTree(self.source_positions, boxsize=self.extent)
-        sources, places = len(self.source_positions), self.target_positions
+        sources, places = len(self.source_positions), self.target_positions[block.start : block.stop]
+        # Neighbours one after the other: what a stretch of them looks at is then a small part of the space, and stays in the caches.
+        order = np.asarray(KDTree(places, boxsize=self.extent).indices) if len(places) else np.zeros(0, np.int64)
 
-        def some(targets: range) -> tuple[np.ndarray, np.ndarray]:
-            here = KDTree(places[targets.start : targets.stop], boxsize=self.extent)
-            pairs = here.sparse_distance_matrix(tree, self.cutoff, output_type="ndarray")
-            pair = (pairs["i"] + targets.start) * sources + pairs["j"]
-            probability = np.asarray(self.probability(pairs["v"]), np.float64)
+        def some(stretch: range) -> np.ndarray:
+            targets = order[stretch.start : stretch.stop]
+            here = KDTree(places[targets], boxsize=self.extent)
+            near = here.sparse_distance_matrix(tree, self.cutoff, output_type="ndarray")
+            pair = (targets[near["i"]] + block.start) * sources + near["j"]
+            probability = np.asarray(self.probability(near["v"]), np.float64)
             if probability.shape not in ((), pair.shape):
                 raise ParameterError(
                     f"distance_dependent: of distances of the shape {pair.shape} the probability has the shape {probability.shape}."
                 )
-            wrong = np.flatnonzero(~((probability >= 0) & (probability <= 1)))
-            if len(wrong):
+            if probability.size and not (probability.min() >= 0 and probability.max() <= 1):
+                wrong = np.flatnonzero(~((probability >= 0) & (probability <= 1)))
                 raise ParameterError(
                     f"distance_dependent: a probability must be within [0, 1], but it is {np.ravel(probability)[wrong[0]]:g} "
-                    f"at the distance {pairs['v'][wrong[0]]:g}."
+                    f"at the distance {near['v'][wrong[0]]:g}."
                 )
-            post, pre = np.divmod(np.sort(pair[key.uniform_at(pair) < probability]), max(sources, 1))
-            if own is not None and not self.autapses:
-                other = pre != post - own
-                post, pre = post[other], pre[other]
-            return pre.astype(np.int32), post.astype(np.int32)
+            return pair[key.uniform_at(pair) < probability]
 
-        sample = places[np.linspace(block.start, block.stop - 1, min(len(block), 32)).astype(int)] if len(block) else places[:0]
+        sample = places[np.linspace(0, len(places) - 1, min(len(places), 32)).astype(int)]
         near = float(np.mean(tree.query_ball_point(sample, self.cutoff, return_length=True))) if len(sample) and sources else 0.0
-        return in_stretches(some, block, max(1, int(PAIRS_AT_ONCE / max(near, 1.0))))
+        pairs = np.concatenate([np.zeros(0, np.int64), *stretches_of(some, range(len(places)), max(1, int(NEAR_AT_ONCE / max(near, 1.0))))])
+        pairs.sort()
+        post = pairs // max(sources, 1)
+        pairs -= post * sources
+        pre, post = pairs.astype(np.int32), post.astype(np.int32)
+        if own is not None and not self.autapses:
+            other = pre != post - own
+            post, pre = post[other], pre[other]
+        return Edges(pre, post)
 
     def _of_block(self, block: range) -> np.ndarray:
         some, shape = slice(block.start, block.stop), (len(block), len(self.source_positions))

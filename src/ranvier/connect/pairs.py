@@ -96,7 +96,12 @@ def in_stretches(draw: Callable[[range], tuple[np.ndarray, np.ndarray]], block: 
         block: all targets.
         targets: how many at a time.
     """
-    stretches = [(range(first, min(first + targets, block.stop)),) for first in range(block.start, block.stop, targets)]
-    parts = Work(usable_cores() if len(stretches) > 1 else 1).map(draw, stretches)
+    parts = stretches_of(draw, block, targets)
     nobody = np.zeros(0, np.int32)
     return Edges(*(np.concatenate([nobody, *(part[side] for part in parts)]) for side in (0, 1)))
+
+
+def stretches_of(draw: Callable[[range], Any], block: range, each: int) -> list[Any]:
+    """What a function gives for stretches of a range, in order, on as many threads as there are cores."""
+    stretches = [(range(first, min(first + each, block.stop)),) for first in range(block.start, block.stop, each)]
+    return Work(usable_cores() if len(stretches) > 1 else 1).map(draw, stretches)
