@@ -515,6 +515,11 @@ class Simulation:
                 "sim.function counts steps in 64 bits, and they are off in this process. "
                 'Turn them on: jax.config.update("jax_enable_x64", True), or call it inside `with jax.enable_x64(True):`.'
             )
+        if not isinstance(parameters, Mapping):
+            raise doors.refusal("parameters", parameters, "a mapping from paths to numbers, such as sim.parameters or {'exc.tau': 12.0}")
+        for path, value in parameters.items():
+            if value is None or isinstance(value, str | bytes):
+                raise doors.refusal(f"parameters[{path!r}]", value, "a number or an array of numbers")
         if not isinstance(state, SimulationState):
             raise ParameterError(
                 f"The function takes (parameters, state); the state is sim.state() or run.state, not a {type(state).__name__}."

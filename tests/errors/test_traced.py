@@ -70,3 +70,16 @@ def test_windows_and_pulses_that_end_before_they_begin():
         rv.Record("cells", "V", start=-1.0)
     with pytest.raises(rv.ParameterError, match="stop is a moment, no duration"):
         rv.stimuli.SquarePulse(10.0, 100.0, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ([1.0], "parameters is .*a mapping from paths"),
+        (None, "a mapping from paths"),
+        ({"cells.leak": "a"}, r"parameters\['cells.leak'\] is 'a'"),
+    ],
+)
+def test_what_are_no_parameters_is_refused_by_the_function(sim, parameters, says):
+    with jax.enable_x64(True), pytest.raises(rv.ParameterError, match=says):
+        sim.function(steps=5)(parameters, sim.state())

@@ -125,6 +125,8 @@ def test_a_set_that_diverges_is_nan_and_the_others_go_on(batch, store, tmp_path)
         ({"exc": [1.0]}, rv.UnsupportedError, "structure.*exc.leak"),
         ({"exc.n": [5, 6]}, rv.UnsupportedError, "structure"),
         ({"exc.model": [1]}, rv.UnsupportedError, "structure"),
+        ({"dt": [0.1, 0.2]}, rv.UnsupportedError, "all sets of a sweep have one dt"),
+        ({"exc.leak": {9.0, 10.0}}, rv.ParameterError, "A set has no order"),
         ({"exc.leak": []}, rv.ParameterError, "is empty"),
         ({"exc.leak": 3.0}, rv.ParameterError, "list of the values"),
         ({"exc.leak": rv.normal(1, 1)}, rv.ParameterError, "latin_hypercube"),
@@ -142,6 +144,12 @@ def test_sets_that_cannot_be_are_refused_before_anything_runs(sets, error, words
     monkeypatch.setattr("ranvier.simulation.Simulation.start", lambda *a, **k: pytest.fail("it ran"))
     with pytest.raises(error, match=words):
         rv.sweep(NET, sets, 10.0, dt=0.1)
+
+
+def test_a_function_that_raises_is_named():
+    with pytest.raises(ZeroDivisionError) as raised:
+        rv.sweep(NET, {"exc.leak": [10.0]}, 1.0, dt=0.1, functions={"ratio": lambda run: 1 / 0})
+    assert "The sweep's function 'ratio'" in raised.value.__notes__[0]
 
 
 def test_zips_and_bounds_that_cannot_be_are_refused():

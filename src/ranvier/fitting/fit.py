@@ -100,7 +100,9 @@ def fit(
         for factor, own in losses:
             part = own.part_of(sim.network.populations)
             window = Window(part, sim.drawn.populations[part].n, sim.dt, int(state.step))
-            given = data[part] if isinstance(data, Mapping) and part in data else data
+            if isinstance(data, Mapping) and part not in data:
+                raise ParameterError(f"data is of {', '.join(map(str, data)) or 'nothing'}, and {part} is compared: give {{{part!r}: …}}.")
+            given = data[part] if isinstance(data, Mapping) else data
             terms.append(Compared(factor, own, own.target(given, window), part))
         problem = Problem.of(sim, space, tuple(terms), state, surrogate, gradient_memory=memory)
         return searched(problem, method, iterations, starts, seed, callback)

@@ -144,6 +144,9 @@ def space_of(sim: Simulation, given: Any, starts: Mapping[str, Any]) -> Space:
         ranges = dict(given)
     elif isinstance(given, Sequence) and all(isinstance(path, str) for path in given):
         ranges = dict.fromkeys(given)
+        if len(ranges) < len(given):
+            twice = next(path for path in ranges if list(given).count(path) > 1)
+            raise ParameterError(f"parameters names {twice!r} twice; one search has one number for it.")
     else:
         raise doors.refusal("parameters", given, wanted)
     if not ranges:

@@ -214,7 +214,13 @@ def trace_of(data: Any, variable: str, window: Window) -> tuple[np.ndarray, np.n
     """
     wanted = "a DataArray with a coordinate 'time' (ms), a pair (times, values), or a run that recorded it"
     if isinstance(data, Result):
-        data = getattr(_of_part(data, window), variable)
+        own = _of_part(data, window)
+        if variable not in own.variables:
+            raise ParameterError(
+                f"data is a run that recorded {', '.join(own.variables) or 'nothing'} of the population, and {variable} is compared. "
+                f"Record it: rv.Record({window.part!r}, {variable!r})."
+            )
+        data = getattr(own, variable)
     if hasattr(data, "coords") and hasattr(data, "dims"):
         if "time" not in data.coords or data.dims[:1] != ("time",):
             raise doors.refusal("data", data, wanted, "The time is the first dimension.")
@@ -246,6 +252,8 @@ def trains_of(data: Any, window: Window) -> tuple[np.ndarray, np.ndarray, int]:
         raise ParameterError(f"data has {data.n} spike trains, but {window.part} has {window.n} neurons: give one for each.")
     if abs(data.start - window.begin) > 1e-6 * window.dt:
         raise ParameterError(f"data has the spikes from {data.start:g} ms on, but the run begins at {window.begin:g} ms.")
+    if not data.stop > data.start:
+        raise ParameterError(f"data has the spikes from {data.start:g} to {data.stop:g} ms: there is nothing to compare.")
     steps = np.floor((np.asarray(data.times, float) - data.start) / window.dt + 1e-6).astype(np.int64)
     return steps, np.asarray(data.neurons), max(1, round((data.stop - data.start) / window.dt))
 

@@ -127,7 +127,13 @@ def _measured(result: Result, population: str, measures: Sequence[str]) -> Outco
 
 
 def _computed(name: str, function: Callable[[Result], Any], result: Result) -> Found:
-    value = function(result)
+    try:
+        value = function(result)
+    except Exception as error:
+        error.add_note(
+            f"The sweep's function {name!r} raised it, of a run with {len(result.spikes)} spikes and the seed {result.info['seed']}."
+        )
+        raise
     dims = getattr(value, "dims", None)
     attrs = {k: v for k, v in getattr(value, "attrs", {}).items() if isinstance(v, str)}
     coords = {d: np.asarray(value.coords[d]) for d in dims if d in value.coords} if dims is not None else {}

@@ -25,6 +25,7 @@ SEED, INITIAL = "seed", "initial"
 """What else a set may hold, beside parameters by path."""
 
 _STRUCTURE = {"n", "model", "synapse", "connect", "site", "share", "source", "target", "name"}
+_OF_ALL = ("dt", "duration", "integrator", "precision")
 _EXAMPLE = "{'exc.tau': [5.0, 10.0, 20.0], 'seed': range(10)}"
 
 
@@ -231,6 +232,8 @@ def _list(own: Any, what: str) -> list[Any]:
     wanted = "a list of the values to run with, such as [5.0, 10.0, 20.0]"
     if isinstance(own, Distribution):
         raise doors.refusal(what, own, wanted, "To draw sets evenly: rv.latin_hypercube({path: (low, high)}, n).")
+    if isinstance(own, set | frozenset):
+        raise doors.refusal(what, own, wanted, "A set has no order.")
     if isinstance(own, str | bytes | Mapping | Model | SimulationState | Result) or not _has_many(own):
         raise doors.refusal(what, own, wanted)
     values = list(own)
@@ -300,6 +303,11 @@ def _state(value: Any, i: int) -> SimulationState:
 
 
 def _check_path(path: Any, numbers: Numbers) -> None:
+    if path in _OF_ALL and path not in numbers:
+        raise UnsupportedError(
+            f"{path!r} is no parameter of the network: all sets of a sweep have one {path}. Make a sweep for each: "
+            f"rv.sweep(net, sets, {'200.0' if path == 'duration' else f'duration, {path}=…'})."
+        )
     if isinstance(path, str) and "." not in path and path not in numbers:
         raise ParameterError(
             f"{path!r} is no path. {did_you_mean(path, [SEED, INITIAL, *numbers])} A parameter is named like 'exc.tau' or "
