@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+import keyword
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -33,6 +35,24 @@ _INSTEAD: dict[type, str] = {
     ast.Tuple: "There is a comma too many.",
     ast.Lambda: "Give functions as functions={'name': function}.",
 }
+
+
+_TYPED = {
+    "^": "A power is written **.",
+    "\N{MINUS SIGN}": "A minus is written -, as on the keyboard.",
+    "\N{EN DASH}": "A minus is written -, as on the keyboard.",
+    "\N{MULTIPLICATION SIGN}": "To multiply, write *.",
+    "\N{MIDDLE DOT}": "To multiply, write *.",
+    "\N{DOT OPERATOR}": "To multiply, write *.",
+    "\N{DIVISION SIGN}": "To divide, write /.",
+    "\N{SUPERSCRIPT TWO}": "A power is written **2.",
+    "\N{SUPERSCRIPT THREE}": "A power is written **3.",
+    "\N{LESS-THAN OR EQUAL TO}": "Write <=.",
+    "\N{GREATER-THAN OR EQUAL TO}": "Write >=.",
+    "\N{NOT EQUAL TO}": "Write !=.",
+}
+_WORD = re.compile(r"(?<![\w.])(?>(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+))?([^\W\d]\w*)")
+_WORDS = ("and", "or", "not", "if", "else", "True", "False")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,10 +146,21 @@ def _check_parentheses(span: Span, text: str) -> None:
             if not opened:
                 raise span.part(at, at + 1).refused(ParameterError, "this parenthesis closes nothing.")
             opened.pop()
+        elif sign in _TYPED:
+            raise span.part(at, at + 1).refused(ParameterError, f"{sign} is not for equations. {_TYPED[sign]}")
         elif sign in "[]{}@$?!`\"':" and text[at : at + 2] != "!=":
             raise span.part(at, at + 1).refused(ParameterError, f"there is no {sign} in equations.")
+        elif sign == "=" and not opened and text[at - 1 : at] not in ("<", ">", "=", "!") and text[at + 1 : at + 2] != "=":
+            raise span.part(at, at + 1).refused(ParameterError, "one = gives something a value. A comparison is ==, <= or >=.")
     if opened:
         raise span.part(opened[-1], opened[-1] + 1).refused(ParameterError, "this parenthesis is not closed.")
+    for found in _WORD.finditer(text):
+        number, word = found.groups()
+        if number:
+            message = f"a number and a name stand side by side. To multiply, write {number} * {word}."
+            raise span.part(*found.span()).refused(ParameterError, message)
+        if keyword.iskeyword(word) and word not in _WORDS:
+            raise span.part(*found.span()).refused(ParameterError, f"{word!r} is a reserved word, which cannot be a name: write {word}_.")
 
 
 def _check(of: Expression, node: Node, depth: int = 0) -> None:
@@ -159,6 +190,8 @@ def _check(of: Expression, node: Node, depth: int = 0) -> None:
             parts = (test, body, other)
         case ast.Call(func=ast.Name(), args=args, keywords=[]) if not any(isinstance(a, ast.Starred) for a in args):
             parts = args
+        case ast.Call(func=ast.BinOp() | ast.Constant() as factor):
+            raise refuse(factor, "this is no function. To multiply, write * between the two.")
         case ast.Call():
             raise refuse(node, "a function is called by its name, with its arguments in their order.")
         case _:
