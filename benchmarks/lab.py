@@ -332,8 +332,10 @@ def live(options, folder: Path) -> dict:
             process.terminate()
     middle = lambda found, name: round(statistics.median(one[name] for one in found), 2)
     slower = lambda name: round(statistics.median(1 - i[name] / a[name] for i, a in zip(inside, alone, strict=True)), 3)
+    share = statistics.median(i["wall"] * (1 / i["processor"] - 1 / a["processor"]) for i, a in zip(inside, alone, strict=True))
     return {
         "pictures_a_second": middle(inside, "pictures"),
+        "of_a_core_for_the_lab": round(share, 3),  # what the server uses beyond the simulated time that it gives
         "simulated_seconds_a_second": {"alone": middle(alone, "wall"), "in_the_page": middle(inside, "wall"), "slower": slower("wall")},
         "simulated_seconds_a_processor_second": {
             "alone": middle(alone, "processor"),
@@ -383,26 +385,37 @@ def streaming(minutes: float, folder: Path) -> dict:
 
 
 def main() -> None:
-    options = arguments(__doc__, lambda parser: parser.add_argument("--minutes", type=float, help="of streaming, and nothing else"))
+    def more(parser):
+        parser.add_argument("--minutes", type=float, help="of streaming, and nothing else")
+        parser.add_argument(
+            "--part", action="append", help="this alone: scene, kernel, server_kernel, zoom, home or live; the others' numbers stay"
+        )
+
+    options = arguments(__doc__, more)
     kept = RESULTS / "lab.json"
+    found = json.loads(kept.read_text()) if kept.exists() and not options.quick else {}
+    loads = found.get("load_average", {})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if options.minutes:
-            told = {"load_average": os.getloadavg()[2], **streaming(options.minutes, folder)}
-            print(json.dumps(told, indent=1))
-            if not options.quick:
-                kept.write_text(json.dumps({**json.loads(kept.read_text()), "streaming": told}, indent=1) + "\n")
-            return
-        found = {"load_average": {"before": os.getloadavg()[0]}, "scene": scenes(options, folder)}
-        found["slider_through_a_kernel_ms"] = {"ranvier": by_kernel(options, CELL), "a loop in Python": by_kernel(options, LOOP)}
-        found["slider_through_a_server_ms"] = by_server(options)
-        found["zoom_ms"] = zoom(options, folder)
-        found["server"] = server(folder)
-        found["coba_live"] = live(options, folder)
-        found["load_average"]["after"] = os.getloadavg()[0]
-    if kept.exists():
-        found |= {name: value for name, value in json.loads(kept.read_text()).items() if name == "streaming"}
-    save(__file__, options, found)
+        parts = {
+            "scene": ("scene", lambda: scenes(options, folder)),
+            "kernel": (
+                "slider_through_a_kernel_ms",
+                lambda: {"ranvier": by_kernel(options, CELL), "a loop in Python": by_kernel(options, LOOP)},
+            ),
+            "server_kernel": ("slider_through_a_server_ms", lambda: by_server(options)),
+            "zoom": ("zoom_ms", lambda: zoom(options, folder)),
+            "home": ("server", lambda: server(folder)),
+            "live": ("coba_live", lambda: live(options, folder)),
+            "streaming": ("streaming", lambda: streaming(options.minutes, folder)),
+        }
+        chosen = ["streaming"] if options.minutes else options.part or [part for part in parts if part != "streaming"]
+        for part in chosen:
+            place, measured = parts[part]
+            loads[place] = round(os.getloadavg()[0], 1)  # of a machine that others share
+            found[place] = measured()
+            print(json.dumps({place: found[place]}), file=sys.stderr, flush=True)
+    save(__file__, options, {**found, "load_average": loads})
 
 
 if __name__ == "__main__":

@@ -252,6 +252,12 @@ def test_a_port_in_use_is_named(root):
             serve(root, port=taken.getsockname()[1], browser=False)
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "nothing.invalid"])
+def test_an_address_that_is_not_of_this_machine_is_named(root, host):
+    with pytest.raises(rv.ParameterError, match="has no address"):
+        serve(root, host=host, allow_remote=True, browser=False)
+
+
 def test_it_listens_at_this_machine_alone():
     with listening("127.0.0.1", 0) as own:
         assert own.getsockname()[0] == "127.0.0.1"
@@ -755,6 +761,9 @@ def test_a_lab_of_one_store_keeps_nothing(root):
     [
         (["cobra"], "Did you mean 'coba'"),
         (["nothing.py"], "There is no file"),
+        ([__file__ + "c"], "There is no folder"),
+        ([os.devnull], "There is no folder"),
+        ([os.path.join(os.path.dirname(__file__), "..", "..", "README.md")], "is a file. The lab takes"),
         (["."], "Both . and --root"),
     ],
 )

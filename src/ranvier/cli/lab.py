@@ -60,6 +60,10 @@ def run(arguments: argparse.Namespace, cache: bool = False) -> None:
     elif what is not None:
         names = [name for entry in CATALOGUE for name in (entry.name, *entry.aliases)]
         if what not in names:
+            if Path(what).is_file():
+                raise ParameterError(
+                    f"{what} is a file. The lab takes a folder, a store, the name of a network, or a file that ends in .py."
+                )
             if "/" in what or what.endswith(".zarr"):
                 raise ParameterError(f"There is no folder {what}.")
             raise unknown("network, folder or file", what, names)

@@ -55,7 +55,7 @@ function parameterControl({ id, label, p, value, initial, onchange }) {
   back.addEventListener("click", () => set(initial, true));
   show(value);
   const element = h("div", { class: "parameter" },
-    h("label", { for: id, title: p.text || "" }, label.replace(/_/g, "_\u200b")), slider, box, h("span", { class: "unit" }, unitText(p.unit)), back);
+    h("label", { for: id, title: p.text || "" }, label.replace(/[_.]/g, "$&\u200b")), slider, box, h("span", { class: "unit" }, unitText(p.unit)), back);
   return { element, show };
 }
 

@@ -82,7 +82,7 @@ function tellNetwork() {
   for (const name of Object.keys(changed)) if (!known.some(p => p.name === name)) delete changed[name];
   const groups = {};
   known.forEach((p, i) => (groups[p.name.split(".")[0]] ||= []).push([i, p]));
-  sliders.replaceChildren(...Object.entries(groups).map(([name, list]) => h("details", { open: list.length < 10 },
+  sliders.replaceChildren(...Object.entries(groups).map(([name, list]) => h("details", { open: list.length < 10, "aria-label": name },
     h("summary", {}, name),
     list.map(([i, p]) => parameterControl({
       id: `r${i}`, label: p.name.slice(name.length + 1) || name, p, value: p.name in changed ? changed[p.name] : p.value, initial: p.value,

@@ -307,7 +307,7 @@ function buildControls() {
     id: `p${ids++}`, label: text, p, value: Number(valueAt(path)), initial: Number(path.split("|").reduce((a, k) => a[k], defaults)),
     onchange: (value, done) => change(path, value, done),
   }).element;
-  const group = (name, title, ...rows) => h("details", { open: !open.has(name), "data-name": name }, h("summary", {}, title), ...rows);
+  const group = (name, title, ...rows) => h("details", { open: !open.has(name), "data-name": name, "aria-label": title }, h("summary", {}, title), ...rows);
   const blocks = [];
   const simulation = [
     one("duration", "duration", { unit: "ms", low: 1, high: 20000, text: "how long the run is" }),

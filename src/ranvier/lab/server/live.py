@@ -15,7 +15,7 @@ from ranvier.lab.server import frames
 MOST_RUNS = 2
 MOST_WAITING = 200_000  # spikes that wait for a page; older ones are counted only
 MOST_ROWS_WAITING = 20_000
-WALL = 0.05  # s, about, that one call of the loop takes
+WALL = 1 / 16  # s, about, at most, that one call of the loop takes
 WEIGHTS_EVERY = 0.25  # s between two looks at the weights
 BINS = 40
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import secrets
 import socket
 import webbrowser
@@ -17,7 +18,7 @@ def listening(host: str, port: int) -> socket.socket:
     """A socket at that port, or at a free one.
 
     Raises:
-        ParameterError: another program has the port.
+        ParameterError: another program has the port; the address is not this machine's.
     """
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -26,6 +27,8 @@ def listening(host: str, port: int) -> socket.socket:
         made.listen(64)
     except (OSError, OverflowError) as error:
         made.close()
+        if isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+            raise ParameterError(f"This machine has no address {host} ({error}). Leave out --host: the lab is at 127.0.0.1 then.") from None
         raise ParameterError(f"Port {port} of {host} cannot be used ({error}). Leave out --port: a free one is found.") from None
     return made
 
