@@ -48,9 +48,9 @@ def test_the_draws_of_numpy_are_those_of_jax():
             assert drawn_targets(kind, WORDS, jnp.asarray(row), jnp.asarray(draw), Candidates(77, 3, True)).tolist() == mine.tolist()
 
 
-def arrival(kind, weights, numbers, dtype, amplitudes, n=600, sources=9):
+def arrival(kind, weights, numbers, dtype, amplitudes, n=600, sources=9, each=300):
     """Some spikes over drawn edges onto two of three stretches of targets."""
-    degree = np.full(sources, 0 if kind == ALL else 300, np.int32)
+    degree = np.full(sources, 0 if kind == ALL else each, np.int32)
     degree[:] = n - 1 if kind == ALL else degree
     edges = DrawnEdges(
         delays=np.array([2], np.int32),
@@ -72,8 +72,7 @@ def arrival(kind, weights, numbers, dtype, amplitudes, n=600, sources=9):
     return deliver_drawn(history, jnp.int64(11), edges, jnp.linspace(0, 1, 650, dtype=dtype))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(
+EDGES = pytest.mark.parametrize(
     ("kind", "weights", "numbers", "amplitudes"),
     [
         (ALL, ONE, [0.3, 0, 0, 0], True),
@@ -82,6 +81,10 @@ def arrival(kind, weights, numbers, dtype, amplitudes, n=600, sources=9):
         (DIFFERENT, ONE, [0.7, 0, 0, 0], False),
     ],
 )
+
+
+@EDGES
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_native_kernel_gives_the_bits_of_the_reference(native, monkeypatch, kind, weights, numbers, amplitudes, dtype):
     with jax.enable_x64(True):
         of_kernel = np.asarray(arrival(kind, weights, numbers, dtype, amplitudes))
@@ -89,6 +92,17 @@ def test_the_native_kernel_gives_the_bits_of_the_reference(native, monkeypatch, 
         of_reference = np.asarray(arrival(kind, weights, numbers, dtype, amplitudes))
     assert of_kernel.tobytes() == of_reference.tobytes()
     assert (of_kernel != np.linspace(0, 1, 650, dtype=dtype)).sum() > 200
+
+
+@EDGES
+def test_several_threads_give_the_bits_of_the_reference(native, monkeypatch, kind, weights, numbers, amplitudes):
+    with jax.enable_x64(True):
+        several = arrival(
+            kind, weights, numbers, np.float32, amplitudes, n=21_000, each=20_000
+        )  # 60 000 draws: more than one thread is given
+        monkeypatch.setattr("ranvier.kernels.dispatch.native_available", lambda: False)
+        one = arrival(kind, weights, numbers, np.float32, amplitudes, n=21_000, each=20_000)
+    assert np.asarray(several).tobytes() == np.asarray(one).tobytes()
 
 
 def test_a_batch_is_delivered_one_after_the_other():

@@ -8,6 +8,7 @@
 #include "checks.h"
 #include "loops.h"
 
+void check_drawn_edges();
 void check_edges();
 void check_integrate_and_fire();
 void check_lif_sequence();
@@ -167,6 +168,7 @@ int main() {
     }
   }
   check_edges();
+  check_drawn_edges();
   check_integrate_and_fire();
   check_lif_sequence();
   check_plasticity();

@@ -2,7 +2,9 @@
 // inside the extents that it is given. The numbers are those of `ranvier.kernels.drawn_edges`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "edges.h"
 #include "loops.h"
@@ -46,8 +48,38 @@ struct DrawnEdges {
   Pieces pieces;
 };
 
-// For each spike j of step − delay in its order, each edge of its source in the order in which they are drawn: out[target] += weight · amplitude[j].
-void deliver_drawn(const History<float>& history, int64_t step, const DrawnEdges<float>& edges, float* out, int64_t n_post);
-void deliver_drawn(const History<double>& history, int64_t step, const DrawnEdges<double>& edges, double* out, int64_t n_post);
+// Some draws of one spike, at most kRowDraws: of source `own`, from `first` on, each times `strength`.
+template <class T>
+struct DrawnPiece {
+  int64_t own, first, n;
+  T strength;
+};
+
+// What arrives at the end of a step, in the order in which it is added: the spikes of step − delay in theirs, of each the draws of its source.
+template <class T>
+std::vector<DrawnPiece<T>> drawn_pieces(const History<T>& history, int64_t step, const DrawnEdges<T>& edges);
+
+// The places in the accumulator [n_post] onto which a piece's draws are added, −1 for those that are not there, and what is added. Each [n].
+void draw_piece(const DrawnEdges<float>& edges, const DrawnPiece<float>& piece, int64_t n_post, int32_t* place, float* value);
+void draw_piece(const DrawnEdges<double>& edges, const DrawnPiece<double>& piece, int64_t n_post, int32_t* place, double* value);
+
+// out[place] += value, one after the other, for places in [begin, end).
+template <class T>
+void add_between(const int32_t* place, const T* value, int64_t n, int64_t begin, int64_t end, T* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    if (place[i] >= begin && place[i] < end) out[place[i]] += value[i];
+  }
+}
+
+// All of it on one thread.
+template <class T>
+void deliver_drawn(const History<T>& history, int64_t step, const DrawnEdges<T>& edges, T* out, int64_t n_post) {
+  int32_t place[kRowDraws];
+  T value[kRowDraws];
+  for (const DrawnPiece<T>& piece : drawn_pieces(history, step, edges)) {
+    draw_piece(edges, piece, n_post, place, value);
+    add_between(place, value, piece.n, 0, n_post, out);
+  }
+}
 
 }  // namespace ranvier

@@ -1,13 +1,44 @@
 // The handler of edges that are not stored.
 #pragma once
 
+#include <memory>
+
 #include "buffers.h"
 #include "drawn_edges.h"
+#include "threads.h"
 
 namespace ranvier::handlers {
 
+constexpr int64_t kDrawsToShare = 8192;  // fewer are drawn sooner by one thread than handed to another
+constexpr int64_t kPiecesAtOnce = 1024;  // drawn before they are added: few enough to stay in the cache, and seldom waits one for another
+
+// What is drawn is drawn by all threads, piece by piece; then each adds what is onto its own stretch of the accumulator, in the order in
+// which one thread would: the same bits.
+template <class T>
+void deliver_drawn_on(ffi::ThreadPool& pool, const History<T>& history, int64_t step, const DrawnEdges<T>& edges, T* out, int64_t n_post) {
+  const auto pieces = drawn_pieces(history, step, edges);
+  int64_t draws = 0;
+  for (const auto& piece : pieces) draws += piece.n;
+  const int64_t threads = pool.num_threads();
+  if (draws < kDrawsToShare || threads < 2) {
+    ranvier::deliver_drawn(history, step, edges, out, n_post);
+    return;
+  }
+  const std::unique_ptr<int32_t[]> place(new int32_t[kPiecesAtOnce * kRowDraws]);
+  const std::unique_ptr<T[]> value(new T[kPiecesAtOnce * kRowDraws]);
+  const int64_t all = static_cast<int64_t>(pieces.size());
+  for (int64_t first = 0; first < all; first += kPiecesAtOnce) {
+    const int64_t some = std::min(kPiecesAtOnce, all - first);
+    share(pool, some, [&](int64_t i) { draw_piece(edges, pieces[first + i], n_post, &place[i * kRowDraws], &value[i * kRowDraws]); });
+    share(pool, threads, [&](int64_t t) {
+      const int64_t begin = n_post * t / threads, end = n_post * (t + 1) / threads;
+      for (int64_t i = 0; i < some; ++i) add_between(&place[i * kRowDraws], &value[i * kRowDraws], pieces[first + i].n, begin, end, out);
+    });
+  }
+}
+
 template <ffi::DataType type>
-ffi::Error deliver_drawn(ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S32> count, ffi::Buffer<ffi::S64> step,
+ffi::Error deliver_drawn(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S32> count, ffi::Buffer<ffi::S64> step,
                          ffi::Buffer<ffi::S32> delays, ffi::Buffer<ffi::U32> keys, ffi::Buffer<ffi::S32> degree,
                          ffi::Buffer<ffi::S64> begin, ffi::Buffer<ffi::S64> rule, ffi::Buffer<ffi::F64> numbers,
                          ffi::Buffer<ffi::S64> pieces, ffi::Buffer<ffi::U32> quantiles, ffi::Buffer<type> accumulator,
@@ -19,7 +50,8 @@ ffi::Error deliver_drawn(ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitu
   const int64_t slots = h[0], n = h[1], sources = degree.element_count();
   if (slots < 1 || a[0] != slots || (a[1] != n && a[1] != 0) || static_cast<int64_t>(count.element_count()) != slots || step.element_count() != 1 ||
       delays.element_count() != 1 || keys.element_count() != 4 || static_cast<int64_t>(begin.element_count()) != sources || rule.element_count() != 6 ||
-      numbers.element_count() != 4 || p[1] != 3 || quantiles.element_count() != 4097 || !equal(accumulator.dimensions(), out->dimensions())) {
+      numbers.element_count() != 4 || p[1] != 3 || quantiles.element_count() != 4097 || !equal(accumulator.dimensions(), out->dimensions()) ||
+      out->element_count() > INT32_MAX) {
     return shapes("deliver_drawn");
   }
   carry_over(accumulator, out);
@@ -39,7 +71,7 @@ ffi::Error deliver_drawn(ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitu
                             numbers.typed_data(),
                             quantiles.typed_data(),
                             {pieces.typed_data(), p[0]}};
-  ranvier::deliver_drawn(history, step.typed_data()[0], edges, out->typed_data(), static_cast<int64_t>(out->element_count()));
+  deliver_drawn_on(pool, history, step.typed_data()[0], edges, out->typed_data(), static_cast<int64_t>(out->element_count()));
   return ffi::Error::Success();
 }
 

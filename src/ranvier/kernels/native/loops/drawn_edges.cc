@@ -137,45 +137,55 @@ RANVIER_INLINE int64_t place_of(const Pieces& pieces, int64_t target, int64_t n_
 }
 
 template <class T>
-void deliver(const History<T>& history, int64_t step, const DrawnEdges<T>& edges, T* out, int64_t n_post) {
-  if (edges.delay < 0 || edges.delay >= history.slots || edges.targets.from.n < 1) return;
+void draw(const DrawnEdges<T>& edges, const DrawnPiece<T>& piece, int64_t n_post, int32_t* place, T* value) {
+  uint32_t target[kRowDraws];
+  double weight[kRowDraws];
+  draw_some(edges.targets, row_of(edges.targets, piece.own), piece.first, piece.n, target);
+  for (int64_t i = 0; i < piece.n; ++i) place[i] = static_cast<int32_t>(place_of(edges.pieces, target[i], n_post));
+  if (edges.weights == WeightsDrawn::kOne) {
+    std::fill_n(value, piece.n, static_cast<T>(edges.numbers[0]) * piece.strength);
+    return;
+  }
+  draw_weights(edges, static_cast<uint64_t>(edges.begin[piece.own] + piece.first), piece.n, weight);
+  for (int64_t i = 0; i < piece.n; ++i) value[i] = static_cast<T>(weight[i]) * piece.strength;
+}
+
+}  // namespace
+
+template <class T>
+std::vector<DrawnPiece<T>> drawn_pieces(const History<T>& history, int64_t step, const DrawnEdges<T>& edges) {
+  std::vector<DrawnPiece<T>> pieces;
+  if (edges.delay < 0 || edges.delay >= history.slots || edges.targets.from.n < 1) return pieces;
   const int64_t slot = floor_mod(step - edges.delay, history.slots);
   const int32_t* const source = history.source + slot * history.n;
   const T* const amplitude = history.amplitude ? history.amplitude + slot * history.n : nullptr;
   const int64_t spikes = std::clamp<int64_t>(history.count[slot], 0, history.n);
-  uint32_t target[kRowDraws];
-  double weight[kRowDraws];
   for (int64_t s = 0; s < spikes; ++s) {
     const int64_t own = source[s] - edges.first;
     if (own < 0 || own >= edges.sources) continue;
-    const Row row = row_of(edges.targets, own);
-    if (row.count < 1) continue;
-    const int64_t most = edges.targets.kind == Targets::kRepeated ? edges.degree[own] : std::min<int64_t>(edges.degree[own], row.count);
-    const T strength = amplitude ? amplitude[s] : T(1), one = static_cast<T>(edges.numbers[0]) * strength;
+    const Candidates& from = edges.targets.from;
+    const int64_t count = from.n - (from.exclude && own + from.shift >= 0 && own + from.shift < from.n);
+    if (count < 1) continue;
+    const int64_t most = edges.targets.kind == Targets::kRepeated ? edges.degree[own] : std::min<int64_t>(edges.degree[own], count);
     for (int64_t j = 0; j < most; j += kRowDraws) {
-      const int64_t some = std::min(kRowDraws, most - j);
-      draw_some(edges.targets, row, j, some, target);
-      const bool same = edges.weights == WeightsDrawn::kOne;
-      if (!same) draw_weights(edges, static_cast<uint64_t>(edges.begin[own] + j), some, weight);
-      for (int64_t i = 0; i < some; ++i) {
-        const int64_t place = place_of(edges.pieces, target[i], n_post);
-        if (place >= 0) out[place] += same ? one : static_cast<T>(weight[i]) * strength;
-      }
+      pieces.push_back({own, j, std::min(kRowDraws, most - j), amplitude ? amplitude[s] : T(1)});
     }
   }
+  return pieces;
 }
 
-}  // namespace
+template std::vector<DrawnPiece<float>> drawn_pieces(const History<float>&, int64_t, const DrawnEdges<float>&);
+template std::vector<DrawnPiece<double>> drawn_pieces(const History<double>&, int64_t, const DrawnEdges<double>&);
 
 void draw_targets(const DrawnTargets& targets, int64_t row, int64_t first, int64_t n, uint32_t* out) {
   draw_some(targets, row_of(targets, row), first, std::min(n, kRowDraws), out);
 }
 
-void deliver_drawn(const History<float>& history, int64_t step, const DrawnEdges<float>& edges, float* out, int64_t n_post) {
-  deliver(history, step, edges, out, n_post);
+void draw_piece(const DrawnEdges<float>& edges, const DrawnPiece<float>& piece, int64_t n_post, int32_t* place, float* value) {
+  draw(edges, piece, n_post, place, value);
 }
-void deliver_drawn(const History<double>& history, int64_t step, const DrawnEdges<double>& edges, double* out, int64_t n_post) {
-  deliver(history, step, edges, out, n_post);
+void draw_piece(const DrawnEdges<double>& edges, const DrawnPiece<double>& piece, int64_t n_post, int32_t* place, double* value) {
+  draw(edges, piece, n_post, place, value);
 }
 
 }  // namespace ranvier
