@@ -39,19 +39,17 @@ void check_delivery(int64_t n, int64_t sources, int64_t candidates, int64_t n_po
                             quantiles.data(),
                             {rows.data(), pieces}};
   const int64_t step = integer(-5, 1000);
-  std::vector<T> whole(n_post), split(n_post);
+  std::vector<T> whole(n_post), pieced(n_post);
   ranvier::deliver_drawn(history, step, edges, whole.data(), n_post);
   int32_t place[ranvier::kRowDraws];
   T value[ranvier::kRowDraws];
-  const int64_t middle = integer(0, n_post);
   for (const auto& piece : ranvier::drawn_pieces(history, step, edges)) {
     expect(piece.n > 0 && piece.n <= ranvier::kRowDraws && piece.own >= 0 && piece.own < sources, "drawn_pieces: not a piece");
     ranvier::draw_piece(edges, piece, n_post, place, value);
     expect(std::all_of(place, place + piece.n, [&](int32_t p) { return p >= -1 && p < n_post; }), "draw_piece: beyond the accumulator");
-    ranvier::add_between(place, value, piece.n, 0, middle, split.data());
-    ranvier::add_between(place, value, piece.n, middle, n_post, split.data());
+    ranvier::add_drawn(place, value, piece.n, pieced.data());
   }
-  expect(whole == split, "add_between: two stretches are not the whole");
+  expect(whole == pieced, "deliver_drawn: not the sum of its pieces");
 }
 
 void check_rows(int64_t candidates) {

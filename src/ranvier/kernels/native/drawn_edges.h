@@ -63,11 +63,11 @@ std::vector<DrawnPiece<T>> drawn_pieces(const History<T>& history, int64_t step,
 void draw_piece(const DrawnEdges<float>& edges, const DrawnPiece<float>& piece, int64_t n_post, int32_t* place, float* value);
 void draw_piece(const DrawnEdges<double>& edges, const DrawnPiece<double>& piece, int64_t n_post, int32_t* place, double* value);
 
-// out[place] += value, one after the other, for places in [begin, end).
+// out[place] += value, one after the other.
 template <class T>
-void add_between(const int32_t* place, const T* value, int64_t n, int64_t begin, int64_t end, T* out) {
+void add_drawn(const int32_t* place, const T* value, int64_t n, T* out) {
   for (int64_t i = 0; i < n; ++i) {
-    if (place[i] >= begin && place[i] < end) out[place[i]] += value[i];
+    if (place[i] >= 0) out[place[i]] += value[i];
   }
 }
 
@@ -78,7 +78,7 @@ void deliver_drawn(const History<T>& history, int64_t step, const DrawnEdges<T>&
   T value[kRowDraws];
   for (const DrawnPiece<T>& piece : drawn_pieces(history, step, edges)) {
     draw_piece(edges, piece, n_post, place, value);
-    add_between(place, value, piece.n, 0, n_post, out);
+    add_drawn(place, value, piece.n, out);
   }
 }
 
