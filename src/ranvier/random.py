@@ -40,7 +40,7 @@ _PARITY = 0x1BD11BDA
 
 _SEGMENTS = 128
 _UNIT = 2.0**-28
-_NATIVE_FROM = 1000  # draws
+_NATIVE_FROM = 16  # draws
 _NATIVE_ATTEMPTS = 8  # of a number outside its bounds
 _LEAST_SHARE = 1e-3  # of draws that must be usable where others are drawn again
 
