@@ -7,7 +7,7 @@ from the later ones, of which the median counts. Fixed-step contenders take the 
 adaptive ones (diffrax, torchdiffeq dopri5, SciPy odeint, and ranvier's Adaptive) run at
 rtol 1e-6, atol 1e-9 and take some tens of steps: another question, shown for scale.
 The limit is the same in plain C on one thread (limit/odeint.c, gcc -O3 -march=native
--ffast-math), which takes its own time.
+-ffast-math), which takes its own time, the processor's.
 PyTorch has one thread, for two that share two cores with other work wait on each other.
 
     python benchmarks/odeint.py --machine "AMD EPYC 2 cores" --out benchmarks/results/odeint.json
