@@ -576,7 +576,8 @@ class Simulation:
             after, spiked = stepper.step(carried)
             return after, (seen, spiked)
 
-        final, (seen, spiked) = scan_steps(body, entered, steps, kept)
+        alone = not (layout.plan.synapses or layout.plan.plastic or layout.plan.wires or layout.plan.histories)
+        final, (seen, spiked) = scan_steps(body, entered, steps, kept, one=alone)
         recorded: dict[str, dict[str, Any]] = {}
         for p in layout.plan.populations:
             recorded[p.name] = {"spikes": spiked[:, p.first : p.first + p.n]}

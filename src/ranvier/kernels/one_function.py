@@ -26,7 +26,7 @@ def _named(words: str) -> frozenset[str]:
 
 
 MOVING = _named("broadcast_in_dim concatenate constant dynamic_slice dynamic_update_slice iota pad reshape slice transpose")
-STRUCTURE = _named("call return while case optimization_barrier")
+STRUCTURE = _named("call return while optimization_barrier")
 COMPUTING = _named(
     """abs add and atan2 cbrt ceil clamp compare convert cosine divide exponential exponential_minus_one floor is_finite log log_plus_one
     logistic maximum minimum multiply negate not or power reduce remainder reverse round_nearest_afz round_nearest_even rsqrt select

@@ -39,7 +39,7 @@ def stretch_length(steps: int, memory: str | int) -> int:
     return math.isqrt(steps - 1) + 1 if memory == ROOT else -(-steps // int(memory))
 
 
-def scan_steps(body: Callable[[Any], tuple[Any, Any]], carry: Any, steps: int, memory: str | int) -> tuple[Any, Any]:
+def scan_steps(body: Callable[[Any], tuple[Any, Any]], carry: Any, steps: int, memory: str | int, one: bool = False) -> tuple[Any, Any]:
     """`body` so many times. A gradient keeps a state at the start of each stretch and computes what lies between them again.
 
     The states of one stretch are held while it is gone through backwards, so √T states in all where there are √T stretches.
@@ -49,6 +49,7 @@ def scan_steps(body: Callable[[Any], tuple[Any, Any]], carry: Any, steps: int, m
         carry: what is carried.
         steps: how many.
         memory: how many states are kept: `"root"` for √T, `"all"` for those of every step, or a number.
+        one: whether a stretch may be one function: only of neurons alone, as XLA aborts on some of what synapses and rules compute.
 
     Returns:
         What is carried at the end, and what the steps gave, `[steps, …]`.
@@ -59,7 +60,8 @@ def scan_steps(body: Callable[[Any], tuple[Any, Any]], carry: Any, steps: int, m
         length = min(STRETCH, max(steps, 1))
 
     def some(count: int) -> Any:
-        stretch = as_one_function(lambda carried: jax.lax.scan(lambda c, _: body(c), carried, length=count))
+        plain = lambda carried: jax.lax.scan(lambda c, _: body(c), carried, length=count)
+        stretch = as_one_function(plain) if one else plain
         return stretch if kept else jax.checkpoint(stretch)
 
     whole, rest = divmod(steps, length)
