@@ -685,7 +685,12 @@ class Simulation:
 
     def explain(self) -> Explanation:
         """How it is computed; `rv.explain` prints it."""
-        return explained(self.network, self.layout, self.drawn, self.constants_of(self.drawn)[0])
+        constants, _ = self.constants_of(self.drawn)
+        of_parts = explained(self.network, self.layout, self.drawn, constants)
+        begins = Stepper(self.layout.plan, constants, self.layout.integrator, False, self.layout.outside(self.drawn)).enter(
+            self.layout.initial(self.drawn)
+        )
+        return dataclasses.replace(of_parts, why_not_native=loop.why_not_native(self.layout, constants, begins))
 
     def __repr__(self) -> str:
         n = sum(p.n for p in self.network.populations.values())

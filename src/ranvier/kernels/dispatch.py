@@ -23,7 +23,9 @@ import jax.numpy as jnp
 
 from ranvier.errors import ParameterError, warn
 
-_PREFIX = "ranvier."
+PREFIX = "ranvier."
+STEPS = "run_steps"
+"""The handler that calls the others."""
 
 FLOATS = {"float32": "f32", "float64": "f64"}
 """The types that native kernels exist for, and how they are named there."""
@@ -105,7 +107,7 @@ def if_any(flags: jax.Array, change: Callable[..., Any], *state: Any) -> Any:
 
 def native_call(kernel: str, results: Any, *operands: Any, aliases: dict[int, int] | None = None, **attributes: Any) -> Any:
     """Call a handler of the native module; a batch axis of `vmap` becomes a leading dimension, of size 1 where it is shared."""
-    call = jax.ffi.ffi_call(_PREFIX + kernel, results, vmap_method="expand_dims", input_output_aliases=aliases)
+    call = jax.ffi.ffi_call(PREFIX + kernel, results, vmap_method="expand_dims", input_output_aliases=aliases)
     return call(*operands, **attributes)
 
 
@@ -169,8 +171,20 @@ def native_available() -> bool:
         )
         return False
     for name, handler in module.handlers().items():
-        jax.ffi.register_ffi_target(_PREFIX + name, handler, platform="cpu")
+        jax.ffi.register_ffi_target(PREFIX + name, handler, platform="cpu")
     return True
+
+
+@functools.cache
+def kernel_numbers() -> dict[str, int]:
+    """The kernels of the native module by the numbers under which a program of steps calls them."""
+    names = [name for name in _import_native().handlers() if name != STEPS]
+    return {name: number for number, name in enumerate(names)}
+
+
+def has_native_steps() -> bool:
+    """Whether the native module is there, and goes through steps by itself."""
+    return native_available() and STEPS in _import_native().handlers()
 
 
 def native_module() -> ModuleType | None:

@@ -72,6 +72,9 @@ class Explanation:
     """How a network is computed. Printing it shows all of it.
 
     Where it lies on several devices, sizes are those of the whole and bytes those of one device; `devices` says what they tell each other.
+
+    Attributes:
+        why_not_native: why XLA goes through the steps, not one call of native kernels; nothing where that is what happens.
     """
 
     populations: tuple[PopulationExplanation, ...]
@@ -80,6 +83,12 @@ class Explanation:
     history: str
     bytes: int
     devices: tuple[str, ...] = ()
+    why_not_native: str = "it lies on several devices"
+
+    @property
+    def native(self) -> bool:
+        """Whether one call of native kernels goes through all steps between two records."""
+        return not self.why_not_native
 
     def __getitem__(self, name: str) -> Any:
         """One part, by name."""
@@ -102,6 +111,7 @@ class Explanation:
             if w.shared:
                 yield f"  shares them with {', '.join(w.shared)}"
         yield f"in flight: {self.history}"
+        yield "steps: native kernels, one after the other" if self.native else f"steps: XLA's loop, as {self.why_not_native}"
         yield from self.devices
         yield f"in all: {_size(self.bytes)}{' a device' if self.devices else ''}"
 

@@ -24,6 +24,7 @@ from ranvier.integrators.base import Integrator
 from ranvier.kernels import compact_spikes, dispatch, on_gpu
 from ranvier.network.constants import Constants, EventEdges
 from ranvier.network.exchange import AXIS, Exchange
+from ranvier.network.native_steps import Turns
 from ranvier.network.plan import EdgePlan, MergedPlan, Plan, ReceptorPlan
 from ranvier.network.step import Stepper
 from ranvier.network.working import StepState, Variables
@@ -190,6 +191,31 @@ def times_of(plan: Plan, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray | No
     return steps >> FRACTION_BITS, (steps & (2**FRACTION_BITS - 1)) / 2**FRACTION_BITS
 
 
+def turns(program: Program, stepper: Callable[[], Stepper]) -> Turns:
+    """The steps between one record and the next, as a loop."""
+
+    def one_step(carry: Carry) -> Carry:
+        k = carry.state.step
+        state, flags = stepper().step(carry.state)
+        with jax.named_scope("compact_spikes"):
+            steps, neurons, spikes = compact_spikes(flags, k, carry.spike_steps, carry.spike_neurons, carry.spikes)
+            if program.plan.located:
+                steps = _with_fractions(steps, neurons, carry.spikes, spikes, stepper().fractions(state))
+        return Carry(state, steps, neurons, spikes, carry.ended, carry.full, carry.records)
+
+    return Turns(one_step, lambda c: c.state.step, lambda c: c.spikes, program.capacity - program.plan.n)
+
+
+def why_not_native(layout: Any, constants: Constants, state: StepState) -> str:
+    """Why the steps of a network on one device are not one call of native kernels; nothing where they are. `state` is not packed."""
+    program = Program(layout.plan, layout.integrator, (), layout.plan.n, False, ())
+    steps, neurons, _ = new_buffers(program, [])
+    nothing: Any = np.int64(0), np.bool_(False), np.bool_(False)
+    carry = Carry(state, steps, neurons, nothing[0], nothing[1], nothing[2], ())
+    with jax.enable_x64(True):
+        return turns(program, lambda: Stepper(layout.plan, constants, layout.integrator, False)).why_not_native(carry)
+
+
 def _run(
     program: Program,
     shared: Shared,
@@ -234,24 +260,15 @@ def _run(
     def full(carry: Carry) -> jax.Array:
         return carry.full if exchange is not None else carry.spikes + n > program.capacity
 
-    def one_step(carry: Carry) -> Carry:
-        k = carry.state.step
-        state, flags = stepper().step(carry.state)
-        with jax.named_scope("compact_spikes"):
-            steps, neurons, spikes = compact_spikes(flags, k, carry.spike_steps, carry.spike_neurons, carry.spikes)
-            if program.plan.located:
-                steps = _with_fractions(steps, neurons, carry.spikes, spikes, stepper().fractions(state))
-        return Carry(state, steps, neurons, spikes, carry.ended, carry.full, carry.records)
-
     def advance(carry: Carry, stop: jax.Array) -> Carry:
         if exchange is None:
-            return jax.lax.while_loop(lambda c: (c.state.step < stop) & ~full(c), one_step, carry)
+            return turns(program, stepper).run(carry, stop)
 
         # All devices must go on or stop together: whether one's list is full is asked of all, but not at every step.
         def some_steps(carry: Carry) -> Carry:
             first = carry.state.step
             end = jnp.minimum(stop, first + (constants.tell_every if exchange.later else STEPS_BETWEEN_QUESTIONS))
-            carry = jax.lax.while_loop(lambda c: c.state.step < end, one_step, carry)
+            carry = jax.lax.while_loop(lambda c: c.state.step < end, turns(program, stepper).turn, carry)
             if exchange.later:
                 state, most = stepper().told(carry.state, carry.spikes, first)
                 carry = dataclasses.replace(carry, state=state)

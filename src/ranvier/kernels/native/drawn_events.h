@@ -5,7 +5,7 @@
 
 #include "buffers.h"
 #include "drawn_edges.h"
-#include "threads.h"
+#include "perform.h"
 
 namespace ranvier::handlers {
 
@@ -50,25 +50,26 @@ ffi::Error deliver_drawn(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ffi
       out->element_count() > INT32_MAX) {
     return shapes("deliver_drawn");
   }
-  carry_over(accumulator, out);
   const int64_t* const r = rule.typed_data();
   const uint32_t* const k = keys.typed_data();
   if (r[0] < 0 || r[0] > 2 || r[5] < 0 || r[5] > 2 || r[1] < 0 || r[1] > INT32_MAX) return shapes("deliver_drawn");
-  using T = ffi::NativeType<type>;
-  const History<T> history{source.typed_data(), a[1] == 0 ? nullptr : amplitude.typed_data(), count.typed_data(), slots, n};
-  const DrawnEdges<T> edges{{static_cast<Targets>(r[0]), {r[1], r[2], r[3] != 0}, {k[0], k[1], 0}},
-                            degree.typed_data(),
-                            begin.typed_data(),
-                            sources,
-                            r[4],
-                            delays.typed_data()[0],
-                            static_cast<WeightsDrawn>(r[5]),
-                            {k[2], k[3], 0},
-                            numbers.typed_data(),
-                            quantiles.typed_data(),
-                            {pieces.typed_data(), p[0]}};
-  deliver_drawn_on(pool, history, step.typed_data()[0], edges, out->typed_data(), static_cast<int64_t>(out->element_count()));
-  return ffi::Error::Success();
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    carry_over(accumulator, out);
+    using T = ffi::NativeType<type>;
+    const History<T> history{source.typed_data(), a[1] == 0 ? nullptr : amplitude.typed_data(), count.typed_data(), slots, n};
+    const DrawnEdges<T> edges{{static_cast<Targets>(r[0]), {r[1], r[2], r[3] != 0}, {k[0], k[1], 0}},
+                              degree.typed_data(),
+                              begin.typed_data(),
+                              sources,
+                              r[4],
+                              delays.typed_data()[0],
+                              static_cast<WeightsDrawn>(r[5]),
+                              {k[2], k[3], 0},
+                              numbers.typed_data(),
+                              quantiles.typed_data(),
+                              {pieces.typed_data(), p[0]}};
+    deliver_drawn_on(threads, history, step.typed_data()[0], edges, out->typed_data(), static_cast<int64_t>(out->element_count()));
+  });
 }
 
 }  // namespace ranvier::handlers

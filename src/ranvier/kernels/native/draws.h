@@ -3,7 +3,7 @@
 
 #include "buffers.h"
 #include "loops.h"
-#include "threads.h"
+#include "perform.h"
 
 namespace ranvier::handlers {
 
@@ -11,10 +11,10 @@ constexpr int64_t kDrawsAtOnce = 16384;  // on one thread; fewer are not worth t
 
 // Where the draws of each batch element come from: seed and step without dimensions of their own, the rest [batch…, segments].
 struct Origin {
-  ffi::Buffer<ffi::U32> &seed_low, &seed_high;
-  ffi::Buffer<ffi::S64>& step;
-  ffi::Buffer<ffi::U32> &stream, &first;
-  ffi::Buffer<ffi::S32>& end;
+  ffi::Buffer<ffi::U32> seed_low, seed_high;
+  ffi::Buffer<ffi::S64> step;
+  ffi::Buffer<ffi::U32> stream, first;
+  ffi::Buffer<ffi::S32> end;
 
   bool fits(const Batch& batch, int64_t n) const {
     if (!batch.accepts(seed_low.dimensions(), 0) || !batch.accepts(seed_high.dimensions(), 0) || !batch.accepts(step.dimensions(), 0) ||
@@ -26,12 +26,12 @@ struct Origin {
   }
 
   template <class Buffer>
-  static auto of(const Batch& batch, Buffer& x, int64_t b) {
+  static auto of(const Batch& batch, const Buffer& x, int64_t b) {
     return x.typed_data()[batch.block(x.dimensions(), b)];
   }
 
   template <class Buffer>
-  static auto* row(const Batch& batch, Buffer& x, int64_t b) {
+  static auto* row(const Batch& batch, const Buffer& x, int64_t b) {
     return x.typed_data() + batch.block(x.dimensions(), b) * x.dimensions().back();
   }
 
@@ -47,7 +47,7 @@ struct Origin {
 // Calls draw(b, key, index, i, n) for stretches of the neurons of every batch element b: the n from the i-th on, `index` of it in its
 // stream.
 template <class Draw>
-void for_each_stretch(ffi::ThreadPool pool, const Batch& batch, const Origin& origin, int64_t n, const Draw& draw) {
+void for_each_stretch(ffi::ThreadPool& pool, const Batch& batch, const Origin& origin, int64_t n, const Draw& draw) {
   const int64_t stretches = (n + kDrawsAtOnce - 1) / kDrawsAtOnce;
   share(pool, batch.size * stretches, [&](int64_t piece) {
     const int64_t b = piece / stretches, begin = piece % stretches * kDrawsAtOnce;
@@ -66,10 +66,11 @@ ffi::Error uniforms(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> seed_low, ffi::B
   const Batch batch(o, 1);
   const Origin origin{seed_low, seed_high, step, stream, first, end};
   if (!origin.fits(batch, o.back())) return shapes("uniforms");
-  for_each_stretch(pool, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
-    ranvier::uniforms(key, index, n, out->typed_data() + b * o.back() + i);
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    for_each_stretch(threads, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
+      ranvier::uniforms(key, index, n, out->typed_data() + b * o.back() + i);
+    });
   });
-  return ffi::Error::Success();
 }
 
 template <ffi::DataType type>
@@ -82,10 +83,11 @@ ffi::Error normals(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> seed_low, ffi::Bu
   const Batch batch(o, 1);
   const Origin origin{seed_low, seed_high, step, stream, first, end};
   if (!origin.fits(batch, o.back()) || !batch.accepts(q, 1) || q.back() != 4097) return shapes("normals");
-  for_each_stretch(pool, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
-    ranvier::normals(key, index, n, quantiles.typed_data() + batch.block(q, b) * q.back(), out->typed_data() + b * o.back() + i);
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    for_each_stretch(threads, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
+      ranvier::normals(key, index, n, quantiles.typed_data() + batch.block(q, b) * q.back(), out->typed_data() + b * o.back() + i);
+    });
   });
-  return ffi::Error::Success();
 }
 
 template <ffi::DataType type>
@@ -99,16 +101,17 @@ ffi::Error bernoulli(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> seed_low, ffi::
   const Origin origin{seed_low, seed_high, step, stream, first, end};
   if (!origin.fits(batch, o.back()) || !batch.accepts(p, 1) || (p.back() != o.back() && p.back() != 1)) return shapes("bernoulli");
   const int64_t stride = p.back() == 1 ? 0 : 1;
-  for_each_stretch(pool, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
-    ranvier::bernoulli(key, index, n, Origin::row(batch, probability, b) + i * stride, stride, out->typed_data() + b * o.back() + i);
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    for_each_stretch(threads, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
+      ranvier::bernoulli(key, index, n, Origin::row(batch, probability, b) + i * stride, stride, out->typed_data() + b * o.back() + i);
+    });
   });
-  return ffi::Error::Success();
 }
 
 // The thresholds [batch…, rates, length] and which row each neuron has, rate [batch…, n or 1].
 struct Rates {
-  ffi::Buffer<ffi::U32>& table;
-  ffi::Buffer<ffi::S32>& rate;
+  ffi::Buffer<ffi::U32> table;
+  ffi::Buffer<ffi::S32> rate;
 
   bool fit(const Batch& batch, int64_t n) const {
     const int64_t width = batch.accepts(rate.dimensions(), 1) ? rate.dimensions().back() : 0;
@@ -132,10 +135,11 @@ inline ffi::Error poisson_counts(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> see
   const Origin origin{seed_low, seed_high, step, stream, first, end};
   const Rates rates{table, rate};
   if (!origin.fits(batch, o.back()) || !rates.fit(batch, o.back())) return shapes("poisson_counts");
-  for_each_stretch(pool, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
-    ranvier::poisson_counts(key, index, n, rates.of(batch, b, i), out->typed_data() + b * o.back() + i);
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    for_each_stretch(threads, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
+      ranvier::poisson_counts(key, index, n, rates.of(batch, b, i), out->typed_data() + b * o.back() + i);
+    });
   });
-  return ffi::Error::Success();
 }
 
 template <ffi::DataType type>
@@ -153,13 +157,14 @@ ffi::Error add_poisson(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> seed_low, ffi
       (w.back() != o.back() && w.back() != 1)) {
     return shapes("add_poisson");
   }
-  carry_over(accumulator, out);
   const int64_t stride = w.back() == 1 ? 0 : 1;
-  for_each_stretch(pool, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
-    ranvier::add_poisson(key, index, n, rates.of(batch, b, i), weights.typed_data() + batch.block(w, b) * w.back() + i * stride, stride,
-                         out->typed_data() + b * o.back() + i);
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    carry_over(accumulator, out);
+    for_each_stretch(threads, batch, origin, o.back(), [&](int64_t b, const DrawKey& key, uint32_t index, int64_t i, int64_t n) {
+      ranvier::add_poisson(key, index, n, rates.of(batch, b, i), weights.typed_data() + batch.block(w, b) * w.back() + i * stride, stride,
+                           out->typed_data() + b * o.back() + i);
+    });
   });
-  return ffi::Error::Success();
 }
 
 }  // namespace ranvier::handlers

@@ -3,7 +3,7 @@
 
 #include "buffers.h"
 #include "loops.h"
-#include "threads.h"
+#include "perform.h"
 
 namespace ranvier::handlers {
 
@@ -29,18 +29,19 @@ ffi::Error note_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<type> amplitude
       (width != n && width != 1)) {
     return shapes("note_spikes");
   }
-  carry_over(source, new_source);
-  carry_over(history, new_history);
-  carry_over(count, new_count);
-  for (int64_t i = 0; i < batch.size; ++i) {
-    const int64_t slot = floor_mod(step.typed_data()[batch.block(s, i)], slots), row = i * slots + slot;
-    const int64_t spikes = ranvier::note_spikes(flags.typed_data() + batch.block(f, i) * n,
-                                                amplitude.typed_data() + batch.block(a, i) * width, width == 1 ? 0 : 1, n,
-                                                new_source->typed_data() + row * n,
-                                                kept == 0 ? nullptr : new_history->typed_data() + row * n);
-    new_count->typed_data()[row] = static_cast<int32_t>(spikes);
-  }
-  return ffi::Error::Success();
+  return perform([=]() mutable {
+    carry_over(source, new_source);
+    carry_over(history, new_history);
+    carry_over(count, new_count);
+    for (int64_t i = 0; i < batch.size; ++i) {
+      const int64_t slot = floor_mod(step.typed_data()[batch.block(s, i)], slots), row = i * slots + slot;
+      const int64_t spikes = ranvier::note_spikes(flags.typed_data() + batch.block(f, i) * n,
+                                                  amplitude.typed_data() + batch.block(a, i) * width, width == 1 ? 0 : 1, n,
+                                                  new_source->typed_data() + row * n,
+                                                  kept == 0 ? nullptr : new_history->typed_data() + row * n);
+      new_count->typed_data()[row] = static_cast<int32_t>(spikes);
+    }
+  });
 }
 
 template <ffi::DataType type, ffi::DataType index>
@@ -67,36 +68,37 @@ ffi::Error deliver_events(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ff
       g[g.size() - 2] != n || l.back() != blocks + 1 || !((rows == 1 && (width == edges || width == 1)) || (rows == n && width == 1))) {
     return shapes("deliver_events");
   }
-  carry_over(accumulator, out);
-  using T = ffi::NativeType<type>;
-  const Weights kind = width != 1 ? Weights::kOneAnEdge : rows != 1 ? Weights::kOneASource : Weights::kOne;
-  const auto deliver = [&](int64_t piece) {
-    const int64_t i = piece / blocks, b = piece % blocks, at = offset.typed_data()[batch.block(f, i)];
-    if (at < 0 || at > n_post) return;
-    const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
-    const History<T> history{source.typed_data() + batch.block(h, i) * slots * n,
-                             kept == 0 ? nullptr : amplitude.typed_data() + batch.block(a, i) * slots * n,
-                             count.typed_data() + batch.block(c, i) * slots, slots, n};
-    const int64_t low = std::clamp(bound[0], int64_t{0}, n_post - at), high = std::clamp(bound[1], low, n_post - at);
-    const BlockOfEdges<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
-                                                        n_delays,
-                                                        segments.typed_data() + (batch.block(g, i) * blocks + b) * segments_of_block,
-                                                        target.typed_data() + batch.block(t, i) * edges,
-                                                        edges,
-                                                        weights.typed_data() + batch.block(w, i) * rows * width,
-                                                        kind,
-                                                        low,
-                                                        high};
-    ranvier::deliver_events(history, step.typed_data()[batch.block(s, i)], block, out->typed_data() + i * n_post + at);
-  };
-  const int64_t spikes = arriving_spikes(count.typed_data(), slots, step.typed_data()[0], delays.typed_data(), n_delays);
-  const double events = static_cast<double>(spikes) * edges / std::max<int64_t>(n * n_delays, 1) * batch.size;  // of the first, for all
-  if (events >= kEventsToShare) {
-    share(pool, batch.size * blocks, deliver);
-  } else {
-    for (int64_t piece = 0; piece < batch.size * blocks; ++piece) deliver(piece);
-  }
-  return ffi::Error::Success();
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    carry_over(accumulator, out);
+    using T = ffi::NativeType<type>;
+    const Weights kind = width != 1 ? Weights::kOneAnEdge : rows != 1 ? Weights::kOneASource : Weights::kOne;
+    const auto deliver = [&](int64_t piece) {
+      const int64_t i = piece / blocks, b = piece % blocks, at = offset.typed_data()[batch.block(f, i)];
+      if (at < 0 || at > n_post) return;
+      const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
+      const History<T> history{source.typed_data() + batch.block(h, i) * slots * n,
+                               kept == 0 ? nullptr : amplitude.typed_data() + batch.block(a, i) * slots * n,
+                               count.typed_data() + batch.block(c, i) * slots, slots, n};
+      const int64_t low = std::clamp(bound[0], int64_t{0}, n_post - at), high = std::clamp(bound[1], low, n_post - at);
+      const BlockOfEdges<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
+                                                          n_delays,
+                                                          segments.typed_data() + (batch.block(g, i) * blocks + b) * segments_of_block,
+                                                          target.typed_data() + batch.block(t, i) * edges,
+                                                          edges,
+                                                          weights.typed_data() + batch.block(w, i) * rows * width,
+                                                          kind,
+                                                          low,
+                                                          high};
+      ranvier::deliver_events(history, step.typed_data()[batch.block(s, i)], block, out->typed_data() + i * n_post + at);
+    };
+    const int64_t spikes = arriving_spikes(count.typed_data(), slots, step.typed_data()[0], delays.typed_data(), n_delays);
+    const double events = static_cast<double>(spikes) * edges / std::max<int64_t>(n * n_delays, 1) * batch.size;  // of the first, for all
+    if (events >= kEventsToShare) {
+      share(threads, batch.size * blocks, deliver);
+    } else {
+      for (int64_t piece = 0; piece < batch.size * blocks; ++piece) deliver(piece);
+    }
+  });
 }
 
 }  // namespace ranvier::handlers

@@ -4,7 +4,7 @@
 #include "buffers.h"
 #include "integrate_and_fire.h"
 #include "loops.h"
-#include "threads.h"
+#include "perform.h"
 
 namespace ranvier::handlers {
 
@@ -57,6 +57,12 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
   const int64_t written = results.size(), variables = description.next(kMostVariables + 1), shared = w.back(), own = each.size();
   if (!description.good() || static_cast<int64_t>(operands.size()) != variables + own || written > variables) return shapes(kernel);
 
+  struct Carried {
+    const void* from;
+    void* to;
+    size_t bytes;
+  };
+  std::array<Carried, kMostVariables + 1> carried{};
   std::array<T*, kMostVariables> of_variables{};
   for (int64_t v = 0; v < variables; ++v) {
     const auto operand = operands.get<ffi::Buffer<type>>(v);
@@ -65,11 +71,11 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
     if (v < written) {
       auto result = results.get<ffi::Buffer<type>>(v);
       if (!result.has_value() || !equal((*result)->dimensions(), r)) return shapes(kernel);
-      carry_over(*operand, *result);
       of_variables[v] = (*result)->typed_data();
+      carried[v] = {operand->typed_data(), of_variables[v], operand->size_bytes()};
     }
   }
-  carry_over(recent, new_recent);
+  carried[kMostVariables] = {recent.typed_data(), new_recent->typed_data(), recent.size_bytes()};
 
   constexpr int64_t most = kMostVariables * (2 * kMostTerms + 2);
   std::array<Dimensions, most> extents;
@@ -122,27 +128,43 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
       neurons.resets[m].variable = numbers_of.next(written);
       form(neurons.resets[m].form);
     }
-    neurons.interval = interval.typed_data()[batch.block(interval.dimensions(), b)];
-    neurons.now = static_cast<int32_t>(step.typed_data()[batch.block(step.dimensions(), b)] -
-                                       since.typed_data()[batch.block(since.dimensions(), b)]);
     neurons.recent = new_recent->typed_data() + b * n;
     const bool waits = p.back() != 0;
     neurons.refractory = {waits ? refractory.typed_data() + batch.block(p, b) * p.back() : nullptr, p.back() == n, 1};
     return numbers_of.ended() && next == shared && next_own == own;
   };
-  if (n == 0 || batch.size == 0) return ffi::Error::Success();
-  IntegrateAndFire<T> neurons;
-  for (int64_t b = 0; b < batch.size; ++b) {
-    if (!describe(b, neurons)) return shapes(kernel);
+  if (n == 0 || batch.size == 0) return perform([] {});
+  const auto begin_with = [=] {
+    for (const Carried& x : carried) {
+      if (x.from != x.to) std::memcpy(x.to, x.from, x.bytes);
+    }
+  };
+  auto advance = [=](ffi::ThreadPool& threads, int64_t b, IntegrateAndFire<T>& neurons) mutable {
+    neurons.interval = interval.typed_data()[batch.block(interval.dimensions(), b)];
+    neurons.now = static_cast<int32_t>(step.typed_data()[batch.block(step.dimensions(), b)] -
+                                       since.typed_data()[batch.block(since.dimensions(), b)]);
     bool* const fired = flags->typed_data() + b * n;
     const int32_t* const ends_of_members = ends.typed_data() + batch.block(e, b) * members;
     const int64_t pieces = (n + kNeuronsAtOnce - 1) / kNeuronsAtOnce;
-    share(pool, pieces, [&](int64_t piece) {
+    share(threads, pieces, [&](int64_t piece) {
       const int64_t begin = piece * kNeuronsAtOnce;
       for_each_segment(ends_of_members, members, begin, std::min(n, begin + kNeuronsAtOnce), [&](int64_t member, int64_t i, int64_t some) {
         ranvier::integrate_and_fire(neurons, member, i, i + some, fired);
       });
     });
+  };
+  IntegrateAndFire<T> neurons;
+  if (!describe(0, neurons)) return shapes(kernel);
+  if (batch.size == 1) {  // what describes them is read once, for however many steps
+    return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+      begin_with();
+      advance(threads, 0, neurons);
+    });
+  }
+  begin_with();
+  for (int64_t b = 0; b < batch.size; ++b) {
+    describe(b, neurons);
+    advance(pool, b, neurons);
   }
   return ffi::Error::Success();
 }

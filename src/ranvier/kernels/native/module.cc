@@ -11,6 +11,7 @@
 #include "lif_sequence_module.h"
 #include "loops.h"
 #include "plasticity_handlers.h"
+#include "run_steps.h"
 
 namespace {
 
@@ -27,16 +28,17 @@ ffi::Error compact_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<ffi::S64> st
       !equal(count.dimensions(), new_count->dimensions())) {
     return shapes("compact_spikes");
   }
-  carry_over(buffer_step, new_step);
-  carry_over(buffer_neuron, new_neuron);
-  const int64_t n = f.back(), capacity = b.back();
-  for (int64_t i = 0; i < batch.size; ++i) {
-    new_count->typed_data()[i] =
-        ranvier::compact_spikes(flags.typed_data() + batch.block(f, i) * n, n, step.typed_data()[batch.block(s, i)],
-                                new_step->typed_data() + i * capacity, new_neuron->typed_data() + i * capacity, capacity,
-                                count.typed_data()[i]);
-  }
-  return ffi::Error::Success();
+  return perform([=]() mutable {
+    carry_over(buffer_step, new_step);
+    carry_over(buffer_neuron, new_neuron);
+    const int64_t n = f.back(), capacity = b.back();
+    for (int64_t i = 0; i < batch.size; ++i) {
+      new_count->typed_data()[i] =
+          ranvier::compact_spikes(flags.typed_data() + batch.block(f, i) * n, n, step.typed_data()[batch.block(s, i)],
+                                  new_step->typed_data() + i * capacity, new_neuron->typed_data() + i * capacity, capacity,
+                                  count.typed_data()[i]);
+    }
+  });
 }
 
 template <ffi::DataType type>
@@ -50,16 +52,17 @@ ffi::Error weighted_sum(ffi::Buffer<ffi::S32> indptr, ffi::Buffer<ffi::S32> pre,
   if (!batch.accepts(p, 1) || !batch.accepts(e, 1) || !batch.accepts(w, 1) || !batch.accepts(v, 2)) return shapes("weighted_sum");
   const int64_t n_post = o.back(), n_pre = v.back(), rows = o[o.size() - 2], edges = e.back(), stride = w.back() == 1 ? 0 : 1;
   if (p.back() != n_post + 1 || v[v.size() - 2] != rows || (w.back() != 1 && w.back() != edges)) return shapes("weighted_sum");
-  for (int64_t i = 0; i < batch.size; ++i) {
-    for (int64_t r = 0; r < rows; ++r) {
-      ranvier::weighted_sum(indptr.typed_data() + batch.block(p, i) * (n_post + 1), n_post,
-                            pre.typed_data() + batch.block(e, i) * edges, edges,
-                            weights.typed_data() + batch.block(w, i) * w.back(), stride,
-                            values.typed_data() + (batch.block(v, i) * rows + r) * n_pre, n_pre,
-                            out->typed_data() + (i * rows + r) * n_post);
+  return perform([=]() mutable {
+    for (int64_t i = 0; i < batch.size; ++i) {
+      for (int64_t r = 0; r < rows; ++r) {
+        ranvier::weighted_sum(indptr.typed_data() + batch.block(p, i) * (n_post + 1), n_post,
+                              pre.typed_data() + batch.block(e, i) * edges, edges,
+                              weights.typed_data() + batch.block(w, i) * w.back(), stride,
+                              values.typed_data() + (batch.block(v, i) * rows + r) * n_pre, n_pre,
+                              out->typed_data() + (i * rows + r) * n_post);
+      }
     }
-  }
-  return ffi::Error::Success();
+  });
 }
 
 template <ffi::DataType type>
@@ -71,74 +74,126 @@ ffi::Error weighted_sum_dense(ffi::Buffer<type> weights, ffi::Buffer<type> value
   if (!batch.accepts(w, 2) || !batch.accepts(v, 2)) return shapes("weighted_sum_dense");
   const int64_t n_post = o.back(), n_pre = v.back(), rows = o[o.size() - 2];
   if (w.back() != n_post || w[w.size() - 2] != n_pre || v[v.size() - 2] != rows) return shapes("weighted_sum_dense");
-  for (int64_t i = 0; i < batch.size; ++i) {
-    for (int64_t r = 0; r < rows; ++r) {
-      ranvier::weighted_sum_dense(weights.typed_data() + batch.block(w, i) * n_pre * n_post, n_pre, n_post,
-                                  values.typed_data() + (batch.block(v, i) * rows + r) * n_pre,
-                                  out->typed_data() + (i * rows + r) * n_post);
+  return perform([=]() mutable {
+    for (int64_t i = 0; i < batch.size; ++i) {
+      for (int64_t r = 0; r < rows; ++r) {
+        ranvier::weighted_sum_dense(weights.typed_data() + batch.block(w, i) * n_pre * n_post, n_pre, n_post,
+                                    values.typed_data() + (batch.block(v, i) * rows + r) * n_pre,
+                                    out->typed_data() + (i * rows + r) * n_post);
+      }
     }
-  }
-  return ffi::Error::Success();
+  });
 }
 
-// The capsule that `jax.ffi.register_ffi_target` takes, with operands and results inferred from the function's signature.
+// Operands and results are inferred from the function's signature.
 template <auto function>
-nb::capsule capsule() {
-  XLA_FFI_Handler* handler = +[](XLA_FFI_CallFrame* frame) -> XLA_FFI_Error* {
-    static auto* bound = ffi::Ffi::BindTo(function).release();
-    return bound->Call(frame);
-  };
-  return nb::capsule(reinterpret_cast<void*>(handler));
+XLA_FFI_Error* handler(XLA_FFI_CallFrame* frame) {
+  static auto* bound = ffi::Ffi::BindTo(function).release();
+  return bound->Call(frame);
 }
 
 // Attributes have names, which no signature tells.
-nb::capsule incoming_edges_capsule() {
-  XLA_FFI_Handler* handler = +[](XLA_FFI_CallFrame* frame) -> XLA_FFI_Error* {
-    static auto* bound = ffi::Ffi::Bind()
-                             .Arg<ffi::Buffer<ffi::PRED>>()
-                             .Arg<ffi::Buffer<ffi::S64>>()
-                             .Arg<ffi::Buffer<ffi::S64>>()
-                             .Arg<ffi::Buffer<ffi::S32>>()
-                             .Arg<ffi::Buffer<ffi::S32>>()
-                             .Arg<ffi::Buffer<ffi::S64>>()
-                             .Ret<ffi::Buffer<ffi::S32>>()
-                             .Ret<ffi::Buffer<ffi::S32>>()
-                             .Ret<ffi::Buffer<ffi::S32>>()
-                             .Ret<ffi::Buffer<ffi::S32>>()
-                             .Ret<ffi::Buffer<ffi::S64>>()
-                             .Attr<int64_t>("slots")
-                             .Attr<int64_t>("sources")
-                             .To(incoming_edges)
-                             .release();
-    return bound->Call(frame);
-  };
-  return nb::capsule(reinterpret_cast<void*>(handler));
+XLA_FFI_Error* incoming_edges_handler(XLA_FFI_CallFrame* frame) {
+  static auto* bound = ffi::Ffi::Bind()
+                           .Arg<ffi::Buffer<ffi::PRED>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S32>>()
+                           .Arg<ffi::Buffer<ffi::S32>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Ret<ffi::Buffer<ffi::S32>>()
+                           .Ret<ffi::Buffer<ffi::S32>>()
+                           .Ret<ffi::Buffer<ffi::S32>>()
+                           .Ret<ffi::Buffer<ffi::S32>>()
+                           .Ret<ffi::Buffer<ffi::S64>>()
+                           .Attr<int64_t>("slots")
+                           .Attr<int64_t>("sources")
+                           .To(incoming_edges)
+                           .release();
+  return bound->Call(frame);
 }
 
 // Its operands and results are as many as the neurons have variables, which no signature tells.
 template <ffi::DataType type>
-nb::capsule integrate_and_fire_capsule() {
-  XLA_FFI_Handler* handler = +[](XLA_FFI_CallFrame* frame) -> XLA_FFI_Error* {
-    static auto* bound = ffi::Ffi::Bind()
-                             .Ctx<ffi::ThreadPool>()
-                             .template Arg<ffi::Buffer<ffi::S64>>()
-                             .template Arg<ffi::Buffer<ffi::S64>>()
-                             .template Arg<ffi::Buffer<type>>()
-                             .template Arg<ffi::Buffer<ffi::S32>>()
-                             .template Arg<ffi::Buffer<ffi::S32>>()
-                             .template Arg<ffi::Buffer<type>>()
-                             .template Arg<ffi::Buffer<ffi::S32>>()
-                             .RemainingArgs()
-                             .template Ret<ffi::Buffer<ffi::S32>>()
-                             .template Ret<ffi::Buffer<ffi::PRED>>()
-                             .RemainingRets()
-                             .template Attr<ffi::Span<const int64_t>>("numbers")
-                             .template Attr<ffi::Span<const int64_t>>("each")
-                             .To(integrate_and_fire<type>)
-                             .release();
+XLA_FFI_Error* integrate_and_fire_handler(XLA_FFI_CallFrame* frame) {
+  static auto* bound = ffi::Ffi::Bind()
+                           .Ctx<ffi::ThreadPool>()
+                           .template Arg<ffi::Buffer<ffi::S64>>()
+                           .template Arg<ffi::Buffer<ffi::S64>>()
+                           .template Arg<ffi::Buffer<type>>()
+                           .template Arg<ffi::Buffer<ffi::S32>>()
+                           .template Arg<ffi::Buffer<ffi::S32>>()
+                           .template Arg<ffi::Buffer<type>>()
+                           .template Arg<ffi::Buffer<ffi::S32>>()
+                           .RemainingArgs()
+                           .template Ret<ffi::Buffer<ffi::S32>>()
+                           .template Ret<ffi::Buffer<ffi::PRED>>()
+                           .RemainingRets()
+                           .template Attr<ffi::Span<const int64_t>>("numbers")
+                           .template Attr<ffi::Span<const int64_t>>("each")
+                           .To(integrate_and_fire<type>)
+                           .release();
+  return bound->Call(frame);
+}
+
+// Under which names XLA knows the handlers, and in which order a program of steps numbers them.
+struct Kernel {
+  const char* name;
+  Handler* handler;
+};
+
+constexpr Kernel kKernels[] = {
+    {"compact_spikes", handler<compact_spikes>},
+    {"uniforms_f32", handler<uniforms<ffi::F32>>},
+    {"uniforms_f64", handler<uniforms<ffi::F64>>},
+    {"normals_f32", handler<normals<ffi::F32>>},
+    {"normals_f64", handler<normals<ffi::F64>>},
+    {"bernoulli_f32", handler<bernoulli<ffi::F32>>},
+    {"bernoulli_f64", handler<bernoulli<ffi::F64>>},
+    {"poisson_counts", handler<poisson_counts>},
+    {"add_poisson_f32", handler<add_poisson<ffi::F32>>},
+    {"add_poisson_f64", handler<add_poisson<ffi::F64>>},
+    {"note_spikes_f32", handler<note_spikes<ffi::F32>>},
+    {"note_spikes_f64", handler<note_spikes<ffi::F64>>},
+    {"deliver_events_f32_s32", handler<deliver_events<ffi::F32, ffi::S32>>},
+    {"deliver_events_f32_s64", handler<deliver_events<ffi::F32, ffi::S64>>},
+    {"deliver_events_f64_s32", handler<deliver_events<ffi::F64, ffi::S32>>},
+    {"deliver_events_f64_s64", handler<deliver_events<ffi::F64, ffi::S64>>},
+    {"deliver_drawn_f32", handler<deliver_drawn<ffi::F32>>},
+    {"deliver_drawn_f64", handler<deliver_drawn<ffi::F64>>},
+    {"deliver_and_learn_f32_s32", handler<deliver_and_learn<ffi::F32, ffi::S32>>},
+    {"deliver_and_learn_f32_s64", handler<deliver_and_learn<ffi::F32, ffi::S64>>},
+    {"deliver_and_learn_f64_s32", handler<deliver_and_learn<ffi::F64, ffi::S32>>},
+    {"deliver_and_learn_f64_s64", handler<deliver_and_learn<ffi::F64, ffi::S64>>},
+    {"learn_at_targets_f32", handler<learn_at_targets<ffi::F32>>},
+    {"learn_at_targets_f64", handler<learn_at_targets<ffi::F64>>},
+    {"due_edges", handler<due_edges>},
+    {"incoming_edges", incoming_edges_handler},
+    {"put_f32", handler<put<ffi::F32>>},
+    {"put_f64", handler<put<ffi::F64>>},
+    {"integrate_and_fire_f32", integrate_and_fire_handler<ffi::F32>},
+    {"integrate_and_fire_f64", integrate_and_fire_handler<ffi::F64>},
+    {"weighted_sum_f32", handler<weighted_sum<ffi::F32>>},
+    {"weighted_sum_f64", handler<weighted_sum<ffi::F64>>},
+    {"weighted_sum_dense_f32", handler<weighted_sum_dense<ffi::F32>>},
+    {"weighted_sum_dense_f64", handler<weighted_sum_dense<ffi::F64>>},
+};
+constexpr int64_t kNumberOfKernels = sizeof(kKernels) / sizeof(kKernels[0]);
+
+// What it looks like to XLA when it asks.
+ffi::Error of_any_steps(ffi::RemainingArgs, ffi::RemainingRets, ffi::Span<const int64_t>) { return ffi::Error::Success(); }
+
+XLA_FFI_Error* run_steps_handler(XLA_FFI_CallFrame* frame) {
+  if (frame->extension_start != nullptr) {
+    static auto* bound = ffi::Ffi::Bind().RemainingArgs().RemainingRets().Attr<ffi::Span<const int64_t>>("program").To(of_any_steps).release();
     return bound->Call(frame);
-  };
-  return nb::capsule(reinterpret_cast<void*>(handler));
+  }
+  static const auto kernels = [] {
+    std::array<Handler*, kNumberOfKernels> all{};
+    for (int64_t k = 0; k < kNumberOfKernels; ++k) all[k] = kKernels[k].handler;
+    return all;
+  }();
+  return run_steps(frame, kernels.data(), kNumberOfKernels);
 }
 
 }  // namespace
@@ -147,40 +202,8 @@ NB_MODULE(_native, m) {
   m.attr("ffi_api_version") = nb::make_tuple(XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR);
   m.def("handlers", [] {
     nb::dict handlers;
-    handlers["compact_spikes"] = capsule<compact_spikes>();
-    handlers["uniforms_f32"] = capsule<uniforms<ffi::F32>>();
-    handlers["uniforms_f64"] = capsule<uniforms<ffi::F64>>();
-    handlers["normals_f32"] = capsule<normals<ffi::F32>>();
-    handlers["normals_f64"] = capsule<normals<ffi::F64>>();
-    handlers["bernoulli_f32"] = capsule<bernoulli<ffi::F32>>();
-    handlers["bernoulli_f64"] = capsule<bernoulli<ffi::F64>>();
-    handlers["poisson_counts"] = capsule<poisson_counts>();
-    handlers["add_poisson_f32"] = capsule<add_poisson<ffi::F32>>();
-    handlers["add_poisson_f64"] = capsule<add_poisson<ffi::F64>>();
-    handlers["note_spikes_f32"] = capsule<note_spikes<ffi::F32>>();
-    handlers["note_spikes_f64"] = capsule<note_spikes<ffi::F64>>();
-    handlers["deliver_events_f32_s32"] = capsule<deliver_events<ffi::F32, ffi::S32>>();
-    handlers["deliver_events_f32_s64"] = capsule<deliver_events<ffi::F32, ffi::S64>>();
-    handlers["deliver_events_f64_s32"] = capsule<deliver_events<ffi::F64, ffi::S32>>();
-    handlers["deliver_events_f64_s64"] = capsule<deliver_events<ffi::F64, ffi::S64>>();
-    handlers["deliver_drawn_f32"] = capsule<deliver_drawn<ffi::F32>>();
-    handlers["deliver_drawn_f64"] = capsule<deliver_drawn<ffi::F64>>();
-    handlers["deliver_and_learn_f32_s32"] = capsule<deliver_and_learn<ffi::F32, ffi::S32>>();
-    handlers["deliver_and_learn_f32_s64"] = capsule<deliver_and_learn<ffi::F32, ffi::S64>>();
-    handlers["deliver_and_learn_f64_s32"] = capsule<deliver_and_learn<ffi::F64, ffi::S32>>();
-    handlers["deliver_and_learn_f64_s64"] = capsule<deliver_and_learn<ffi::F64, ffi::S64>>();
-    handlers["learn_at_targets_f32"] = capsule<learn_at_targets<ffi::F32>>();
-    handlers["learn_at_targets_f64"] = capsule<learn_at_targets<ffi::F64>>();
-    handlers["due_edges"] = capsule<due_edges>();
-    handlers["incoming_edges"] = incoming_edges_capsule();
-    handlers["put_f32"] = capsule<put<ffi::F32>>();
-    handlers["put_f64"] = capsule<put<ffi::F64>>();
-    handlers["integrate_and_fire_f32"] = integrate_and_fire_capsule<ffi::F32>();
-    handlers["integrate_and_fire_f64"] = integrate_and_fire_capsule<ffi::F64>();
-    handlers["weighted_sum_f32"] = capsule<weighted_sum<ffi::F32>>();
-    handlers["weighted_sum_f64"] = capsule<weighted_sum<ffi::F64>>();
-    handlers["weighted_sum_dense_f32"] = capsule<weighted_sum_dense<ffi::F32>>();
-    handlers["weighted_sum_dense_f64"] = capsule<weighted_sum_dense<ffi::F64>>();
+    for (const Kernel& kernel : kKernels) handlers[kernel.name] = nb::capsule(reinterpret_cast<void*>(kernel.handler));
+    handlers["run_steps"] = nb::capsule(reinterpret_cast<void*>(run_steps_handler));
     return handlers;
   });
   add_edges(m);

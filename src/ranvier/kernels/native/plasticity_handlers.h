@@ -6,7 +6,7 @@
 #include "buffers.h"
 #include "events.h"
 #include "plasticity.h"
-#include "threads.h"
+#include "perform.h"
 
 namespace ranvier::handlers {
 
@@ -15,7 +15,7 @@ namespace ranvier::handlers {
 template <ffi::DataType type>
 struct Learning {
   using T = ffi::NativeType<type>;
-  ffi::Buffer<type> &pre, &post, &gain, &limits;
+  ffi::Buffer<type> pre, post, gain, limits;
 
   int64_t extent(const ffi::Buffer<type>& x, size_t from_last) const { return x.dimensions()[x.dimensions().size() - from_last]; }
   int64_t slots() const { return extent(pre, 2); }
@@ -75,50 +75,51 @@ ffi::Error deliver_and_learn(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source,
       g[g.size() - 2] != n || l.back() != blocks + 1 || w.back() != edges || learning.slots() != slots || learning.sources() != n) {
     return shapes("deliver_and_learn");
   }
-  carry_over(accumulator, out);
-  carry_over(weights, new_weights);
-  using T = ffi::NativeType<type>;
-  const auto deliver = [&](int64_t piece) {
-    const int64_t i = piece / blocks, b = piece % blocks, at = offset.typed_data()[batch.block(f, i)];
-    if (at < 0 || at > n_post) return;
-    const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
-    const History<T> history{source.typed_data() + batch.block(h, i) * slots * n,
-                             kept == 0 ? nullptr : amplitude.typed_data() + batch.block(a, i) * slots * n,
-                             count.typed_data() + batch.block(c, i) * slots, slots, n};
-    const int64_t end = std::min(n_post - at, learning.targets());
-    const int64_t low = std::clamp(bound[0], int64_t{0}, end), high = std::clamp(bound[1], low, end);
-    const WeightChange<T> change = learning.change(batch, i);
-    if (Learning<type>::nothing(change)) {
-      const BlockOfEdges<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    carry_over(accumulator, out);
+    carry_over(weights, new_weights);
+    using T = ffi::NativeType<type>;
+    const auto deliver = [&](int64_t piece) {
+      const int64_t i = piece / blocks, b = piece % blocks, at = offset.typed_data()[batch.block(f, i)];
+      if (at < 0 || at > n_post) return;
+      const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
+      const History<T> history{source.typed_data() + batch.block(h, i) * slots * n,
+                               kept == 0 ? nullptr : amplitude.typed_data() + batch.block(a, i) * slots * n,
+                               count.typed_data() + batch.block(c, i) * slots, slots, n};
+      const int64_t end = std::min(n_post - at, learning.targets());
+      const int64_t low = std::clamp(bound[0], int64_t{0}, end), high = std::clamp(bound[1], low, end);
+      const WeightChange<T> change = learning.change(batch, i);
+      if (Learning<type>::nothing(change)) {
+        const BlockOfEdges<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
+                                                            n_delays,
+                                                            segments.typed_data() + (batch.block(g, i) * blocks + b) * segments_of_block,
+                                                            target.typed_data() + batch.block(t, i) * edges,
+                                                            edges,
+                                                            new_weights->typed_data() + i * edges,
+                                                            Weights::kOneAnEdge,
+                                                            low,
+                                                            high};
+        return ranvier::deliver_events(history, step.typed_data()[batch.block(s, i)], block, out->typed_data() + i * n_post + at);
+      }
+      const PlasticBlock<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
                                                           n_delays,
                                                           segments.typed_data() + (batch.block(g, i) * blocks + b) * segments_of_block,
                                                           target.typed_data() + batch.block(t, i) * edges,
                                                           edges,
                                                           new_weights->typed_data() + i * edges,
-                                                          Weights::kOneAnEdge,
                                                           low,
                                                           high};
-      return ranvier::deliver_events(history, step.typed_data()[batch.block(s, i)], block, out->typed_data() + i * n_post + at);
+      ranvier::deliver_and_learn(history, step.typed_data()[batch.block(s, i)], block, learning.traces(batch, i), change,
+                                 out->typed_data() + i * n_post + at);
+    };
+    const int64_t spikes = arriving_spikes(count.typed_data(), slots, step.typed_data()[0], delays.typed_data(), n_delays);
+    const double events = static_cast<double>(spikes) * edges / std::max<int64_t>(n * n_delays, 1) * batch.size;  // of the first, for all
+    if (events >= kEventsToShare) {
+      share(threads, batch.size * blocks, deliver);
+    } else {
+      for (int64_t piece = 0; piece < batch.size * blocks; ++piece) deliver(piece);
     }
-    const PlasticBlock<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
-                                                        n_delays,
-                                                        segments.typed_data() + (batch.block(g, i) * blocks + b) * segments_of_block,
-                                                        target.typed_data() + batch.block(t, i) * edges,
-                                                        edges,
-                                                        new_weights->typed_data() + i * edges,
-                                                        low,
-                                                        high};
-    ranvier::deliver_and_learn(history, step.typed_data()[batch.block(s, i)], block, learning.traces(batch, i), change,
-                               out->typed_data() + i * n_post + at);
-  };
-  const int64_t spikes = arriving_spikes(count.typed_data(), slots, step.typed_data()[0], delays.typed_data(), n_delays);
-  const double events = static_cast<double>(spikes) * edges / std::max<int64_t>(n * n_delays, 1) * batch.size;  // of the first, for all
-  if (events >= kEventsToShare) {
-    share(pool, batch.size * blocks, deliver);
-  } else {
-    for (int64_t piece = 0; piece < batch.size * blocks; ++piece) deliver(piece);
-  }
-  return ffi::Error::Success();
+  });
 }
 
 template <ffi::DataType type>
@@ -141,41 +142,42 @@ ffi::Error learn_at_targets(ffi::ThreadPool pool, ffi::Buffer<ffi::PRED> fired, 
   if (r.back() != targets + 1 || q.back() != edges || blocks < 0 || learning.targets() != targets || learning.slots() < 1) {
     return shapes("learn_at_targets");
   }
-  carry_over(weights, new_weights);
-  const auto learn = [&](int64_t piece) {
-    const int64_t i = piece / blocks, b = piece % blocks;
-    const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
-    const int64_t low = std::clamp(bound[0], int64_t{0}, targets), high = std::clamp(bound[1], low, targets);
-    const Incoming incoming{rows.typed_data() + batch.block(r, i) * (targets + 1), position.typed_data() + batch.block(p, i) * edges,
-                            lag.typed_data() + batch.block(q, i) * edges, edges};
-    ranvier::learn_at_targets(fired.typed_data() + batch.block(f, i) * targets, low, high, step.typed_data()[batch.block(s, i)], incoming,
-                              learning.traces(batch, i), learning.change(batch, i), new_weights->typed_data() + i * n_weights, n_weights);
-  };
-  const bool* some = fired.typed_data();
-  const double events = static_cast<double>(std::count(some, some + targets, true)) * edges / std::max<int64_t>(targets, 1) * batch.size;
-  if (events >= kEventsToShare) {
-    share(pool, batch.size * blocks, learn);
-  } else {
-    for (int64_t piece = 0; piece < batch.size * blocks; ++piece) learn(piece);
-  }
-  return ffi::Error::Success();
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    carry_over(weights, new_weights);
+    const auto learn = [&](int64_t piece) {
+      const int64_t i = piece / blocks, b = piece % blocks;
+      const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
+      const int64_t low = std::clamp(bound[0], int64_t{0}, targets), high = std::clamp(bound[1], low, targets);
+      const Incoming incoming{rows.typed_data() + batch.block(r, i) * (targets + 1), position.typed_data() + batch.block(p, i) * edges,
+                              lag.typed_data() + batch.block(q, i) * edges, edges};
+      ranvier::learn_at_targets(fired.typed_data() + batch.block(f, i) * targets, low, high, step.typed_data()[batch.block(s, i)], incoming,
+                                learning.traces(batch, i), learning.change(batch, i), new_weights->typed_data() + i * n_weights, n_weights);
+    };
+    const bool* some = fired.typed_data();
+    const double events = static_cast<double>(std::count(some, some + targets, true)) * edges / std::max<int64_t>(targets, 1) * batch.size;
+    if (events >= kEventsToShare) {
+      share(threads, batch.size * blocks, learn);
+    } else {
+      for (int64_t piece = 0; piece < batch.size * blocks; ++piece) learn(piece);
+    }
+  });
 }
 
 // Results of the kernels that list edges: four arrays [batch…, size], and how many there are in all, [batch…].
 struct ListedEdges {
-  ffi::ResultBuffer<ffi::S32> &position, &source, &target, &row;
-  ffi::ResultBuffer<ffi::S64>& total;
+  ffi::Buffer<ffi::S32> position, source, target, row;
+  ffi::Buffer<ffi::S64> total;
 
   bool fits() const {
-    const Dimensions p = position->dimensions(), t = total->dimensions();
-    return p.size() == t.size() + 1 && std::equal(t.begin(), t.end(), p.begin()) && equal(source->dimensions(), p) &&
-           equal(target->dimensions(), p) && equal(row->dimensions(), p);
+    const Dimensions p = position.dimensions(), t = total.dimensions();
+    return p.size() == t.size() + 1 && std::equal(t.begin(), t.end(), p.begin()) && equal(source.dimensions(), p) &&
+           equal(target.dimensions(), p) && equal(row.dimensions(), p);
   }
 
   EdgesDue of(int64_t b) const {
-    const int64_t size = position->dimensions().back();
-    return {position->typed_data() + b * size, source->typed_data() + b * size, target->typed_data() + b * size,
-            row->typed_data() + b * size, size};
+    const int64_t size = position.dimensions().back();
+    return {position.typed_data() + b * size, source.typed_data() + b * size, target.typed_data() + b * size,
+            row.typed_data() + b * size, size};
   }
 };
 
@@ -186,7 +188,7 @@ inline ffi::Error due_edges(ffi::Buffer<ffi::S32> source, ffi::Buffer<ffi::S32> 
                             ffi::ResultBuffer<ffi::S32> target_of, ffi::ResultBuffer<ffi::S32> row, ffi::ResultBuffer<ffi::S64> total) {
   const Dimensions h = source.dimensions(), c = count.dimensions(), d = delays.dimensions(), g = segments.dimensions(),
                    t = target.dimensions(), l = bounds.dimensions();
-  const ListedEdges listed{position, source_of, target_of, row, total};
+  const ListedEdges listed{*position, *source_of, *target_of, *row, *total};
   const Batch batch(total->dimensions(), 0);
   if (!listed.fits() || !batch.accepts(h, 2) || !batch.accepts(c, 1) || !batch.accepts(step.dimensions(), 0) || !batch.accepts(d, 1) ||
       !batch.accepts(g, 3) || !batch.accepts(t, 1) || !batch.accepts(l, 1) || !batch.accepts(targets.dimensions(), 0) ||
@@ -197,21 +199,22 @@ inline ffi::Error due_edges(ffi::Buffer<ffi::S32> source, ffi::Buffer<ffi::S32> 
   if (slots < 1 || h[h.size() - 2] != slots || g.back() != n_delays + 1 || g[g.size() - 2] != n || l.back() != blocks + 1) {
     return shapes("due_edges");
   }
-  for (int64_t b = 0; b < batch.size; ++b) {
-    const SortedEdges sorted{delays.typed_data() + batch.block(d, b) * n_delays,
-                             n_delays,
-                             segments.typed_data() + batch.block(g, b) * blocks * n * (n_delays + 1),
-                             target.typed_data() + batch.block(t, b) * edges,
-                             edges,
-                             bounds.typed_data() + batch.block(l, b) * (blocks + 1),
-                             blocks};
-    total->typed_data()[b] = ranvier::due_edges(source.typed_data() + batch.block(h, b) * slots * n,
-                                                count.typed_data() + batch.block(c, b) * slots, slots, n,
-                                                step.typed_data()[batch.block(step.dimensions(), b)], sorted,
-                                                targets.typed_data()[batch.block(targets.dimensions(), b)],
-                                                first.typed_data()[batch.block(first.dimensions(), b)], listed.of(b));
-  }
-  return ffi::Error::Success();
+  return perform([=]() mutable {
+    for (int64_t b = 0; b < batch.size; ++b) {
+      const SortedEdges sorted{delays.typed_data() + batch.block(d, b) * n_delays,
+                               n_delays,
+                               segments.typed_data() + batch.block(g, b) * blocks * n * (n_delays + 1),
+                               target.typed_data() + batch.block(t, b) * edges,
+                               edges,
+                               bounds.typed_data() + batch.block(l, b) * (blocks + 1),
+                               blocks};
+      total->typed_data()[b] = ranvier::due_edges(source.typed_data() + batch.block(h, b) * slots * n,
+                                                  count.typed_data() + batch.block(c, b) * slots, slots, n,
+                                                  step.typed_data()[batch.block(step.dimensions(), b)], sorted,
+                                                  targets.typed_data()[batch.block(targets.dimensions(), b)],
+                                                  first.typed_data()[batch.block(first.dimensions(), b)], listed.of(b));
+    }
+  });
 }
 
 inline ffi::Error incoming_edges(ffi::Buffer<ffi::PRED> fired, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> rows,
@@ -220,7 +223,7 @@ inline ffi::Error incoming_edges(ffi::Buffer<ffi::PRED> fired, ffi::Buffer<ffi::
                                  ffi::ResultBuffer<ffi::S32> target_of, ffi::ResultBuffer<ffi::S32> row,
                                  ffi::ResultBuffer<ffi::S64> total, int64_t slots, int64_t sources) {
   const Dimensions f = fired.dimensions(), r = rows.dimensions(), p = position.dimensions(), q = lag.dimensions();
-  const ListedEdges listed{position_of, source_of, target_of, row, total};
+  const ListedEdges listed{*position_of, *source_of, *target_of, *row, *total};
   const Batch batch(total->dimensions(), 0);
   if (!listed.fits() || !batch.accepts(f, 1) || !batch.accepts(step.dimensions(), 0) || !batch.accepts(r, 1) || !batch.accepts(p, 1) ||
       !batch.accepts(q, 1) || !batch.accepts(first.dimensions(), 0)) {
@@ -228,14 +231,15 @@ inline ffi::Error incoming_edges(ffi::Buffer<ffi::PRED> fired, ffi::Buffer<ffi::
   }
   const int64_t targets = f.back(), edges = p.back();
   if (r.back() != targets + 1 || q.back() != edges || slots < 1 || sources < 0 || slots * sources > INT32_MAX) return shapes("incoming_edges");
-  for (int64_t b = 0; b < batch.size; ++b) {
-    const Incoming incoming{rows.typed_data() + batch.block(r, b) * (targets + 1), position.typed_data() + batch.block(p, b) * edges,
-                            lag.typed_data() + batch.block(q, b) * edges, edges};
-    total->typed_data()[b] = ranvier::incoming_edges(fired.typed_data() + batch.block(f, b) * targets, targets,
-                                                     step.typed_data()[batch.block(step.dimensions(), b)], incoming, slots, sources, edges,
-                                                     first.typed_data()[batch.block(first.dimensions(), b)], listed.of(b));
-  }
-  return ffi::Error::Success();
+  return perform([=]() mutable {
+    for (int64_t b = 0; b < batch.size; ++b) {
+      const Incoming incoming{rows.typed_data() + batch.block(r, b) * (targets + 1), position.typed_data() + batch.block(p, b) * edges,
+                              lag.typed_data() + batch.block(q, b) * edges, edges};
+      total->typed_data()[b] = ranvier::incoming_edges(fired.typed_data() + batch.block(f, b) * targets, targets,
+                                                       step.typed_data()[batch.block(step.dimensions(), b)], incoming, slots, sources, edges,
+                                                       first.typed_data()[batch.block(first.dimensions(), b)], listed.of(b));
+    }
+  });
 }
 
 template <ffi::DataType type>
@@ -244,12 +248,13 @@ ffi::Error put(ffi::Buffer<ffi::S32> position, ffi::Buffer<type> value, ffi::Buf
   if (o.size() < 1) return shapes("put");
   const Batch batch(o, 1);
   if (!batch.accepts(p, 1) || !batch.accepts(x, 1) || p.back() != x.back() || !equal(values.dimensions(), o)) return shapes("put");
-  carry_over(values, new_values);
-  for (int64_t b = 0; b < batch.size; ++b) {
-    ranvier::put(position.typed_data() + batch.block(p, b) * p.back(), value.typed_data() + batch.block(x, b) * x.back(), p.back(),
-                 new_values->typed_data() + b * o.back(), o.back());
-  }
-  return ffi::Error::Success();
+  return perform([=]() mutable {
+    carry_over(values, new_values);
+    for (int64_t b = 0; b < batch.size; ++b) {
+      ranvier::put(position.typed_data() + batch.block(p, b) * p.back(), value.typed_data() + batch.block(x, b) * x.back(), p.back(),
+                   new_values->typed_data() + b * o.back(), o.back());
+    }
+  });
 }
 
 }  // namespace ranvier::handlers

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "elementary.h"
@@ -224,7 +225,7 @@ template <class T>
 RANVIER_INLINE void fire(Block<T>& block, bool any, bool* flags) {
   constexpr int64_t few = 16;
   const IntegrateAndFire<T>& s = block.neurons;
-  std::memset(flags + block.first, 0, block.n);
+  if (block.n > 0) std::memset(flags + block.first, 0, block.n);
   if (!any) return;
   for (int64_t begin = 0; begin < block.n; begin += few) {
     const int64_t end = std::min(begin + few, block.n);
@@ -274,13 +275,215 @@ RANVIER_INLINE void advance(Block<T>& block, bool* flags) {
   fire(block, any, flags);
 }
 
+// -- one pass ---------------------------------------------------------------------------------------------------------------------
+//
+// Most neurons have one variable that the others drive (the potential), which alone is held and tested, and others that decay by
+// themselves (what synapses left). Then no number needs to be kept between one loop and the next. The same sums in the same order, so
+// the same bits.
+
+constexpr int64_t kMostDriving = 4, kMostDecaying = 3;
+
+template <class T, int K>
+struct Sum {
+  T constant;
+  T factor[K + 1];
+  const T* x[K + 1];
+
+  RANVIER_INLINE Sum(const Block<T>& block, const LinearForm<T>& form, const T* const* variables) : constant(form.constant.of(block.first, block.member)) {
+    for (int k = 0; k < K; ++k) factor[k] = form.terms[k].coefficient.of(block.first, block.member), x[k] = variables[form.terms[k].variable];
+  }
+
+  RANVIER_INLINE T at(int64_t i) const {
+    T sum = constant;
+    for (int k = 0; k < K; ++k) sum += factor[k] * x[k][i];
+    return sum;
+  }
+};
+
+// What decays by itself: x = constant + factor · x.
+template <class T>
+struct Decay {
+  T constant, factor;
+  T* x;
+};
+
+// What the potential needs beside its equations.
+template <class T>
+struct Potential {
+  T* v;
+  const int32_t* recent;
+  int32_t since;  // those that spiked then or later wait
+  T threshold;
+};
+
+template <bool either_end, class T>
+RANVIER_INLINE T held(const Potential<T>& p, int64_t i, T before, T moved, Integer<T>& fires) {
+  const T after = p.since <= p.recent[i] ? before : moved;
+  const T highest = either_end && before > after ? before : after;
+  fires = highest >= p.threshold ? 1 : 0;
+  return after;
+}
+
+template <bool either_end, int K, int M, class T>
+RANVIER_INLINE bool jump(Block<T>& block, const Potential<T>& potential, const LinearForm<T>& form, const T* const* before, const Decay<T>* decays) {
+  const Sum<T, K> sum(block, form, before);
+  Decay<T> decay[M + 1];
+  for (int m = 0; m < M; ++m) decay[m] = decays[m];
+  const Potential<T> p = potential;
+  Integer<T> any = 0, *const fires = block.fires;
+  const int64_t n = block.n;
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    const T moved = sum.at(i);
+    Integer<T> fired;
+    p.v[i] = held<either_end>(p, i, p.v[i], moved, fired);
+    fires[i] = fired;
+    any |= fired;
+    for (int m = 0; m < M; ++m) decay[m].x[i] = decay[m].constant + decay[m].factor * decay[m].x[i];
+  }
+  return any != 0;
+}
+
+template <bool either_end, int S, int F, class T>
+RANVIER_INLINE bool relax(Block<T>& block, const Potential<T>& potential, const MovingVariable<T>& moving, const T* const* before) {
+  const Sum<T, S> slope_of(block, moving.slope, before);
+  const Sum<T, F> form_of(block, moving.form, before);
+  const Potential<T> p = potential;
+  const T h = block.neurons.interval;
+  T* const after = block.moved[0];
+  const int64_t n = block.n;
+  Integer<T> far = 0, any = 0, *const fires = block.fires;
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    const T slope = slope_of.at(i), v = p.v[i], z = h * slope, size = z < 0 ? -z : z;
+    far |= size <= T(0.5) ? 0 : 1;
+    Integer<T> fired;
+    after[i] = held<either_end>(p, i, v, v + (h * relaxed(z)) * (form_of.at(i) + slope * v), fired);
+    fires[i] = fired;
+    any |= fired;
+  }
+  if (far != 0) {
+    any = 0;
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) {
+      const T slope = slope_of.at(i), v = p.v[i];
+      Integer<T> fired;
+      after[i] = held<either_end>(p, i, v, v + (h * relaxed_anywhere(h * slope)) * (form_of.at(i) + slope * v), fired);
+      fires[i] = fired;
+      any |= fired;
+    }
+  }
+  std::copy_n(after, n, p.v);
+  return any != 0;
+}
+
+template <bool either_end, int K, class T>
+RANVIER_INLINE bool jump(Block<T>& block, const Potential<T>& potential, const LinearForm<T>& form, const T* const* before, const Decay<T>* decays,
+                         int64_t n_decays) {
+  switch (n_decays) {
+    case 0: return jump<either_end, K, 0>(block, potential, form, before, decays);
+    case 1: return jump<either_end, K, 1>(block, potential, form, before, decays);
+    case 2: return jump<either_end, K, 2>(block, potential, form, before, decays);
+    default: return jump<either_end, K, 3>(block, potential, form, before, decays);
+  }
+}
+
+template <bool either_end, class T>
+RANVIER_INLINE bool jump(Block<T>& block, const Potential<T>& potential, const LinearForm<T>& form, const T* const* before, const Decay<T>* decays,
+                         int64_t n_decays) {
+  switch (form.n_terms) {
+    case 1: return jump<either_end, 1>(block, potential, form, before, decays, n_decays);
+    case 2: return jump<either_end, 2>(block, potential, form, before, decays, n_decays);
+    case 3: return jump<either_end, 3>(block, potential, form, before, decays, n_decays);
+    default: return jump<either_end, 4>(block, potential, form, before, decays, n_decays);
+  }
+}
+
+template <bool either_end, int S, class T>
+RANVIER_INLINE bool relax(Block<T>& block, const Potential<T>& potential, const MovingVariable<T>& moving, const T* const* before) {
+  switch (moving.form.n_terms) {
+    case 1: return relax<either_end, S, 1>(block, potential, moving, before);
+    case 2: return relax<either_end, S, 2>(block, potential, moving, before);
+    default: return relax<either_end, S, 3>(block, potential, moving, before);
+  }
+}
+
+template <bool either_end, class T>
+RANVIER_INLINE bool relax(Block<T>& block, const Potential<T>& potential, const MovingVariable<T>& moving, const T* const* before) {
+  switch (moving.slope.n_terms) {
+    case 1: return relax<either_end, 1>(block, potential, moving, before);
+    case 2: return relax<either_end, 2>(block, potential, moving, before);
+    default: return relax<either_end, 3>(block, potential, moving, before);
+  }
+}
+
+template <class T>
+bool same_for_all(const LinearForm<T>& form) {
+  bool each = form.constant.each;
+  for (int64_t j = 0; j < form.n_terms; ++j) each |= form.terms[j].coefficient.each;
+  return !each;
+}
+
+// Whether the neurons of a member are such.
+template <class T>
+bool one_pass(const IntegrateAndFire<T>& s, int64_t member) {
+  if (s.n_moving < 1 || s.n_moving > 1 + kMostDecaying || s.copies || s.refractory.each) return false;
+  const MovingVariable<T>& first = s.moving[0];
+  const auto& tested = s.test.terms[0];
+  if (s.test.n_terms != 1 || tested.variable != first.variable || s.test.constant.each || tested.coefficient.each ||
+      tested.coefficient.of(0, member) != T(1) || !same_for_all(first.form)) {
+    return false;
+  }
+  if (first.relaxes ? !same_for_all(first.slope) || first.slope.n_terms < 1 || first.slope.n_terms > 3 || first.form.n_terms < 1 || first.form.n_terms > 3
+                    : first.form.n_terms < 1 || first.form.n_terms > kMostDriving) {
+    return false;
+  }
+  for (int64_t m = 1; m < s.n_moving; ++m) {
+    const MovingVariable<T>& x = s.moving[m];
+    if (x.held || x.relaxes || x.form.n_terms != 1 || x.form.terms[0].variable != x.variable || !same_for_all(x.form)) return false;
+  }
+  return true;
+}
+
+template <class T>
+RANVIER_INLINE void advance_in_one_pass(Block<T>& block, bool* flags) {
+  const IntegrateAndFire<T>& s = block.neurons;
+  const MovingVariable<T>& first = s.moving[0];
+  T* before[kMostVariables];
+  for (int64_t v = 0; v < kMostVariables; ++v) before[v] = s.variables[v] == nullptr ? nullptr : s.variables[v] + block.first;
+  Decay<T> decays[kMostDecaying];
+  const int64_t n_decays = s.n_moving - 1;
+  for (int64_t m = 0; m < n_decays; ++m) {
+    const MovingVariable<T>& x = s.moving[m + 1];
+    decays[m] = {x.form.constant.of(0, block.member), x.form.terms[0].coefficient.of(0, block.member), before[x.variable]};
+  }
+  const bool waits = first.held && s.refractory.at != nullptr;
+  const Potential<T> potential{before[first.variable], s.recent + block.first,
+                               waits ? s.now - s.refractory.of(0, block.member) : std::numeric_limits<int32_t>::max(),
+                               s.test.constant.of(0, block.member)};
+  bool any = false;
+  if (first.relaxes) {
+    any = s.either_end ? relax<true>(block, potential, first, before) : relax<false>(block, potential, first, before);
+    for (int64_t m = 0; m < n_decays; ++m) {
+      const Decay<T> decay = decays[m];
+      RANVIER_INDEPENDENT
+      for (int64_t i = 0; i < block.n; ++i) decay.x[i] = decay.constant + decay.factor * decay.x[i];
+    }
+  } else {
+    any = s.either_end ? jump<true>(block, potential, first.form, before, decays, n_decays)
+                       : jump<false>(block, potential, first.form, before, decays, n_decays);
+  }
+  fire(block, any, flags);
+}
+
 template <class T>
 RANVIER_INLINE void advance_all(const IntegrateAndFire<T>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
   Block<T> block(neurons, member);
+  const bool once = one_pass(neurons, member);
   for (int64_t first = begin; first < end; first += kBlock<T>) {
     block.first = first;
     block.n = std::min(kBlock<T>, end - first);
-    advance(block, flags);
+    once ? advance_in_one_pass(block, flags) : advance(block, flags);
   }
 }
 
