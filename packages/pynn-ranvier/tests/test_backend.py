@@ -71,6 +71,25 @@ def test_what_is_cleared_is_gone_and_the_rest_goes_on():
     assert cells.get_data().segments[0].spiketrains[0].magnitude.round(1).tolist() == [24.0, 30.5, 37.0]
 
 
+def test_some_cells_are_recorded_and_more_from_a_moment_on():
+    cells = sim.Population(4, sim.IF_curr_exp(**CELL), initial_values={"v": -60.0})
+    cells[1:2].set(i_offset=0.6)
+    cells[3:4].set(i_offset=0.1)
+    cells[3:4].record("v")
+    cells.record("spikes")
+    sim.run(30.0)
+    cells[0:1].record("v")
+    sim.run(20.0)
+    segment = cells.get_data().segments[0]
+    v = segment.filter(name="v")[0].magnitude
+    assert v.shape == (501, 2)  # cells 0 and 3
+    assert np.isnan(v[:301, 0]).all() and np.allclose(v[301:, 0], -60.0)
+    assert np.allclose(v[:, 1], -60 + 10 * (1 - np.exp(-np.arange(501) / 200)) * 0.1 * 20 / 0.2 / 10)
+    trains = [np.asarray(train.magnitude) for train in segment.spiketrains]
+    assert [len(train) > 0 for train in trains] == [False, True, False, False]
+    assert [train.annotations["source_index"] for train in segment.spiketrains] == [0, 1, 2, 3]
+
+
 def test_parameters_are_read_and_changed_between_runs():
     cells = passive(4)
     cells.set(i_offset=[0.0, 0.1, 0.1, 0.2])

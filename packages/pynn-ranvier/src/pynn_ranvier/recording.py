@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import quantities as pq
 from pyNN import recording
 from pyNN.recording import Variable
 
@@ -23,6 +24,7 @@ class Recorder(recording.Recorder):
 
     def forget(self):
         """Leaves what was recorded."""
+        self._recorded_before = {}
         self._signals, self._spikes = {}, (np.zeros(0), np.zeros(0, np.int64))
 
     def _record(self, variable, new_ids, sampling_interval=None):
@@ -42,12 +44,13 @@ class Recorder(recording.Recorder):
     def records(self, population):
         """The records of Ranvier that it takes."""
         every, self._from = self.sampling_interval, {}
-        names = []
+        made = []
         for variable in self.recorded:
-            known = self.population.celltype.variables
+            known, columns = self.population.celltype.variables, self._columns(variable)
             if variable.name in known:
-                names.append(known[variable.name][0])
-                self._from[variable.name] = (population.name, *known[variable.name])
+                name, scale = known[variable.name]
+                self._from[variable.name] = (population.name, name, scale)
+                made.append(rv.Record(population, name, every=every, neurons=columns))
             elif variable.name in _CONDUCTANCES:
                 place, found = simulator.state.populations.index(self.population), None
                 for projection in simulator.state.projections:
@@ -55,9 +58,12 @@ class Recorder(recording.Recorder):
                         found = next((p for (t, _), (p, _) in getattr(projection, "made", {}).items() if t == place), found)
                 if found is not None:
                     self._from[variable.name] = (found.name, "g", 1.0 / self.population.celltype.weights)
-        made = [rv.Record(population, names, every=every)] if names else []
-        synaptic = {source for source, name, _ in self._from.values() if name == "g"}
-        return made + [rv.Record(source, "g", every=every) for source in sorted(synaptic)]
+                    made.append(rv.Record(found.name, "g", every=every, neurons=columns))
+        return made
+
+    def _columns(self, variable):
+        """The neurons that a variable is recorded of, in the order of its values."""
+        return np.array(sorted(int(i) - int(self.population.first_id) for i in self.recorded[variable]), np.int64)
 
     def take(self, run, first):
         """Adds what a run recorded that began at `first` (ms)."""
@@ -71,24 +77,33 @@ class Recorder(recording.Recorder):
             source = self._from.get(variable.name)
             if source is None:
                 rows = len(np.arange(0, round((simulator.state.t - first) / self.sampling_interval) + 1))
-                values = np.zeros((rows, self.population.size))
+                values = np.zeros((rows, len(self._columns(variable))))
             else:
                 values = np.asarray(run[source[0]][source[1]].values) * source[2]
-            before = self._signals.get(variable.name)
+            before = self._widened(variable, values.shape[1])
             self._signals[variable.name] = values if before is None else np.concatenate([before, values[1:]])
 
+    def _widened(self, variable, width):
+        """What was recorded of a variable before, with NaN for neurons that are recorded since."""
+        before, columns = self._signals.get(variable.name), self._columns(variable)
+        if before is not None and before.shape[1] != width:
+            known = np.isin(columns, self._recorded_before[variable.name])
+            before, narrow = np.full((len(before), width), np.nan), before
+            before[:, known] = narrow
+        self._recorded_before[variable.name] = columns
+        return before
+
     def _get_spiketimes(self, id, clear=False):
-        ids = [id] if not hasattr(id, "__len__") else id
         times, neurons = self._spikes
-        order = np.argsort(neurons, kind="stable")
-        ends = np.searchsorted(neurons[order], np.arange(self.population.size + 1))
-        first = int(self.population.first_id)
-        found = {int(i): times[order[ends[int(i) - first] : ends[int(i) - first + 1]]] for i in ids}
-        return found if hasattr(id, "__len__") else found[int(id)]
+        ids = neurons + int(self.population.first_id)
+        if not hasattr(id, "__len__"):
+            return times[ids == int(id)]
+        chosen = np.isin(ids, np.array([int(i) for i in id], np.int64))
+        return ids[chosen], pq.Quantity(times[chosen], pq.dimensionless)
 
     def _get_all_signals(self, variable, ids, clear=False):
-        columns = np.array([int(i) - int(self.population.first_id) for i in ids], np.int64)
-        values = self._signals.get(variable.name)
+        values, recorded = self._signals.get(variable.name), self._columns(variable)
+        columns = np.searchsorted(recorded, np.array([int(i) - int(self.population.first_id) for i in ids], np.int64))
         return (np.zeros((0, len(columns))) if values is None else values[:, columns]), None
 
     def _local_count(self, variable, filter_ids=None):
