@@ -72,9 +72,16 @@ def main() -> None:
                             times[name].append(1e6 * (time.process_time() - began) / steps)
                             rates[name] = len(run.spikes) / n / (steps * 1e-4)
                     medians = {name: round(statistics.median(t), 2) for name, t in times.items()}
-                    row = {"model": model, "n": n, "precision": precision, "us_a_step": medians, "min": {k: round(min(t), 2) for k, t in times.items()},
-                           "rate_hz": {k: round(r, 2) for k, r in rates.items()}, "times_c": round(medians["native"] / medians["c"], 2),
-                           "load": round(os.getloadavg()[0], 1)}  # fmt: skip
+                    row = {
+                        "model": model,
+                        "n": n,
+                        "precision": precision,
+                        "us_a_step": medians,
+                        "min": {k: round(min(t), 2) for k, t in times.items()},
+                        "rate_hz": {k: round(r, 2) for k, r in rates.items()},
+                        "times_c": round(medians["native"] / medians["c"], 2),
+                        "load": round(os.getloadavg()[0], 1),
+                    }
                     print(row, flush=True)
                     rows.append(row)
     save(__file__, options, {"rows": rows})
