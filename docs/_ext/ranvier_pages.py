@@ -275,6 +275,9 @@ ax.figure""",
     "Noisy integrate-and-fire": """
 run = rv.simulate(rv.neurons.NoisyIntegrateAndFire(), current=80.0, duration=200.0, dt=0.05, seed=1)
 run.plot("V")""",
+    "Pinsky–Rinzel 1994": """
+run = rv.simulate(rv.neurons.PinskyRinzel(), current=0.75, duration=1000.0, dt=0.05)
+run.plot("V", "V_dendrite", "Ca")""",
     "Quadratic integrate-and-fire": """
 run = rv.simulate(rv.neurons.QuadraticIntegrateAndFire(), current=np.linspace(0, 500, 41), duration=1000.0, dt=0.05, record=[])
 run.plot.fi_curve()""",
@@ -290,6 +293,9 @@ wire = rv.Projection(
 )
 run = rv.simulate(rv.Network(times, cell, wire), duration=450.0, dt=0.1, record=rv.Record(cell, "V"))
 rv.plot.traces(run["cell"].V)""",
+    "Wang 2002": """
+run = rv.simulate(rv.models.wang(), duration=2000.0, dt=0.1, seed=1)
+run.plot.raster(neurons=800)""",
     "Wang–Buzsáki 1996": """
 run = rv.simulate(rv.neurons.WangBuzsaki(), current=np.linspace(0, 20, 41), duration=400.0, dt=0.02, record=[])
 run.plot.fi_curve()""",

@@ -102,6 +102,7 @@ GOOD = {  # arguments that make a valid call; where there are others, those are 
     "models.dynamic_random_network": {"scale": 0.1},
     "models.feedforward": {},
     "models.inhibitory_balance": {"scale": 0.02},
+    "models.wang": {"scale": 0.02},
     "models.homeostatic_growth": {"scale": 0.1},
     "models.izhikevich": {},
     "models.microcircuit": {"scale": 0.01},

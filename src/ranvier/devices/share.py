@@ -18,6 +18,7 @@ import numpy as np
 from ranvier.connect.base import Edges
 from ranvier.errors import UnsupportedError
 from ranvier.model import component, parameter, parameters, with_parameters
+from ranvier.network.coupling import one_a_target
 from ranvier.network.draw import Drawn, DrawnInput, DrawnPopulation, DrawnProjection
 from ranvier.network.exchange import Cut
 from ranvier.network.facts import neuron_facts
@@ -183,6 +184,7 @@ class Share:
             weight=weight,
             delay=delay,
             whole_edges=len(own.edges),
+            one_a_target=one_a_target(own.edges, np.asarray(own.weight), n, sources),
         )
 
     def others(self) -> list[Share]:

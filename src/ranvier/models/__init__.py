@@ -19,6 +19,7 @@ from ranvier.models.song2000 import song_miller_abbott as song_miller_abbott
 from ranvier.models.synfire_chain import synfire_chain as synfire_chain
 from ranvier.models.vogels2011 import inhibitory_balance as inhibitory_balance
 from ranvier.models.vogels_abbott2005 import vogels_abbott as vogels_abbott
+from ranvier.models.wang2002 import wang as wang
 
 
 def __dir__() -> list[str]:

@@ -24,6 +24,7 @@ from ranvier.models.song2000 import song_miller_abbott
 from ranvier.models.synfire_chain import synfire_chain
 from ranvier.models.vogels2011 import inhibitory_balance
 from ranvier.models.vogels_abbott2005 import vogels_abbott
+from ranvier.models.wang2002 import wang
 from ranvier.network.spec import Network
 from ranvier.record import Record
 
@@ -239,6 +240,20 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         settled=5000.0,
         options=("scale",),
         source="Vogels et al. 2011, Science 334:1569",
+    ),
+    ReadyMade(
+        name="wang",
+        aliases=("wang2002", "decision"),
+        title="A decision",
+        summary="2000 neurons that gather evidence for one of two stimuli over a second, and remember which it was.",
+        make=wang,
+        duration=2500.0,
+        dt=0.1,
+        integrator=RungeKutta4(),
+        settled=200.0,
+        options=("scale",),
+        seeded=True,
+        source="Wang 2002, Neuron 36:955",
     ),
     ReadyMade(
         name="diehl_cook",

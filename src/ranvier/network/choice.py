@@ -176,14 +176,18 @@ def _choice(
     if not group.moving and not any(s.moving for s in owned_by(plan, group)):
         return Choice(None, "", why_not_native="there is nothing to integrate"), None
     near, parts = neighbourhood(plan, group), parameters_of(plan, group, drawn, receptors)
-    exactly = exact(near, parts)
+    ports = drawn.populations[group.members[0]].model.ports
+    several = NotAffine("it has several compartments") if ports else None
+    exactly = several or exact(near, parts)
     integrator, why = (given, "as you chose") if given is not None else _default(plan, group, drawn, exactly)
     _check_fit(group, integrator, drawn, exactly)
     if not isinstance(integrator, ExactLinear | ExponentialEuler):
         return Choice(integrator, why, why_not_native=f"{type(integrator).__name__} asks for the equations within the step"), None
     reads = next((p for p in plan.plastic if p.group == group.name and not p.fused), None)
     whole: WholeStep | NotAffine
-    if reads is None:
+    if several is not None:
+        whole = several
+    elif reads is None:
         whole = whole_step(near, parts, exactly=isinstance(integrator, ExactLinear))
     else:
         whole = NotAffine(f"the rule of {reads.name} may read its state before the reset")

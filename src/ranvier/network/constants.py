@@ -106,6 +106,7 @@ class CoupledConstants:
 
     Attributes:
         matrix: weights `[targets, sources]` where they are dense.
+        common: weights `[targets]` where they are, and the same from all sources: then their sum is made once, for all targets.
         rows, pre, weight: else the edges by target (post, then pre): where each target's begin, their sources, their weights.
         edges: what delivers spikes to the states of an `EdgePlan`.
         delay: in steps, int32: one number, or `[edges]`; None where it acts at once.
@@ -118,6 +119,7 @@ class CoupledConstants:
     weight: Any = None
     edges: tuple[EventEdges, ...] = ()
     delay: Any = None
+    common: Any = None
 
 
 @jax.tree_util.register_dataclass

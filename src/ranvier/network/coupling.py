@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranvier.connect.base import Edges
 from ranvier.connect.capacity import room_for
 from ranvier.kernels.deliver_events import sort_edges
 from ranvier.model import in_precision
@@ -19,6 +20,7 @@ from ranvier.network.recall import delays_of, plan_delays
 
 DENSE_FROM = 0.05  # share of pairs connected above which a matrix product beats a sum over edges
 DENSE_UP_TO = 2**24  # entries
+LEAST_COMMON = 64  # sources; the sum over fewer is as well in a matrix, whatever the weights are later
 
 Targets = tuple[tuple[str, int, int], ...]
 
@@ -35,8 +37,8 @@ def plan_coupling(projection: DrawnProjection, source: str, targets: Targets) ->
     if projection.site == "source":
         dense = n * sources <= DENSE_UP_TO and (projection.whole_edges or count) >= DENSE_FROM * n * sources
         dense = dense and (delayed is None or delayed.one)
-        return SourcePlan(*common, source, targets, projection.synapse.emits, dense, delayed)
-    return EdgePlan(*common, source, targets, projection.synapse.emits, (ALL_SPIKES,) if projection.delivered else (), delayed)
+        return SourcePlan(*common, source, targets, projection.synapse.emits, dense, delayed, spec.onto)
+    return EdgePlan(*common, source, targets, projection.synapse.emits, (ALL_SPIKES,) if projection.delivered else (), delayed, spec.onto)
 
 
 def coupled_constants(
@@ -62,6 +64,9 @@ def coupled_constants(
         if isinstance(weight, jax.Array):
             matrices: Any = jnp.zeros(shape, dtype).at[edges.post, edges.pre].add(weight.astype(dtype))
             return CoupledConstants(synapse, matrix=matrices, delay=delays_of(projection, plan, 0))
+        common = _common(projection, weight, targets)
+        if common is not None:
+            return CoupledConstants(synapse, common=common.astype(dtype), delay=delays_of(projection, plan, 0))
         matrix = np.zeros(shape)
         np.add.at(matrix, (edges.post, edges.pre), weight)
         return CoupledConstants(synapse, matrix=matrix.astype(dtype), delay=delays_of(projection, plan, 0))
@@ -84,6 +89,26 @@ def coupled_constants(
         weight = np.ones(width)
     delay = delays_of(projection, plan, width)
     return CoupledConstants(synapse, rows=rows, pre=pre, weight=weight.astype(dtype), edges=deliveries, delay=delay)
+
+
+def one_a_target(edges: Edges, weight: np.ndarray, targets: int, sources: int) -> bool:
+    """Whether every source reaches every target once, each target with one weight; edges are by target, then source."""
+    if len(edges) != targets * sources or sources < LEAST_COMMON:
+        return False
+    each, pre, post = (x.reshape(targets, sources) for x in (weight, edges.pre, edges.post))
+    return bool((each == each[:, :1]).all() and (pre == np.arange(sources)).all() and (post == np.arange(targets)[:, None]).all())
+
+
+def _common(projection: DrawnProjection, weight: np.ndarray, targets: int) -> np.ndarray | None:
+    """The weight onto each target, where that is all that differs; 0 onto those that are not reached."""
+    edges, sources = projection.edges, projection.part.sources
+    assert edges is not None
+    known = projection.one_a_target
+    if not (one_a_target(edges, weight, targets, sources) if known is None else known):
+        return None
+    common = np.zeros(targets)
+    common[edges.post] = weight
+    return common
 
 
 def plan_short_term(projection: DrawnProjection, source: str) -> ShortTermPlan:

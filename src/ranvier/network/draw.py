@@ -90,6 +90,7 @@ class DrawnProjection:
         shares: of each target population how many neurons stand before, in and behind a device's share of it; None where
             the projection is whole.
         whole_edges: how many edges the whole has, where these are a share's.
+        one_a_target: whether every source reaches every target of the whole, with one weight each, where that is known.
     """
 
     name: str
@@ -110,6 +111,7 @@ class DrawnProjection:
     structure: Any = None
     shares: tuple[tuple[int, int, int], ...] | None = None
     whole_edges: int = 0
+    one_a_target: bool | None = None
 
     @property
     def delivered(self) -> bool:

@@ -197,7 +197,8 @@ def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Exp
         if isinstance(first, SourcePlan | EdgePlan | MergedPlan):
             coupled = constants.synapses[first.name]
             site = first.site if isinstance(first, MergedPlan) else "source" if isinstance(first, SourcePlan) else "edge"
-            how = "matrix" if coupled.matrix is not None else "sum over edges"
+            common = getattr(coupled, "common", None) is not None
+            how = "one sum for all targets" if common else "matrix" if coupled.matrix is not None else "sum over edges"
             delayed = getattr(first, "delayed", None)
             how = how if delayed is None else f"{how}, after a delay (what was sent is kept for {delayed.slots} steps)"
             projection = drawn.projections[wire.name]
@@ -209,6 +210,8 @@ def explained(net: Network, layout: Layout, drawn: Drawn, constants: Any) -> Exp
                 part = drawn.projections[wire.name].part
                 edges = _count(part)
                 how = how if part.rule.stored else "events, drawn at each spike"
+        port = getattr(first, "port", "")
+        how = f"{how}, onto the {port}" if port else how
         projections.append(
             ProjectionExplanation(
                 name=wire.name,

@@ -31,7 +31,7 @@ def merge(
     kinds: dict[Any, list[SourcePlan | EdgePlan]] = {}
     for plan in plans:
         synapse = drawn.projections[plan.name].synapse
-        if plan.delayed is not None or any(np.ndim(leaf) for leaf in jax.tree.leaves(synapse)):
+        if plan.delayed is not None or plan.port or any(np.ndim(leaf) for leaf in jax.tree.leaves(synapse)):
             continue
         matrix = _matrix(plan, drawn)
         groups = tuple(group for group, _, _ in plan.targets)
@@ -214,7 +214,7 @@ def arrivals(plan: Plan) -> dict[str, Arrivals]:
 
 def stretches_onto(plan: Plan, synapses: SynapsesPlan, group: str) -> list[tuple[str, int, int]]:
     """The neurons of a group that a coupling acts on, in its order: `(projection, start, n)`."""
-    if not synapses.transmits:
+    if not synapses.transmits or getattr(synapses, "port", "") != "":
         return []
     if isinstance(synapses, MergedPlan):
         return synapses.slots.get(group, [])

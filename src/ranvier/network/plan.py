@@ -94,12 +94,14 @@ class ReceptorPlan(SynapsesPlan):
         deliveries: the history that each set of its edges reads.
         poisson: how many draws of Poisson counts reach it.
         kicks: whether what arrives moves the membrane at once.
+        port: the port of the neurons that it reaches; their `V` where none is named.
     """
 
     group: str
     deliveries: tuple[str, ...]
     poisson: int
     kicks: bool
+    port: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +136,7 @@ class SourcePlan(SynapsesPlan):
     emits: bool
     dense: bool
     delayed: Delayed | None = None
+    port: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +152,7 @@ class EdgePlan(SynapsesPlan):
     emits: bool
     deliveries: tuple[str, ...]
     delayed: Delayed | None = None
+    port: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,6 +74,7 @@ class Receptor:
     group: GroupPlan
     synapse: Any
     shareable: bool
+    port: str = ""
     users: list[User] = dataclasses.field(default_factory=list)
 
     @property
@@ -105,10 +106,10 @@ def find_receptors(
             here.setdefault(stretch.group, []).append(stretch)
         alone = wire.name in apart or not getattr(spec, "share", True) or any(np.ndim(leaf) for leaf in jax.tree.leaves(wire.synapse))
         for group, mine in here.items():
-            like = by_kinetics.setdefault((group, jax.tree.structure(wire.synapse)), [])
+            like = by_kinetics.setdefault((group, spec.onto, jax.tree.structure(wire.synapse)), [])
             receptor = None if alone else next((r for r in like if r.same_kinetics(wire.synapse)), None)
             if receptor is None:
-                receptor = Receptor(groups[group], wire.synapse, not alone)
+                receptor = Receptor(groups[group], wire.synapse, not alone, spec.onto)
                 receptors.append(receptor)
                 like.append(receptor)
             receptor.users.append(User(wire.name, mine))
@@ -140,6 +141,7 @@ def plan_receptor(receptor: Receptor, drawn: Drawn) -> ReceptorPlan:
         deliveries=tuple(deliveries),
         poisson=len(_layers(receptor, drawn)) + len(_changing(receptor, drawn)),
         kicks=type(receptor.synapse).kick is not SynapseModel.kick,
+        port=receptor.port,
     )
 
 

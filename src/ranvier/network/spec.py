@@ -161,6 +161,7 @@ class Projection:
         dendritic_delay: of projections that learn: how long a signal takes between the synapse and the target's soma (ms), one number.
             `delay` is then the time to the synapse; there the target's spikes arrive this much later than they are fired, and
             what the synapse transmits arrives this much later at the soma.
+        onto: the port of the target neurons that it reaches, where their model has several: `"dendrite"`. By default their `V`.
         site: overrides where the state lives (`"edge"` gives every synapse its own).
         share: whether states at the targets may be shared with projections and inputs of equal kinetics; False keeps
             them apart, so that they can be recorded alone.
@@ -197,6 +198,7 @@ class Projection:
         plasticity: PlasticityRule | None = None,
         structure: StructuralRule | None = None,
         dendritic_delay: Any = 0.0,
+        onto: str | None = None,
         site: str | None = None,
         share: bool = True,
         name: str | None = None,
@@ -206,6 +208,7 @@ class Projection:
         given_sources: Any = doors.instances(source, f"{of}.source", (Population, Subpopulation), "rv.Population(100, model)")
         self.sources = _each_once(given_sources, f"{of}.source")
         self.targets = _checked_targets(target, f"{of}.target", synapse)
+        self.onto = _checked_port(onto, self.targets, f"{of}.onto")
         self.synapse: SynapseModel = doors.instance(synapse, f"{of}.synapse", SynapseModel, "rv.synapses.GradedGABA()")
         if site is not None:
             doors.choice(site, f"{of}.site", ("source", "target", "edge"))
@@ -281,6 +284,7 @@ class PoissonInput:
         weight: of one spike, in the unit that the synapse says: one number a population.
         correlation: of the counts of any two target neurons, from 0 to 1: this share of each one's spikes comes from sources that all
             of them hear. All then have one rate.
+        onto: the port that it reaches, as of a `Projection`.
         name: its name; by default `"poisson→target"`.
 
     The sum of the sources is one Poisson process of rate `sources · rate`; the
@@ -307,11 +311,13 @@ class PoissonInput:
         sources: Any = 1,
         weight: Any = 1.0,
         correlation: Any = 0.0,
+        onto: str | None = None,
         name: str | None = None,
     ):
         self.name = doors.name(name, "PoissonInput.name", "Poisson input")
         of = "PoissonInput" if name is None else f"PoissonInput {name!r}"
         self.targets = _checked_targets(target, f"{of}.target", synapse)
+        self.onto = _checked_port(onto, self.targets, f"{of}.onto")
         self.synapse: SynapseModel = doors.instance(synapse, f"{of}.synapse", SynapseModel, "rv.synapses.Delta()")
         if not synapse.event_driven or synapse.site != "target":
             raise ParameterError(
@@ -329,6 +335,22 @@ class PoissonInput:
 
     def __repr__(self) -> str:
         return f"<PoissonInput {self.name or '(unnamed)'!r}: {type(self.synapse).__name__} → {', '.join(map(repr, self.targets))}>"
+
+
+def _checked_port(onto: Any, targets: tuple[Population, ...], what: str) -> str:
+    """The port that is reached, `""` for none by name.
+
+    Raises:
+        ParameterError: a target has none of that name.
+    """
+    if onto is None or (isinstance(onto, str) and onto == ""):
+        return ""
+    for target in targets:
+        kind, ports = type(target.model).__name__, list(target.model.ports)
+        if not isinstance(onto, str) or onto not in ports:
+            hint = f"{kind} has {', '.join(map(repr, ports))}." if ports else f"{kind} has none: leave out onto."
+            raise doors.refusal(what, onto, f"a port of {target!r}", hint)
+    return str(onto)
 
 
 def _checked_rate(rate: Any, what: str) -> Any:

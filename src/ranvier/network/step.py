@@ -450,14 +450,14 @@ class Stepper:
     def _kick(self, receptor: ReceptorPlan, kick: jax.Array, working: Working) -> Working:
         """Moves the membranes at once. Neurons that reset lose it while they are refractory, and in the step of a spike."""
         group = self.plan.group(receptor.group)
-        own = working.variables[group.name]
+        own, V = working.variables[group.name], self.system(working.state).potential(group.name, receptor)
         if group.resets:
             if group.located:
                 closed = still_refractory(group, self._refractory(group), self.constants.dt, working)
             else:
                 closed = self._waiting(group, working) if group.refractory else working.spiked[group.name]
-            return working.write(group.name, {"V": own["V"] + jnp.where(closed, 0.0, kick)})
-        return working.write(group.name, {"V": own["V"] + kick})
+            return working.write(group.name, {V: own[V] + jnp.where(closed, 0.0, kick)})
+        return working.write(group.name, {V: own[V] + kick})
 
     def _learn(self, working: Working) -> Working:
         """Where plasticity changes weights: arrivals first (native rules did theirs with the delivery), then the spikes of this step."""

@@ -81,7 +81,7 @@ def _of_targets(synapse: Any, part: slice) -> Any:
 def sum_over_edges(plan: SourcePlan | EdgePlan, constants: CoupledConstants, values: jax.Array) -> jax.Array:
     """The weighted sum onto each target of a quantity at the sources (or, for an `EdgePlan`, at the edges)."""
     if isinstance(plan, SourcePlan) and plan.dense:
-        return constants.matrix @ values
+        return constants.matrix @ values if constants.common is None else constants.common * jnp.sum(values)
     at = jnp.arange(plan.states, dtype=jnp.int32) if isinstance(plan, EdgePlan) else constants.pre
     return weighted_sum(constants.rows, at, constants.weight, values)
 
@@ -122,6 +122,15 @@ class Network:
 
     def unpack(self, state: Any) -> Variables:
         return self.packing.unpack(state) if self.packed else state
+
+
+def _more(before: Inputs | None, added: Inputs, start: int, n: int, size: int) -> Inputs:
+    """What reaches a group's port with what reaches some of its neurons there."""
+    whole = lambda x: jnp.pad(jnp.broadcast_to(x, (n,)), (start, size - start - n))
+    offset, conductance = whole(added.offset), whole(added.conductance).astype(added.offset.dtype)
+    if before is None:
+        return Inputs(conductance, offset, conducts=added.conducts)
+    return Inputs(before.conductance + conductance, before.offset + offset, conducts=before.conducts or added.conducts)
 
 
 class NetworkSystem:
@@ -206,6 +215,11 @@ class NetworkSystem:
         exchange = self.network.exchange
         return values if exchange is None else exchange.of_population(values, population)
 
+    def potential(self, group: str, synapses: SynapsesPlan) -> str:
+        """The variable that is the potential where synapses reach a group's neurons."""
+        port = getattr(synapses, "port", "")
+        return self.model(group).ports[port] if port else "V"
+
     def merged_input(self, synapses: MergedPlan, variables: Variables, t: jax.Array) -> dict[str, Inputs]:
         """What projections that are computed as one do to each group they act on, slot by slot."""
         constants: MergedConstants = self.constants.synapses[synapses.name]
@@ -246,7 +260,7 @@ class NetworkSystem:
         for group, start, n in targets:
             part = slice(first, first + n)
             mine = jax.tree.map(lambda x, part=part: x[part], sent) if len(targets) > 1 else sent
-            V = variables[group]["V"]
+            V = variables[group][self.potential(group, synapses)]
             V = V if n == V.shape[0] else V[start : start + n]
             conductance, offset = _of_targets(synapse, part).membrane_input(mine, V)
             result.append(Inputs(conductance, offset, conducts=not (isinstance(conductance, float) and conductance == 0.0)))
@@ -297,6 +311,7 @@ class NetworkSystem:
         offset = {g.name: jnp.broadcast_to(self.injected(g, t), (g.n,)) for g in self.plan.groups}
         sizes = {g.name: g.n for g in self.plan.groups}
         terms: dict[str, list[Inputs]] = {name: [] for name in self.constants.arrivals}
+        ports: dict[str, dict[str, Inputs]] = {}
         for synapses in self.plan.synapses:
             if isinstance(synapses, MergedPlan) and synapses.transmits:
                 for group, inputs in self.merged_input(synapses, variables, t).items():
@@ -305,6 +320,11 @@ class NetworkSystem:
                 for (group, start, n), inputs in zip(
                     self.plan.targets_of(synapses), self.synaptic_input(synapses, variables, t), strict=True
                 ):
+                    port = getattr(synapses, "port", "")
+                    if port:
+                        own = ports.setdefault(group, {})
+                        own[port] = _more(own.get(port), inputs, start, n, sizes[group])
+                        continue
                     if group in terms and not isinstance(synapses, ReceptorPlan):
                         terms[group].append(inputs)
                         continue
@@ -320,7 +340,10 @@ class NetworkSystem:
             offset[group] = both.offset
             if conducts:
                 conductance[group] = both.conductance
-        return {name: Inputs(conductance.get(name, zeros[name]), offset[name], conducts=name in conductance) for name in zeros}
+        return {
+            name: Inputs(conductance.get(name, zeros[name]), offset[name], conducts=name in conductance, ports=ports.get(name, {}))
+            for name in zeros
+        }
 
     def _added(self, group: str, own: Inputs, added: list[Inputs]) -> Inputs:
         """What reaches a group's neurons, term by term in the user's order: as if each projection were added on its own."""

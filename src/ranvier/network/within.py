@@ -97,6 +97,7 @@ class _Flow:
         between = lambda a, b: a + s * (b - a)
         conductance = between(self.begin.conductance, self.end.conductance)
         inputs = Inputs(conductance, between(self.begin.offset, self.end.offset), conducts=self.begin.conducts)
+        inputs = dataclasses.replace(inputs, ports=jax.tree.map(between, self.begin.ports, self.end.ports))
         found = self.model.derivatives(own, inputs, self.t + s.astype(self.t.dtype) * self.dt)
         dt = self.dt.astype(s.dtype)
         still = self.held if held else ()

@@ -30,6 +30,7 @@ from ranvier.neurons.izhikevich import Izhikevich2003 as Izhikevich2003
 from ranvier.neurons.izhikevich import Izhikevich2007 as Izhikevich2007
 from ranvier.neurons.morris_lecar import MorrisLecar as MorrisLecar
 from ranvier.neurons.noisy import NoisyIntegrateAndFire as NoisyIntegrateAndFire
+from ranvier.neurons.pinsky_rinzel import PinskyRinzel as PinskyRinzel
 from ranvier.neurons.quadratic import QuadraticIntegrateAndFire as QuadraticIntegrateAndFire
 from ranvier.neurons.sources import InhomogeneousPoissonSource as InhomogeneousPoissonSource
 from ranvier.neurons.sources import PoissonSource as PoissonSource

@@ -31,11 +31,19 @@ class Inputs:
         offset: `[n]`, in the neuron's `input_unit`: injected current, and
             conductance times reversal potential of the synapses.
         conducts: whether any of it is a conductance; if not, that is all zeros.
+        ports: what reaches the model's ports, by name: `inputs["dendrite"]`.
     """
 
     conductance: Any
     offset: Any
     conducts: bool = dataclasses.field(default=True, metadata={"static": True})
+    ports: Mapping[str, Inputs] = dataclasses.field(default_factory=dict)
+
+    def __getitem__(self, port: str) -> Inputs:
+        """What reaches a port; nothing where no synapse does."""
+        if port in self.ports:
+            return self.ports[port]
+        return Inputs(jnp.zeros_like(self.conductance), jnp.zeros_like(self.offset), conducts=False)
 
     def current(self, V: jax.Array) -> jax.Array:
         """The current into the cell at the potential `V`."""
@@ -51,6 +59,8 @@ class NeuronModel(Model):
         held: the variables that stay as they are while the neuron is refractory.
         takes_input: whether currents and synapses reach it. False for sources of
             spikes, which have no membrane: a projection onto one is refused.
+        ports: further places that synapses reach, each with the variable that is its potential: `{"dendrite": "V_dendrite"}`. A
+            projection says `onto="dendrite"`, the model reads `inputs["dendrite"]`; without a word they reach `V`.
         takes_current: whether currents and conductances move it; without them only
             kicks of the potential reach it.
 
@@ -80,6 +90,7 @@ class NeuronModel(Model):
     held: ClassVar[tuple[str, ...]] = ()
     takes_input: ClassVar[bool] = True
     takes_current: ClassVar[bool] = True
+    ports: ClassVar[Mapping[str, str]] = {}
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         """The state of `n` neurons at the start: a dict of arrays `[n]` (or numbers)."""

@@ -131,7 +131,8 @@ def _of_projection(system: NetworkSystem, variables: Variables, t: Any, name: st
             owners = [member.name for member in synapses.members for _ in member.targets]
             stretches = [stretch for stretch, owner in zip(stretches, owners, strict=True) if owner == name]
         for (group, first, size), into in stretches:
-            V = variables[group].get("V", jnp.zeros(system.plan.group(group).n, system.plan.dtype))[first : first + size]
+            V = variables[group].get(system.potential(group, synapses), jnp.zeros(system.plan.group(group).n, system.plan.dtype))
+            V = V[first : first + size]
             mine = slice(piece.start, piece.start + piece.n) if at_targets else slice(None)
             conductances.append(jnp.broadcast_to(into.conductance, V.shape)[mine])
             currents.append((into.conductance * V - into.offset)[mine])
