@@ -23,7 +23,9 @@ from ranvier.kernels import (
     note_spikes,
     sort_edges,
 )
+from ranvier.kernels.traces import advance_trace, fade
 
+traces = importlib.import_module("ranvier.kernels.traces")
 module = importlib.import_module("ranvier.kernels.plasticity")
 of_index = importlib.import_module("ranvier.kernels.incoming")
 modestly = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=12)
@@ -338,6 +340,37 @@ def test_many_traces_take_the_reference(x64):
         case.history, jnp.int64(STEP), case.edges, case.weights, case.accumulator, case.change, case.pre, case.post, case.offset
     )
     case.close(weights, case.arrived(), exact=False)
+
+
+@pytest.mark.parametrize("slots, nearest, both", [(1, False, True), (5, True, True), (5, False, False)])
+def test_a_trace_moves_on(native, slots, nearest, both):
+    """Native and reference bit for bit, alone and in a batch, as written out; its derivatives."""
+    rng = np.random.default_rng(slots)
+    ring, before = rng.random((2, slots, 70)).astype(np.float32)
+    spiked, kept, jump, step = rng.random((2, 70)) < 0.3, np.float32(0.83), np.float32(1.7), 2**33 + 3
+    given = before if both else None
+    advance = lambda spiked: advance_trace(ring, spiked, jnp.int64(step), kept, jump, nearest, given)
+    wanted = []
+    for who in spiked:
+        moved = kept * ring[(step - 1) % slots]
+        new = ring.copy(), before.copy()
+        new[0][step % slots] = np.where(who, jump if nearest else moved + jump, moved)
+        new[1][step % slots] = moved
+        wanted.append(new)
+    for found in (list(map(jax.jit(advance), spiked)), list(zip(*jax.jit(jax.vmap(advance))(spiked), strict=True)) if both else []):
+        for new, expected in zip(found, wanted, strict=False):
+            np.testing.assert_array_equal(new[0], expected[0])
+            assert new[1] is None if not both else (new[1] == expected[1]).all()
+    change = jnp.stack([kept, jump, jnp.float32(nearest)])
+    other = jnp.asarray(before if both else before[:0])
+    reference = jax.jit(traces._advance_reference)(spiked[0], jnp.int64(step), change, ring, other)
+    np.testing.assert_array_equal(reference[0], wanted[0][0])
+    np.testing.assert_array_equal(fade(ring[0], kept), kept * ring[0])
+    wide = ring.astype(np.float64)
+    moved = lambda ring, kept, jump: advance_trace(ring, spiked[0], jnp.int64(step), kept, jump, nearest)[0]
+    check_grads(moved, (wide, 0.83, 1.7), order=1, modes=["fwd", "rev"], rtol=1e-5)
+    with pytest.raises(ParameterError, match="spiked must be bool"):
+        advance_trace(ring, spiked[0][:-1], jnp.int64(step), kept)
 
 
 def test_wrong_operands_are_refused(x64):

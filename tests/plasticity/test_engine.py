@@ -201,10 +201,25 @@ class Gives(rv.PlasticityRule):
 
     what: str = "shape"
 
+    def post_traces(self):
+        everything = {"no dict": 20.0, "no trace": {"x": 20.0}, "no variable": {"u": rv.plasticity.LowPass("Vm", 5.0)}}
+        return everything.get(self.what, {"post": rv.plasticity.Trace(20.0)})
+
     def on_pre(self, edge, pre, post, third):
         nan = edge["weight"] / 0 - edge["weight"] / 0
-        everything = {"shape": {"weight": edge["weight"][:1]}, "name": {"wait": 1.0}, "nothing": None, "nan": {"weight": nan}}
-        return everything[self.what]
+        everything = {
+            "shape": lambda: {"weight": edge["weight"][:1]},
+            "name": lambda: {"wait": 1.0},
+            "nothing": lambda: None,
+            "nan": lambda: {"weight": nan},
+            "inf": lambda: {"weight": edge["weight"] / 0.0},
+            "complex": lambda: {"weight": edge["weight"] * 1j},
+            "text": lambda: {"weight": "large"},
+            "trace": lambda: {"weight": edge["weight"] - post["psot"]},
+            "third": lambda: {"weight": edge["weight"] * third},
+            "if": lambda: {"weight": edge["weight"]} if edge["weight"] > 1 else {},
+        }
+        return everything[self.what]()
 
 
 def test_bad_input():
@@ -225,11 +240,28 @@ def test_bad_input():
         rv.plasticity.PairSTDP(potentiation_exponent=1.0)
     with pytest.raises(rv.ParameterError, match="one number for the projection"):
         rv.prepare(network(rv.plasticity.PairSTDP(high=10.0, potentiation=[0.1] * 12)), dt=DT)
-    for what, said in (("name", "'weight'"), ("nothing", "it must give a dict"), ("shape", "one value an edge")):
+    for what, said in (
+        ("name", "'weight'"),
+        ("nothing", "it must give a dict"),
+        ("shape", "one value an edge"),
+        ("complex", "it must give real numbers"),
+        ("text", "must give one value an edge"),
+        ("trace", "on_pre asks for 'psot', which is not there. Did you mean 'post'"),
+        ("third", r"`modulator\(\)` gives none"),
+        ("if", "jax.numpy.where"),
+        ("no dict", "must give a dict such as"),
+        ("no trace", "gives 20.0 as 'x'"),
+        ("no variable", "Did you mean 'V'"),
+    ):
         with pytest.raises(rv.ParameterError, match=said):
+            rv.prepare(network(Gives(what=what)), dt=DT)
+    for what in ("nan", "inf"):
+        with pytest.raises(rv.SimulationDiverged, match=rf"weight of wire \(\d+ → \d+\), edge \d+, became {what}"):
             rv.simulate(network(Gives(what=what)), **HOW)
-    with pytest.raises(rv.SimulationDiverged, match=r"weight of wire \(\d+ → \d+\), edge \d+, became nan"):
-        rv.simulate(network(Gives(what="nan")), **HOW)
+    with pytest.raises(rv.ParameterError, match="low = 2 is above high = 1"):
+        rv.plasticity.PairSTDP(low=2.0, high=1.0)
+    with pytest.raises(rv.ParameterError, match="TripletSTDP is a rule for excitatory sources, and these are inhibitory: their weights"):
+        rv.prepare(network(rv.plasticity.TripletSTDP(high=10.0), weight=rv.uniform(-3.0, -2.0)), dt=DT)
     run = rv.simulate(network(PAIR), **{**HOW, "duration": 5.0})
     with pytest.raises(rv.ParameterError, match="they are state"):
         rv.prepare(network(PAIR), dt=DT, seed=5).run(5.0, initial=run, parameters={"wire.weight": 3.0})

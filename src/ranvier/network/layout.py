@@ -6,6 +6,7 @@ Nothing of it is seen from outside: `transfer` takes the state in and out in the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,7 +22,7 @@ from ranvier.network import coupling, merged, receptors, responses
 from ranvier.network.choice import Chosen, choose, linear_numbers, parameters_of
 from ranvier.network.constants import Constants, EventEdges
 from ranvier.network.draw import Drawn, DrawnPopulation
-from ranvier.network.facts import initial_state, structure
+from ranvier.network.facts import initial_state, remembered, structure
 from ranvier.network.groups import group_constants, plan_groups
 from ranvier.network.learning import WEIGHT, initial_traces, plan_plasticity, plastic_constants
 from ranvier.network.plan import (
@@ -45,6 +46,7 @@ from ranvier.network.recall import sent_before
 from ranvier.network.receptors import Receptor
 from ranvier.network.rewiring import Rewirer, check_growth, room_to_grow, wiring_of
 from ranvier.network.room import require_history
+from ranvier.network.rules import check_rule
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState, seed_words
 from ranvier.network.transfer import Outside, Wiring, crosses_by_kicks
@@ -223,6 +225,8 @@ class Layout:
             edges = sets[place]
             assert isinstance(edges, EventEdges)  # what learns is stored
             start, size, width = user.stretches[0].start, receptor.group.n, len(edges.target)
+            rule, known = projection.plasticity, receptor.group.variables
+            remembered(("rule", known, *structure(rule)), functools.partial(check_rule, projection.name, rule, known))
             yield plan_plasticity(projection, source, receptor.name, place, receptor.group.name, start, size, width)
 
     def _responses(self, receptor: Receptor, drawn: Drawn, sets: tuple[EventEdges | DrawnEdges, ...]) -> Iterator[ResponsePlan]:

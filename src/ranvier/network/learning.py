@@ -6,6 +6,7 @@ chunks (`kernels.due_edges`): the same events in the same order.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
@@ -14,13 +15,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.lax import optimization_barrier
 
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
 from ranvier.kernels.due_edges import change_at_targets, change_where_due
 from ranvier.kernels.incoming import Incoming
 from ranvier.kernels.plasticity import MOST_TRACES, WeightChange, deliver_and_learn, each_edge, learn_at_targets
+from ranvier.kernels.traces import advance_trace, fade
 from ranvier.model import in_precision
 from ranvier.network.constants import PlasticConstants
 from ranvier.network.draw import DrawnProjection
@@ -34,9 +35,35 @@ WEIGHT, THIRD, REFERENCE = "weight", "third", "reference"
 HOMEOSTASIS = "homeostasis: "
 OUTGOING, INCOMING = "outgoing", "incoming"
 """The first words of what a rule of structural plasticity knows of sources and of targets."""
+INHIBITORY_BELOW = -50.0
+"""mV: a synapse of a lower reversal potential keeps its target from firing"""
 ARRIVED, FIRED = "dendrite arrived", "dendrite fired"
 
 Learning = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Events:
+    """One step, as a projection that learns meets it.
+
+    Attributes:
+        k: the number of the step.
+        dt: its length (ms).
+        history: spikes of the sources that are on their way, with those of this step.
+        edges: in the order of delivery.
+        before, after: the targets' variables at both ends of the step.
+        spiked: which targets spiked in it.
+        everywhere: whether a rule's own functions are asked at all edges, in a form that can be differentiated in reverse.
+    """
+
+    k: jax.Array
+    dt: Any
+    history: SpikeHistory
+    edges: Any
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    spiked: jax.Array
+    everywhere: bool = False
 
 
 # -- structure and numbers -----------------------------------------------------------------------------
@@ -107,6 +134,7 @@ def plastic_constants(
         placed: whether somebody asks for all edges in the user's order.
     """
     rule = projection.plasticity
+    _check_sources(projection, rule, weight)
     every = np.array([_steps_between_updates(rule, dt), max(1, round(float(rule.homeostasis.every) / dt))], np.int64)
     place = incoming.position[: len(weight) if placed else 0]
     known = weight if projection.structure is None else np.append(weight, _given_weight(projection))
@@ -119,6 +147,21 @@ def plastic_constants(
         dendritic=np.int64(projection.dendritic),
         structure=in_precision(projection.structure, dtype),
     )
+
+
+def _check_sources(projection: DrawnProjection, rule: PlasticityRule, weight: np.ndarray) -> None:
+    if not rule.excitatory_only:
+        return
+    reversal: Any = getattr(projection.projection.synapse, "reversal", None)
+    if isinstance(reversal, int | float | np.ndarray):
+        inhibitory, why = bool(np.max(reversal) < INHIBITORY_BELOW), f"the reversal potential of their synapse is {np.max(reversal):g} mV"
+    else:
+        inhibitory, why = reversal is None and len(weight) > 0 and bool(weight.max() < 0), "their weights are below 0"
+    if inhibitory:
+        raise ParameterError(
+            f"{projection.name}: {type(rule).__name__} is a rule for excitatory sources, and these are inhibitory: {why}. "
+            "For inhibition there is rv.plasticity.InhibitorySTDP(); rv.plasticity.PairSTDP() acts on the size of weights of either sign."
+        )
 
 
 def _given_weight(projection: DrawnProjection) -> np.ndarray:
@@ -206,11 +249,6 @@ def _decay(tau: Any, dt: Any, dtype: Any) -> jax.Array:
     return jnp.exp(-dt / jnp.asarray(tau, jnp.float64)).astype(dtype)
 
 
-def _with_row(ring: jax.Array, row: jax.Array, value: jax.Array) -> jax.Array:
-    """A ring `[1, slots, n]` with another row: of the shape that kernels take, lest XLA makes it twice, into two copies."""
-    return jax.lax.dynamic_update_index_in_dim(ring, value[None, None], row, 1)
-
-
 def advance_traces(
     plan: PlasticPlan, rule: PlasticityRule, own: Learning, k: jax.Array, dt: Any, spikes: jax.Array, variables: Mapping[str, Any]
 ) -> Learning:
@@ -219,17 +257,13 @@ def advance_traces(
     pre, post = rule.pre_traces(), post_traces(rule)
     for name in plan.pre:
         trace: Any = pre[name]
-        ring = own[f"pre {name}"]
-        row, last = (jnp.mod(step, ring.shape[1]) for step in (k, k - 1))
-        before = jax.lax.dynamic_index_in_dim(ring, last, 1, keepdims=False)[0] * _decay(trace.tau, dt, dtype)
-        if name in plan.before:
-            new[f"before {name}"] = _with_row(own[f"before {name}"], row, before)
-            # Read back from where it was written: else XLA reads the other ring once more, and copies it to keep it as it was.
-            before = jax.lax.dynamic_index_in_dim(optimization_barrier(new[f"before {name}"]), row, 1, keepdims=False)[0]
-        jump = jnp.asarray(trace.jump, dtype)
-        new[f"pre {name}"] = _with_row(ring, row, jnp.where(spikes, jump if trace.nearest else before + jump, before))
+        before = own[f"before {name}"][0] if name in plan.before else None
+        moved, before = advance_trace(own[f"pre {name}"][0], spikes, k, _decay(trace.tau, dt, dtype), trace.jump, trace.nearest, before)
+        new[f"pre {name}"] = moved[None]
+        if before is not None:
+            new[f"before {name}"] = before[None]
     for name in plan.post:
-        new[f"post {name}"] = own[f"post {name}"] * _decay(post[name].tau, dt, dtype)
+        new[f"post {name}"] = fade(own[f"post {name}"], _decay(post[name].tau, dt, dtype))
     for name, variable in plan.filtered:
         kept, value = _decay(post[name].tau, dt, dtype), variables[variable]
         old = own[f"post {name}"]
@@ -261,13 +295,13 @@ def mark_targets(plan: PlasticPlan, rule: PlasticityRule, own: Learning, spikes:
 
 
 def arrive(
-    plan: PlasticPlan, constants: PlasticConstants, own: Learning, history: SpikeHistory, k: jax.Array, edges: Any, arriving: jax.Array
+    plan: PlasticPlan, constants: PlasticConstants, own: Learning, events: Events, arriving: jax.Array
 ) -> tuple[jax.Array, Learning]:
     """Delivers what arrives with the weights as they are; a rule that the kernels take changes them in the same pass."""
     if not plan.dendrite:
-        return _delivered(plan, constants, own, history, k, edges, arriving)
-    now, own = _delivered(plan, constants, own, history, k, edges, jnp.zeros_like(arriving))
-    own, late = _delayed(own, ARRIVED, now, k, constants)
+        return _delivered(plan, constants, own, events, arriving)
+    now, own = _delivered(plan, constants, own, events, jnp.zeros_like(arriving))
+    own, late = _delayed(own, ARRIVED, now, events.k, constants)
     return arriving + late, own
 
 
@@ -278,74 +312,55 @@ def _delayed(own: Learning, name: str, value: jax.Array, k: jax.Array, constants
 
 
 def _delivered(
-    plan: PlasticPlan, constants: PlasticConstants, own: Learning, history: SpikeHistory, k: jax.Array, edges: Any, arriving: jax.Array
+    plan: PlasticPlan, constants: PlasticConstants, own: Learning, events: Events, arriving: jax.Array
 ) -> tuple[jax.Array, Learning]:
+    where = (events.history, events.k, events.edges, own[WEIGHT], arriving)
     change = constants.rule.at_pre() if plan.fused else None
     if change is None:
-        arriving, weight = deliver_and_learn(history, k, edges, own[WEIGHT], arriving)
+        arriving, weight = deliver_and_learn(*where)
         return arriving, {**own, WEIGHT: weight}
     gain, pre, post = _matrix(change, own[WEIGHT].dtype)
     arriving, weight = deliver_and_learn(
-        history,
-        k,
-        edges,
-        own[WEIGHT],
-        arriving,
+        *where,
         _signed(change, gain, constants),
-        _stacked([own[f"before {s}"] for s in pre], history.source.shape),
+        _stacked([own[f"before {s}"] for s in pre], events.history.source.shape),
         _stacked([own[f"post {t}"][None] for t in post], (plan.size,)),
     )
     return arriving, {**own, WEIGHT: weight}
 
 
-def learn(
-    plan: PlasticPlan,
-    constants: PlasticConstants,
-    own: Learning,
-    history: SpikeHistory,
-    k: jax.Array,
-    dt: Any,
-    edges: Any,
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    spiked: jax.Array,
-    everywhere: bool,
-) -> Learning:
-    """What arriving spikes change where no kernel did it, then what the targets' events change, then what changes now and then.
-
-    `before` and `after` are the targets' variables at both ends of the step. `everywhere` asks a rule's own functions at all edges,
-    in a form that can be differentiated in reverse.
-    """
+def learn(plan: PlasticPlan, constants: PlasticConstants, own: Learning, events: Events) -> Learning:
+    """What arriving spikes change where no kernel did it, then what the targets' events change, then what changes now and then."""
     rule = constants.rule
-    own = noted(constants.structure, own, INCOMING, plan.incoming, dt, spiked)
+    own = noted(constants.structure, own, INCOMING, plan.incoming, events.dt, events.spiked)
     if plan.dendrite:
-        own, spiked = _delayed(own, FIRED, spiked, k, constants)
+        own, spiked = _delayed(own, FIRED, events.spiked, events.k, constants)
+        events = dataclasses.replace(events, spiked=spiked)
     if plan.fused:
         change = rule.at_post()
         if change is not None:
             gain, pre, post = _matrix(change, own[WEIGHT].dtype)
-            shape = history.source.shape
             weight = learn_at_targets(
-                spiked,
-                k,
+                events.spiked,
+                events.k,
                 constants.incoming,
-                edges.bounds,
+                events.edges.bounds,
                 own[WEIGHT],
                 _signed(change, gain, constants),
-                _stacked([own[f"pre {s}"] for s in pre], shape),
+                _stacked([own[f"pre {s}"] for s in pre], events.history.source.shape),
                 _stacked([own[f"post {t}"][None] for t in post], (plan.size,)),
             )
             own = {**own, WEIGHT: weight}
     else:
-        own = _edge_by_edge(plan, constants, own, history, k, dt, edges, before, after, spiked, everywhere)
-    own = mark_targets(plan, rule, own, spiked)
+        own = _edge_by_edge(plan, constants, own, events)
+    own = mark_targets(plan, rule, own, events.spiked)
     for which, wanted in enumerate((bool(plan.edge) or overrides(rule, "update"), regulated(rule))):
         if wanted:
             edged = (WEIGHT, *plan.edge, *((REFERENCE,) if plan.edge else ()))
             changed = _now_and_then(
-                plan.fused or everywhere,
-                jnp.mod(k + 1, constants.every[which]) == 0,
-                functools.partial(_updated, plan, constants, own, k, dt, edges, after, homeostasis=which == 1),
+                plan.fused or events.everywhere,
+                jnp.mod(events.k + 1, constants.every[which]) == 0,
+                functools.partial(_updated, plan, constants, own, events, homeostasis=which == 1),
                 {name: own[name] for name in edged},
             )
             own = {**own, **changed}
@@ -363,43 +378,32 @@ def _now_and_then(by_condition: bool, due: jax.Array, update: Any, some: Learnin
     return jax.lax.while_loop(lambda carry: carry[0], lambda carry: (jnp.zeros_like(due), update(carry[1])), (due, some))[1]
 
 
-def _edge_by_edge(
-    plan: PlasticPlan,
-    constants: PlasticConstants,
-    own: Learning,
-    history: SpikeHistory,
-    k: jax.Array,
-    dt: Any,
-    edges: Any,
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    spiked: jax.Array,
-    everywhere: bool,
-) -> Learning:
+def _edge_by_edge(plan: PlasticPlan, constants: PlasticConstants, own: Learning, events: Events) -> Learning:
     """The rule's own functions, at the edges that have an event."""
     rule, dtype = constants.rule, own[WEIGHT].dtype
     variables = {name: own[name] for name in (WEIGHT, *plan.edge)}
     third = own.get(THIRD)
-    factors = edge_decay(plan, rule, own, k + 1, dt)
-    post = {**after, **{name: own[f"post {name}"] for name in (*plan.post, *(name for name, _ in plan.filtered))}}
+    factors = edge_decay(plan, rule, own, events.k + 1, events.dt)
+    history, edges, k = events.history, events.edges, events.k
+    post = {**events.after, **{name: own[f"post {name}"] for name in (*plan.post, *(name for name, _ in plan.filtered))}}
     shape = history.source.shape
 
     def within(event: Any) -> Any:
         def change(edge: Any, pre: Any, post: Any) -> Any:
             seen = {name: x * factors[name] for name, x in edge.items() if name != WEIGHT}
             seen[WEIGHT] = edge[WEIGHT] * constants.sign
-            post = {**post, "dt": jnp.asarray(dt).astype(dtype)}
+            post = {**post, "dt": jnp.asarray(events.dt).astype(dtype)}
             return kept(plan, constants, event(seen, pre, post, third), factors, dtype)
 
         return change
 
-    if everywhere:
+    if events.everywhere:
         delays, segments, target = (jnp.asarray(x) for x in (edges.delays, edges.segments, edges.target))
         arrived, row, who, _, valid = each_edge(history.source, history.count, k, delays, segments, target, plan.size)
         traces = lambda which, names: {name: own[f"{which} {name}"][0][row, who] for name in names}
         at_edge = {name: x[target] for name, x in post.items() if jnp.ndim(x) == 1}
-        event = rule.post_event(before, after)
-        fired = (spiked if event is None else event)[target] & valid
+        event = rule.post_event(events.before, events.after)
+        fired = (events.spiked if event is None else event)[target] & valid
         for function, which, names, where in (("on_pre", "before", plan.before, arrived), ("on_post", "pre", plan.pre, fired)):
             if overrides(rule, function):
                 new = within(getattr(rule, function))(variables, traces(which, names), at_edge)
@@ -409,8 +413,8 @@ def _edge_by_edge(
         pre = {name: own[f"before {name}"] for name in plan.before}
         variables = change_where_due(within(rule.on_pre), variables, history, k, edges, pre, post, plan.size)
     if overrides(rule, "on_post"):
-        event = rule.post_event(before, after)
-        fired = spiked if event is None else event
+        event = rule.post_event(events.before, events.after)
+        fired = events.spiked if event is None else event
         pre = {name: own[f"pre {name}"] for name in plan.pre}
         variables = change_at_targets(within(rule.on_post), variables, fired, k, constants.incoming, pre, post, *shape)
     return {**own, **variables}
@@ -449,31 +453,22 @@ def edge_decay(plan: PlasticPlan, rule: PlasticityRule, own: Learning, k: Any, d
 
 
 def _updated(
-    plan: PlasticPlan,
-    constants: PlasticConstants,
-    own: Learning,
-    k: jax.Array,
-    dt: Any,
-    edges: Any,
-    after: Mapping[str, Any],
-    some: Learning,
-    *,
-    homeostasis: bool,
+    plan: PlasticPlan, constants: PlasticConstants, own: Learning, events: Events, some: Learning, *, homeostasis: bool
 ) -> Learning:
     """Every edge: its variables as of now, and what the rule's `update` makes of them."""
     own = {**own, **some}
-    rule, dtype = constants.rule, own[WEIGHT].dtype
+    rule, dtype, k, dt = constants.rule, own[WEIGHT].dtype, events.k, events.dt
     factors = edge_decay(plan, rule, own, k + 1, dt)
     seen = {name: own[name] * factors[name] for name in plan.edge}
     result = {WEIGHT: own[WEIGHT], **seen}
     if homeostasis or overrides(rule, "update"):
-        target = jnp.asarray(edges.target)
-        exists = jnp.arange(plan.width) < edges.segments[-1, -1, -1] if plan.width else jnp.zeros(0, bool)
+        target = jnp.asarray(events.edges.target)
+        exists = jnp.arange(plan.width) < events.edges.segments[-1, -1, -1] if plan.width else jnp.zeros(0, bool)
         total = lambda x: jax.ops.segment_sum(jnp.where(exists, x, 0), target, plan.size)[target]
         traces = {name: own[f"post {name}"] for name in (*plan.post, *(name for name, _ in plan.filtered))}
         if homeostasis:
             traces = {name.removeprefix(HOMEOSTASIS): x for name, x in traces.items() if name.startswith(HOMEOSTASIS)}
-        at_edge = {name: x[target] for name, x in {**after, **traces}.items() if jnp.ndim(x) == 1}
+        at_edge = {name: x[target] for name, x in {**events.after, **traces}.items() if jnp.ndim(x) == 1}
         at_edge["dt"] = jnp.asarray(dt).astype(dtype)
         seen[WEIGHT] = own[WEIGHT] * constants.sign
         interval = (constants.every[int(homeostasis)] * dt).astype(dtype)
@@ -522,4 +517,4 @@ def _signed(change: Change, gain: jax.Array, constants: PlasticConstants) -> Wei
 
 
 def _stacked(rows: list[Any], shape: tuple[int, ...]) -> jax.Array:
-    return jnp.concatenate(rows) if rows else jnp.zeros((0, *shape))
+    return rows[0] if len(rows) == 1 else jnp.concatenate(rows) if rows else jnp.zeros((0, *shape))

@@ -156,6 +156,7 @@ def first_bad(program: Program, variables: Variables) -> jax.Array:
     plan = program.plan
     largest = dict(zip((g.name for g in plan.groups), program.largest, strict=True))
     moving = {*((g.name, v) for g in plan.groups for v in g.moving), *((s.name, v) for s in plan.synapses for v in s.moving)}
+    moving.update((p.name, v) for p in plan.plastic for v in ("weight", *p.edge))
     homes = {s.name: s.group for s in plan.synapses if isinstance(s, ReceptorPlan)}
     found = []
     for owner, v in checked_variables(plan):

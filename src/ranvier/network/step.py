@@ -33,6 +33,7 @@ from ranvier.network.plan import (
     GroupPlan,
     MergedPlan,
     Plan,
+    PlasticPlan,
     ReceptorPlan,
     ResponsePlan,
     ShortTermPlan,
@@ -435,7 +436,7 @@ class Stepper:
                 arriving = deliver_events(spikes, working.k, edges, edges.weight, arriving)
             else:
                 numbers, own_weights = self.constants.plastic[plastic.name], working.learning[plastic.name]
-                arriving, learnt = learning.arrive(plastic, numbers, own_weights, spikes, working.k, edges, arriving)
+                arriving, learnt = learning.arrive(plastic, numbers, own_weights, self._events(plastic, working), arriving)
                 working = working.learnt(plastic.name, learnt)
         for counts in getattr(constants, "poisson", ()):
             arriving = add_poisson(arriving, self.constants.seed, counts.streams, working.k, counts.table, counts.weight, counts.row)
@@ -466,21 +467,22 @@ class Stepper:
             if p.memory is not None:
                 spiked = {q.name: self._spikes_of(q.name, working, whole=True) for q in self.plan.populations}
                 own = learning.modulated(p, numbers.rule, own, spiked, working.t_next, self.constants.dt)
-            own = learning.learn(
-                p,
-                numbers,
-                own,
-                SpikeHistory(**working.in_flight[p.name]),
-                working.k,
-                self.constants.dt,
-                self.constants.synapses[p.receptor].edges[p.place],
-                working.before[p.group],
-                working.variables[p.group],
-                working.spiked[p.group],
-                self.everywhere,
-            )
+            own = learning.learn(p, numbers, own, self._events(p, working))
             working = working.learnt(p.name, own)
         return working
+
+    def _events(self, plastic: PlasticPlan, working: Working) -> learning.Events:
+        """The step, as far as it has come, as a projection that learns meets it."""
+        return learning.Events(
+            k=working.k,
+            dt=self.constants.dt,
+            history=SpikeHistory(**working.in_flight[plastic.name]),
+            edges=self.constants.synapses[plastic.receptor].edges[plastic.place],
+            before=working.before[plastic.group],
+            after=working.variables[plastic.group],
+            spiked=working.spiked[plastic.group],
+            everywhere=self.everywhere,
+        )
 
     def _reset(self, working: Working) -> Working:
         """What a spike does to the neuron itself."""

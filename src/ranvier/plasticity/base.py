@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ranvier.errors import ParameterError
 from ranvier.model import INPUT, component, parameter
 from ranvier.plasticity.homeostasis import Homeostasis, NoHomeostasis
 from ranvier.plasticity.modulator import Modulator
@@ -69,6 +70,15 @@ class PlasticityRule(OfProjection):
 
     update_every: ClassVar[float] = 1.0
     """how often `update` is called (ms); 0 for every step"""
+
+    excitatory_only: ClassVar[bool] = False
+    """whether it is for excitatory sources alone, and is refused for inhibitory ones"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        low, high = self.low, self.high
+        if all(isinstance(x, int | float) for x in (low, high)) and low > high:
+            raise ParameterError(f"{type(self).__name__}: low = {low:g} is above high = {high:g}, so no weight can be within them.")
 
     def pre_traces(self) -> Mapping[str, Trace]:
         """The traces of the sources' spikes, as they arrive at the synapse, by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ranvier.model import POSITIVE, parameter
 from ranvier.plasticity.base import Change, SumOfProducts
@@ -31,6 +31,7 @@ class TripletSTDP(SumOfProducts):
 a spike of the target: w = w + r1 * (A2_plus + A3_plus * o2);  o1 = o1 + 1;  o2 = o2 + 1
 dr1/dt = -r1 / tau_plus,  dr2/dt = -r2 / tau_x,  do1/dt = -o1 / tau_minus,  do2/dt = -o2 / tau_y"""
     reference = "Pfister & Gerstner 2006, J Neurosci 26:9673, equations 3 and 4, tables 3 and 4"
+    excitatory_only: ClassVar[bool] = True
 
     pair_potentiation: Any = parameter(5e-10, "1", None, "A₂⁺")
     triplet_potentiation: Any = parameter(6.2e-3, "1", None, "A₃⁺")

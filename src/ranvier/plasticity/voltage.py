@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,7 @@ class VoltageSTDP(PlasticityRule):
 always: dw/dt = potentiation * x * max(V - theta_plus, 0) * max(u_plus - theta_minus, 0)
 tau_minus du_minus/dt = V - u_minus,  tau_plus du_plus/dt = V - u_plus,  tau_x dx/dt = -x"""
     reference = "Clopath, Büsing, Vasilaki & Gerstner 2010, Nat Neurosci 13:344; without the homeostatic factor of A_LTD"
+    excitatory_only: ClassVar[bool] = True
 
     depression: Any = parameter(14e-5, "1/mV", POSITIVE, "amplitude of weakening (A_LTD)")
     potentiation: Any = parameter(8e-5, "1/mV^2", POSITIVE, "amplitude of strengthening (A_LTP)")

@@ -44,6 +44,23 @@ void check_arrivals(int64_t n, int64_t slots, int64_t n_delays, int64_t n_edges,
 }
 
 template <class T>
+void check_trace(int64_t n, int64_t slots) {
+  auto ring = numbers<T>(slots * n), before = numbers<T>(slots * n);
+  const auto old_ring = ring, old_before = before;
+  const std::unique_ptr<bool[]> spiked(new bool[n]);
+  for (int64_t i = 0; i < n; ++i) spiked[i] = integer(0, 3) == 0;
+  const int64_t step = integer(-100, 100), row = (step % slots + slots) % slots, last = (row + slots - 1) % slots;
+  const bool kept = integer(0, 1), nearest = integer(0, 1);
+  ranvier::advance_trace(spiked.get(), n, step, slots, {T(0.75), T(0.5), nearest}, ring.data(), kept ? before.data() : nullptr);
+  for (int64_t i = 0; i < slots * n; ++i) {
+    const bool now = i / n == row;
+    const T moved = now ? old_ring[last * n + i % n] * T(0.75) : old_ring[i];
+    expect(before[i] == (now && kept ? moved : old_before[i]), "advance_trace: before");
+    expect(ring[i] == (!now || !spiked[i % n] ? moved : nearest ? T(0.5) : moved + T(0.5)), "advance_trace: the ring");
+  }
+}
+
+template <class T>
 void check_targets(int64_t n, int64_t slots, int64_t n_edges, int64_t targets) {
   std::vector<int64_t> rows;
   for (int64_t j = 0; j <= targets; ++j) rows.push_back(hostile(n_edges));
@@ -129,6 +146,7 @@ void check_lists(int64_t n, int64_t slots, int64_t n_delays, int64_t n_edges, in
 
 void check_plasticity() {
   for (int repeat = 0; repeat < 5; ++repeat) {
+    for (const int64_t n : {0, 1, 9, 100}) check_trace<float>(n, 1 + repeat), check_trace<double>(n, 1 + repeat);
     for (const int64_t n : {0, 1, 9}) {
       for (const int64_t edges : {0, 1, 40, 700}) {
         for (const int64_t targets : {0, 1, 64, 130}) {

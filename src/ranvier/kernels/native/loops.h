@@ -12,6 +12,13 @@
 #define RANVIER_CLONES
 #endif
 
+// Whole levels of the instruction set: with rotations, masks and FMA.
+#ifdef RANVIER_TARGET_LEVELS
+#define RANVIER_LEVELS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define RANVIER_LEVELS RANVIER_CLONES
+#endif
+
 #if defined(__GNUC__) || defined(__clang__)
 // A template cannot be cloned itself: it is inlined into clones that name its types.
 #define RANVIER_INLINE inline __attribute__((always_inline))

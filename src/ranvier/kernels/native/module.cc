@@ -12,6 +12,7 @@
 #include "loops.h"
 #include "plasticity_handlers.h"
 #include "run_steps.h"
+#include "trace_handlers.h"
 
 namespace {
 
@@ -168,6 +169,8 @@ constexpr Kernel kKernels[] = {
     {"learn_at_targets_f32", handler<learn_at_targets<ffi::F32>>},
     {"learn_at_targets_f64", handler<learn_at_targets<ffi::F64>>},
     {"due_edges", handler<due_edges>},
+    {"advance_trace_f32", handler<advance_trace<ffi::F32>>},
+    {"advance_trace_f64", handler<advance_trace<ffi::F64>>},
     {"incoming_edges", incoming_edges_handler},
     {"put_f32", handler<put<ffi::F32>>},
     {"put_f64", handler<put<ffi::F64>>},

@@ -27,6 +27,18 @@ struct Traces {
   int64_t targets;
 };
 
+// How a trace moves on in one step: it is multiplied by `kept`, and a spike adds `jump` or, of `nearest`, sets it to that.
+template <class T>
+struct TraceChange {
+  T kept, jump;
+  bool nearest;
+};
+
+// Row step mod slots of ring [slots, n] from the row before it and the spikes of `step`; the same row of `before`, where it is not null,
+// without them. Each product and each sum is rounded. `spiked` may be null: nobody.
+void advance_trace(const bool* spiked, int64_t n, int64_t step, int64_t slots, const TraceChange<float>& change, float* ring, float* before);
+void advance_trace(const bool* spiked, int64_t n, int64_t step, int64_t slots, const TraceChange<double>& change, double* ring, double* before);
+
 // As `BlockOfEdges`, with weights that change.
 template <class T, class Index>
 struct PlasticBlock {

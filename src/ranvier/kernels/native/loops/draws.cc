@@ -221,46 +221,46 @@ RANVIER_INLINE void add_counts(const DrawKey& key, uint32_t start, int64_t n, co
 
 }  // namespace
 
-RANVIER_CLONES void uniforms(const DrawKey& key, uint32_t start, int64_t n, float* out) { all_uniforms(key, start, n, out); }
+RANVIER_LEVELS void uniforms(const DrawKey& key, uint32_t start, int64_t n, float* out) { all_uniforms(key, start, n, out); }
 
-RANVIER_CLONES void uniforms(const DrawKey& key, uint32_t start, int64_t n, double* out) { all_uniforms(key, start, n, out); }
+RANVIER_LEVELS void uniforms(const DrawKey& key, uint32_t start, int64_t n, double* out) { all_uniforms(key, start, n, out); }
 
-RANVIER_CLONES void uniforms_at(const DrawKey& key, const int64_t* index, int64_t n, double* out) {
+RANVIER_LEVELS void uniforms_at(const DrawKey& key, const int64_t* index, int64_t n, double* out) {
   for_each_counter_of(key, index, n, out, [](const uint32_t* x, const uint32_t* y, double* some) { uniform(x, y, some); });
 }
 
-RANVIER_CLONES void normals_at(const DrawKey& key, const int64_t* index, int64_t n, const uint32_t* quantiles, double* out) {
+RANVIER_LEVELS void normals_at(const DrawKey& key, const int64_t* index, int64_t n, const uint32_t* quantiles, double* out) {
   for_each_counter_of(key, index, n, out, [&](const uint32_t* x, const uint32_t*, double* some) { normal(x, quantiles, some); });
 }
 
-RANVIER_CLONES void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, float* out) {
+RANVIER_LEVELS void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, float* out) {
   all_normals(key, start, n, quantiles, out);
 }
 
-RANVIER_CLONES void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, double* out) {
+RANVIER_LEVELS void normals(const DrawKey& key, uint32_t start, int64_t n, const uint32_t* quantiles, double* out) {
   all_normals(key, start, n, quantiles, out);
 }
 
-RANVIER_CLONES void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const float* probability, int64_t stride, bool* out) {
+RANVIER_LEVELS void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const float* probability, int64_t stride, bool* out) {
   all_compared(key, start, n, probability, stride, out);
 }
 
-RANVIER_CLONES void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const double* probability, int64_t stride, bool* out) {
+RANVIER_LEVELS void bernoulli(const DrawKey& key, uint32_t start, int64_t n, const double* probability, int64_t stride, bool* out) {
   all_compared(key, start, n, probability, stride, out);
 }
 
-RANVIER_CLONES void poisson_counts(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, int32_t* out) {
+RANVIER_LEVELS void poisson_counts(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, int32_t* out) {
   for_each_count(key, start, n, table, [&](int64_t i, const int32_t* counts, int64_t some) {
     for (int64_t l = 0; l < some; ++l) out[i + l] = counts[l];
   });
 }
 
-RANVIER_CLONES void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const float* weight,
+RANVIER_LEVELS void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const float* weight,
                                 int64_t stride, float* out) {
   add_counts(key, start, n, table, weight, stride, out);
 }
 
-RANVIER_CLONES void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const double* weight,
+RANVIER_LEVELS void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const double* weight,
                                 int64_t stride, double* out) {
   add_counts(key, start, n, table, weight, stride, out);
 }

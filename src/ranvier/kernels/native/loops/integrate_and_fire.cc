@@ -9,11 +9,6 @@
 #include "loops.h"
 
 // Products and sums may become one instruction here, unlike in the other loops: half the arithmetic.
-#if defined(RANVIER_TARGET_LEVELS)
-#define RANVIER_LEVELS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define RANVIER_LEVELS RANVIER_CLONES
-#endif
 
 namespace ranvier {
 namespace {

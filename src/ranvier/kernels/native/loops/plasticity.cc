@@ -46,6 +46,24 @@ RANVIER_INLINE T changed(T weight, T by, const WeightChange<T>& change) {
   return x > change.high ? change.high : x;
 }
 
+template <class T>
+RANVIER_INLINE void advance(const bool* spiked, int64_t n, int64_t step, int64_t slots, const TraceChange<T>& change, T* ring, T* before) {
+  const int64_t row = floor_mod(step, slots), last = row == 0 ? slots - 1 : row - 1;
+  const T kept = change.kept, jump = change.jump;
+  const T* const old = ring + last * n;  // with one row, the one that is written
+  T* const now = ring + row * n;
+  if (before != nullptr) {
+    T* const unmoved = before + row * n;
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) now[i] = unmoved[i] = old[i] * kept;
+  } else {
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) now[i] = old[i] * kept;
+  }
+  if (spiked == nullptr) return;
+  for_each_set(spiked, n, [&](int64_t i) { now[i] = change.nearest ? jump : now[i] + jump; });
+}
+
 // What one spike sets off after one delay: its edges change by from[0] + Σ from[t] · post_t.
 template <class T>
 struct Stretch {
@@ -297,6 +315,16 @@ void place(const Outgoing<Index>& edges, int64_t targets, int64_t* cursor, int32
 }
 
 }  // namespace
+
+RANVIER_CLONES void advance_trace(const bool* spiked, int64_t n, int64_t step, int64_t slots, const TraceChange<float>& change, float* ring,
+                                  float* before) {
+  advance(spiked, n, step, slots, change, ring, before);
+}
+
+RANVIER_CLONES void advance_trace(const bool* spiked, int64_t n, int64_t step, int64_t slots, const TraceChange<double>& change,
+                                  double* ring, double* before) {
+  advance(spiked, n, step, slots, change, ring, before);
+}
 
 void deliver_and_learn(const History<float>& history, int64_t step, const PlasticBlock<float, int32_t>& edges,
                        const Traces<float>& traces, const WeightChange<float>& change, float* out) {
