@@ -1,6 +1,7 @@
 // The step of integrate-and-fire neurons under the sanitizers, and beside plain loops.
 
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -108,6 +109,72 @@ void check(int64_t n) {
   }
 }
 
+// One variable that the others drive and that alone is held and tested, others that decay by themselves: done in one pass, and to the same
+// bits as in several, which `copies` asks for.
+template <class T>
+void check_one_pass(int64_t n) {
+  Case<T> c(n);
+  const int64_t count = integer(1, 4);
+  c.members = 1;
+  c.variables.resize(count);
+  for (auto& variable : c.variables) variable = numbers<T>(n);
+  std::vector<std::unique_ptr<T>> coefficients;
+  const auto coefficient = [&](T value) -> ranvier::Coefficient<T> {
+    coefficients.push_back(std::make_unique<T>(value));
+    return {coefficients.back().get(), false, 1};
+  };
+  const auto any = [&] { return coefficient(T(0.3) * numbers<T>(1)[0]); };
+  auto& s = c.neurons;
+  s.variables.fill(nullptr);
+  for (int64_t v = 0; v < count; ++v) s.variables[v] = c.variables[v].data();
+  s.n_moving = count;
+  const auto driven = [&](int64_t terms, int64_t from) {
+    ranvier::LinearForm<T> form;
+    form.constant = any();
+    for (int64_t j = 0; j < terms; ++j) form.terms[form.n_terms++] = {(from + j) % count, any()};
+    return form;
+  };
+  auto& potential = s.moving[0];
+  potential = {};
+  potential.variable = 0, potential.held = integer(0, 1), potential.relaxes = count > 1 && integer(0, 1);
+  potential.form = potential.relaxes ? driven(integer(1, count - 1), 1) : driven(integer(1, count), 0);
+  if (potential.relaxes) potential.slope = driven(integer(1, count - 1), 1);
+  for (int64_t m = 1; m < count; ++m) {
+    s.moving[m] = {};
+    s.moving[m].variable = m;
+    s.moving[m].form.constant = any();
+    s.moving[m].form.terms[0] = {m, any()};
+    s.moving[m].form.n_terms = 1;
+  }
+  s.test = {};
+  s.test.constant = coefficient(T(0.2)), s.test.n_terms = 1, s.test.terms[0] = {0, coefficient(T(1))};
+  s.n_resets = 1;
+  s.resets[0] = {0, {}};
+  s.resets[0].form.constant = any();
+  const int32_t period = 20;
+  s.refractory = {&period, false, 1};
+  const auto variables = c.variables;
+  const auto recent = c.recent;
+  const auto advanced = [&](bool copies) {
+    for (int64_t v = 0; v < count; ++v) std::copy(variables[v].begin(), variables[v].end(), c.variables[v].begin());
+    std::copy(recent.begin(), recent.end(), c.recent.begin());
+    s.copies = copies;
+    std::unique_ptr<bool[]> flags(new bool[n]);
+    ranvier::integrate_and_fire(s, 0, 0, n, flags.get());
+    return flags;
+  };
+  const auto once = advanced(false);
+  const auto in_one_pass = c.variables;
+  const auto spiked = c.recent;
+  const auto in_several = advanced(true);
+  for (int64_t i = 0; i < n; ++i) {
+    expect(once[i] == in_several[i] && spiked[i] == c.recent[i], "integrate_and_fire: another spike in one pass");
+    for (int64_t v = 0; v < count; ++v) {
+      expect(std::memcmp(&in_one_pass[v][i], &c.variables[v][i], sizeof(T)) == 0, "integrate_and_fire: other bits in one pass");
+    }
+  }
+}
+
 }  // namespace
 
 void check_integrate_and_fire() {
@@ -115,6 +182,8 @@ void check_integrate_and_fire() {
     for (const int64_t n : {0, 1, 2, 15, 16, 17, 255, 256, 257, 600, 1100}) {
       check<float>(n);
       check<double>(n);
+      check_one_pass<float>(n);
+      check_one_pass<double>(n);
     }
   }
 }
