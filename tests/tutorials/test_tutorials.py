@@ -1,4 +1,4 @@
-"""Every notebook in tutorials/ is kept as a lesson should be. That each runs from top to bottom, `make docs` demands, which shows what they print."""
+"""Every notebook in tutorials/ is kept as a lesson should be. That each runs, `make docs` demands, which shows what they print."""
 
 from pathlib import Path
 
