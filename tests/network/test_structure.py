@@ -15,7 +15,7 @@ READY_MADE = {
     "vogels_abbott": (lambda: rv.models.vogels_abbott(0.05), {"dt": 0.1}),
     "izhikevich": (lambda: rv.models.izhikevich(), {"dt": 0.5, "integrator": EULER}),
     "synfire_chain": (lambda: rv.models.synfire_chain(), {"dt": 0.1}),
-    "microcircuit": (lambda: rv.models.microcircuit(scale=0.01), {"dt": 0.1, "precision": "single"}),
+    "microcircuit": (lambda: rv.models.microcircuit(scale=0.02), {"dt": 0.1, "precision": "single"}),
     "antennal_lobe": (lambda: rv.models.antennal_lobe(seed=1), {"dt": 0.05, "integrator": EULER}),
 }
 

@@ -1,0 +1,1 @@
+collect_ignore = ["sonata_numbers.py"]  # it needs NEST, which the tests do not
