@@ -49,3 +49,30 @@ def test_what_xla_cannot_or_need_not_is_left_alone(function):
     made = jax.jit(as_one_function(function)).lower(start).compile()
     assert MARK not in made.as_text()
     np.testing.assert_allclose(made(start), function(start), rtol=1e-5)
+
+
+def moved(start, gain, shift):
+    """A loop whose every argument matters."""
+    return jax.lax.scan(lambda x, _: (jnp.cos(x) * gain + shift, x[0]), start, length=10)[1]
+
+
+UNUSED = {
+    "a constant": lambda f, x: f(x, jnp.float32(2.0), jnp.zeros(5)),
+    "twice the same": lambda f, x: f(x, x, x),
+    "constants in a loop": lambda f, x: jax.lax.scan(lambda c, _: (c + f(c, jnp.float32(2.0), jnp.zeros(5))[:5], c), x, length=3)[1],
+    "constants for several": lambda f, x: jax.vmap(lambda y: f(y, jnp.float32(2.0), jnp.arange(5.0)))(jnp.stack([x, x])),
+    "a constant, backwards": lambda f, x: jax.grad(lambda y: f(x, y, jnp.arange(5.0)).sum())(jnp.float32(2.0)),
+    "nothing but constants": lambda f, x: f(jnp.linspace(0.1, 1.0, 5), jnp.float32(2.0), jnp.zeros(5)),
+    "simplified away": lambda f, x: f(x, jnp.float32(2.0), x),
+}
+
+
+@pytest.mark.parametrize("how", UNUSED)
+def test_an_argument_that_xla_finds_unused_does_not_end_the_process(how):
+    start = jnp.linspace(0.1, 1.0, 5)
+    of_no_use = lambda shift: jnp.where(jnp.zeros(()) > 1, shift, 0.0)
+    without = moved if "away" not in how else lambda a, gain, shift: moved(a, gain, of_no_use(shift))
+    made = jax.jit(lambda x: UNUSED[how](as_one_function(without), x)).lower(start).compile()
+    if jax.devices()[0].platform == "cpu":
+        assert MARK in made.as_text()
+    np.testing.assert_allclose(made(start), jax.jit(lambda x: UNUSED[how](without, x))(start), rtol=1e-4)

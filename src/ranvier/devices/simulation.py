@@ -108,7 +108,13 @@ class SimulationOnDevices(Simulation):
         share = explained(shards.shares[lead].network, shards.layouts[lead], shards.of(self.drawn)[lead], constants[lead])
         populations = tuple(dataclasses.replace(p, n=shards.net.populations[p.name].n) for p in share.populations)
         projections = tuple(dataclasses.replace(p, states=self._states(p)) for p in share.projections)
-        return dataclasses.replace(share, populations=populations, projections=projections, devices=tuple(self._told(constants[lead])))
+        return dataclasses.replace(
+            share,
+            populations=populations,
+            projections=projections,
+            devices=tuple(self._told(constants[lead])),
+            why_not_native="it lies on several devices",
+        )
 
     def _states(self, share: ProjectionExplanation) -> int:
         """How many states a projection or input has on all devices."""

@@ -182,11 +182,6 @@ def kernel_numbers() -> dict[str, int]:
     return {name: number for number, name in enumerate(names)}
 
 
-def has_native_steps() -> bool:
-    """Whether the native module is there, and goes through steps by itself."""
-    return native_available() and STEPS in _import_native().handlers()
-
-
 def native_module() -> ModuleType | None:
     """The native module for calls from the host, or None where it cannot be used."""
     return _import_native() if native_available() else None

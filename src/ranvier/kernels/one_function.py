@@ -32,7 +32,7 @@ COMPUTING = _named(
     logistic maximum minimum multiply negate not or power reduce remainder reverse round_nearest_afz round_nearest_even rsqrt select
     shift_left shift_right_arithmetic shift_right_logical sign sine sqrt subtract tan tanh xor"""
 )
-NAME = "ranvier_one_function"
+NAME = "ranvier_one_function"  # as the function in `as_one_function` is called: JAX names what it calls after it
 MARKS = {"inlineable": "false", "xla_cpu_small_call": "true"}
 
 
@@ -88,9 +88,84 @@ def _marked(ctx: Any, x: Any) -> list[Any]:
     marks: dict[str, ir.Attribute] = {key: ir.StringAttr.get(value) for key, value in MARKS.items()}
     for operation in ir.InsertionPoint.current.block.operations:
         if operation.name == "func.call" and operation.attributes["callee"].value.startswith(NAME) and judged not in operation.attributes:
-            small = _is_small(operation.operation, ctx.module_context.symbol_table)
+            functions = ctx.module_context.symbol_table
+            called = functions[operation.attributes["callee"].value]
+            small = _is_small(operation.operation, functions) and _use_all_arguments(called)
             operation.attributes[judged] = ir.DictAttr.get(marks if small else {})
+            if small:
+                _hide_constants(operation)
     return [x]
+
+
+def _hide_constants(call: Any) -> None:
+    """Puts a barrier before a call: XLA moves a constant that is an argument into what is called, and then nothing uses the argument."""
+    from jax.interpreters.mlir import ir
+
+    given = list(call.operands)
+    with ir.InsertionPoint(call), ir.Location.unknown():
+        barrier = ir.Operation.create("stablehlo.optimization_barrier", results=[value.type for value in given], operands=given)
+    for i, hidden in enumerate(barrier.results):
+        call.operands[i] = hidden
+
+
+def _use_all_arguments(function: Any) -> bool:
+    """Lets every result depend on every argument, in a way that XLA cannot see through and that changes no bit of it.
+
+    XLA ends the process where an argument of such a call is used by nothing: also one that it has simplified away itself. So the first
+    element of each result is chosen by a comparison that is always false: a sum of all arguments both above 1 and below -1.
+    """
+    from jax.interpreters.mlir import ir
+
+    block = function.regions[0].blocks[0]
+    given = block.operations[len(block.operations) - 1]
+    kinds = [value.type for value in (*block.arguments, *given.operands)]
+    if not all(isinstance(kind, ir.RankedTensorType) and 0 not in kind.shape and "complex" not in str(kind) for kind in kinds):
+        return False
+    if not block.arguments:
+        return True
+
+    def made(name: str, kind: ir.Type, *operands: ir.Value, **attributes: str) -> ir.Value:
+        parsed = {key: ir.Attribute.parse(text) for key, text in attributes.items()}
+        return ir.Operation.create(f"stablehlo.{name}", results=[kind], operands=operands, attributes=parsed).result
+
+    def first(value: ir.Value) -> ir.Value:
+        kind = value.type
+        if not kind.rank:
+            return value
+        each = lambda n: "array<i64: " + ", ".join([str(n)] * kind.rank) + ">"
+        one = made(
+            "slice",
+            ir.RankedTensorType.get([1] * kind.rank, kind.element_type),
+            value,
+            start_indices=each(0),
+            limit_indices=each(1),
+            strides=each(1),
+        )
+        return made("reshape", ir.RankedTensorType.get([], kind.element_type), one)
+
+    def constant(kind: ir.Type, text: str) -> ir.Value:
+        return made("constant", kind, value=f"dense<{text}> : {kind}")
+
+    with ir.InsertionPoint(given), ir.Location.unknown():
+        number, truth, index = (ir.Type.parse(f"tensor<{kind}>") for kind in ("f32", "i1", "i32"))
+        firsts = [made("convert", number, first(argument)) for argument in block.arguments]
+        total = functools.reduce(lambda a, b: made("add", number, a, b), firsts)
+        above, below = (
+            made("compare", truth, total, constant(number, bound), comparison_direction=f"#stablehlo<comparison_direction {direction}>")
+            for bound, direction in (("1.0", "GT"), ("-1.0", "LT"))
+        )
+        never = made("and", truth, above, below)
+        for i, result in enumerate(given.operands):
+            own = first(result)
+            kind = own.type.element_type
+            zero = constant(own.type, "false" if str(kind) == "i1" else "0.0" if isinstance(kind, ir.FloatType) else "0")
+            chosen = made("select", own.type, never, zero, own)
+            if result.type.rank:
+                update = made("reshape", ir.RankedTensorType.get([1] * result.type.rank, kind), chosen)
+                starts = [constant(index, "0")] * result.type.rank
+                chosen = made("dynamic_update_slice", result.type, result, update, *starts)
+            given.operands[i] = chosen
+    return True
 
 
 def _operations(operation: Any, functions: Any) -> Iterator[Any]:

@@ -83,7 +83,7 @@ class Explanation:
     history: str
     bytes: int
     devices: tuple[str, ...] = ()
-    why_not_native: str = "it lies on several devices"
+    why_not_native: str = ""
 
     @property
     def native(self) -> bool:

@@ -127,14 +127,14 @@ class Turns:
         """The loop as native kernels.
 
         Raises:
-            NotNative: something in a turn is not native; which, and where.
+            NotNative: something in a turn is not native; what.
         """
         places = jax.tree.unflatten(tree, range(tree.num_leaves))
         return _Writer(straightened(closed.jaxpr)).written(self.step(places), self.spikes(places), self.room)
 
     def why_not_native(self, carry: Any) -> str:
         """Why XLA does the loop; nothing where native kernels do."""
-        if not dispatch.has_native_steps():
+        if not dispatch.native_available():
             return "there are no native kernels"
         try:
             self.native(*self.traced(carry))
@@ -148,7 +148,7 @@ class Turns:
 
     def run(self, carry: Any, stop: jax.Array) -> Any:
         """What the loop carries when it has stopped: of native kernels where that is possible."""
-        if not dispatch.has_native_steps():
+        if not dispatch.native_available():
             return self.by_xla(carry, stop)
         closed, tree = self.traced(carry)
         try:
@@ -350,8 +350,9 @@ def _simple(operation: Operation) -> bool:
     name, types = operation.name, [np.dtype(x.aval.dtype).kind for x in operation.operands]
     if name in ("and", "or", "not"):
         return types[0] == "b"
-    if name == "convert_element_type":
-        return "b" not in (types[0], np.dtype(operation.results[0].aval.dtype).kind)
+    if name == "convert_element_type":  # from whole numbers, and among real ones: what XLA makes of a real one out of range is its own
+        to = np.dtype(operation.results[0].aval.dtype).kind
+        return "b" not in (types[0], to) and (types[0] != "f" or to == "f")
     if name == "concatenate":
         return bool(operation.params["dimension"] == 0)
     if name == "select_n":

@@ -5,7 +5,7 @@ What a spike brings is then known where and when it arrives, edge by edge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
 from typing import Any
 
 import jax
@@ -72,28 +72,8 @@ def initial_response(plan: ResponsePlan, projection: DrawnProjection, edges: int
     return {v: np.array(np.broadcast_to(np.asarray(x), (edges,)), dtype) for v, x in start.items()}
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def arrive(
-    plan: ResponsePlan,
-    constants: ResponseConstants,
-    own: Mapping[str, Any],
-    history: SpikeHistory,
-    step: jax.Array,
-    edges: EventEdges,
-    arriving: jax.Array,
-    seed: tuple[Any, Any],
-) -> tuple[jax.Array, dict[str, Any]]:
-    """What arrives at the end of a step, added up, and what the edges' own variables are then."""
-    return _arrive(plan, constants, dict(own), history, step, edges, arriving, seed)
-
-
-def _no_gradient(plan: ResponsePlan, primals: Any, tangents: Any) -> Any:
-    what = "its synapses release at random" if plan.sites else "its edges have short-term plasticity of their own"
-    raise UnsupportedError(
-        f"No gradient passes through the spikes of {plan.name}, as {what}. Differentiate a network without, with the mean in its weights."
-    )
-
-
-def _added(
     plan: ResponsePlan,
     constants: ResponseConstants,
     own: dict[str, Any],
@@ -103,6 +83,7 @@ def _added(
     arriving: jax.Array,
     seed: tuple[Any, Any],
 ) -> tuple[jax.Array, dict[str, Any]]:
+    """What arrives at the end of a step, added up, and what the edges' own variables are then."""
     dtype = arriving.dtype
     listed = lambda first: due_edges(history, step, edges, arriving.shape[0], first, AT_ONCE)  # type: ignore[arg-type]
     weights = jnp.asarray(edges.weight)
@@ -130,5 +111,9 @@ def _added(
     return out, {**own, **states}
 
 
-_arrive: Any = jax.custom_jvp(_added, nondiff_argnums=(0,))
-_arrive.defjvp(_no_gradient)
+@arrive.defjvp
+def _no_gradient(plan: ResponsePlan, primals: Any, tangents: Any) -> Any:
+    what = "its synapses release at random" if plan.sites else "its edges have short-term plasticity of their own"
+    raise UnsupportedError(
+        f"No gradient passes through the spikes of {plan.name}, as {what}. Differentiate a network without, with the mean in its weights."
+    )

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from ranvier.errors import ParameterError, did_you_mean
+from ranvier.network.learning import WEIGHT
 from ranvier.plasticity.base import PlasticityRule, overrides
 from ranvier.plasticity.traces import LowPass, Trace
 
 _EDGES = 7  # unlike any number that somebody would write down
-WEIGHT = "weight"
 
 
 def check_rule(name: str, rule: PlasticityRule, variables: tuple[str, ...]) -> bool:

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ranvier.kernels.fast_functions import is_literal
+from ranvier.network.linearity.jaxprs import called
 
 _PLATFORM = "cpu"
-_CALLED = ("jaxpr", "call_jaxpr", "call")
-"""The parameters that hold what an operation calls with its own operands."""
 
 
 class Value:
@@ -88,7 +87,7 @@ def _walk(jaxpr: Any, constants: Sequence[Value], arguments: Sequence[Value], in
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _called(closed: Any, operands: Sequence[Value], into: list[Operation]) -> list[Value]:
+def _walk_into(closed: Any, operands: Sequence[Value], into: list[Operation]) -> list[Value]:
     inner = getattr(closed, "jaxpr", closed)
     constants = [Known(v.aval, c) for v, c in zip(inner.constvars, getattr(closed, "consts", ()), strict=True)]
     return _walk(inner, constants, operands, into)
@@ -100,10 +99,9 @@ def _made(equation: Any, operands: list[Value], into: list[Operation]) -> Sequen
         place = next(i for i, platforms in enumerate(params["platforms"]) if platforms is None or _PLATFORM in platforms)
         return [Known(equation.outvars[0].aval, place)]
     if name == "cond" and isinstance(operands[0], Known):
-        return _called(params["branches"][int(operands[0].value)], operands[1:], into)
-    inner = next((params[key] for key in _CALLED if key in params), None)
-    if inner is not None and name not in ("scan", "while") and len(getattr(inner, "jaxpr", inner).invars) == len(operands):
-        return _called(inner, operands, into)
+        return _walk_into(params["branches"][int(operands[0].value)], operands[1:], into)
+    if (inner := called(equation)) is not None:
+        return _walk_into(inner, operands, into)
     results = tuple(Value(v.aval) for v in equation.outvars)
     into.append(Operation(equation.primitive, params, tuple(operands), results))
     return results

@@ -9,6 +9,16 @@ namespace ranvier::handlers {
 
 constexpr int64_t kEventsToShare = 8192;  // fewer are delivered sooner by one thread than handed to another
 
+// Calls work(piece) once for every piece in [0, pieces): on several threads where there are enough events in all.
+template <class Work>
+void share_events(ffi::ThreadPool& pool, int64_t pieces, double events, const Work& work) {
+  if (events >= kEventsToShare) {
+    share(pool, pieces, work);
+  } else {
+    for (int64_t piece = 0; piece < pieces; ++piece) work(piece);
+  }
+}
+
 template <ffi::DataType type>
 ffi::Error note_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S64> step,
                        ffi::Buffer<ffi::S32> source, ffi::Buffer<type> history, ffi::Buffer<ffi::S32> count,
@@ -93,11 +103,7 @@ ffi::Error deliver_events(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ff
     };
     const int64_t spikes = arriving_spikes(count.typed_data(), slots, step.typed_data()[0], delays.typed_data(), n_delays);
     const double events = static_cast<double>(spikes) * edges / std::max<int64_t>(n * n_delays, 1) * batch.size;  // of the first, for all
-    if (events >= kEventsToShare) {
-      share(threads, batch.size * blocks, deliver);
-    } else {
-      for (int64_t piece = 0; piece < batch.size * blocks; ++piece) deliver(piece);
-    }
+    share_events(threads, batch.size * blocks, events, deliver);
   });
 }
 

@@ -4,31 +4,12 @@
 #include "buffers.h"
 #include "integrate_and_fire.h"
 #include "loops.h"
+#include "numbers.h"
 #include "perform.h"
 
 namespace ranvier::handlers {
 
 constexpr int64_t kNeuronsAtOnce = 8192;  // on one thread; fewer are not worth the hand-over to another
-
-// Reads the numbers that describe the neurons' equations one by one (kernels/integrate_and_fire.py writes them).
-class Description {
- public:
-  explicit Description(ffi::Span<const int64_t> numbers) : numbers_(numbers) {}
-  bool good() const { return good_; }
-  bool ended() const { return good_ && at_ == numbers_.size(); }
-
-  // The next number, which must be in [0, end).
-  int64_t next(int64_t end) {
-    if (at_ < numbers_.size() && numbers_[at_] >= 0 && numbers_[at_] < end) return numbers_[at_++];
-    good_ = false;
-    return 0;
-  }
-
- private:
-  ffi::Span<const int64_t> numbers_;
-  size_t at_ = 0;
-  bool good_ = true;
-};
 
 // step [batch…], since [batch…], interval [batch…], recent [batch…, n], refractory [batch…, n, members or 0] (where these are one number, one a neuron),
 // coefficients [batch…, members, C], ends [batch…, members], then the variables [batch…, n], those that are written first, then the coefficients that differ among the neurons, [batch…, n],
@@ -53,7 +34,7 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
   }
   const int64_t members = e.back();
   if (w[w.size() - 2] != members || members < 1 || (p.back() != 0 && p.back() != members && p.back() != n)) return shapes(kernel);
-  Description description(numbers);
+  Numbers description(numbers);  // of the equations, as kernels/integrate_and_fire.py writes it
   const int64_t written = results.size(), variables = description.next(kMostVariables + 1), shared = w.back(), own = each.size();
   if (!description.good() || static_cast<int64_t>(operands.size()) != variables + own || written > variables) return shapes(kernel);
 
@@ -89,7 +70,7 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
   }
 
   const auto describe = [&](int64_t b, IntegrateAndFire<T>& neurons) {
-    Description numbers_of(numbers);
+    Numbers numbers_of(numbers);
     numbers_of.next(kMostVariables + 1);
     int64_t next = 0, next_own = 0;
     const auto coefficient = [&]() -> Coefficient<T> {

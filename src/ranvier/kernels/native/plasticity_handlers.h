@@ -114,11 +114,7 @@ ffi::Error deliver_and_learn(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source,
     };
     const int64_t spikes = arriving_spikes(count.typed_data(), slots, step.typed_data()[0], delays.typed_data(), n_delays);
     const double events = static_cast<double>(spikes) * edges / std::max<int64_t>(n * n_delays, 1) * batch.size;  // of the first, for all
-    if (events >= kEventsToShare) {
-      share(threads, batch.size * blocks, deliver);
-    } else {
-      for (int64_t piece = 0; piece < batch.size * blocks; ++piece) deliver(piece);
-    }
+    share_events(threads, batch.size * blocks, events, deliver);
   });
 }
 
@@ -155,11 +151,7 @@ ffi::Error learn_at_targets(ffi::ThreadPool pool, ffi::Buffer<ffi::PRED> fired, 
     };
     const bool* some = fired.typed_data();
     const double events = static_cast<double>(std::count(some, some + targets, true)) * edges / std::max<int64_t>(targets, 1) * batch.size;
-    if (events >= kEventsToShare) {
-      share(threads, batch.size * blocks, learn);
-    } else {
-      for (int64_t piece = 0; piece < batch.size * blocks; ++piece) learn(piece);
-    }
+    share_events(threads, batch.size * blocks, events, learn);
   });
 }
 

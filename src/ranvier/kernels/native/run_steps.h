@@ -12,6 +12,7 @@
 #include "buffers.h"
 #include "elementwise.h"
 #include "loops.h"
+#include "numbers.h"
 #include "perform.h"
 
 namespace ranvier::handlers {
@@ -22,33 +23,6 @@ inline XLA_FFI_Error* refuse(const XLA_FFI_CallFrame* frame, const char* why) {
   XLA_FFI_Error_Create_Args error{XLA_FFI_Error_Create_Args_STRUCT_SIZE, nullptr, why, XLA_FFI_Error_Code_INVALID_ARGUMENT};
   return frame->api->XLA_FFI_Error_Create(&error);
 }
-
-// Reads numbers one by one; what is wrong with one shows at the end.
-class Numbers {
- public:
-  Numbers(const int64_t* numbers, int64_t n) : numbers_(numbers), n_(n) {}
-  bool good() const { return good_; }
-  bool ended() const { return good_ && at_ == n_; }
-
-  // The next number, which must be in [begin, end).
-  int64_t next(int64_t begin, int64_t end) {
-    if (good_ && at_ < n_ && numbers_[at_] >= begin && numbers_[at_] < end) return numbers_[at_++];
-    good_ = false;
-    return begin;
-  }
-
-  // The next `n` numbers, or nothing.
-  const int64_t* some(int64_t n) {
-    if (!good_ || n > n_ - at_) return good_ = false, nullptr;
-    at_ += n;
-    return numbers_ + at_ - n;
-  }
-
- private:
-  const int64_t* numbers_;
-  int64_t n_, at_ = 0;
-  bool good_ = true;
-};
 
 inline int64_t width_of(XLA_FFI_DataType type) {
   switch (type) {
@@ -155,7 +129,10 @@ class Steps {
   bool read_slot(const XLA_FFI_CallFrame& frame, Numbers& numbers, int64_t scratch, Slot& slot) {
     const int64_t most = int64_t{1} << 40, place = numbers.next(0, 3), index = numbers.next(0, most), further = numbers.next(0, most);
     slot.buffer = {XLA_FFI_Buffer_STRUCT_SIZE, nullptr, static_cast<XLA_FFI_DataType>(numbers.next(0, 64)), nullptr, numbers.next(0, kMostRank + 1), slot.dims};
-    for (int64_t d = 0; d < slot.buffer.rank && numbers.good(); ++d) slot.count *= slot.dims[d] = numbers.next(0, most);
+    for (int64_t d = 0; d < slot.buffer.rank && numbers.good(); ++d) {
+      slot.dims[d] = numbers.next(0, slot.count > 0 ? most / slot.count : most);  // so that the product stays a number
+      slot.count *= slot.dims[d];
+    }
     if (!numbers.good()) return false;
     const int64_t bytes = slot.count * width_of(slot.buffer.dtype);
     unsigned char* from = nullptr;

@@ -14,6 +14,7 @@ _ACROSS_EXACTLY = frozenset(
 CALLS = {
     **dict.fromkeys(("jit", "pjit", "remat2", "checkpoint"), "jaxpr"),
     **dict.fromkeys(("closed_call", "core_call", "custom_jvp_call", "custom_vjp_call"), "call_jaxpr"),
+    "custom_vmap_call": "call",
 }
 """Operations that call a function with their own operands and do nothing else, and the parameter that holds it."""
 
