@@ -20,7 +20,7 @@ lab: $(VENV)/.installed
 	$(BIN)/python -m ranvier.cli lab
 
 test: $(VENV)/.tested
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0 $(PYTEST)
 
 # Scenes in a real browser; needs Chromium (Debian: apt-get install chromium), and skips without it.
 browser: $(VENV)/.tested

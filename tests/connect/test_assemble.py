@@ -167,7 +167,7 @@ def test_other_seeds_and_delays_have_arrays_of_the_same_shape():
     one = assemble([big()], 300, 300, "float32", capacity=True)
     room = capacity_for(one, [big()])
     for changes in ({"key": Key(4)}, {"key": Key(5)}, {"delay": 0.3}, {"weight": rv.uniform(0.0, 1.0)}):
-        other = assemble([dataclasses.replace(big(), **changes)], 300, 300, "float32", capacity=room, one_weight=False)
+        other = assemble([dataclasses.replace(big(), **changes)], 300, 300, "float32", capacity=room, weights=("edge",))
         assert [(x.shape, x.dtype) for x in other[:5]] == [(x.shape, x.dtype) for x in one[:5]]
         assert len(other.delays[other.delays >= 0]) != 0
     for changes, message in (
@@ -198,7 +198,7 @@ def test_the_order_puts_weights_by_target_and_source_where_they_are_delivered(pa
     monkeypatch.setattr(builder, "MOST_IN_INT32", 1 if many else 2**31 - 1)
     parts, sources, targets = network
     parts += [dataclasses.replace(p, targets=((p.targets[0][0], None), *p.targets[1:])) for p in parts if len(p.targets) > 1]
-    built = assemble(parts, sources, targets, "float64", blocks=blocks, threads=threads, order=True, one_weight=False, capacity=True)
+    built = assemble(parts, sources, targets, "float64", blocks=blocks, threads=threads, order=True, weights=("edge",), capacity=True)
     drawn = [part.draw(p) for p in parts]
     weights = np.concatenate([np.zeros(0), *(d.weights(d.edges(range(d.part.size))) for d in drawn)])
     end = built.segments[-1, -1, -1] if built.segments.size else 0
@@ -224,12 +224,26 @@ def test_one_weight_takes_no_memory():
     for weight in (2.0, np.float32(2.0)):
         built = assemble([big(), dataclasses.replace(big(), weight=weight)][1:], 300, 300, "float32")
         assert built.weight.shape == () and built.weight == 2 and built.weight.dtype == np.float32
-    with pytest.raises(CapacityExceeded, match="several weights"):
-        assemble([big()], 300, 300, "float32", one_weight=True)
-    apart = assemble([dataclasses.replace(big(), weight=2.0)], 300, 300, "float32", one_weight=False)
+    with pytest.raises(CapacityExceeded, match="a weight an edge, and room for one in all"):
+        assemble([big()], 300, 300, "float32", weights=("one",))
+    apart = assemble([dataclasses.replace(big(), weight=2.0)], 300, 300, "float32", weights=("edge",))
     assert apart.weight.shape == apart.target.shape and set(apart.weight.tolist()) == {2.0}
     two = [dataclasses.replace(big(), weight=w) for w in (2.0, 3.0)]
     assert set(assemble(two, 300, 300, "float64").weight.tolist()) == {2.0, 3.0}
+
+
+def test_one_weight_a_source_takes_no_memory_an_edge():
+    halves = [dataclasses.replace(big(), sources=150, pre_offset=first, weight=w, key=Key(first)) for first, w in ((0, 2.0), (150, 3.0))]
+    of_source = assemble(halves, 300, 300, "float32", blocks=2)
+    assert of_source.weight.tolist() == [[2.0]] * 150 + [[3.0]] * 150
+    each = assemble(halves, 300, 300, "float32", blocks=2, weights=("edge",))
+    pre = np.concatenate([np.repeat(np.arange(300), np.diff(block[:, [0, -1]], axis=1)[:, 0]) for block in each.segments])
+    np.testing.assert_array_equal(of_source.weight[pre, 0], each.weight)
+    np.testing.assert_array_equal(of_source.target, each.target)
+    with pytest.raises(CapacityExceeded, match="a weight an edge, and room for one a source"):
+        assemble([dataclasses.replace(big(), weight=rv.uniform(0.0, 1.0))], 300, 300, "float32", weights=("source",))
+    shifted = dataclasses.replace(halves[1], pre_offset=149)
+    assert assemble([halves[0], shifted], 300, 300, "float32").weight.ndim == 1  # one source is in both
 
 
 def test_drawn_delays_are_not_below_their_low_end():

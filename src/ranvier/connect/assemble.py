@@ -26,6 +26,8 @@ CHUNK = 1 << 17  # edges that a thread draws at once
 LONGEST = 1 << 24  # delay, in steps
 FEW_DELAYS = 256  # different ones, that are counted without being looked for first
 MOST_IN_INT32 = np.iinfo(np.int32).max
+KINDS = ("one", "source", "edge")
+"""How many weights there are: `"one"` for all edges, `[]`; one a `"source"`, `[sources, 1]`; one an `"edge"`, `[edges]`."""
 TAKES_LESS = 'Fewer edges take less, or fewer different delays, or precision="single".'
 BYTES_OF_DRAWING = 64  # an edge of a chunk, while it is drawn
 
@@ -42,7 +44,7 @@ class EventEdges(NamedTuple):
         delays: the distinct delays in steps, ascending, int32 `[delays]`.
         segments: int32, or int64 from 2³¹ edges on, `[blocks, sources, delays + 1]`.
         target: int32 `[edges]`.
-        weight: `[edges]`, or `[]` where all edges have the same.
+        weight: `[edges]`, `[sources, 1]` where all of one source have the same, `[]` where all edges have (`kind_of`).
         bounds: block `b` has the targets `bounds[b]` to `bounds[b + 1]`, int64 `[blocks + 1]`.
         order: where each edge stands in the parts' edges one part after the other, each part's sorted by target, then
             source (those onto targets outside the set count too): `weights[order]` are weights so given, in the order of
@@ -84,7 +86,7 @@ def assemble(
     threads: int | None = None,
     *,
     capacity: Capacity | bool = False,
-    one_weight: bool | None = None,
+    weights: Sequence[str] = KINDS,
     order: bool = False,
 ) -> EventEdges:
     """Draws the edges of all parts and lays them out for event delivery.
@@ -101,12 +103,12 @@ def assemble(
         blocks: how many stretches of targets of equal size are laid out apart from each other.
         threads: how many build at the same time; by default as many as the process may use.
         capacity: the sizes of the arrays; True leaves as much room as `capacity_for` these edges says.
-        one_weight: whether all edges have one weight, `[]`; by default they do where each part's is given as the same number.
+        weights: the `KINDS` that will do, of which the first is taken that fits what the parts are given.
         order: whether the order is wanted too, at 4 more bytes an edge.
 
     Raises:
         ParameterError: weights or delays that cannot be used, neurons outside the set, or more edges than there is memory for.
-        CapacityExceeded: they do not fit into `capacity`, or they have several weights against `one_weight`.
+        CapacityExceeded: they do not fit into `capacity`, or `weights`.
 
     Example:
         >>> from ranvier.connect import Part, assemble, fixed_in_degree
@@ -127,14 +129,14 @@ def assemble(
     delays = _possible_delays(drawn, work, total, sources)
     bounds = np.arange(blocks + 1, dtype=np.int64) * targets // blocks
     layout = _Layout(drawn, targets, delays)
-    one = _one_weight(drawn, one_weight)
+    common = _common_weights(drawn, sources, weights, dtype)
     size = capacity.edges if isinstance(capacity, Capacity) else room_for(total, parts, 0, 0).edges if capacity else total
     counter = np.dtype(np.int32 if size <= MOST_IN_INT32 else np.int64)
     cells = sources * len(delays)
     each = max(1, min(-(-work.threads // blocks), total // max(1, blocks * cells)))  # so that counters take no more than targets
     units = _units(bounds, layout.ends, each)
     place = np.dtype(np.int32 if everything <= MOST_IN_INT32 else np.int64)
-    needed = size * (4 + (dtype.itemsize if one is None else 0) + (place.itemsize if order else 0))
+    needed = size * (4 + (dtype.itemsize if common is None else 0) + (place.itemsize if order else 0))
     needed += counter.itemsize * ((1 + order) * len(units) * cells + 2 * blocks * (cells + sources))
     needed += work.threads * CHUNK * BYTES_OF_DRAWING
     require_memory(needed, f"The network, with {total:.3g} edges and {len(delays)} different delays,", TAKES_LESS)
@@ -149,7 +151,7 @@ def assemble(
     segments = _segments(counts, units, blocks, sources, len(delays), room.delays)
     placed = _Placed(
         _with_end(total, room.edges, np.int32),
-        _with_end(total, room.edges if one is None else 0, dtype),
+        _with_end(total, room.edges if common is None else 0, dtype),
         _with_end(total, room.edges if order else 0, place),
     )
     cursors = (counts, counts.copy()) if order else (counts, counts)
@@ -159,7 +161,7 @@ def assemble(
         np.concatenate([delays.astype(np.int32), more]),
         segments,
         placed.target,
-        placed.weight if one is None else np.asarray(one, dtype),
+        placed.weight if common is None else common,
         bounds,
         placed.order if order else None,
     )
@@ -193,13 +195,26 @@ def _check_sizes(parts: Sequence[Part], sources: int, targets: int, dtype: np.dt
             raise ParameterError(f"assemble: {part.name} goes from or to neurons outside the {sources} sources and {targets} targets.")
 
 
-def _one_weight(drawn: Sequence[DrawnPart], wanted: bool | None) -> float | None:
-    """The weight that all edges have, if every part's was given as that one number."""
-    found = {d.one_weight for d in drawn}
-    same = len(found) == 1 and None not in found
-    if wanted and not same:
-        raise CapacityExceeded("several weights where all edges had one")
-    return found.pop() if same and wanted is not False else None
+def kind_of(weight: Any) -> str:
+    """Which of `KINDS` the weights of a set of edges are."""
+    return {0: "one", 1: "edge", 2: "source"}[np.ndim(weight)]
+
+
+def _common_weights(drawn: Sequence[DrawnPart], sources: int, wanted: Sequence[str], dtype: np.dtype[Any]) -> np.ndarray | None:
+    """The weight that all edges have, `[]`, or those of each source, `[sources, 1]`, if every part's was given as one number."""
+    found = [d.one_weight for d in drawn]
+    each = None in found
+    of_source = np.zeros((sources, 1), dtype)
+    taken = np.zeros(sources, bool)
+    for d, weight in zip(drawn, found, strict=True):
+        here = among_all(np.arange(d.part.sources, dtype=np.int32), d.part)
+        each |= bool(taken[here].any())
+        taken[here], of_source[here] = True, weight if weight is not None else 0.0
+    fits = "one" if len(set(found)) == 1 and None not in found else "edge" if each or not found else "source"
+    kind = next((k for k in wanted if KINDS.index(k) >= KINDS.index(fits)), None)
+    if kind is None:
+        raise CapacityExceeded(f"a weight an edge, and room for one {'a source' if 'source' in wanted else 'in all'}")
+    return None if kind == "edge" else np.asarray(found[0], dtype) if kind == "one" else of_source
 
 
 def _possible_delays(drawn: Sequence[DrawnPart], work: Work, total: int, sources: int) -> np.ndarray:
@@ -296,7 +311,7 @@ class _Layout:
 
     def ends_of(self, stretches: list[_Stretch]) -> tuple[np.ndarray, np.ndarray]:
         """Sources among all of the set, and numbers of delays (none where there is one delay): int32 `[edges]`."""
-        pre = np.concatenate([_among_all(s.edges.pre, s.drawn.part) for s in stretches])
+        pre = np.concatenate([among_all(s.edges.pre, s.drawn.part) for s in stretches])
         if len(self.delays) == 1:
             return pre, np.empty(0, np.int32)
         return pre, np.concatenate([self.number[s.drawn.steps(s.edges, s.start)] for s in stretches])
@@ -307,7 +322,7 @@ class _Layout:
         return np.concatenate([np.arange(first, first + len(s.edges), dtype=dtype) for first, s in zip(firsts, stretches, strict=True)])
 
 
-def _among_all(pre: np.ndarray, part: Part) -> np.ndarray:
+def among_all(pre: np.ndarray, part: Part) -> np.ndarray:
     """Sources of a part by their places in the whole set."""
     return pre + np.int32(part.pre_offset) if part.pre_places is None else part.pre_places[pre]
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranvier.connect.assemble import KINDS
 from ranvier.connect.capacity import room_for
 from ranvier.devices.processes import gathered
 from ranvier.devices.share import Share, joined
@@ -94,10 +95,10 @@ class Shards:
         """Makes the arrays of all devices of one shape."""
         rooms = {i: [room for some in layout.rooms.values() for room in some] for i, layout in self.layouts.items()}
         numbers = {
-            i: np.array([(*dataclasses.astuple(room.capacity), room.one) for room in some], np.int64).reshape(-1, 4)
+            i: np.array([(*dataclasses.astuple(room.capacity), KINDS.index(room.weights)) for room in some], np.int64).reshape(-1, 4)
             for i, some in rooms.items()
         }
-        each = [[receptors.Room(receptors.Capacity(*map(int, n[:3])), bool(n[3])) for n in own] for own in gathered(self, numbers)]
+        each = [[receptors.Room(receptors.Capacity(*map(int, n[:3])), KINDS[n[3]]) for n in own] for own in gathered(self, numbers)]
         agreed = iter([receptors.common(some) for some in zip(*each, strict=True)])
         lead = next(iter(self.layouts.values()))
         wanted = {name: tuple(next(agreed) for _ in some) for name, some in lead.rooms.items()}

@@ -100,9 +100,10 @@ def fit(
         for factor, own in losses:
             part = own.part_of(sim.network.populations)
             window = Window(part, sim.drawn.populations[part].n, sim.dt, int(state.step))
-            if isinstance(data, Mapping) and part not in data:
+            by_part = isinstance(data, Mapping) and (part in data or not own.data_by_name)
+            if by_part and part not in data:
                 raise ParameterError(f"data is of {', '.join(map(str, data)) or 'nothing'}, and {part} is compared: give {{{part!r}: …}}.")
-            given = data[part] if isinstance(data, Mapping) else data
+            given = data[part] if by_part else data
             terms.append(Compared(factor, own, own.target(given, window), part))
         problem = Problem.of(sim, space, tuple(terms), state, surrogate, gradient_memory=memory)
         return searched(problem, method, iterations, starts, seed, callback)

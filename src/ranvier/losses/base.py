@@ -92,6 +92,7 @@ class Loss:
         mean_square: whether it is the (weighted) mean of squares of `residuals`, so that its curvature says how uncertain the
             parameters are.
         on_host: whether `value` is for NumPy arrays.
+        data_by_name: whether its data may be a mapping of its own, by names that are not parts'.
     """
 
     by_spikes: ClassVar[bool] = False
@@ -99,6 +100,7 @@ class Loss:
     by_steps: ClassVar[bool] = False
     mean_square: ClassVar[bool] = False
     on_host: ClassVar[bool] = False
+    data_by_name: ClassVar[bool] = False
 
     part: str | None
 

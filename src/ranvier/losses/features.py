@@ -140,6 +140,7 @@ class Features(Loss):
 
     by_steps = True
     on_host = True
+    data_by_name = True
 
     names: tuple[str, ...]
     start: float

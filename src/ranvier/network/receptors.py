@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier.connect.assemble import assemble, usable_cores
+from ranvier.connect.assemble import KINDS, among_all, assemble, kind_of, usable_cores
 from ranvier.connect.by_source import BySource
 from ranvier.connect.capacity import Capacity, CapacityExceeded, capacity_for
 from ranvier.connect.part import Part
@@ -26,7 +26,7 @@ from ranvier.network.draw import Drawn, DrawnInput, DrawnProjection
 from ranvier.network.facts import synapse_facts
 from ranvier.network.plan import ALL_SPIKES, GroupPlan, LayoutChanged, Piece, PopulationPlan, ReceptorPlan
 from ranvier.network.spec import Network, Population
-from ranvier.random import Key
+from ranvier.random import Distribution, Key
 from ranvier.steps import in_steps
 from ranvier.synapses.base import SynapseModel
 
@@ -226,23 +226,23 @@ def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Room:
-    """How large the arrays of a set of edges are, settled when it was first laid out: `one` says whether one weight serves all."""
+    """How large the arrays of a set of edges are and how many weights there are (`KINDS`), settled when it was first laid out."""
 
     capacity: Capacity
-    one: bool
+    weights: str
 
 
 def common(rooms: Sequence[Room]) -> Room:
     """Room for what any of several has room for."""
     most = lambda what: max(getattr(room.capacity, what) for room in rooms)
-    return Room(Capacity(most("edges"), most("delays"), most("longest")), all(room.one for room in rooms))
+    return Room(Capacity(most("edges"), most("delays"), most("longest")), max((room.weights for room in rooms), key=KINDS.index))
 
 
 def widened(edges: EventEdges, room: Room, learns: bool) -> EventEdges:
     """The same edges in larger arrays. The weights of those that learn lie elsewhere."""
     more = room.capacity.edges - len(edges.target)
     delays = room.capacity.delays - len(edges.delays)
-    each = not learns and np.ndim(edges.weight) > 0
+    each = not learns and kind_of(edges.weight) == "edge"
     return EventEdges(
         np.pad(edges.delays, (0, delays), constant_values=-1),
         np.pad(edges.segments, ((0, 0), (0, 0), (0, delays)), mode="edge"),
@@ -272,10 +272,10 @@ def assembled_to_learn(
     blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM and not shared else 1
     capacity = True if room is None else room.capacity
     try:
-        edges = assemble([part], sources, n, dtype, progress, blocks, capacity=capacity, one_weight=False, order=True)
+        edges = assemble([part], sources, n, dtype, progress, blocks, capacity=capacity, weights=("edge",), order=True)
     except CapacityExceeded as error:
         raise LayoutChanged(str(error)) from None
-    room = Room(capacity_for(edges, [part]), False) if room is None else room
+    room = Room(capacity_for(edges, [part]), "edge") if room is None else room
     used = int(edges.segments[-1, -1, -1]) if edges.segments.size else 0
     assert edges.order is not None
     order = edges.order[:used]
@@ -301,8 +301,14 @@ def assembled(
     """
     blocks = min(usable_cores(), MOST_BLOCKS) if n >= BLOCKS_FROM and not shared else 1
     traced = any(isinstance(part.weight, jax.core.Tracer) for part in parts)
-    # Projections that happen to have one weight may be given others: each edge has its own then, from the start.
-    one = None if len(parts) == 1 else False
+    numbers = not traced or all(_is_number(part.weight) for part in parts)
+    if room is None:
+        # Projections that happen to have one weight may be given others.
+        kinds = ("edge",) if not numbers else ("one", "edge") if len(parts) == 1 else ("source", "edge")
+    elif numbers or room.weights == "edge":
+        kinds = (room.weights,)
+    else:
+        raise LayoutChanged(f"the weights of {' and '.join(part.name for part in parts)} are several")
     plain = [dataclasses.replace(part, weight=1.0) for part in parts] if traced else parts
     try:
         edges = assemble(
@@ -313,23 +319,34 @@ def assembled(
             progress,
             blocks,
             capacity=True if room is None else room.capacity,
-            one_weight=one if room is None or traced else room.one,
-            order=ordered or (traced and not (room is not None and room.one and len(parts) == 1)),
+            weights=kinds,
+            order=ordered or (traced and "edge" in kinds),
         )
     except CapacityExceeded as error:
         raise LayoutChanged(str(error)) from None
     if room is None:
-        room = Room(capacity_for(edges, parts), np.ndim(edges.weight) == 0)
-    weight = edges.weight if not traced else _traced_weights(parts, edges, room, dtype)
+        room = Room(capacity_for(edges, parts), kind_of(edges.weight))
+    weight = edges.weight if not traced else _traced_weights(parts, edges, sources, dtype)
     used = int(edges.segments[-1, -1, -1]) if edges.segments.size else 0
     order = edges.order[:used] if ordered and edges.order is not None else None
     return EventEdges(edges.delays, edges.segments, edges.target, weight, edges.bounds), room, order
 
 
-def _traced_weights(parts: list[Part], edges: Any, room: Room, dtype: str) -> Any:
-    """Weights of which some are traced, in the order of delivery."""
-    if edges.order is None or (room.one and len(parts) == 1):
+def _is_number(weight: Any) -> bool:
+    return not isinstance(weight, Distribution) and not callable(weight) and np.ndim(weight) == 0
+
+
+def _traced_weights(parts: list[Part], edges: Any, sources: int, dtype: str) -> Any:
+    """Weights of which some are traced: of the kind that the edges' are, in the order of delivery."""
+    kind = kind_of(edges.weight)
+    if kind == "one":
         return jnp.asarray(parts[0].weight).astype(dtype)
+    if kind == "source":
+        of_source = jnp.zeros((sources, 1), dtype)
+        for part in parts:
+            here = among_all(np.arange(part.sources, dtype=np.int32), part)
+            of_source = of_source.at[here].set(jnp.asarray(part.weight).astype(dtype))
+        return of_source
     each = []
     for part in parts:
         everything = draw_edges(dataclasses.replace(part, weight=1.0) if isinstance(part.weight, jax.core.Tracer) else part)
@@ -373,7 +390,7 @@ def drawn_at_spikes(part: Part) -> tuple[DrawnEdges, Room]:
         exclude=candidates.exclude,
         weights=kind,
     )
-    return edges, Room(Capacity(0, 1, 1 << int(delay[0]).bit_length() if delay[0] else 0), True)
+    return edges, Room(Capacity(0, 1, 1 << int(delay[0]).bit_length() if delay[0] else 0), "one")
 
 
 def receptor_synapse(receptor: Receptor, drawn: Drawn) -> Any:

@@ -70,7 +70,7 @@ def room_to_grow(part: Part) -> Room:
     steps = _possible_steps(drawn)
     longest = int(steps.max(initial=0))
     power = lambda n: 1 << (n - 1).bit_length() if n > 0 else 0
-    return Room(Capacity(_with_spare(len(drawn), part.size), power(len(steps)), power(longest + 1)), False)
+    return Room(Capacity(_with_spare(len(drawn), part.size), power(len(steps)), power(longest + 1)), "edge")
 
 
 def _with_spare(edges: int, targets: int) -> int:
@@ -243,7 +243,7 @@ class Rewirer:
             edges, _, order, _ = receptors.assembled_to_learn(part, p.sources, n, plan.dtype, None, self._rooms[p.name])
         except LayoutChanged:
             capacity = dataclasses.replace(self._rooms[p.name].capacity, edges=_with_spare(len(wiring.pre), p.n))
-            self._rooms[p.name] = Room(capacity, False)
+            self._rooms[p.name] = Room(capacity, "edge")
             edges, _, order, _ = receptors.assembled_to_learn(part, p.sources, n, plan.dtype, None, self._rooms[p.name])
         receptor = constants.synapses[p.receptor]
         sets = tuple(edges if i == p.place else x for i, x in enumerate(receptor.edges))
