@@ -534,6 +534,7 @@ class Simulation:
         check_enters(self.layout.plan, state, self.dt)
         if surrogate is None:
             parameters, state = self._closed(parameters, state)
+        parameters = self._without_kinetics_as_they_are(parameters)
         drawn = self._substituted(base, parameters)
         layout = self._layout_for(base, parameters)
         if isinstance(surrogate, Surrogate):
@@ -620,14 +621,8 @@ class Simulation:
         return make(constants).leave(final), recorded
 
     def _layout_for(self, drawn: Drawn, given: Mapping[str, Any]) -> Layout:
-        """The layout; where kinetics are traced apart, projections that share their states get states of their own."""
-        apart = frozenset(
-            name
-            for name, within in (split(path, self.numbers) for path, value in given.items() if isinstance(value, jax.core.Tracer))
-            if not isinstance(self.numbers[name], PopulationNumbers)
-            and within not in ("weight", "delay", "rate", "sources")
-            and not within.startswith(("short_term_plasticity.", "plasticity.", "release."))
-        )
+        """The layout; where kinetics are given apart, projections that share their states get states of their own."""
+        apart = frozenset(split(path, self.numbers)[0] for path in given if self._is_kinetics(path))
         shared = {user.name for r in self.layout.receptors if len(r.users) > 1 for user in r.users}
         apart &= shared
         if not apart:
@@ -637,6 +632,28 @@ class Simulation:
         if apart not in self._apart:
             self._apart[apart] = self._laid_out(drawn, apart)
         return self._apart[apart]
+
+    def _is_kinetics(self, path: str) -> bool:
+        """Whether it is a parameter of a synapse, which projections that share their states have in common."""
+        name, within = split(path, self.numbers)
+        return (
+            not isinstance(self.numbers[name], PopulationNumbers)
+            and within not in ("weight", "delay", "rate", "sources")
+            and not within.startswith(("short_term_plasticity.", "plasticity.", "release."))
+        )
+
+    def _without_kinetics_as_they_are(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What is given, but for kinetics that are plain numbers and what the network has: they take nothing apart."""
+
+        def as_it_is(path: str, value: Any) -> bool:
+            if isinstance(value, jax.core.Tracer) or not self._is_kinetics(path):
+                return False
+            name, within = split(path, self.numbers)
+            known = dict(paths_of(self.numbers[name])).get(within)
+            plain = isinstance(known, int | float | np.generic | np.ndarray)
+            return plain and np.array_equal(np.asarray(value, self._dtype), np.asarray(known, self._dtype))
+
+        return {path: value for path, value in given.items() if not as_it_is(path, value)}
 
     def _substituted(self, drawn: Drawn, given: Mapping[str, Any]) -> Drawn:
         """The drawn network with numbers that may be traced in the place of its own."""

@@ -2,6 +2,7 @@
 
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -85,3 +86,20 @@ def test_sources_that_bring_rates_of_their_own_are_left_alone():
     counts = rv.simulate(rv.Network(a, b), duration=2000.0, dt=0.5).spikes.counts.reshape(2, 3)
     np.testing.assert_allclose(counts, np.tile([2, 100, 200], (2, 1)), atol=60)
     assert not np.array_equal(*counts)
+
+
+def test_a_function_takes_kinetics_that_differ_or_are_as_they_are_beside_what_is_traced():
+    cells = rv.Population(2, rv.neurons.LeakyIntegrateAndFire(), current=400.0, name="cells")
+    target = rv.Population(1, rv.neurons.Passive(capacitance=1.0, leak=0.1), name="target")
+    one, other = (
+        rv.Projection(cells, target, rv.synapses.ExponentialCurrent(tau=5.0), rv.connect.all_to_all(), weight=w, delay=0.1, name=name)
+        for w, name in ((0.2, "one"), (-0.3, "other"))
+    )
+    sim = rv.prepare(rv.Network(cells, target, one, other), dt=0.1)
+    state = sim.state()
+    with jax.enable_x64(True):
+        run = sim.function(steps=300, surrogate=rv.surrogates.FixedSpikes(), gradient_memory="all")
+        end = lambda more: jax.jit(lambda w: run({**more, "one.weight": w}, state)[0].neurons["target"]["V"][0])(0.25)
+        for more in ({}, sim.parameters, {"other.tau": 7.0}):
+            alone = sim.run(30.0, parameters={**more, "one.weight": 0.25}).state.neurons["target"]["V"][0]
+            assert float(end(more)) == pytest.approx(alone, abs=1e-9)
