@@ -1,4 +1,4 @@
-"""CUBA and COBA beside whole steps written by hand in C, and beside XLA's loop over the same kernels: processor time a step, one core.
+"""Networks beside whole steps written by hand in C, and beside XLA's loop over the same kernels: processor time a step, one core.
 
 All take turns. The C draws its own network of the same statistics, so the rates stand beside the times.
 
@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from harness import arguments, save
 
@@ -25,7 +26,26 @@ def in_c(model: str, precision: str, folder: str) -> Path:
     return program
 
 
-def ours(model: str, n: int, precision: str, native: bool):
+class Work(NamedTuple):
+    """A ready-made network: its size, how the program in C is told it, and how many steps are measured."""
+
+    model: str
+    scale: float
+    neurons: int
+    told: str
+    steps: int
+    precisions: tuple[str, ...] = ("double", "single")
+
+
+WORKS = (
+    *(Work(model, n / 4000, n, str(n), steps) for model in ("cuba", "coba") for n, steps in ((4000, 20_000), (40_000, 4000))),
+    Work("brunel", 1.0, 12_500, "12500", 10_000),
+    Work("microcircuit", 0.2, 15_434, "0.2", 10_000),
+    Work("microcircuit", 1.0, 77_169, "1", 2000, ("single",)),
+)
+
+
+def ours(work: Work, precision: str, native: bool):
     """A warm simulation whose steps native kernels go through, or XLA, and the program that does it."""
     import ranvier as rv
     from ranvier.network import loop, native_steps
@@ -35,8 +55,8 @@ def ours(model: str, n: int, precision: str, native: bool):
         native_steps.Turns.run = native_steps.Turns.by_xla
     try:
         loop._programs.clear()
-        integrator = None if model == "cuba" else rv.ExponentialEuler()
-        sim = rv.prepare(getattr(rv.models, model)(scale=n / 4000), dt=0.1, precision=precision, integrator=integrator)
+        integrator = rv.ExponentialEuler() if work.model == "coba" else None
+        sim = rv.prepare(getattr(rv.models, work.model)(scale=work.scale), dt=0.1, precision=precision, integrator=integrator)
         assert sim.explain().native or not native
         sim.run(50.0, seed=1)
     finally:
@@ -49,41 +69,42 @@ def main() -> None:
 
     options = arguments(__doc__.splitlines()[0])
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    sizes = (4000,) if options.quick else (4000, 40_000)
+    works = [w for w in WORKS if not options.quick or w.neurons in (4000, 12_500)]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for model in ("cuba", "coba"):
-            for n in sizes:
-                steps = 20_000 if n == 4000 else 4000
-                for precision in ("double", "single"):
-                    program = in_c(model, precision, folder)
-                    sims = {"native": ours(model, n, precision, True), "xla": ours(model, n, precision, False)}
-                    times = {"c": [], **{name: [] for name in sims}}
-                    rates = {}
-                    for _ in range(options.rounds):
-                        told = subprocess.run([str(program), str(n), str(steps)], capture_output=True, text=True, check=True).stdout.split()
-                        times["c"].append(float(told[0]))
-                        rates["c"] = float(told[1])
-                        for name, (sim, programs) in sims.items():
-                            loop._programs.clear()
-                            loop._programs.update(programs)  # both have the same key
-                            began = time.process_time()
-                            run = sim.run(steps * 0.1, seed=1)
-                            times[name].append(1e6 * (time.process_time() - began) / steps)
-                            rates[name] = len(run.spikes) / n / (steps * 1e-4)
-                    medians = {name: round(statistics.median(t), 2) for name, t in times.items()}
-                    row = {
-                        "model": model,
-                        "n": n,
-                        "precision": precision,
-                        "us_a_step": medians,
-                        "min": {k: round(min(t), 2) for k, t in times.items()},
-                        "rate_hz": {k: round(r, 2) for k, r in rates.items()},
-                        "times_c": round(medians["native"] / medians["c"], 2),
-                        "load": round(os.getloadavg()[0], 1),
-                    }
-                    print(row, flush=True)
-                    rows.append(row)
+        for work in works:
+            for precision in work.precisions:
+                program = in_c(work.model, precision, folder)
+                sims = {"native": ours(work, precision, True), "xla": ours(work, precision, False)}
+                # After 100 ms, in which activity settles.
+                begins = {name: sim.run(100.0, seed=1).state for name, (sim, _) in sims.items()}
+                times = {"c": [], **{name: [] for name in sims}}
+                rates = {}
+                for _ in range(options.rounds):
+                    told = [str(program), work.told, str(work.steps)]
+                    printed = subprocess.run(told, capture_output=True, text=True, check=True).stdout.split()
+                    times["c"].append(float(printed[0]))
+                    rates["c"] = float(printed[1])
+                    for name, (sim, programs) in sims.items():
+                        loop._programs.clear()
+                        loop._programs.update(programs)  # both have the same key
+                        began = time.process_time()
+                        run = sim.run(work.steps * 0.1, seed=1, initial=begins[name])
+                        times[name].append(1e6 * (time.process_time() - began) / work.steps)
+                        rates[name] = len(run.spikes) / work.neurons / (work.steps * 1e-4)
+                medians = {name: round(statistics.median(t), 2) for name, t in times.items()}
+                row = {
+                    "model": work.model,
+                    "n": work.neurons,
+                    "precision": precision,
+                    "us_a_step": medians,
+                    "min": {k: round(min(t), 2) for k, t in times.items()},
+                    "rate_hz": {k: round(r, 2) for k, r in rates.items()},
+                    "times_c": round(medians["native"] / medians["c"], 2),
+                    "load": round(os.getloadavg()[0], 1),
+                }
+                print(row, flush=True)
+                rows.append(row)
     save(__file__, options, {"rows": rows})
 
 
