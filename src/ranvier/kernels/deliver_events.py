@@ -17,7 +17,7 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from ranvier.errors import ParameterError
-from ranvier.kernels import dispatch, on_gpu
+from ranvier.kernels import deliver_linear, dispatch, on_gpu
 
 _EVENTS_AT_ONCE = 256  # of the reference
 
@@ -373,27 +373,6 @@ def _onto(target, block, bounds, offset, valid, n_post):
     return jnp.where(valid, offset + target, n_post)
 
 
-def _deliver_linear(source, amplitude, count, step, delays, segments, target, bounds, weights, offset, n_post):
-    """The same sum over all edges at once, in plain JAX that can be transposed."""
-    slots, n = source.shape
-    edges, blocks, n_delays = target.shape[0], segments.shape[0], delays.shape[0]
-    if 0 in (n, edges, blocks, n_delays):
-        return jnp.zeros(n_post, weights.dtype)
-    noted = jnp.arange(n, dtype=jnp.int32)[None] < count[:, None]
-    if not _has_amplitudes(source, amplitude):
-        amplitude = jnp.ones(source.shape, amplitude.dtype)
-    by_source = jnp.zeros_like(amplitude).at[jnp.arange(slots)[:, None], jnp.where(noted, source, n)].add(amplitude, mode="drop")
-    # Which block, source and delay an edge belongs to: how many stretches end at or before it.
-    stretch = dispatch.place_among(segments[:, :, 1:].ravel(), jnp.arange(edges, dtype=segments.dtype), side="right")
-    valid = stretch < blocks * n * n_delays
-    block, who, d = jnp.where(valid, stretch // (n * n_delays), 0), stretch // n_delays % n, stretch % n_delays
-    valid &= (delays[d] >= 0) & (delays[d] < slots)
-    weight = weights[who % weights.shape[0], jnp.arange(edges) % weights.shape[1]]
-    arriving = weight * by_source[_row(step - delays, slots)[d], who]
-    onto = _onto(target, block, bounds, offset, valid, n_post)
-    return jnp.zeros(n_post, amplitude.dtype).at[onto].add(arriving, mode="drop")
-
-
 @functools.partial(_deliver_events.defjvp, symbolic_zeros=True)
 def _deliver_jvp(primals, tangents):
     _, source, amplitude, *when_and_where, weights, offset, accumulator = primals
@@ -404,6 +383,6 @@ def _deliver_jvp(primals, tangents):
         changes.append((amplitude_dot, weights))
     for a, w in changes:
         if not isinstance(a, SymbolicZero) and not isinstance(w, SymbolicZero):
-            parts.append(_deliver_linear(source, a, *when_and_where, w, offset, accumulator.shape[0]))
+            parts.append(deliver_linear.arriving(source, a, *when_and_where, w, offset, accumulator.shape[0]))
     out = _deliver_events(*primals)
     return out, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(out)

@@ -1,6 +1,7 @@
 // Drives the loops over awkward sizes and hostile contents, for the sanitizers: every extent is its own heap block, so one element
 // past it is an error. The results are compared with plain loops too.
 
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <vector>
@@ -83,6 +84,19 @@ void check_delivery(int64_t n, int64_t slots, int64_t n_delays, int64_t n_edges,
                                                 weights.data(), kind, low, high};
     ranvier::deliver_events(history, step, edges, out.data());
     for (int64_t i = 0; i < n_post; ++i) expect((i >= low && i < high) || out[i] == 0, "deliver_events: outside its block");
+    const auto change = numbers<T>(n_post);
+    std::vector<T> of_weights(weights.size()), of_amplitudes(slots * n);
+    ranvier::deliver_to_weights(history, step, edges, change.data(), of_weights.data());
+    ranvier::deliver_to_amplitudes(history, step, edges, change.data(), of_amplitudes.data());
+    double by_out = 0, by_weights = 0, by_amplitudes = 0, most = 1e-3;
+    for (int64_t i = 0; i < n_post; ++i) by_out += double(out[i]) * change[i];
+    for (size_t i = 0; i < weights.size(); ++i) by_weights += double(weights[i]) * of_weights[i], most += std::abs(double(weights[i]) * of_weights[i]);
+    for (int64_t i = 0; i < slots * n; ++i) {
+      by_amplitudes += (kept ? double(amplitude[i]) : 1.0) * of_amplitudes[i];
+      most += std::abs((kept ? double(amplitude[i]) : 1.0) * of_amplitudes[i]);
+    }
+    expect(std::abs(by_out - by_weights) < 1e-3 * most, "deliver_to_weights: not the transpose");
+    expect(std::abs(by_out - by_amplitudes) < 1e-3 * most, "deliver_to_amplitudes: not the transpose");
   }
 }
 

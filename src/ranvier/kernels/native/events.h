@@ -107,4 +107,118 @@ ffi::Error deliver_events(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ff
   });
 }
 
+// Where what it is told of lies: spikes on their way and edges, one batch element and block at a time.
+template <ffi::DataType type, ffi::DataType index>
+struct Delivered {
+  using T = ffi::NativeType<type>;
+  Batch batch;
+  Dimensions h, c, s, d, g, t, l, f;
+  ffi::Buffer<ffi::S32> source, count;
+  ffi::Buffer<ffi::S64> step;
+  ffi::Buffer<ffi::S32> delays;
+  ffi::Buffer<index> segments;
+  ffi::Buffer<ffi::S32> target;
+  ffi::Buffer<ffi::S64> bounds, offset;
+  int64_t n = 0, slots = 0, n_delays = 0, blocks = 0, edges = 0;
+  bool fits = false;
+
+  Delivered(Batch batch, ffi::Buffer<ffi::S32> source, ffi::Buffer<ffi::S32> count, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S32> delays,
+            ffi::Buffer<index> segments, ffi::Buffer<ffi::S32> target, ffi::Buffer<ffi::S64> bounds, ffi::Buffer<ffi::S64> offset)
+      : batch(batch), h(source.dimensions()), c(count.dimensions()), s(step.dimensions()), d(delays.dimensions()), g(segments.dimensions()),
+        t(target.dimensions()), l(bounds.dimensions()), f(offset.dimensions()), source(source), count(count), step(step), delays(delays),
+        segments(segments), target(target), bounds(bounds), offset(offset) {
+    if (!batch.accepts(h, 2) || !batch.accepts(c, 1) || !batch.accepts(s, 0) || !batch.accepts(d, 1) || !batch.accepts(g, 3) ||
+        !batch.accepts(t, 1) || !batch.accepts(l, 1) || !batch.accepts(f, 0)) {
+      return;
+    }
+    n = h.back(), slots = c.back(), n_delays = d.back(), blocks = g[g.size() - 3], edges = t.back();
+    fits = slots >= 1 && h[h.size() - 2] == slots && g.back() == n_delays + 1 && g[g.size() - 2] == n && l.back() == blocks + 1;
+  }
+
+  // Calls visit(history, step, edges, offset) for every block of batch element `i`; `amplitude` and `weight` may be null.
+  template <class Visit>
+  void each(int64_t i, const T* amplitude, const T* weight, Weights kind, int64_t n_post, const Visit& visit) const {
+    const int64_t at = offset.typed_data()[batch.block(f, i)];
+    if (at < 0 || at > n_post) return;
+    const History<T> history{source.typed_data() + batch.block(h, i) * slots * n, amplitude,
+                             count.typed_data() + batch.block(c, i) * slots, slots, n};
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
+      const int64_t low = std::clamp(bound[0], int64_t{0}, n_post - at), high = std::clamp(bound[1], low, n_post - at);
+      const BlockOfEdges<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
+                                                          n_delays,
+                                                          segments.typed_data() + (batch.block(g, i) * blocks + b) * n * (n_delays + 1),
+                                                          target.typed_data() + batch.block(t, i) * edges,
+                                                          edges,
+                                                          weight,
+                                                          kind,
+                                                          low,
+                                                          high};
+      visit(history, step.typed_data()[batch.block(s, i)], block, at);
+    }
+  }
+};
+
+inline bool are_weights(int64_t rows, int64_t width, int64_t n, int64_t edges) {
+  return (rows == 1 && (width == edges || width == 1)) || (rows == n && width == 1);
+}
+
+inline Weights kind_of(int64_t rows, int64_t width) {
+  return width != 1 ? Weights::kOneAnEdge : rows != 1 ? Weights::kOneASource : Weights::kOne;
+}
+
+template <ffi::DataType type, ffi::DataType index>
+ffi::Error deliver_to_weights(ffi::Buffer<ffi::S32> source, ffi::Buffer<ffi::S32> count, ffi::Buffer<ffi::S64> step,
+                              ffi::Buffer<ffi::S32> delays, ffi::Buffer<index> segments, ffi::Buffer<ffi::S32> target,
+                              ffi::Buffer<ffi::S64> bounds, ffi::Buffer<ffi::S64> offset, ffi::Buffer<type> amplitude,
+                              ffi::Buffer<type> change, ffi::ResultBuffer<type> out) {
+  // amplitude [batch…, slots, n or 0], change [batch…, n_post], out [batch…, 1 or n, 1 or edges]; the others as in deliver_events
+  const Dimensions a = amplitude.dimensions(), x = change.dimensions(), o = out->dimensions();
+  if (o.size() < 2) return shapes("deliver_to_weights");
+  const Batch batch(o, 2);
+  const Delivered<type, index> given(batch, source, count, step, delays, segments, target, bounds, offset);
+  if (!given.fits || !batch.accepts(a, 2) || !batch.accepts(x, 1)) return shapes("deliver_to_weights");
+  const int64_t rows = o[o.size() - 2], width = o.back(), kept = a.back(), n_post = x.back();
+  if (!are_weights(rows, width, given.n, given.edges) || (kept != given.n && kept != 0) || a[a.size() - 2] != given.slots) {
+    return shapes("deliver_to_weights");
+  }
+  return perform([=]() mutable {
+    std::memset(out->typed_data(), 0, out->size_bytes());
+    for (int64_t i = 0; i < batch.size; ++i) {
+      const auto* strength = kept == 0 ? nullptr : amplitude.typed_data() + batch.block(a, i) * given.slots * kept;
+      given.each(i, strength, nullptr, kind_of(rows, width), n_post, [&](const auto& history, int64_t k, const auto& edges, int64_t at) {
+        ranvier::deliver_to_weights(history, k, edges, change.typed_data() + batch.block(x, i) * n_post + at,
+                                    out->typed_data() + i * rows * width);
+      });
+    }
+  });
+}
+
+template <ffi::DataType type, ffi::DataType index>
+ffi::Error deliver_to_amplitudes(ffi::Buffer<ffi::S32> source, ffi::Buffer<ffi::S32> count, ffi::Buffer<ffi::S64> step,
+                                 ffi::Buffer<ffi::S32> delays, ffi::Buffer<index> segments, ffi::Buffer<ffi::S32> target,
+                                 ffi::Buffer<ffi::S64> bounds, ffi::Buffer<ffi::S64> offset, ffi::Buffer<type> weights,
+                                 ffi::Buffer<type> change, ffi::ResultBuffer<type> out) {
+  // weights [batch…, 1 or n, 1 or edges], change [batch…, n_post], out [batch…, slots, n]; the others as in deliver_events
+  const Dimensions w = weights.dimensions(), x = change.dimensions(), o = out->dimensions();
+  if (o.size() < 2) return shapes("deliver_to_amplitudes");
+  const Batch batch(o, 2);
+  const Delivered<type, index> given(batch, source, count, step, delays, segments, target, bounds, offset);
+  if (!given.fits || !batch.accepts(w, 2) || !batch.accepts(x, 1)) return shapes("deliver_to_amplitudes");
+  const int64_t rows = w[w.size() - 2], width = w.back(), n_post = x.back(), size = given.slots * given.n;
+  if (!are_weights(rows, width, given.n, given.edges) || o.back() != given.n || o[o.size() - 2] != given.slots) {
+    return shapes("deliver_to_amplitudes");
+  }
+  return perform([=]() mutable {
+    std::memset(out->typed_data(), 0, out->size_bytes());
+    for (int64_t i = 0; i < batch.size; ++i) {
+      const auto* weight = weights.typed_data() + batch.block(w, i) * rows * width;
+      given.each(i, nullptr, weight, kind_of(rows, width), n_post, [&](const auto& history, int64_t k, const auto& edges, int64_t at) {
+        ranvier::deliver_to_amplitudes(history, k, edges, change.typed_data() + batch.block(x, i) * n_post + at,
+                                       out->typed_data() + i * size);
+      });
+    }
+  });
+}
+
 }  // namespace ranvier::handlers

@@ -131,6 +131,26 @@ void deliver_events(const History<float>& history, int64_t step, const BlockOfEd
 void deliver_events(const History<double>& history, int64_t step, const BlockOfEdges<double, int32_t>& edges, double* out);
 void deliver_events(const History<double>& history, int64_t step, const BlockOfEdges<double, int64_t>& edges, double* out);
 
+// The transposes of deliver_events, as a sum over edges is linear in its weights and in its amplitudes: from a change of `out` to what
+// each of them adds to it. Both add to their result; it has the shape of the weights or of the amplitudes, of which the one that is
+// asked for is not read.
+void deliver_to_weights(const History<float>& history, int64_t step, const BlockOfEdges<float, int32_t>& edges, const float* change,
+                        float* out);
+void deliver_to_amplitudes(const History<float>& history, int64_t step, const BlockOfEdges<float, int32_t>& edges, const float* change,
+                           float* out);
+void deliver_to_weights(const History<float>& history, int64_t step, const BlockOfEdges<float, int64_t>& edges, const float* change,
+                        float* out);
+void deliver_to_amplitudes(const History<float>& history, int64_t step, const BlockOfEdges<float, int64_t>& edges, const float* change,
+                           float* out);
+void deliver_to_weights(const History<double>& history, int64_t step, const BlockOfEdges<double, int32_t>& edges, const double* change,
+                        double* out);
+void deliver_to_amplitudes(const History<double>& history, int64_t step, const BlockOfEdges<double, int32_t>& edges, const double* change,
+                           double* out);
+void deliver_to_weights(const History<double>& history, int64_t step, const BlockOfEdges<double, int64_t>& edges, const double* change,
+                        double* out);
+void deliver_to_amplitudes(const History<double>& history, int64_t step, const BlockOfEdges<double, int64_t>& edges, const double* change,
+                           double* out);
+
 // How many spikes meet an edge's delay at `step`, if every source has edges of every delay.
 int64_t arriving_spikes(const int32_t* count, int64_t slots, int64_t step, const int32_t* delays, int64_t n_delays);
 

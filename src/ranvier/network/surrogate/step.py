@@ -78,12 +78,14 @@ class SurrogateStepper(Stepper):
 
     def step(self, state: StepState) -> tuple[StepState, jax.Array]:
         """The state after one step, and which neurons spiked in it, in numbers."""
-        begun = super()._begin(state)
+        whole = {name: _all_of(kept["amplitude"]) for name, kept in state.in_flight.items()}
+        begun = super()._begin(dataclasses.replace(state, in_flight=whole))
         working: Any = SurrogateWorking(**{f.name: getattr(begun, f.name) for f in dataclasses.fields(begun)})
         for stage in self.stages:
             with jax.named_scope(stage.__name__.lstrip("_")):
                 working = stage(working)
         after, _ = super()._end(working)
+        after = dataclasses.replace(after, in_flight={name: _strengths(kept) for name, kept in after.in_flight.items()})
         return after, end_to_end(self.plan, working.soft)
 
     # -- the stages --------------------------------------------------------------------------------
@@ -236,7 +238,12 @@ def _placed(plan: Plan, history: HistoryPlan, kept: dict[str, Any]) -> dict[str,
     noted = jnp.arange(n)[None, :] < count[:, None]
     values = amplitude if history.scaled else jnp.ones(source.shape, plan.dtype)
     placed = jnp.zeros((slots, n), values.dtype).at[jnp.arange(slots)[:, None], jnp.where(noted, source, n)].set(values, mode="drop")
-    return _all_of(placed)
+    return {"amplitude": placed}
+
+
+def _strengths(history: dict[str, Any]) -> dict[str, Any]:
+    """What of such a history changes: what does not is not carried, and no gradient keeps it for each step."""
+    return {"amplitude": history["amplitude"]}
 
 
 def _all_of(placed: jax.Array) -> dict[str, Any]:

@@ -76,11 +76,12 @@ RANVIER_INLINE void deliver(const History<T>& history, int64_t step, const Block
     const int64_t count = std::min<int64_t>(history.count[slot], history.n);
     const int32_t* source = history.source + slot * history.n;
     for (int64_t j = 0; j < count; ++j) {
+      const T amplitude = history.amplitude == nullptr ? T(1) : history.amplitude[slot * history.n + j];
+      if (amplitude == T(0)) continue;  // of one who has a place in the row, and did not spike
       if (source[j] < 0 || source[j] >= history.n) continue;
       const Index* row = edges.segments + source[j] * (edges.n_delays + 1) + d;
       const int64_t begin = std::max<int64_t>(row[0], 0), end = std::min<int64_t>(row[1], edges.n_edges);
       if (begin >= end) continue;
-      const T amplitude = history.amplitude == nullptr ? T(1) : history.amplitude[slot * history.n + j];
       const T weight = edges.weights == Weights::kOne           ? edges.weight[0]
                        : edges.weights == Weights::kOneASource ? edges.weight[source[j]]
                                                                : T(1);
