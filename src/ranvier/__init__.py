@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from ranvier.until import Moment as Moment
     from ranvier.until import Until as Until
     from ranvier.versions import show_versions as show_versions
+    from ranvier.watch import Chunk as Chunk
 
 _MODULES = ("channels", "connect", "models", "neurons", "plasticity", "random", "stimuli", "synapses")
 _OTHER_MODULES = ("analysis", "devices", "fitting", "infer", "interop", "lab", "losses", "plot", "surrogates", "testing", "torch")
@@ -187,6 +188,7 @@ _FROM = {
         "Until",
     ),
     "ranvier.versions": ("show_versions",),
+    "ranvier.watch": ("Chunk",),
 }
 _WHERE = {name: module for module, names in _FROM.items() for name in names}
 

@@ -23,6 +23,7 @@ from ranvier.steps import in_steps
 from ranvier.stimuli.base import as_stimulus, plain
 from ranvier.surroundings import require_platform
 from ranvier.until import Until
+from ranvier.watch import Watching
 
 
 def as_network(network: Any, current: Any, initial: Any) -> tuple[Network, bool]:
@@ -120,6 +121,14 @@ def checked_until(until: Any) -> Until | None:
     return Until(doors.function(until, "until", "lambda now: now.rates['exc'] > 50"))
 
 
+def checked_watch(watch: Any, watch_every: Any, dt: float) -> Watching | None:
+    """What looks on, about every so many seconds."""
+    every = doors.number(watch_every, "watch_every", low=0.0, above=True, unit="s")
+    if watch is None:
+        return None
+    return Watching(doors.function(watch, "watch", "lambda chunk: print(chunk.time, len(chunk.steps))"), every, dt)
+
+
 def seed_of(seed: int | None, initial: SimulationState | None, default: int) -> int:
     """The seed of a run: that of the state it goes on from.
 
@@ -139,7 +148,16 @@ def seed_of(seed: int | None, initial: SimulationState | None, default: int) -> 
 
 
 def check_run(
-    duration: Any, dt: float, progress: Any, until: Any, store: Any, checkpoint_every: Any, overwrite: Any, check_disk: Any
+    duration: Any,
+    dt: float,
+    progress: Any,
+    until: Any,
+    store: Any,
+    checkpoint_every: Any,
+    overwrite: Any,
+    check_disk: Any,
+    watch: Any = None,
+    watch_every: Any = 1.0,
 ) -> None:
     """Refuses arguments of a run that cannot be, before anything is drawn.
 
@@ -149,6 +167,7 @@ def check_run(
     in_steps(doors.duration(duration, "duration"), dt, "duration")
     checked_progress(progress)
     checked_until(until)
+    checked_watch(watch, watch_every, dt)
     doors.flag(overwrite, "overwrite")
     doors.flag(check_disk, "check_disk")
     if store is not None:

@@ -31,6 +31,7 @@ from ranvier.progress import Progress, ProgressBar, ProgressCallback
 from ranvier.record.plan import RecordPlan, Rows
 from ranvier.result import Recorded, Result, Spikes, SpikeSource
 from ranvier.until import Moment, Until
+from ranvier.watch import Watching
 
 if TYPE_CHECKING:
     from ranvier.network.layout import Layout
@@ -94,28 +95,6 @@ class Sink(Protocol):
         ...
 
 
-class Watch(Protocol):
-    """Who looks on while a run goes on, in the run's own thread, and may end it.
-
-    Attributes:
-        seconds: about how long the compiled loop is to take between two looks.
-    """
-
-    seconds: float
-
-    def begins(self, run: Run) -> None:
-        """The run is about to start."""
-        ...
-
-    def sees(self, steps: np.ndarray, neurons: np.ndarray, rows: list[Rows], reached: int) -> None:
-        """The spikes and rows of the steps before `reached`, as the sink takes them."""
-        ...
-
-    def ends(self, state: Callable[[], SimulationState]) -> bool:
-        """Whether the run is to end here, as after a Ctrl-C. It may wait before it answers; `state` makes a copy of the state."""
-        ...
-
-
 class Run:
     """A network, prepared, on its way from step `k0` to step `k1`.
 
@@ -131,13 +110,12 @@ class Run:
         rewirer: what changes its edges, where they come and go.
         sink: makes the place where spikes and records go.
         until: what ends it early; `counts` the spikes since that was asked last.
+        watch: what looks on.
         info: what the result says of the run.
 
-    `watch`, where it is set before the run is executed, looks on. `together` says whether other processes compute the same run, so that
-    all must do the same at the same time.
+    `together` says whether other processes compute the same run, so that all must do the same at the same time.
     """
 
-    watch: Watch | None = None
     together = False
 
     def __init__(
@@ -154,6 +132,7 @@ class Run:
         first: int | None = None,
         duration_steps: int,
         until: Until | None = None,
+        watch: Watching | None = None,
         counts: np.ndarray | None = None,
         info: dict[str, Any],
     ):
@@ -165,7 +144,7 @@ class Run:
         self.k0 = int(self.state.step)
         self.first = self.k0 if first is None else first
         self.k1 = self.first + duration_steps
-        self.until = until
+        self.until, self.watch = until, watch
         self._question_steps = until.steps(self.dt) if until else 0
         self._counts = np.zeros(len(self.structure.populations), np.int64) if counts is None else counts
         self.plan = records
@@ -264,9 +243,7 @@ class Run:
             raise
 
     def _execute(self, progress: ProgressCallback | None, interruption: Interruption) -> Result:
-        if self.watch is not None:
-            self.watch.begins(self)
-        per_call = SECONDS_PER_CALL if self.watch is None else self.watch.seconds
+        per_call = SECONDS_PER_CALL if self.watch is None else min(SECONDS_PER_CALL, self.watch.every)
         state, step, fresh = self.compiled(isinstance(progress, ProgressBar))
         buffers = step.take_buffers(self._new_buffers)
         self.info["compile_seconds"] = step.seconds if fresh else 0.0
@@ -289,26 +266,32 @@ class Run:
                 state, buffers, step = self._rewired(state, buffers, step, reached)
                 backup, backed_up = jax.tree.map(jnp.copy, state), time.perf_counter()
             stopped = self._stopped(state, reached, counted)
-            if (stopped and reached < self.k1) or (rewires and reached == self.k1):
+            left = reached < self.k1 and not stopped and self._left(state, reached)
+            if ((stopped or (left and not self.sink.way_on)) and reached < self.k1) or (rewires and reached == self.k1):
                 self._take_row_at(step, state, reached)
             if progress is not None:
                 progress(self._progress(reached, now - began, (reached - k) / max(seconds, 1e-9)))
             step.steps_per_second = (reached - k) / max(seconds, 1e-9)
-            if seconds < per_call / 2:
+            if self.watch is not None:
+                length = max(1, min(self.plan.steps_per_call, 2 * length, int(step.steps_per_second * per_call)))
+            elif seconds < per_call / 2:
                 length = min(self.plan.steps_per_call, 2 * length)
             elif seconds > 2 * per_call:
                 length = max(1, length // 2)
             k = reached
-            if k == self.k1 or stopped:
+            if k == self.k1 or stopped or left:
+                if not left:
+                    self._look(state, k, last=True)
                 step.leave_buffers(buffers)
                 final: Any = functools.partial(self._in_users_order, state)
                 if self.sink.way_on or self.together:
                     final = self._in_users_order(state)
-                self.sink.finish("complete", Progression(final, self._counts.copy()) if self.sink.way_on else None)
+                ended = "interrupted" if left else "complete"
+                self.sink.finish(ended, Progression(final, self._counts.copy()) if self.sink.way_on else None)
                 self.info["run_seconds"] = time.perf_counter() - began
                 return self._result(final, k)
-            came = interruption.came or (self.watch is not None and self.watch.ends(functools.partial(self._in_users_order, state)))
-            if self._agreed(bool(came)):
+            if self._agreed(bool(interruption.came)):
+                self._look(state, k, last=True)
                 self.sink.finish("interrupted", Progression(self._in_users_order(state), self._counts.copy()))
                 raise RunInterrupted(f"Stopped at t = {k * self.dt:g} ms of {self.k1 * self.dt:g} ms. {self.sink.way_on}")
             if self._agreed(bool(self.sink.checkpoint_steps and k % self.sink.checkpoint_steps == 0)):
@@ -346,10 +329,19 @@ class Run:
         rows: Iterable[Rows] = self.plan.rows(self._records_in(buffers), k, reached, last)
         if self.watch is not None:
             rows = list(rows)
-            self.watch.sees(whole, neurons, rows, reached)
         self.sink.take(whole, neurons, rows, reached, **within)
+        if self.watch is not None:
+            self.watch.take(whole, neurons, rows)
         firsts = [p.first for p in self.structure.populations]
         return np.bincount(np.searchsorted(firsts, neurons, side="right") - 1, minlength=len(firsts)) if self.until else self._counts
+
+    def _look(self, state: StepState, k: int, last: bool = False) -> bool:
+        """Lets who looks on see what is new, where that is due; whether the run is to end here."""
+        return self.watch is not None and self.watch.look(k, functools.partial(self._in_users_order, state), last)
+
+    def _left(self, state: StepState, k: int) -> bool:
+        """Whether who looks on wants the run to end here."""
+        return self.watch is not None and bool(self._agreed(self._look(state, k)))
 
     def _take_row_at(self, step: loop.Compiled, state: StepState, k: int) -> None:
         """Takes over the row that may be due where a run ends before its time."""
@@ -391,6 +383,7 @@ class Run:
                 good = middle
         self._take_row_at(step, good, step_of(good))
         wrong, _, _, bad = advance(good, bad_at)
+        self._look(good, step_of(good), last=True)
         part, variable, index, value, what = self._named(wrong, bad)
         moment = bad_at * self.dt
         remedy = "Try a smaller dt"

@@ -16,6 +16,7 @@ from ranvier.result import Result
 from ranvier.stimuli.base import refuse_time_series
 from ranvier.surroundings import inside
 from ranvier.until import Moment, Until
+from ranvier.watch import EVERY, Chunk
 
 
 def simulate(
@@ -31,6 +32,8 @@ def simulate(
     precision: str = "double",
     progress: bool | ProgressCallback = False,
     until: Until | Callable[[Moment], Any] | None = None,
+    watch: Callable[[Chunk], Any] | None = None,
+    watch_every: Any = EVERY,
     store: Any = None,
     checkpoint_every: Any = None,
     overwrite: bool = False,
@@ -62,6 +65,11 @@ def simulate(
             a line every half minute. A function is called with a `ranvier.progress.Progress` instead, a few times a second.
         until: ends the run early: a function of a `Moment` (time, state, rates)
             that returns True, asked every 10 ms, or `rv.Until(function, every=…)`.
+        watch: looks on: a function that is called with a `Chunk`, what is new (the spikes, what was recorded, the state), in the thread
+            of the run. One that computes for long is called less often, with all that has come since, so that it takes no more than
+            3 % of the run's time; one that waits makes the run wait. If it returns True the run ends there, as after a Ctrl-C: a store
+            can be resumed.
+        watch_every: about how often it is called (s).
         store: a folder that spikes and records are written to while the run
             goes on, such as `"run.zarr"`; memory then does not grow with the
             duration, and `rv.resume` goes on after whatever stops the run.
@@ -96,7 +104,7 @@ def simulate(
     from ranvier.simulation import GRID, INTERPOLATED, checked_devices, found_or_prepared
 
     dt = doors.interval(dt, "dt")
-    check_run(duration, dt, progress, until, store, checkpoint_every, overwrite, check_disk)
+    check_run(duration, dt, progress, until, store, checkpoint_every, overwrite, check_disk, watch, watch_every)
     if isinstance(network, NeuronModel):
         refuse_time_series(current, round(doors.duration(duration, "duration") / dt))
     net, single = as_network(network, current, initial)
@@ -118,6 +126,8 @@ def simulate(
         initial=given,
         progress=progress,
         until=until,
+        watch=watch,
+        watch_every=watch_every,
         store=store,
         checkpoint_every=checkpoint_every,
         overwrite=overwrite,

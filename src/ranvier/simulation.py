@@ -28,6 +28,7 @@ from ranvier.given import (
     checked_progress,
     checked_records,
     checked_until,
+    checked_watch,
     seed_of,
     store_place,
 )
@@ -73,6 +74,7 @@ from ranvier.stimuli.base import Constant
 from ranvier.surrogates import FixedSpikes, SpikeDerivative, SpikeTimes, Surrogate
 from ranvier.surroundings import inside, refuse_traced
 from ranvier.until import Moment, Until
+from ranvier.watch import EVERY, Chunk, Watching
 
 GRID, INTERPOLATED = "grid", "interpolated"
 MERGE = True  # benchmarks/populations.py turns it off to show what it is worth
@@ -232,6 +234,7 @@ class Simulation:
         records: list[Record] | None = None,
         sink: Callable[[Run], Sink] | None = None,
         until: Until | None = None,
+        watch: Watching | None = None,
         first: int | None = None,
         counts: np.ndarray | None = None,
         info: Mapping[str, Any] | None = None,
@@ -263,6 +266,7 @@ class Simulation:
             "first": first,
             "duration_steps": steps,
             "until": until,
+            "watch": watch,
             "counts": counts,
             "info": {**self._facts(drawn), **(info or {}), "build_seconds": self._build_seconds + time.perf_counter() - began},
         }
@@ -388,6 +392,8 @@ class Simulation:
         initial: Any = None,
         progress: bool | ProgressCallback = False,
         until: Until | Callable[[Moment], Any] | None = None,
+        watch: Callable[[Chunk], Any] | None = None,
+        watch_every: Any = EVERY,
         store: Any = None,
         checkpoint_every: Any = None,
         overwrite: bool = False,
@@ -401,7 +407,7 @@ class Simulation:
             parameters: other values by path, such as `{"exc.tau": 12.0, "exc→inh.weight": 5.0, "exc.current": 300.0}`: whatever
                 the part itself would take (numbers, arrays, distributions, quantities).
             initial: a `SimulationState` to go on from, or a `Result` whose state is meant. Its time goes on.
-            progress, until, store, checkpoint_every, overwrite, check_disk: as of `rv.simulate`.
+            progress, until, watch, watch_every, store, checkpoint_every, overwrite, check_disk: as of `rv.simulate`.
 
         Returns:
             A `Result`.
@@ -418,11 +424,11 @@ class Simulation:
             >>> more.spikes.start, more.spikes.stop
             (50.0, 100.0)
         """
-        check_run(duration, self.dt, progress, until, store, checkpoint_every, overwrite, check_disk)
+        check_run(duration, self.dt, progress, until, store, checkpoint_every, overwrite, check_disk, watch, watch_every)
         steps = int(in_steps(doors.duration(duration, "duration"), self.dt, "duration"))
         given = checked_initial(initial)
         seed = seed_of(seed, given, self.seed)
-        until, shown = checked_until(until), checked_progress(progress)
+        until, shown, watching = checked_until(until), checked_progress(progress), checked_watch(watch, watch_every, self.dt)
         if store is not None and self.spike_timing == INTERPOLATED:
             raise UnsupportedError(
                 "store: a store holds the steps of spikes, so that spike_timing='interpolated' is for runs in memory. Leave out store."
@@ -434,11 +440,13 @@ class Simulation:
                 return MemorySink(run.plan)
             from ranvier.store.start import start
 
-            return start(run, place, self.recorded, self.integrators, checkpoint_every=every, overwrite=overwrite, fits=check_disk)
+            plain = {path: value for path, value in (parameters or {}).items() if isinstance(value, int | float)}
+            how: dict[str, Any] = {"checkpoint_every": every, "overwrite": overwrite, "fits": check_disk, "given": plain}
+            return start(run, place, self.recorded, self.integrators, **how)
 
         with self._inside():
             with building(progress is True) as bar:
-                run = self.start(steps, parameters=parameters, seed=seed, initial=given, sink=sink, until=until, told=bar)
+                run = self.start(steps, parameters=parameters, seed=seed, initial=given, sink=sink, until=until, watch=watching, told=bar)
             return run.execute(shown)
 
     def function(

@@ -112,6 +112,7 @@ SPACES = (
     "synapses",
 )
 NOT_FOR_USERS = {
+    "Chunk": "made by a run",
     "Integrator": "a base class without arguments",
     "Model": "a base class",
     "Moment": "made by a run",

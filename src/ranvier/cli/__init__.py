@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs a ready-made model, or a Python file that defines `network`. "
         "It leaves a folder with spikes, traces, pictures and a report.",
         epilog="A file defines `network` (a network, population or neuron model) and `duration` (ms); it may define dt, record, until, "
-        "integrator, current, initial, seed and precision. The options here come before what it says.",
+        "watch, watch_every, integrator, current, initial, seed and precision. The options here come before what it says.",
     )
     run.add_argument(
         "what",

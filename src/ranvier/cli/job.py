@@ -50,6 +50,8 @@ class Job:
     current: Any = None
     initial: Any = None
     until: Any = None
+    watch: Any = None
+    watch_every: Any = None
     options: tuple[str, ...] = ()
     own: Any = None
     devices: Any = None
@@ -216,6 +218,8 @@ def of_defined(
         current=defined.get("current"),
         initial=defined.get("initial"),
         until=defined.get("until"),
+        watch=defined.get("watch"),
+        watch_every=defined.get("watch_every"),
     )
 
 

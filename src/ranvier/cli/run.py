@@ -146,8 +146,9 @@ def _simulate(job: Job, **more: Any) -> Result:
     options: dict[str, Any] = {"current": job.current} if job.current is not None else {}
     if job.initial is not None:
         options["initial"] = job.initial
-    if job.until is not None:
-        options["until"] = job.until
+    for name in ("until", "watch", "watch_every"):
+        if getattr(job, name) is not None:
+            options[name] = getattr(job, name)
     return simulate(
         job.network,
         duration=job.duration,

@@ -42,8 +42,11 @@ def resume(arguments: argparse.Namespace, run_arguments: Callable[[str], argpars
     """
     devices = devices_of(arguments)
     given = _given(arguments, run_arguments)
-    if arguments.file and open_store(arguments.store).provenance["until"] is not None:
-        given["until"] = job_of(run_arguments(arguments.file)).until
+    if arguments.file:
+        job = job_of(run_arguments(arguments.file))
+        given |= {name: getattr(job, name) for name in ("watch", "watch_every") if getattr(job, name) is not None}
+        if open_store(arguments.store).provenance["until"] is not None:
+            given["until"] = job.until
     with _said():
         result = resume_run(
             arguments.store,

@@ -17,7 +17,7 @@ from ranvier import doors
 from ranvier.devices.mesh import checked_devices
 from ranvier.devices.processes import first_process
 from ranvier.errors import ParameterError, StoreError, warn
-from ranvier.given import as_network, checked_progress, checked_until
+from ranvier.given import as_network, checked_progress, checked_until, checked_watch
 from ranvier.integrators.base import Integrator
 from ranvier.network.choice import by_population
 from ranvier.network.spec import Network, Population
@@ -27,7 +27,7 @@ from ranvier.progress import ProgressBar, ProgressCallback
 from ranvier.random import STREAMS_VERSION
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
-from ranvier.run import Run, Watch
+from ranvier.run import Run
 from ranvier.simulation import Simulation, made
 from ranvier.steps import in_steps
 from ranvier.store import layout, provenance
@@ -52,6 +52,7 @@ from ranvier.store.reader import Stored, as_path
 from ranvier.store.sink import StoreSink, kept_records
 from ranvier.store.start import identity, start, steps_of
 from ranvier.until import Moment, Until
+from ranvier.watch import EVERY, Chunk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +188,11 @@ def _moment_or_false(value: Any, what: str) -> Any:
     return value if value is False else checked_until(value)
 
 
+def _watch(value: Any, what: str) -> Any:
+    checked_watch(value, EVERY, 1.0)
+    return value
+
+
 def _progress(value: Any, what: str) -> Any:
     checked_progress(value)
     return value
@@ -214,6 +220,8 @@ def _integrator(value: Any, what: str) -> Any:
     duration=doors.optional(doors.interval),
     record=doors.optional(_records),
     until=_moment_or_false,
+    watch=_watch,
+    watch_every=doors.positive,
     checkpoint_every=doors.optional(doors.interval),
     branch=doors.flag,
     into=doors.optional(doors.path),
@@ -232,6 +240,8 @@ def resume(
     duration: Any = None,
     record: Record | Sequence[Record] | None = None,
     until: Until | Callable[[Moment], Any] | bool | None = None,
+    watch: Callable[[Chunk], Any] | None = None,
+    watch_every: Any = EVERY,
     checkpoint_every: Any = None,
     branch: bool = False,
     into: Any = None,
@@ -257,6 +267,7 @@ def resume(
             as long as planned when left out.
         record: the records again, where they use functions of your own.
         until: the stop condition again, where there was one; False goes on without.
+        watch, watch_every: what looks on, as for `simulate`.
         checkpoint_every: as for `simulate`; as before when left out.
         branch: starts a new store from the state of the checkpoint instead,
             with whatever else is given changed; the old store stays as it is.
@@ -287,6 +298,8 @@ def resume(
         "duration": duration,
         "record": record,
         "until": until,
+        "watch": watch,
+        "watch_every": watch_every,
         "checkpoint_every": checkpoint_every,
         "check_disk": check_disk,
         "devices": devices,
@@ -310,12 +323,12 @@ def going_on(
     check_disk: bool,
     devices: Any = None,
     found: Sequence[Damage] | None = None,
-    watch: Watch | None = None,
+    watch: Callable[[Chunk], Any] | None = None,
+    watch_every: float = EVERY,
 ) -> Result:
     """Goes on with a run in its own store; for the arguments see `resume`.
 
     Args:
-        watch: who looks on.
         given: what must be as it was.
         found: what of the store is damaged, where it was read for that; it is then computed again up to where the run has come.
     """
@@ -369,11 +382,11 @@ def going_on(
                 first=root.facts["start_step"],
                 sink=sink,
                 until=plan.until,
+                watch=checked_watch(watch, watch_every, plan.dt),
                 counts=tree["counts"],
                 info={"bit_identical": not changed, "not_verified": plan.not_verified},
             )
             run.info["build_seconds"] = time.perf_counter() - began
-            run.watch = watch
     except BaseException as error:
         if first_process():
             lock.release()
@@ -397,6 +410,8 @@ def _branch(
     checkpoint_every: Any,
     check_disk: bool,
     devices: Any = None,
+    watch: Callable[[Chunk], Any] | None = None,
+    watch_every: float = EVERY,
 ) -> Result:
     """A new run from the state of the newest checkpoint, in a store of its own; for the arguments see `resume`."""
     began = time.perf_counter()
@@ -423,6 +438,7 @@ def _branch(
             initial=state,
             sink=sink,
             until=plan.until,
+            watch=checked_watch(watch, watch_every, plan.dt),
             info={"bit_identical": not changed_since(checked["build"]), "not_verified": plan.not_verified},
         )
         run.info["build_seconds"] = time.perf_counter() - began

@@ -260,9 +260,9 @@ function refreshStudies() {
   if (tab && tab.id === "tab-traces") store.traces();
   if (tab && tab.id === "tab-wiring") store.wiring();
 }
-function plotIn(element, height) {
+function plotIn(element, height, read = false) {
   const width = Math.max(280, element.parentElement.clientWidth);
-  return [canvasSurface(element, width, height), { x: MARGIN.left, y: MARGIN.top, w: width - MARGIN.left - MARGIN.right, h: height - MARGIN.top - 44 }];
+  return [canvasSurface(element, width, height, read), { x: MARGIN.left, y: MARGIN.top, w: width - MARGIN.left - MARGIN.right, h: height - MARGIN.top - 44 }];
 }
 const greatest = values => values.reduce((a, b) => Math.max(a, b), 0) || 1;
 

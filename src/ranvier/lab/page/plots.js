@@ -42,15 +42,15 @@ class SvgSurface {
 
 const escaped = text => String(text).replace(/[&<>"]/g, c => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 
-/** A canvas context with the two calls that SVG spells otherwise. */
-function canvasSurface(canvas, width, height) {
+/** A canvas context with the two calls that SVG spells otherwise; `read` where its pixels are taken too. */
+function canvasSurface(canvas, width, height, read = false) {
   const ratio = window.devicePixelRatio || 1;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
     canvas.style.height = `${height}px`;
   }
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: read });
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
   context.rotated = (x, y, draw) => {

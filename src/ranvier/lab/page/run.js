@@ -12,7 +12,7 @@ function command(op, details = {}) {
   return number;
 }
 const going = () => liveRun && ["building", "compiling", "running", "paused"].includes(liveRun.status);
-const fresh = () => ({ facts: null, drawn: 0, spikes: [], rows: new Map(), weights: null, t: 0, total: 0, skipped: 0, speed: 0, rates: "", status: "building" });
+const fresh = () => ({ facts: null, drawn: 0, spikes: [], rows: new Map(), weights: null, log: [], t: 0, total: 0, pictures: 0, speed: 0, rates: "", status: "building" });
 
 function leaveRun() {
   if (going()) command("stop");
@@ -144,8 +144,9 @@ function heardRun(kind, header, numbers) {
     header.populations.forEach((p, i) => of.fill(i, p.first, p.first + p.n));
     r.facts = { ...header, tone, of };
   }
+  if (header.changed) r.log.push(header.changed);
   if (header.status) {
-    Object.assign(r, { status: header.status, t: header.t, speed: header.speed, skipped: header.skipped });
+    Object.assign(r, { status: header.status, t: header.t, speed: header.speed });
     if (header.status === "failed" && r.facts && r.facts.kept) say(`${message.textContent} What was computed is in ${r.facts.kept.name}.`);
   }
   if (header.weights) r.weights = header.weights;
@@ -156,12 +157,19 @@ function heardRun(kind, header, numbers) {
   }
   if (kind === 2) {
     const all = new Uint32Array(numbers), n = all.length / 2;
-    r.drawn = header.t;
+    Object.assign(r, { drawn: header.t, t: header.t, speed: header.speed });
     r.spikes.push({ k0: header.k0, steps: all.subarray(0, n), neurons: all.subarray(n) });
     r.total += n;
-    r.unseen = true;
   }
-  wantPicture();
+  if (kind === 3) {
+    Object.assign(r, { drawn: header.t, t: header.t, speed: header.speed });
+    r.spikes.push({ ...header, counts: new Uint16Array(numbers) });
+    r.total += header.spikes;
+  }
+  if (kind === 2 || kind === 3) {  // the last of what comes at a time
+    r.unseen = true;
+    wantPicture();
+  } else if (!r.unseen) tellRun();
 }
 
 /** One picture a frame, however much comes; a page that has drawn its spikes asks for more. */
@@ -174,6 +182,7 @@ function wantPicture() {
     if (!r) return;
     drawRun();
     tellRun();
+    r.pictures++;
     if (r.unseen) {
       r.unseen = false;
       command("ack");
@@ -187,43 +196,57 @@ function drawRun() {
   if (!n || !canvas.isConnected) return;
   const t0 = still.matches ? Math.floor(Math.max(0, t - 1e-9) / SPAN) * SPAN : Math.max(0, t - SPAN), t1 = t0 + SPAN;
   const width = Math.max(280, canvas.parentElement.clientWidth), height = width < 600 ? 300 : 400;
-  const g = canvasSurface(canvas, width, height);
+  const g = canvasSurface(canvas, width, height, true);
   const box = { x: MARGIN.left, y: MARGIN.top, w: width - MARGIN.left - MARGIN.right, h: height - MARGIN.top - 44 };
   drawAxes(g, box, { x: [t0, t1], y: [0, n], xLabel: "time (ms)", yLabel: "neuron", series: [] }, c);
   if (!facts) return;
-  const tall = Math.min(n, Math.round(box.h)), wide = Math.round(box.w);
-  const image = (drawRun.image ||= document.createElement("canvas"));
-  image.width = wide;
-  image.height = tall;
-  const context = image.getContext("2d"), pixels = context.createImageData(wide, tall), words = new Uint32Array(pixels.data.buffer);
+  // The pixels of the canvas itself, taken and put back: another canvas between them would be copied for each picture.
+  const ratio = window.devicePixelRatio || 1, wide = Math.round(box.w * ratio), tall = Math.round(box.h * ratio);
+  const pixels = g.getImageData(box.x * ratio, box.y * ratio, wide, tall), words = new Uint32Array(pixels.data.buffer);
   if (facts.dark !== palette.matches) {
     facts.dark = palette.matches;
     facts.populations.forEach((p, i) => {
-      const [red, green, blue] = [1, 3, 5].map(at => parseInt(c.lines[i % c.lines.length].slice(at, at + 2), 16));
-      facts.tone.fill((255 << 24) | (blue << 16) | (green << 8) | red, p.first, p.first + p.n);
+      facts.tone.fill(word(c.lines[i % c.lines.length]), p.first, p.first + p.n);
     });
   }
-  liveRun.spikes = liveRun.spikes.filter(s => s.steps.length && (s.k0 + s.steps[s.steps.length - 1]) * facts.dt >= t0);
-  const recent = new Float64Array(facts.populations.length), tallest = n <= tall ? 1 : 0;
-  for (const { k0, steps, neurons } of liveRun.spikes) {
+  liveRun.spikes = liveRun.spikes.filter(s => s.counts ? s.t1 >= t0 : s.steps.length && (s.k0 + s.steps[s.steps.length - 1]) * facts.dt >= t0);
+  const recent = new Float64Array(facts.populations.length), high = Math.max(1, Math.ceil(tall / n)), broad = Math.max(n * ratio <= tall ? 2 : 1, Math.round(ratio));
+  for (const { k0, steps, neurons, ...tile } of liveRun.spikes) {
+    if (tile.counts) {
+      drawCounts(tile, { words, wide, tall, t0, t1, n, recent });
+      continue;
+    }
     for (let i = 0; i < steps.length; i++) {
       const at = (k0 + steps[i]) * facts.dt;
       if (at < t0 || at >= t1) continue;
-      const neuron = neurons[i], x = Math.floor(((at - t0) / SPAN) * wide), y = tall - 1 - Math.floor((neuron * tall) / n);
+      const neuron = neurons[i], x = Math.floor(((at - t0) / SPAN) * wide), y = tall - Math.floor((neuron * tall) / n) - high, end = Math.min(wide, x + broad);
       recent[facts.of[neuron]]++;
-      words[y * wide + x] = facts.tone[neuron];
-      if (tallest && x + 1 < wide) words[y * wide + x + 1] = facts.tone[neuron];
+      for (let row = Math.max(0, y) * wide; row < (y + high) * wide; row += wide) for (let j = row + x; j < row + end; j++) words[j] = facts.tone[neuron];
     }
   }
-  context.putImageData(pixels, 0, 0);
-  g.imageSmoothingEnabled = false;
-  g.drawImage(image, box.x, box.y, box.w, box.h);
+  g.putImageData(pixels, box.x * ratio, box.y * ratio);
   drawKey(g, box, facts.populations.map(p => p.name), c);
   const seconds = Math.max(1e-3, Math.min(SPAN, t - t0) / 1000);
   liveRun.rates = facts.populations.map((p, i) => `${p.name} ${(recent[i] / Math.max(1, p.n) / seconds).toFixed(1)} Hz`).join(", ");
   drawRows(t0, t1, c);
   drawWeights(c);
-  performance.mark("live-painted");
+}
+
+/** A block of pixels for each count of a tile. */
+function drawCounts(tile, { words, wide, tall, t0, t1, n, recent }) {
+  const { tone, of } = liveRun.facts, each = (tile.t1 - tile.t0) / tile.width, at = t => Math.floor(((t - t0) / (t1 - t0)) * wide);
+  tile.counts.forEach((count, i) => {
+    if (!count) return;
+    const row = Math.floor(i / tile.width), t = tile.t0 + (i % tile.width) * each, neuron = Math.floor(((row + 0.5) * n) / tile.height);
+    if (t < t0 || t >= t1) return;
+    recent[of[neuron]] += count;
+    const bottom = Math.floor((row * tall) / tile.height), top = Math.max(bottom + 1, Math.floor(((row + 1) * tall) / tile.height));
+    for (let y = bottom; y < top; y++) words.fill(tone[neuron], (tall - 1 - y) * wide + at(t), (tall - 1 - y) * wide + Math.min(wide, Math.max(at(t) + 1, at(t + each))));
+  });
+}
+
+function hide(element, yes) {
+  if (element.hidden !== yes) element.hidden = yes;  // to write what is there already would lay the page out again
 }
 
 /** The names of what is drawn in which colour, above the box. */
@@ -246,38 +269,75 @@ function drawKey(g, box, names, c) {
 
 function drawRows(t0, t1, c) {
   const { rows, boxes, traces } = liveRun;
-  boxes.traces.hidden = !rows.size;
+  hide(boxes.traces, !rows.size);
   if (!rows.size) return;
-  const [g, box] = plotIn(traces, 190), series = [];
+  const [g, box] = plotIn(traces, 190, true), ratio = window.devicePixelRatio || 1, wide = Math.round(box.w * ratio), tall = Math.round(box.h * ratio);
   let low = Infinity, high = -Infinity, said = "", label = "";
   for (const kept of rows.values()) {
     kept.pieces = kept.pieces.filter(p => p.times.length && p.times[p.times.length - 1] >= t0 - 1);
-    const columns = kept.neurons.length, count = kept.pieces.reduce((sum, p) => sum + p.times.length, 0);
-    const x = new Float32Array(count), y = kept.neurons.map(() => new Float32Array(count));
-    let at = 0;
-    for (const { times, values } of kept.pieces) {
-      for (let i = 0; i < times.length; i++, at++) {
-        x[at] = times[i];
-        for (let j = 0; j < columns; j++) {
-          const v = values[i * columns + j];
-          y[j][at] = v;
-          if (v < low) low = v;
-          if (v > high) high = v;
-        }
-      }
-    }
-    y.forEach((values, j) => series.push({ x, y: values, sorted: true, color: c.lines[series.length % c.lines.length], dash: DASHES[j % DASHES.length], width: 1.3 }));
+    for (const { values } of kept.pieces) for (const v of values) { if (v < low) low = v; if (v > high) high = v; }
     label = `${kept.variable} ${unitText(kept.unit) ? `(${unitText(kept.unit)})` : ""}`;
     said = `${kept.variable} of ${kept.part}, neurons ${kept.neurons.join(", ")}: from ${short(low)} to ${short(high)} ${unitText(kept.unit)}`;
   }
-  drawAxes(g, box, { x: [t0, t1], y: range(low, high), xLabel: "time (ms)", yLabel: label, series }, c);
-  traces.setAttribute("aria-label", said);
+  const [bottom, top] = range(low, high), Y = v => (tall - 1) * (1 - (v - bottom) / (top - bottom));
+  drawAxes(g, box, { x: [t0, t1], y: [bottom, top], xLabel: "time (ms)", yLabel: label, series: [] }, c);
+  const pixels = g.getImageData(box.x * ratio, box.y * ratio, wide, tall), words = new Uint32Array(pixels.data.buffer);
+  let lines = 0;
+  for (const { pieces, neurons } of rows.values()) {
+    for (let j = 0; j < neurons.length; j++, lines++) drawTrace(words, wide, tall, ratio, word(c.lines[lines % c.lines.length]), DASHES[j % DASHES.length], extremes(pieces, j, neurons.length, t0, t1, wide), Y);
+  }
+  g.putImageData(pixels, box.x * ratio, box.y * ratio);
+  if (traces.said === undefined || performance.now() - traces.said > 1000) {
+    traces.said = performance.now();
+    traces.setAttribute("aria-label", said);
+  }
+}
+
+/** The least and greatest value of one column of a record in each column of pixels, straight lines between its rows. */
+function extremes(pieces, j, columns, t0, t1, wide) {
+  const low = new Float32Array(wide).fill(Infinity), high = new Float32Array(wide).fill(-Infinity), each = (t1 - t0) / wide;
+  let before = null, was = 0;
+  for (const { times, values } of pieces) {
+    for (let i = 0; i < times.length; i++) {
+      const at = (times[i] - t0) / each, v = values[i * columns + j], from = before === null ? at : before, height = before === null ? v : was;
+      for (let x = Math.max(0, Math.floor(from)); x <= Math.min(wide - 1, Math.floor(at)); x++) {
+        const slope = at > from ? (v - height) / (at - from) : 0;
+        const left = x <= from ? height : height + slope * (x - from), right = x + 1 >= at ? v : height + slope * (x + 1 - from);
+        if (left < low[x]) low[x] = left;
+        if (right < low[x]) low[x] = right;
+        if (left > high[x]) high[x] = left;
+        if (right > high[x]) high[x] = right;
+      }
+      before = at;
+      was = v;
+    }
+  }
+  return [low, high];
+}
+/** A trace as pixels: strokes of a canvas, dashed, took longer than the whole picture beside them. */
+function drawTrace(words, wide, tall, ratio, color, dash, [low, high], Y) {
+  const thick = Math.max(1, Math.round(1.5 * ratio)), period = dash.reduce((sum, d) => sum + d, 0) * ratio;
+  for (let x = 0; x < wide; x++) {
+    if (low[x] > high[x]) continue;
+    if (period) {
+      let at = x % period, i = 0;
+      while (at >= dash[i] * ratio) at -= dash[i++] * ratio;
+      if (i % 2 && Y(low[x]) - Y(high[x]) < 6 * ratio) continue;
+    }
+    const end = Math.min(tall - 1, Math.round(Y(low[x])) + thick - 1);
+    for (let y = Math.max(0, Math.round(Y(high[x]))); y <= end; y++) words[y * wide + x] = color;
+  }
+}
+/** A colour as a pixel has it. */
+function word(color) {
+  const [red, green, blue] = [1, 3, 5].map(at => parseInt(color.slice(at, at + 2), 16));
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
 /** The weights of the projections that learn, as they are now: how many there are of each size. */
 function drawWeights(c) {
   const { weights, boxes } = liveRun;
-  boxes.weights.hidden = !weights;
+  hide(boxes.weights, !weights);
   if (!weights) return;
   const [g, box] = plotIn(boxes.weights.firstChild, 210), series = [];
   let from = Infinity, to = -Infinity, top = 1;
@@ -298,16 +358,19 @@ function tellRun() {
   const r = liveRun;
   if (!r) return;
   const on = ["running", "paused"].includes(r.status), kept = r.facts && r.facts.kept;
+  const now = performance.now();
+  if (r.said === r.status && now - r.saidAt < 250) return;  // figures that a person can read; and what is written lays the page out again
+  Object.assign(r, { said: r.status, saidAt: now });
   r.toggle.disabled = !on;
   r.toggle.textContent = r.status === "paused" ? "Resume" : "Pause";
   r.end.disabled = !going();
   if (r.step) r.step.disabled = !on || Boolean(kept);
   r.look.hidden = !kept || going();
-  const seen = r.facts && r.drawn > 0 ? `t = ${short(Number((r.t || 0).toPrecision(7)))} ms, ${amount(r.total)} spikes${r.skipped ? ` (${amount(r.skipped)} more were not drawn)` : ""}, ${short(r.speed || 0)} × real time${r.rates ? `; ${r.rates}` : ""}${kept ? `; kept in ${kept.name}` : ""}${r.learnt ? `; ${r.learnt}` : ""}` : "";
+  const seen = r.facts && r.drawn > 0 ? `t = ${short(Number((r.t || 0).toPrecision(7)))} ms, ${amount(r.total)} spikes, ${short(r.speed || 0)} × real time${r.rates ? `; ${r.rates}` : ""}${kept ? `; kept in ${kept.name}` : ""}${r.learnt ? `; ${r.learnt}` : ""}` : "";
   r.summary.textContent = `${r.status}${seen ? `: ${seen}` : "."}`;
   r.canvas.setAttribute("aria-label", r.summary.textContent);
-  if (performance.now() - (tellRun.last || 0) > 2000) {
-    tellRun.last = performance.now();
+  if (now - (tellRun.last || 0) > 2000) {
+    tellRun.last = now;
     live.textContent = r.summary.textContent;
   }
 }

@@ -27,7 +27,7 @@ from ranvier.errors import ParameterError, RanvierError
 from ranvier.lab import html
 from ranvier.lab.catalogue import by_name
 from ranvier.lab.server import frames, stores
-from ranvier.lab.server.live import Live, told
+from ranvier.lab.server.live import WALL, Live, told
 from ranvier.lab.server.networks import ModelFile, Networks, described
 from ranvier.lab.server.stores import Stores, Window
 
@@ -346,13 +346,13 @@ class _Live:
         return {"id": self.found.id_of(place), "name": self.found.name_of(place)}
 
     async def stream(self) -> None:
-        """Sends what is new, at most thirty times a second, and the next only when the page has drawn the last."""
+        """Sends what is new, at most eighteen times a second, and the next only when the page has drawn the last."""
         while True:
-            await anyio.sleep(1 / 30)
+            await anyio.sleep(WALL if self.run is None else self.run.pace())
             if self.run is None or not self.free:
                 continue
             messages = [frames.frame(kind, self.number, {"live": True, **header}, *blocks) for kind, header, blocks in self.run.news()]
-            self.free = not messages or messages[-1][4] != frames.SPIKES
+            self.free = not messages or messages[-1][4] not in (frames.SPIKES, frames.TILE)
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):
                 for message in messages:
                     await self.websocket.send_bytes(message)

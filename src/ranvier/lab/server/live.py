@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ranvier.errors import ParameterError, RanvierError
 from ranvier.lab.server import frames
 
+if TYPE_CHECKING:
+    from ranvier.result import Recorded
+    from ranvier.watch import Chunk
+
 MOST_RUNS = 2
-MOST_WAITING = 200_000  # spikes that wait for a page; older ones are counted only
+MOST_IN_FRAME = 100_000  # spikes that a page is sent one by one; of more it gets counts
+MOST_WAITING = 1_000_000  # spikes that wait for a page; older ones are in a sum only
+TILE_SPAN, TILE_COLUMNS, TILE_ROWS = 500.0, 250, 400  # ms, of a frame of counts
 MOST_ROWS_WAITING = 20_000
-WALL = 1 / 16  # s, about, at most, that one call of the loop takes
+WALL = 1 / 18  # s, about, between two looks at what runs, and two pictures of it
 WEIGHTS_EVERY = 0.25  # s between two looks at the weights
+A_CORE = 0.9  # of the clock's time that a run computes where nothing else wants the cores
+FEWEST = 4  # how many times fewer pictures there are at least where others want them
+STATUS_EVERY = 0.25  # s between two words on how far it is
+PACED_EVERY = 0.5  # s
 BINS = 40
 
 _slots = threading.BoundedSemaphore(MOST_RUNS)
@@ -54,10 +63,13 @@ class Live:
         self._spikes: list[tuple[np.ndarray, np.ndarray]] = []
         self._rows: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
         self._units: dict[tuple[str, str], dict[str, Any]] = {}
-        self._waiting = self._skipped = 0
+        self._waiting = self._older = 0
+        self._dt, self._n = 1.0, 0
         self._said: list[dict[str, Any]] = []
         self._weights: dict[str, Any] | None = None
-        self._weights_next = 0.0
+        self._weights_next = self._status_next = 0.0
+        self._clock = (time.perf_counter(), time.process_time())
+        self._pace = WALL
         self._status: dict[str, Any] = {"status": "building", "t": 0.0, "speed": 0.0}
         self._changed = True
         self._problem: str | None = None
@@ -108,8 +120,8 @@ class Live:
                 found.append((frames.ERROR, {"error": self._problem}, []))
                 self._problem = None
             if self._changed:
-                found.append((frames.STATUS, {**self._status, "skipped": self._skipped}, []))
-                self._changed = False
+                found.append((frames.STATUS, dict(self._status), []))
+                self._changed, self._status_next = False, time.monotonic() + STATUS_EVERY
             for (part, variable), pieces in self._rows.items():
                 times, values = (np.concatenate([piece[i] for piece in pieces]) for i in (0, 1))
                 header = {"part": part, "variable": variable, "rows": len(times), **self._units[part, variable]}
@@ -120,11 +132,36 @@ class Live:
                 self._weights = None
             if self._spikes:
                 steps, neurons = (np.concatenate([piece[i] for piece in self._spikes]) for i in (0, 1))
+                older, self._older = self._older, 0
                 self._spikes, self._waiting = [], 0
+                if older + len(steps) > MOST_IN_FRAME:
+                    found.append(self._tile(steps, neurons, older))
+                    return found
                 first = int(steps[0]) if len(steps) else 0
                 blocks = [(steps - first).astype(np.uint32), neurons.astype(np.uint32)]
-                found.append((frames.SPIKES, {"k0": first, "spikes": len(steps), "t": self._status["t"]}, blocks))
+                now = {"t": self._status["t"], "speed": self._status["speed"]}
+                found.append((frames.SPIKES, {"k0": first, "spikes": len(steps), **now}, blocks))
         return found
+
+    def pace(self) -> float:
+        """Seconds from one picture to the next: more where other programs want the cores too, for a picture is drawn in their time."""
+        now, used = time.perf_counter(), time.process_time()
+        if now - self._clock[0] > PACED_EVERY:
+            share = (used - self._clock[1]) / (now - self._clock[0])
+            self._clock = (now, used)
+            self._pace = WALL * min(FEWEST, max(1.0, 1.0 + 7.0 * (A_CORE - share)))
+        return self._pace
+
+    def _tile(self, steps: np.ndarray, neurons: np.ndarray, older: int) -> Message:
+        """Counts of the last half second, `[neurons, time]`, where spikes are too many to be sent; `spikes` is the number of all of them."""
+        end = round(self._status["t"] / self._dt)
+        k0, height = end - max(1, round(TILE_SPAN / self._dt)), min(self._n, TILE_ROWS)
+        seen = steps >= k0
+        column, row = (steps[seen] - k0) * TILE_COLUMNS // (end - k0), neurons[seen].astype(np.int64) * height // self._n
+        counts = np.bincount(row * TILE_COLUMNS + column.clip(0, TILE_COLUMNS - 1), minlength=height * TILE_COLUMNS)
+        header = {"t0": k0 * self._dt, "t1": end * self._dt, "width": TILE_COLUMNS, "height": height}
+        header |= {"t": self._status["t"], "speed": self._status["speed"]}
+        return frames.TILE, {**header, "spikes": older + len(steps)}, [np.minimum(counts, 65535).astype(np.uint16)]
 
     def _tell(self, facts: dict[str, Any]) -> None:
         with self._lock:
@@ -133,8 +170,9 @@ class Live:
     def _say(self, status: str, **more: Any) -> None:
         with self._lock:
             if self._status["status"] not in ("failed", "stopped", "complete"):
+                own = status != self._status["status"] or bool(set(more) - {"t", "speed"})
+                self._changed |= own or time.monotonic() > self._status_next  # between them the spikes say how far it is
                 self._status.update(status=status, **more)
-                self._changed = True
 
     def _fail(self, error: BaseException) -> None:
         self._problem = told(error)
@@ -147,28 +185,27 @@ class Live:
             while self._waiting > MOST_WAITING and len(self._spikes) > 1:
                 gone = len(self._spikes.pop(0)[0])
                 self._waiting -= gone
-                self._skipped += gone
+                self._older += gone
 
-    def _take_rows(self, rows: list[Any], dt: float) -> None:
+    def _take_rows(self, rows: list[Recorded]) -> None:
         with self._lock:
             for new in rows:
-                if new.track.label != "neuron" or not len(new.steps):
+                if new.label != "neuron" or not len(new.times):
                     continue
-                neurons = np.asarray(new.track.neurons)[:16]
-                for column, values in zip(new.track.columns, new.values, strict=True):
-                    key = (new.track.part, column.name)
-                    self._units[key] = {"unit": column.unit, "neurons": neurons.tolist()}
-                    kept = self._rows.setdefault(key, [])
-                    kept.append((new.steps * dt, np.asarray(values)[:, : len(neurons)]))
-                    while len(kept) > 1 and sum(len(times) for times, _ in kept) > MOST_ROWS_WAITING:
-                        kept.pop(0)
+                neurons = np.asarray(new.neurons)[:16]
+                key = (new.part, new.variable)
+                self._units[key] = {"unit": new.unit, "neurons": neurons.tolist()}
+                kept = self._rows.setdefault(key, [])
+                kept.append((new.times, new.values[:, : len(neurons)]))
+                while len(kept) > 1 and sum(len(times) for times, _ in kept) > MOST_ROWS_WAITING:
+                    kept.pop(0)
 
-    def _take_weights(self, state: Callable[[], Any], learning: dict[str, Any]) -> None:
+    def _take_weights(self, chunk: Chunk, learning: dict[str, Any]) -> None:
         """Counts the weights of each projection that learns, now and then."""
         now = time.monotonic()
         if not learning or now < self._weights_next:
             return
-        began, found, synapses = now, {}, state().synapses
+        began, found, synapses = now, {}, chunk.state.synapses
         for name, high in learning.items():
             weights = np.asarray(synapses[name]["weight"], np.float64).ravel()
             if not len(weights):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -13,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from ranvier.errors import ParameterError, unknown
-from ranvier.interruption import RunInterrupted
 from ranvier.lab.server.live import WALL, Live
 from ranvier.lab.server.networks import Choice, Setup, checked_seed, parameters, populations_of, records
 from ranvier.network.numbers import network_with, numbers_of, with_numbers
-from ranvier.network.state import SimulationState
-from ranvier.run import Run
+from ranvier.network.spec import Network
+from ranvier.watch import Chunk
 
 LONGEST = 500.0  # ms of a step that a page asks for
 LONGEST_PASS = 5000.0  # ms simulated before the host looks at the whole again
@@ -38,47 +35,32 @@ def checked_duration(value: Any, most: float, what: str) -> float:
 
 
 class _OfNetwork(Live):
-    """What both kinds of runs share: they are a `ranvier.run.Watch`."""
-
-    seconds = WALL
+    """What both kinds of runs share: what `rv.simulate(watch=…)` shows them goes to the page."""
 
     def __init__(self, name: str):
         super().__init__(name)
         self._learning: dict[str, float] = {}
-        self._told = False
-        self._fixed: dict[str, Any] = {}
         self._moment = time.perf_counter()
         self._at = 0.0
-        self._dt = 1.0
 
-    def begins(self, run: Run) -> None:
-        if self._told:
-            return
-        self._told = True
-        self._dt = run.dt
-        self._at = run.k0 * run.dt
-        plastic = {name: p.plasticity for name, p in run.network.projections.items() if p.plasticity is not None}
+    def _tell_of(self, net: Network, sizes: Mapping[str, int], dt: float, **more: Any) -> None:
+        """The facts that a page needs before anything has happened."""
+        plastic = {name: p.plasticity for name, p in net.projections.items() if p.plasticity is not None}
         self._learning = {name: float(np.asarray(rule.high)) for name, rule in plastic.items()}
-        self._tell(
-            {
-                "dt": run.dt,
-                "n": run.structure.n,
-                "populations": populations_of({p.name: p.n for p in run.structure.populations}),
-                "parameters": parameters(run.network),
-                "learning": list(plastic),
-                **self._fixed,
-            }
-        )
+        self._dt, self._n = dt, sum(sizes.values())
+        facts = {"dt": dt, "n": self._n, "populations": populations_of(sizes), "parameters": parameters(net), "learning": list(plastic)}
+        self._tell({**facts, **more})
         self._say("compiling")
         self._moment = time.perf_counter()
 
-    def sees(self, steps: np.ndarray, neurons: np.ndarray, rows: list[Any], reached: int) -> None:
-        self._take(steps, neurons)
-        self._take_rows(rows, self._dt)
-        now, t = time.perf_counter(), reached * self._dt
-        speed = (t - self._at) / 1000 / max(now - self._moment, 1e-9)
-        self._moment, self._at = now, t
-        self._say("running" if self._go.is_set() else "paused", t=t, speed=round(speed, 3))
+    def _show(self, chunk: Chunk) -> None:
+        self._take(chunk.steps, chunk.neurons)
+        self._take_rows(chunk.rows)
+        self._take_weights(chunk, self._learning)
+        now = time.perf_counter()
+        speed = (chunk.time - self._at) / 1000 / max(now - self._moment, 1e-9)
+        self._moment, self._at = now, chunk.time
+        self._say("running" if self._go.is_set() else "paused", t=chunk.time, speed=round(speed, 3))
 
 
 class LiveRun(_OfNetwork):
@@ -103,8 +85,6 @@ class LiveRun(_OfNetwork):
         super().__init__(choice.name)
         self._once: float | None = None
         self._stepping = False
-        self._reached: SimulationState | None = None
-        self.log: list[tuple[float, str, float]] = []
 
     def resume(self) -> None:
         self._once = None
@@ -125,18 +105,13 @@ class LiveRun(_OfNetwork):
         with self._lock:
             self._asked.update(new)
 
-    def ends(self, state: Callable[[], SimulationState]) -> bool:
-        if self._ended:
-            return True
-        self._take_weights(state, self._learning)
-        if self._stepping or (self._go.is_set() and not self._asked and self._once is None):
-            return False
-        self._reached = state()  # from here it goes on, with other parameters or later
-        return True
+    def _look(self, chunk: Chunk) -> bool:
+        """Shows what is new, and ends this call of the engine where the page wants a pause, another number or an end."""
+        self._show(chunk)
+        return self._ended or not (self._stepping or (self._go.is_set() and not self._asked and self._once is None))
 
     def _loop(self) -> None:
         import ranvier as rv
-        from ranvier.surroundings import inside
 
         setup = self._setup
         sim = rv.prepare(
@@ -147,6 +122,7 @@ class LiveRun(_OfNetwork):
             seed=self._seed,
             record=self._records,
         )
+        self._tell_of(setup.network, {name: p.n for name, p in sim.network.populations.items()}, setup.dt)
         current: dict[str, float] = {}
         state, length = None, 5.0
         while not self._ended:
@@ -159,28 +135,23 @@ class LiveRun(_OfNetwork):
             with self._lock:
                 new, self._asked = self._asked, {}
             self._moment = began = time.perf_counter()
-            at, whole = self._at, True
+            at = self._at
             try:
-                with inside():
-                    run = sim.start(steps, parameters={**current, **new} or None, initial=state)
-                    run.watch = self
-                    state = run.execute(None).state
-            except RunInterrupted:
-                if self._ended or self._reached is None:
-                    return
-                state, whole = self._reached, False
+                run = sim.run(
+                    steps * setup.dt, parameters={**current, **new} or None, initial=state, watch=self._look, watch_every=self._pace
+                )
             except ParameterError as error:
                 if not new:
                     raise
                 self._problem = str(error)  # the old values stay
                 self._changed = True
                 continue
-            took = time.perf_counter() - began
+            took, state = time.perf_counter() - began, run.state
             current |= new
-            self.log += [(at, name, value) for name, value in new.items()]
-            if whole:
-                self._take_weights(functools.partial(_itself, state), self._learning)
+            for name, value in new.items():
+                self._tell({"changed": {"t": at, "step": round(at / setup.dt), "name": name, "value": value}})
             if once is None:
+                whole = run.info["steps"] == steps
                 length = min(LONGEST_PASS, max(setup.dt, length * min(2.0, max(0.5, PASS / took)))) if whole else length
             else:
                 self._once = None
@@ -188,23 +159,19 @@ class LiveRun(_OfNetwork):
             self._say("running" if self._go.is_set() else "paused", set=dict(current))
 
 
-def _itself(state: SimulationState) -> SimulationState:
-    return state
-
-
 class KeptRun(_OfNetwork):
     """A run into a store: started here, or gone on with. Stopped or killed, it can go on.
 
     Args:
         name: of the thread.
-        execute: is called with this and runs; it raises `RunInterrupted` where the page stopped it.
-        store: what the page is told of the store.
+        execute: is called with this and runs, until `_look` says that it is enough.
+        path: the store.
+        store: what the page is told of it.
     """
 
-    def __init__(self, name: str, execute: Callable[[KeptRun], Any], store: dict[str, Any]):
+    def __init__(self, name: str, execute: Callable[[KeptRun], Any], path: Path, store: dict[str, Any]):
         super().__init__(name)
-        self._execute = execute
-        self._fixed = {"kept": store}
+        self._execute, self._path, self._store = execute, path, store
 
     @classmethod
     def started(
@@ -220,7 +187,7 @@ class KeptRun(_OfNetwork):
         changed = checked_parameters(given, {p["name"]: p for p in parameters(setup.network)})
         asked = records(setup, record) or setup.record
         planned = setup.duration if duration is None else checked_duration(duration, LONGEST_KEPT, "A duration")
-        return cls(choice.name, lambda own: own._start(setup, place, changed, asked, planned, seed), store)
+        return cls(choice.name, lambda own: own._start(setup, changed, asked, planned, seed), place, store)
 
     @classmethod
     def resumed(cls, path: Path, store: dict[str, Any], own: Choice | None = None, duration: Any = None) -> KeptRun:
@@ -233,51 +200,44 @@ class KeptRun(_OfNetwork):
             duration: how long it is to be as a whole (ms); as planned when left out.
         """
         whole = None if duration is None else checked_duration(duration, LONGEST_KEPT, "A duration")
-        return cls(path.name, lambda run: run._go_on(path, own, whole), store)
+        return cls(path.name, lambda run: run._go_on(own, whole), path, store)
 
-    def _start(self, setup: Setup, place: Path, changed: dict[str, float], asked: list[Any], planned: float, seed: int) -> None:
+    def _start(self, setup: Setup, changed: dict[str, float], asked: list[Any], planned: float, seed: int) -> None:
         import ranvier as rv
-        from ranvier.store.start import start
-        from ranvier.surroundings import inside
 
         sim = rv.prepare(setup.network, dt=setup.dt, integrator=setup.integrator, precision=setup.precision, seed=seed, record=asked)
-        with inside():
-            how: dict[str, Any] = {"checkpoint_every": None, "overwrite": False, "fits": True, "given": changed}
-            run = sim.start(
-                round(planned / setup.dt),
-                parameters=changed or None,
-                sink=lambda run: start(run, place, sim.recorded, sim.integrators, **how),
-            )
-            run.watch = self
-            run.execute(None)
+        self._tell_of(setup.network, {name: p.n for name, p in sim.network.populations.items()}, setup.dt, kept=self._store)
+        duration = round(planned / setup.dt) * setup.dt
+        sim.run(duration, parameters=changed or None, store=self._path, watch=self._look, watch_every=WALL)
 
-    def _go_on(self, path: Path, own: Choice | None, duration: float | None) -> None:
-        from ranvier.store.reader import open_store
-        from ranvier.store.resume import going_on
+    def _go_on(self, own: Choice | None, duration: float | None) -> None:
+        import ranvier as rv
+        from ranvier.store.resume import network_in
 
-        network = None
-        stored = open_store(path)
+        stored = rv.open_store(self._path)
         if own is not None and stored.provenance.get("not_verified"):
             network = own.make(None, int(stored.info["seed"])).network
             given = stored.provenance.get("given")
             if given:
                 network = network_with(network, with_numbers(network, numbers_of(network), given))
-        nothing: dict[str, Any] = dict.fromkeys(("dt", "seed", "precision", "integrator"))
-        how: dict[str, Any] = dict.fromkeys(("record", "until", "checkpoint_every"))
-        going_on(path, network, nothing, None, duration=duration, check_disk=True, watch=self, **how)
+        else:
+            network = network_in(self._path)
+        self._at = float(stored.info["written_step"] * stored.info["dt"])
+        self._tell_of(network, {name: p["n"] for name, p in stored.info["populations"].items()}, stored.info["dt"], kept=self._store)
+        rv.resume(self._path, network, duration=duration, watch=self._look, watch_every=WALL)
 
-    def ends(self, state: Callable[[], SimulationState]) -> bool:
-        self._take_weights(state, self._learning)
+    def _look(self, chunk: Chunk) -> bool:
+        self._show(chunk)
         if not self._go.is_set():
-            self._go.wait()
+            self._go.wait()  # and the run with it
             self._moment = time.perf_counter()
         return self._ended
 
     def _loop(self) -> None:
-        with contextlib.suppress(RunInterrupted):
-            self._execute(self)
-            self._say("complete")
-            return
+        from ranvier import open_store
+
+        self._execute(self)
+        self._say("complete" if open_store(self._path).status == "complete" else "stopped")
 
 
 def checked_parameters(given: Any, known: Mapping[str, Any]) -> dict[str, float]:
