@@ -153,7 +153,7 @@ class Live:
         return self._pace
 
     def _tile(self, steps: np.ndarray, neurons: np.ndarray, older: int) -> Message:
-        """Counts of the last half second, `[neurons, time]`, where spikes are too many to be sent; `spikes` is the number of all of them."""
+        """Counts of the last half second, `[neurons, time]`, where spikes are too many to be sent; `spikes` is how many they are."""
         end = round(self._status["t"] / self._dt)
         k0, height = end - max(1, round(TILE_SPAN / self._dt)), min(self._n, TILE_ROWS)
         seen = steps >= k0
