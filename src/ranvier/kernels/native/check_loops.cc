@@ -11,6 +11,7 @@
 
 void check_drawn_edges();
 void check_edges();
+void check_elementwise();
 void check_integrate_and_fire();
 void check_lif_sequence();
 void check_plasticity();
@@ -182,6 +183,7 @@ int main() {
     }
   }
   check_edges();
+  check_elementwise();
   check_drawn_edges();
   check_integrate_and_fire();
   check_lif_sequence();

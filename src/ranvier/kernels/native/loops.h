@@ -51,18 +51,39 @@ RANVIER_INLINE bool any_set(const bool* flags) {
   return any != 0;
 }
 
+RANVIER_INLINE int64_t lowest_set(uint64_t word) {
+#if defined(__GNUC__) || defined(__clang__)
+  return __builtin_ctzll(word);
+#else
+  int64_t bit = 0;
+  for (; (word & 1) == 0; word >>= 1) ++bit;
+  return bit;
+#endif
+}
+
+// Eight flags as the bits of a number, the first the lowest.
+RANVIER_INLINE uint64_t bits_of_eight(const bool* flags) {
+  uint64_t bits = 0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  std::memcpy(&bits, flags, 8);
+  return bits * 0x0102040810204080u >> 56;  // byte k, which is 0 or 1, times the factor's bit 56 − 7 k
+#else
+  for (int64_t k = 0; k < 8; ++k) bits |= static_cast<uint64_t>(flags[k]) << k;
+  return bits;
+#endif
+}
+
 // Calls visit(i) for every set flag i, ascending. A stretch of 512 silent neurons costs some forty loads.
 template <class Visit>
 RANVIER_INLINE void for_each_set(const bool* flags, int64_t n, const Visit& visit) {
-  const auto eight = [&](int64_t i) {
-    if (!any_set<8>(flags + i)) return;
-    for (int64_t j = i; j < i + 8; ++j) {
-      if (flags[j]) visit(j);
-    }
+  const auto those_of = [&](int64_t i, uint64_t bits) {
+    for (; bits != 0; bits &= bits - 1) visit(i + lowest_set(bits));
   };
   const auto sixty_four = [&](int64_t i) {
     if (!any_set<64>(flags + i)) return;
-    for (int64_t j = i; j < i + 64; j += 8) eight(j);
+    uint64_t bits = 0;
+    for (int64_t j = 0; j < 64; j += 8) bits |= bits_of_eight(flags + i + j) << j;
+    those_of(i, bits);
   };
   int64_t i = 0;
   for (; i + 512 <= n; i += 512) {
@@ -70,10 +91,26 @@ RANVIER_INLINE void for_each_set(const bool* flags, int64_t n, const Visit& visi
     for (int64_t j = i; j < i + 512; j += 64) sixty_four(j);
   }
   for (; i + 64 <= n; i += 64) sixty_four(i);
-  for (; i + 8 <= n; i += 8) eight(i);
+  for (; i + 8 <= n; i += 8) those_of(i, bits_of_eight(flags + i));
   for (; i < n; ++i) {
     if (flags[i]) visit(i);
   }
+}
+
+// How many flags are set.
+RANVIER_INLINE int64_t number_set(const bool* flags, int64_t n) {
+  int64_t set = 0, i = 0;
+  while (i + 8 <= n) {
+    uint64_t each = 0;  // byte by byte, which holds 255 of them
+    for (const int64_t end = std::min(n - 7, i + 255 * 8); i < end; i += 8) {
+      uint64_t word;
+      std::memcpy(&word, flags + i, 8);
+      each += word;
+    }
+    for (; each != 0; each >>= 8) set += static_cast<int64_t>(each & 255);
+  }
+  for (; i < n; ++i) set += flags[i];
+  return set;
 }
 
 // Writes (step, i) for every set flag i, ascending, at positions count, count + 1, …; those outside the capacity are dropped.

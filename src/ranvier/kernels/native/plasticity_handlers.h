@@ -149,8 +149,7 @@ ffi::Error learn_at_targets(ffi::ThreadPool pool, ffi::Buffer<ffi::PRED> fired, 
       ranvier::learn_at_targets(fired.typed_data() + batch.block(f, i) * targets, low, high, step.typed_data()[batch.block(s, i)], incoming,
                                 learning.traces(batch, i), learning.change(batch, i), new_weights->typed_data() + i * n_weights, n_weights);
     };
-    const bool* some = fired.typed_data();
-    const double events = static_cast<double>(std::count(some, some + targets, true)) * edges / std::max<int64_t>(targets, 1) * batch.size;
+    const double events = static_cast<double>(number_set(fired.typed_data(), targets)) * edges / std::max<int64_t>(targets, 1) * batch.size;
     share_events(threads, batch.size * blocks, events, learn);
   });
 }

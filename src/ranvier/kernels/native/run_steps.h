@@ -249,6 +249,17 @@ class Steps {
     }
   }
 
+  static Number number_of(XLA_FFI_DataType type) {
+    switch (type) {
+      case XLA_FFI_DataType_PRED: return Number::kFlag;
+      case XLA_FFI_DataType_S32: return Number::kInt32;
+      case XLA_FFI_DataType_U32: return Number::kUint32;
+      case XLA_FFI_DataType_S64: return Number::kInt64;
+      case XLA_FFI_DataType_F32: return Number::kFloat;
+      default: return Number::kDouble;
+    }
+  }
+
   static void compute(const Call& call) {
     void* const out = result(call).data;
     const int64_t n = slot_of(call.results[0]).count;
@@ -273,20 +284,13 @@ class Steps {
         return;
       }
       case Elementwise::kSelect:
-        return with_type(type, [&](auto zero) { select<decltype(zero)>(n, given(call, 0), given(call, 1), given(call, 2), out); });
+        return select(n, given(call, 0), given(call, 1), given(call, 2), width_of(type), out);
       case Elementwise::kConvert:
         return with_type(type, [&](auto from) {
           with_type(result(call).dtype, [&](auto to) { convert<decltype(from), decltype(to)>(n, given(call, 0), out); });
         });
-      case Elementwise::kAnd:
-      case Elementwise::kOr:
-      case Elementwise::kNot:
-        elementwise_of_flags(call.what, n, given(call, 0), given(call, call.operands.size() - 1), out);
-        return;
       default:
-        with_type(type, [&](auto zero) {
-          if constexpr (!std::is_same_v<decltype(zero), bool>) elementwise<decltype(zero)>(call.what, n, given(call, 0), given(call, 1), out);
-        });
+        elementwise(call.what, number_of(type), n, given(call, 0), given(call, call.operands.size() - 1), out);
     }
   }
 
