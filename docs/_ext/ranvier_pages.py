@@ -254,6 +254,16 @@ run.plot.intervals()""",
     "Generalised integrate-and-fire": """
 run = rv.simulate(rv.neurons.GeneralizedIntegrateAndFire(), current=rv.stimuli.SquarePulse(600.0, 50, 400), duration=450.0, dt=0.1, seed=1)
 run.plot("V")""",
+    "Grid cells": """
+net = rv.models.grid_cells()
+sheet = rv.Record("sheet", "rate", every=20.0)
+run = rv.simulate(net, duration=61_000.0, dt=0.5, integrator=rv.ExponentialEuler(), precision="single", record=sheet)
+one = run["sheet"]["rate"].values[50:, 0]
+path = rv.models.burak2009.path_of(net).position[: len(one)]
+ax = rv.plot.traces(path[:, 1], time=path[:, 0])
+ax.plot(*path[one > 0.5].T, "o", markersize=3)
+ax.set(xlabel="x (m)", ylabel="y (m)", aspect="equal", title="where one neuron fires on the path")
+ax.figure""",
     "Hodgkin–Huxley 1952": """
 run = rv.simulate(rv.neurons.HodgkinHuxley(), current=rv.stimuli.SquarePulse(10.0, start=20, stop=80), duration=100.0)
 run.plot("V", "sodium.m", "sodium.h", "potassium.n")""",
@@ -281,6 +291,12 @@ run.plot("V", "V_dendrite", "Ca")""",
     "Quadratic integrate-and-fire": """
 run = rv.simulate(rv.neurons.QuadraticIntegrateAndFire(), current=np.linspace(0, 500, 41), duration=1000.0, dt=0.05, record=[])
 run.plot.fi_curve()""",
+    "Litwin-Kumar & Doiron 2012": """
+run = rv.simulate(rv.models.clustered(), duration=1500.0, dt=0.1, seed=1)
+run.plot.raster(neurons=2500)""",
+    "Stellate cell": """
+run = rv.simulate(rv.models.stellate_cells(), duration=3000.0, dt=0.05, seed=1, record=rv.Record("stellate", "V", every=0.5))
+run.plot.raster()""",
     "Synfire chain, Diesmann 1999": """
 run = rv.simulate(rv.models.synfire_chain(), duration=150.0, dt=0.1, seed=1)
 run.plot.raster()""",

@@ -59,6 +59,14 @@ def test_neurapses_networks(here, capsys):
     assert "--gamma means nothing to cuba" in capsys.readouterr().err
 
 
+def test_grid_cells(here, capsys):
+    assert main(["run", "grid_cells", "--duration", "1500", "--seed", "1"]) == 0
+    folder = here / "results" / "grid-cells-seed1"
+    assert {"sheet.png", "map.png", "path.png", "report.html"} <= {f.name for f in folder.iterdir()}
+    printed = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"the pattern moves \d+(\.\d)? neurons a metre", printed) and "error of the path" in printed
+
+
 def test_a_network_without_options_of_that_name(here, capsys):
     for arguments, message in (
         (["coba", "--regime", "A"], "--regime means nothing to coba: it knows --scale"),

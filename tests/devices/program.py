@@ -20,6 +20,8 @@ SMALL = {
     "brunel": {"scale": 0.05},
     "microcircuit": {"scale": 0.02},
     "vogels_abbott": {"scale": 0.1},
+    "clustered": {"scale": 0.2},
+    "grid_cells": {"side": 16},
 }
 
 
@@ -66,7 +68,7 @@ def models():
                 "precision": model.precision,
                 "record": model.record(net),
             }
-            within = 1e-11 if model.name == "antennal_lobe" else 0.0
+            within = 1e-11 if model.name in ("antennal_lobe", "stellate_cells") else 0.0
             said[f"{model.name} {name}".strip()] = differences(simulate(net, None, **how), simulate(net, 3, **how), within)
     return said
 

@@ -24,6 +24,7 @@ SCALE = {
     "brunel": 0.01,
     "vogels_abbott": 0.02,
     "microcircuit": 0.002,
+    "clustered": 0.05,
     "inhibitory_balance": 0.02,
     "dynamic_random_network": 0.2,
 }

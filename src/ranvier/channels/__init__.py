@@ -1,5 +1,9 @@
 """Ion channels and ion pools, one published family a file."""
 
+from ranvier.channels.acker import AckerHCurrent as AckerHCurrent
+from ranvier.channels.acker import AckerPersistentSodium as AckerPersistentSodium
+from ranvier.channels.acker import AckerPotassium as AckerPotassium
+from ranvier.channels.acker import AckerSodium as AckerSodium
 from ranvier.channels.base import IonChannel as IonChannel
 from ranvier.channels.base import IonPool as IonPool
 from ranvier.channels.base import ratio_to_expm1 as ratio_to_expm1

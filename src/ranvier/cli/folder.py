@@ -13,7 +13,7 @@ from ranvier.errors import ParameterError
 PARAMETERS = "parameters.json"
 MADE = re.compile(
     r"^(spikes\.csv|traces-.*\.nc|report\.html|parameters\.json"
-    r"|(confusion|connectivity|learning|weights|synapses|fields|membrane|overview|voltage|calcium|raster|rate|cv|spectrum|recorded)[-\w]*\.png)$"
+    r"|(confusion|connectivity|learning|map|path|sheet|weights|synapses|fields|membrane|overview|voltage|calcium|raster|rate|cv|spectrum|recorded)[-\w]*\.png)$"
 )
 """The names that a run may write."""
 

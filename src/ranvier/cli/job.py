@@ -154,6 +154,10 @@ def _own(entry: catalogue.ReadyMade) -> Any:
         from ranvier.cli import feedforward
 
         return feedforward
+    if entry.name == "grid_cells":
+        from ranvier.cli import grid_cells
+
+        return grid_cells
     from ranvier.cli.spiking_network import Own
 
     return Own(entry)

@@ -11,13 +11,16 @@ from ranvier.integrators.base import Integrator
 from ranvier.integrators.exponential_euler import ExponentialEuler
 from ranvier.integrators.runge_kutta import RungeKutta4
 from ranvier.integrators.split_euler import SplitEuler
+from ranvier.models.acker2003 import stellate_cells
 from ranvier.models.antennal_lobe import antennal_lobe
 from ranvier.models.brette2007 import coba, cobahh, cuba
 from ranvier.models.brunel2000 import brunel
+from ranvier.models.burak2009 import grid_cells
 from ranvier.models.butz2013 import homeostatic_growth
 from ranvier.models.diehl_cook2015 import diehl_cook
 from ranvier.models.izhikevich2003 import izhikevich
 from ranvier.models.izhikevich2007 import distal_reward
+from ranvier.models.litwin_kumar2012 import clustered
 from ranvier.models.microcircuit import microcircuit
 from ranvier.models.neurapse import dynamic_random_network, feedforward
 from ranvier.models.song2000 import song_miller_abbott
@@ -254,6 +257,43 @@ CATALOGUE: tuple[ReadyMade, ...] = (
         options=("scale",),
         seeded=True,
         source="Wang 2002, Neuron 36:955",
+    ),
+    ReadyMade(
+        name="clustered",
+        aliases=("litwin_kumar",),
+        title="Clusters that come and go",
+        summary="5000 neurons whose excitation comes in 50 clusters: these become active and silent by turns.",
+        make=clustered,
+        duration=3000.0,
+        dt=0.1,
+        settled=500.0,
+        options=("scale",),
+        source="Litwin-Kumar & Doiron 2012, Nat Neurosci 15:1498",
+    ),
+    ReadyMade(
+        name="stellate_cells",
+        aliases=("stellate",),
+        title="Stellate cells in step",
+        summary="20 stellate cells of the entorhinal cortex that fire at theta and excite each other into step.",
+        make=stellate_cells,
+        duration=5000.0,
+        dt=0.05,
+        record=lambda network: [Record("stellate", "V", every=0.5)],
+        settled=1000.0,
+        source="Acker, Kopell & White 2003, J Comput Neurosci 15:71",
+    ),
+    ReadyMade(
+        name="grid_cells",
+        title="Grid cells",
+        summary="1024 neurons on whose sheet a pattern moves as an animal does: each fires at the corners of triangles in the room.",
+        make=grid_cells,
+        duration=61_000.0,
+        dt=0.5,
+        record=lambda network: [Record("sheet", "rate", every=20.0)],
+        integrator=ExponentialEuler(),
+        settled=1000.0,
+        seeded=True,
+        source="Burak & Fiete 2009, PLoS Comput Biol 5:e1000291",
     ),
     ReadyMade(
         name="diehl_cook",

@@ -218,14 +218,14 @@ class NetworkSystem:
     def potential(self, group: str, synapses: SynapsesPlan) -> str:
         """The variable that is the potential where synapses reach a group's neurons."""
         port = getattr(synapses, "port", "")
-        return self.model(group).ports[port] if port else "V"
+        return self.model(group).ports[port] if port else self.model(group).membrane
 
     def merged_input(self, synapses: MergedPlan, variables: Variables, t: jax.Array) -> dict[str, Inputs]:
         """What projections that are computed as one do to each group they act on, slot by slot."""
         constants: MergedConstants = self.constants.synapses[synapses.name]
         sent = constants.synapse.transmit(variables[synapses.name], self.presynaptic(synapses, variables), t)
         sent = jax.tree.map(lambda x: sum_onto_slots(synapses, constants, x), sent)
-        V = [variables[group]["V"][neurons] for group, neurons in constants.onto.items()]
+        V = [variables[group][self.model(group).membrane][neurons] for group, neurons in constants.onto.items()]
         conductance, offset = constants.at_slots.membrane_input(sent, V[0] if len(V) == 1 else jnp.concatenate(V))
         conducts = not (isinstance(conductance, float) and conductance == 0.0)
         conductance, offset = (jnp.broadcast_to(x, constants.of_slot.shape) for x in (conductance, offset))

@@ -36,6 +36,8 @@ from ranvier.neurons.sources import InhomogeneousPoissonSource as InhomogeneousP
 from ranvier.neurons.sources import PoissonSource as PoissonSource
 from ranvier.neurons.sources import SpikeSource as SpikeSource
 from ranvier.neurons.sources import SpikeTimes as SpikeTimes
+from ranvier.neurons.stellate import Stellate as Stellate
+from ranvier.neurons.threshold_linear import ThresholdLinearRate as ThresholdLinearRate
 from ranvier.neurons.traub_miles import TraubMiles as TraubMiles
 from ranvier.neurons.wang_buzsaki import WangBuzsaki as WangBuzsaki
 

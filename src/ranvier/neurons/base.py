@@ -61,6 +61,7 @@ class NeuronModel(Model):
             spikes, which have no membrane: a projection onto one is refused.
         ports: further places that synapses reach, each with the variable that is its potential: `{"dendrite": "V_dendrite"}`. A
             projection says `onto="dendrite"`, the model reads `inputs["dendrite"]`; without a word they reach `V`.
+        membrane: the variable that synapses see as the potential; another than `V` where the model has none, such as one of rates.
         takes_current: whether currents and conductances move it; without them only
             kicks of the potential reach it.
 
@@ -91,6 +92,7 @@ class NeuronModel(Model):
     takes_input: ClassVar[bool] = True
     takes_current: ClassVar[bool] = True
     ports: ClassVar[Mapping[str, str]] = {}
+    membrane: ClassVar[str] = "V"
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         """The state of `n` neurons at the start: a dict of arrays `[n]` (or numbers)."""

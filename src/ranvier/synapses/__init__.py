@@ -14,6 +14,7 @@ from ranvier.synapses.double_exponential import DoubleExponentialCurrent as Doub
 from ranvier.synapses.exponential import ExponentialConductance as ExponentialConductance
 from ranvier.synapses.exponential import ExponentialCurrent as ExponentialCurrent
 from ranvier.synapses.gap_junction import GapJunction as GapJunction
+from ranvier.synapses.graded_current import GradedCurrent as GradedCurrent
 from ranvier.synapses.kinetic import Cholinergic as Cholinergic
 from ranvier.synapses.kinetic import GradedGABA as GradedGABA
 from ranvier.synapses.nmda import NMDA as NMDA
