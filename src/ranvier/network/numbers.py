@@ -122,9 +122,8 @@ def split(path: Any, numbers: Numbers) -> tuple[str, str]:
                 f"{path!r} names a part of the network, not a parameter of it. It has {', '.join(every_of(numbers, part))}."
             )
         raise unknown("parameter", path, every)
-    known = every_of(numbers, part)
-    if within not in [k.partition(".")[2] for k in known] and within != "current":
-        raise unknown("parameter", path, known)
+    if within != "current" and all(inner != within for inner, _ in paths_of(numbers[part])):
+        raise unknown("parameter", path, every_of(numbers, part))
     return part, within
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -84,8 +84,8 @@ class Islands:
         self._readable: Readable | None = None
         self._edges: dict[Any, Any] = {}
 
-    def start(self, sets: Sequence[Drawn], initials: Sequence[SimulationState | None], steps: int) -> IslandsRun:
-        """A run of `count` sets, ready to be executed.
+    def start(self, sets: Sequence[Drawn], initials: Sequence[SimulationState | None], steps: int, at: Any = None) -> IslandsRun:
+        """A run of `count` sets, ready to be executed; `at` is the state of all of them, after a run of the same sets.
 
         Raises:
             NotAlike: they cannot run side by side.
@@ -105,11 +105,12 @@ class Islands:
         if len({d.seed for d in sets}) > 1 and any(isinstance(x, Streams) for x in _nodes(constants)):
             raise NotAlike("what is drawn while it runs comes from one seed")
         shared = jax.device_put(loop.Shared(constants))
-        state = self._state(sets, initials, self.layout.initial(drawn))
+        own = self.layout.initial(drawn)
+        state = self._state(sets, initials, own) if at is None else continued(own, with_step(at, drawn.dt))
         begin = int(state.step)
         outside = self.layout.outside(drawn)
         if self._readable is None or self._readable.plan is not self.layout.plan:
-            self._readable = Readable(self.layout.plan, constants, self.layout.initial(drawn), outside)
+            self._readable = Readable(self.layout.plan, constants, own, outside)
         dt = drawn.dt
         for one in {id(d): d for d in sets}.values():
             for name, population in one.populations.items():
@@ -136,14 +137,16 @@ class Islands:
         run.copies = self.count
         return run
 
-    def results(self, run: IslandsRun, result: Result, sets: Sequence[Drawn]) -> list[Result]:
+    def results(self, result: Result, sets: Sequence[Drawn]) -> Callable[[int], Result]:
         """What each set alone would have given."""
         spikes = _spikes_of_each(result.spikes, self.count)
-        records = [self._records_of(result.records, i) for i in range(self.count)]
-        state = lambda i, seed: lambda: self._state_of(result.state, i, seed)
-        return [
-            Result(self.sim.network, spikes[i], records[i], state(i, d.seed), {**result.info, "seed": d.seed}) for i, d in enumerate(sets)
-        ]
+
+        def of(i: int) -> Result:
+            seed = sets[i].seed
+            state = lambda: self._state_of(result.state, i, seed)
+            return Result(self.sim.network, spikes[i], self._records_of(result.records, i), state, {**result.info, "seed": seed})
+
+        return of
 
     def _records_of(self, records: list[Recorded], i: int) -> list[Recorded]:
         mine = []

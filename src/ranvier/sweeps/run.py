@@ -40,7 +40,7 @@ NEURONS_AT_ONCE = 4096
 """How many neurons stand side by side in a batch: enough that a step is work and not overhead, few enough for the caches."""
 
 
-SETS_CHECKED = 3  # from beginning to end
+SETS_CHECKED = 2  # from beginning to end
 SETS_PROBED, STEPS_PROBED = 8, 8
 """How many sets go on for a few steps more, alone and side by side: what differs in a last bit is seen before it is forgotten."""
 ONE_BY_ONE = 16  # so many sets between two reports of progress, where each runs alone
@@ -280,18 +280,17 @@ class Runner:
                 run = own.start(drawn, initials, task.steps)
                 run.compiled()
             result = run.execute(None)
-        results = own.results(run, result, drawn)
+        result_of = own.results(result, drawn)
         with self._checking:  # the others wait for the verdict
             if self.why_apart:
                 raise NotAlike(self.why_apart)
             if not self._checked:
-                self._check(own, drawn, values, results, run.wrong)
+                self._check(own, drawn, values, result, run.wrong)
         return {
-            i: task.outcome(self.sets[i]) if place in run.wrong else task.wanted.of(one)
-            for place, (i, one) in enumerate(zip(indices, results, strict=False))
+            i: task.outcome(self.sets[i]) if place in run.wrong else task.wanted.of(result_of(place)) for place, i in enumerate(indices)
         }
 
-    def _check(self, own: Islands, drawn: list[Drawn], values: Sequence[Mapping[str, Any]], results: Sequence[Result], wrong: Any) -> None:
+    def _check(self, own: Islands, drawn: list[Drawn], values: Sequence[Mapping[str, Any]], result: Result, wrong: Any) -> None:
         """Runs some of the sets alone too, and more of them for a few steps from where they ended.
 
         Raises:
@@ -299,19 +298,24 @@ class Runner:
         """
         places = [i for i in range(len(values)) if i not in wrong]
         some = lambda n: places[:: max(1, len(places) // n)][:n]
-        alike = all(same(results[i], alone) for i in some(SETS_CHECKED) if (alone := self._alone(values[i])) is not None)
-        if alike:
-            with inside():
-                with self._lock:
-                    run = own.start(drawn, [result.state for result in results], STEPS_PROBED)
-                    run.compiled()
-                after = own.results(run, run.execute(None), drawn)
-            alike = all(
-                same(after[i], alone)
-                for i in some(SETS_PROBED)
-                if i not in run.wrong and (alone := self._alone(values[i], results[i].state)) is not None
-            )
-        if not alike:
+        if jax.tree.leaves(result.state.memory):
+            self.why_apart = "the integrator remembers earlier steps"
+            raise NotAlike(self.why_apart)
+        whole = own.results(result, drawn)
+        with inside():
+            with self._lock:
+                run = own.start(drawn, [], STEPS_PROBED, at=result.state)
+                run.compiled()
+            after = own.results(run.execute(None), drawn)
+
+        def alike(i: int, state: Any = None) -> bool:
+            alone = self._alone(values[i], state)
+            return alone is None or same((whole if state is None else after)(i), alone)
+
+        with concurrent.futures.ThreadPoolExecutor(self.cores) as pool:
+            found = [pool.submit(alike, i) for i in some(SETS_CHECKED)]
+            found += [pool.submit(alike, i, whole(i).state) for i in some(SETS_PROBED) if i not in run.wrong]
+        if not all(one.result() for one in found):
             self.why_apart = "side by side the compiler arranges the arithmetic of this model otherwise, and last bits differ"
             raise NotAlike(self.why_apart)
         self._checked = True
