@@ -5,12 +5,17 @@ said for all of them. With `taskset -c 0` both sides have one core; seconds of t
 machines on which others run too.
 
     taskset -c 0 python benchmarks/sweep.py
-    python benchmarks/sweep.py
+    python benchmarks/sweep.py --peer jaxley=PYTHON --peer brian2=PYTHON --peer brainpy=PYTHON
+
+Each peer computes the Hodgkin–Huxley cells with the Python that has it (benchmarks/peers/sweep_hh.py); those not named are left out.
 """
 
+import json
 import os
 import statistics
+import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 from harness import arguments, save, take_turns
@@ -81,7 +86,7 @@ def compared(name, sim, sets, duration, singles, rounds) -> dict:
 
 
 def main() -> None:
-    options = arguments(__doc__)
+    options = arguments(__doc__, lambda parser: parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON"))
     share = 0.05 if options.quick else 1.0
     table = []
     for integrator in (rv.ExponentialEuler(), rv.RungeKutta4()):
@@ -89,7 +94,14 @@ def main() -> None:
         table.append(compared(f"Hodgkin–Huxley, {type(integrator).__name__}", sim, sets, duration, 8, options.rounds))
     sim, sets, duration = seeds(100, 1000.0 * share, 0.1)
     table.append(compared("COBA, 400 cells", sim, sets, duration, 10, options.rounds))
-    save(__file__, options, {"cores_used": len(os.sched_getaffinity(0)), "table": table})
+    peers = {}
+    for name, _, python in (peer.partition("=") for peer in options.peer):
+        script = Path(__file__).parent / "peers" / "sweep_hh.py"
+        longest = 1000.0 if name == "brian2" else 100.0  # the others keep what they compute of every step
+        done = subprocess.run([python, script, name, "1000", str(longest * share)], capture_output=True, text=True)
+        peers[name] = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"missing": done.stderr.strip()[-200:]}
+        print(name, peers[name], flush=True)
+    save(__file__, options, {"cores_used": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0], "table": table, "peers": peers})
 
 
 if __name__ == "__main__":

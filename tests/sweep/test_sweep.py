@@ -6,6 +6,7 @@ import xarray
 
 import ranvier as rv
 from ranvier.network import loop
+from ranvier.sweeps.run import Runner
 
 CELL = rv.Population(1, rv.neurons.HodgkinHuxley(), current=0.0, name="cell")
 NET = rv.Population(4, rv.neurons.LeakyIntegrateAndFire(refractory=2.0), current=rv.normal(300.0, 20.0), name="exc")
@@ -177,3 +178,21 @@ def test_what_is_settled_in_a_prepared_network_is_not_given_again():
         rv.sweep(sim, {"seed": [1]}, 10.0, dt=0.1)
     seen = rv.sweep(sim, {"seed": [1, 2]}, 10.0)
     assert "exc.V" not in seen and sim.records is None
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(monkeypatch):
+    tried = []
+    together = Runner._side_by_side
+
+    def short_of_memory(self, indices):
+        tried.append(len(indices))
+        if len(indices) > 3:
+            raise MemoryError
+        return together(self, indices)
+
+    monkeypatch.setattr(Runner, "_side_by_side", short_of_memory)
+    leaks = {"exc.leak": np.linspace(8.0, 12.0, 8)}
+    halved = rv.sweep(NET, leaks, 30.0, dt=0.1, batch=8, exact=False)
+    assert max(tried) > 3 and halved.attrs["computed"] == "2 sets side by side"
+    monkeypatch.undo()
+    xarray.testing.assert_equal(halved, rv.sweep(NET, leaks, 30.0, dt=0.1, batch=8, exact=False))
