@@ -69,7 +69,7 @@ def brian2(currents, duration, some=20):
 
     import brian2 as b2
 
-    b2.set_device("cpp_standalone", build_on_run=False, directory=tempfile.mkdtemp())
+    b2.set_device("cpp_standalone", build_on_run=False)
     b2.defaultclock.dt = DT * b2.ms
     b2.prefs.devices.cpp_standalone.openmp_threads = 0
     equations = """
@@ -83,7 +83,7 @@ def brian2(currents, duration, some=20):
     group.v, group.m, group.h, group.n = -65.0, 0.0529, 0.5961, 0.3177
     spikes = b2.SpikeMonitor(group)
     b2.run(duration * b2.ms)
-    b2.device.build(run=False)
+    b2.device.build(run=False, directory=tempfile.mkdtemp())
     chosen = currents[:: max(1, len(currents) // some)]
 
     def once():
