@@ -28,6 +28,13 @@ class Chunk:
         rows: what was recorded, one entry of part, variable, unit, times, values and neurons each, as of a result.
         reached: the step that the run has come to.
         time: the same (ms).
+
+    Example:
+        >>> import ranvier as rv
+        >>> spikes = []
+        >>> run = rv.simulate(rv.neurons.HodgkinHuxley(), current=10.0, duration=100.0, watch=lambda chunk: spikes.extend(chunk.steps))
+        >>> len(spikes)
+        7
     """
 
     def __init__(

@@ -673,6 +673,26 @@ def test_what_a_file_can_do_ends_the_file_and_not_the_lab(with_file, file, text,
     reading.join(20.0)
 
 
+def test_a_file_without_an_end_is_left_when_it_is_mended(with_file, file, monkeypatch):
+    monkeypatch.setattr("ranvier.lab.server.networks.LONGEST_READING", 0.2)
+    file.write_text("while True: pass", encoding="utf-8")
+    asked = with_file.get("/api/file").json()
+    assert "has not ended yet" in asked["problem"]
+    file.write_text(FILE, encoding="utf-8")
+    monkeypatch.setattr("ranvier.lab.server.networks.LONGEST_READING", 20.0)
+    assert with_file.get("/api/file").json()["problem"] == ""
+    time.sleep(0.1)
+    assert not [thread for thread in threading.enumerate() if thread.name == f"lab reads {file.name}"]
+
+
+def test_a_cell_that_no_scene_can_show_is_said_with_its_class_and_line(with_file, file):
+    slope = "    def derivatives(self, *given):\n        return {'V': jax.lax.erf_inv(given[0]['V'])}\n"
+    file.write_text(f"import jax\nimport ranvier as rv\nclass Odd(rv.neurons.Passive):\n{slope}model = Odd()\n", encoding="utf-8")
+    asked = with_file.get("/api/file").json()
+    assert asked["scene"]
+    assert "Odd.derivatives uses the operation 'erf_inv' (my_model.py, line 5)" in asked["problem"]
+
+
 def test_an_error_of_a_users_class_is_said_with_its_line_and_the_page_goes_on(with_file, file):
     file.write_text(FILE.replace("    pass", "    def derivatives(self, *given):\n        return nothing"), encoding="utf-8")
     with with_file.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:

@@ -207,6 +207,8 @@ class Program:
                 else self._line(f"Array({_length(v.aval.shape)}).fill({a.text})", v, [a], lines, known)
                 for v, a in zip(equation.outvars, operands, strict=False)
             ]
+        if len(equation.outvars) != 1:  # one that has many results, or none, such as a print
+            raise self._refused(equation)
         (out,) = equation.outvars
         code = self._array(equation, operands) or self._elementwise(equation, operands, out)
         return [self._line(code, out, operands, lines, known)]

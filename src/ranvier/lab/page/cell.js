@@ -10,11 +10,15 @@ function openScene(name) {
   place.replaceChildren(h("header", {}, h("h1", {}, name),
     h("div", { class: "row", role: "toolbar", "aria-label": "Cell" }, h("button", { type: "button", onclick: () => { openCell = null; home().catch(fail); } }, "Home"))),
     message, frame, live);
-  showCell();
-  document.documentElement.dataset.ready = "cell";
+  frame.hidden = true;
+  showCell().then(() => { document.documentElement.dataset.ready = "cell"; }).catch(fail);
 }
 /** Loads the scene; what was changed in the one before stands in its address, and goes over. */
-function showCell() {
+async function showCell() {
+  const cell = openCell, file = await get("/api/file");
+  if (openCell !== cell) return;
+  if (file.problem) return say(file.problem);
+  cell.frame.hidden = false;
   let moved = "";
   try { moved = openCell.frame.contentWindow.location.hash; } catch { /* not loaded yet */ }
   openCell.frame.src = `/api/scene?name=${encodeURIComponent(openCell.name)}&again=${showCell.count = (showCell.count || 0) + 1}${moved}`;

@@ -347,9 +347,10 @@ function drawWeights(c) {
     top = Math.max(top, greatest(w.values));
     series.push({ x: w.values.flatMap((_, j) => [w.from + j * w.step, w.from + (j + 1) * w.step]), y: w.values.flatMap(v => [v, v]), color: c.lines[i % c.lines.length], dash: DASHES[i % DASHES.length], width: 2 });
   });
-  drawAxes(g, box, { x: [from, to], y: [0, top * 1.06], xLabel: "weight", yLabel: "synapses", series }, c);
+  const units = [...new Set(Object.values(weights).map(w => unitText(w.unit)))];
+  drawAxes(g, box, { x: [from, to], y: [0, top * 1.06], xLabel: units.length === 1 && units[0] ? `weight (${units[0]})` : "weight", yLabel: "synapses", series }, c);
   drawKey(g, box, Object.keys(weights), c);
-  const text = Object.entries(weights).map(([name, w]) => `${name}: ${amount(w.n)} weights, mean ${short(Number(w.mean.toPrecision(4)))}`).join("; ");
+  const text = Object.entries(weights).map(([name, w]) => `${name}: ${amount(w.n)} weights, mean ${short(Number(w.mean.toPrecision(4)))} ${unitText(w.unit)}`.trim()).join("; ");
   liveRun.boxes.weights.firstChild.setAttribute("aria-label", text);
   liveRun.learnt = text;
 }
@@ -392,9 +393,13 @@ setInterval(async () => {
     if (file.name !== name || file.stamp === fileStamp) return;
     const first = fileStamp === null;
     fileStamp = file.stamp;
-    if (file.problem) return say(`${file.problem} What is here stays as it was until the file is right again.`);
+    if (file.problem) return say(`${file.problem.replace(/[.:\s]*$/, "")}. What is here stays as it was until the file is right again.`);
     if (first && !message.textContent) return;
-    if (openCell) showCell();
+    if (file.scene !== Boolean(openCell) && !going()) {  // what was a network has become a cell, or the other way round
+      openCell = liveRun = null;
+      if (file.scene) openScene(name); else await openRun(name);
+      fileStamp = file.stamp;
+    } else if (openCell) showCell();
     else if (!await readNetwork()) return;
     say(going() ? `${name} has changed: the next Start runs it as it is now.` : `${name} was read again.`);
   } catch (error) { say(String(error.message)); } finally { asking = false; }

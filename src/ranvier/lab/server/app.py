@@ -174,7 +174,7 @@ def application(root: Path, token: str, port: int, hosts: tuple[str, ...] = HOST
     async def scene(request: Request) -> Response:
         name, own = request.query_params.get("name", ""), can_run.scene_file
         if own is not None and name == own.name:
-            document = await run_in_threadpool(lambda: own.scene().html())
+            document = await run_in_threadpool(own.document)
             ancestors = "'self'"
         elif (made := by_name().get(name)) is not None:
             document = await run_in_threadpool(lambda: made().html())

@@ -200,13 +200,13 @@ class Live:
                 while len(kept) > 1 and sum(len(times) for times, _ in kept) > MOST_ROWS_WAITING:
                     kept.pop(0)
 
-    def _take_weights(self, chunk: Chunk, learning: dict[str, Any]) -> None:
+    def _take_weights(self, chunk: Chunk, learning: dict[str, tuple[float, str]]) -> None:
         """Counts the weights of each projection that learns, now and then."""
         now = time.monotonic()
         if not learning or now < self._weights_next:
             return
         began, found, synapses = now, {}, chunk.state.synapses
-        for name, high in learning.items():
+        for name, (high, unit) in learning.items():
             weights = np.asarray(synapses[name]["weight"], np.float64).ravel()
             if not len(weights):
                 continue
@@ -219,6 +219,7 @@ class Live:
                 "values": counts.tolist(),
                 "mean": float(weights.mean()),
                 "n": len(weights),
+                "unit": unit,
             }
         with self._lock:
             self._weights = found

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import dataclasses
 import math
 import re
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ranvier.errors import ParameterError, unknown
+from ranvier.errors import ParameterError, RanvierError, unknown
 from ranvier.model import INPUT
 from ranvier.model import parameters as parameters_of
 from ranvier.models.catalogue import CATALOGUE, ReadyMade
 from ranvier.network.numbers import InputNumbers, numbers_of, paths_of
-from ranvier.network.spec import Network
+from ranvier.network.spec import Network, weight_unit
 from ranvier.random import Distribution
 
 LARGEST_SCALE = {"microcircuit": 0.2}
@@ -89,6 +91,48 @@ class _ReadyMade(Choice):
         return Setup(entry.name, network, entry.dt, entry.integrator, entry.precision, entry.duration, entry.record(network))
 
 
+class _GivenUp(BaseException):
+    """Ends a file that has been changed before it came to its end."""
+
+
+class _Reading:
+    """A file that is being executed, in a thread, so that one without an end stops nobody.
+
+    Args:
+        path: the file.
+        stamp: how it is now.
+    """
+
+    def __init__(self, path: Path, stamp: str):
+        self.path, self.stamp = path, stamp
+        self.found: dict[str, Any] | ParameterError | None = None
+        self._began = time.monotonic()
+        self._thread = threading.Thread(target=self._read, daemon=True, name=f"lab reads {path.name}")
+        self._thread.start()
+
+    def _read(self) -> None:
+        from ranvier.cli.job import executed
+
+        try:
+            if self.stamp == "gone":
+                raise ParameterError(f"There is no file {self.path.name} any more.")
+            self.found = executed(self.path)
+        except ParameterError as error:
+            self.found = error
+        except BaseException as error:  # such as a KeyboardInterrupt of its own: it ends the file, not the lab
+            self.found = ParameterError(f"{self.path.name}: {type(error).__name__}{f': {error}' if str(error) else ''}")
+
+    def wait(self) -> bool:
+        """Waits for its end, all callers together for a while; whether it has come."""
+        self._thread.join(max(0.05, self._began + LONGEST_READING - time.monotonic()))
+        return not self._thread.is_alive()
+
+    def give_up(self) -> None:
+        """Ends it where it is, if that is in Python."""
+        if self._thread.ident is not None and self._thread.is_alive():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(_GivenUp))
+
+
 class ModelFile(Choice):
     """A Python file that defines `network`, or `model` or `scene`; executed when it is first needed and after each change.
 
@@ -100,8 +144,9 @@ class ModelFile(Choice):
         super().__init__(path.name, path.name, "")
         self.path = path.resolve()
         self._was_scene = False
-        self._read: tuple[str, dict[str, Any] | ParameterError] | None = None
-        self._reading = threading.Lock()  # one thread executes it; the others wait for what it says
+        self._reading: _Reading | None = None
+        self._drawn: tuple[str, str | RanvierError] | None = None
+        self._lock = threading.Lock()
 
     @property
     def stamp(self) -> str:
@@ -115,29 +160,21 @@ class ModelFile(Choice):
         """What the file defines, as it is now.
 
         Raises:
-            ParameterError: it is gone or raises; with the line.
+            ParameterError: it is gone, raises (with the line), or has not ended yet.
         """
-        from ranvier.cli.job import executed
-
-        if not self._reading.acquire(timeout=LONGEST_READING):
-            raise ParameterError(f"{self.path.name} has not ended yet. Is there a loop without an end? Mend it and start the lab again.")
-        try:
+        with self._lock:
             stamp = self.stamp
-            if self._read is None or self._read[0] != stamp:
-                try:
-                    if stamp == "gone":
-                        raise ParameterError(f"There is no file {self.path.name} any more.")
-                    self._read = (stamp, executed(self.path))
-                except ParameterError as error:
-                    self._read = (stamp, error)
-                except BaseException as error:  # such as a KeyboardInterrupt of its own: it ends the file, not the lab
-                    self._read = (stamp, ParameterError(f"{self.path.name}: {type(error).__name__}: {error}"))
-            found = self._read[1]
-        finally:
-            self._reading.release()
-        if isinstance(found, ParameterError):
-            raise ParameterError(str(found))
-        return found
+            if self._reading is None or self._reading.stamp != stamp:
+                if self._reading is not None:
+                    self._reading.give_up()
+                self._reading = _Reading(self.path, stamp)
+            reading = self._reading
+        if not reading.wait():
+            raise ParameterError(f"{self.path.name} has not ended yet. Is there a loop without an end? It is read again when it changes.")
+        if isinstance(reading.found, ParameterError):
+            raise ParameterError(str(reading.found))
+        assert reading.found is not None
+        return reading.found
 
     def listed(self) -> dict[str, Any]:
         with contextlib.suppress(ParameterError):
@@ -146,12 +183,15 @@ class ModelFile(Choice):
 
     def looked_at(self) -> dict[str, Any]:
         """How the file is now, for a page that looks again and again."""
-        problem = ""
+        problem, ended = "", True
         try:
             self.defined()
-        except ParameterError as error:
-            problem = str(error)
-        return {"name": self.name, "stamp": self.stamp, "scene": self.is_scene, "problem": problem}
+            if self.is_scene:
+                self.document()
+        except RanvierError as error:
+            problem, ended = str(error), self._reading is None or self._reading.found is not None
+        stamp = self.stamp if ended else f"{self.stamp} not ended"
+        return {"name": self.name, "stamp": stamp, "scene": self.is_scene, "problem": problem}
 
     @property
     def is_scene(self) -> bool:
@@ -172,6 +212,23 @@ class ModelFile(Choice):
         from ranvier.cli.scene import of_defined
 
         return of_defined(self.path, self.defined())
+
+    def document(self) -> str:
+        """The page of the scene that it defines; written once for each change of the file.
+
+        Raises:
+            RanvierError: there is none, or it holds what a scene cannot show.
+        """
+        stamp = self.stamp
+        if self._drawn is None or self._drawn[0] != stamp:
+            try:
+                self._drawn = (stamp, self.scene().html())
+            except RanvierError as error:
+                self._drawn = (stamp, error)
+        found = self._drawn[1]
+        if isinstance(found, RanvierError):
+            raise type(found)(str(found))
+        return found
 
     def make(self, scale: Any = None, seed: Any = 0) -> Setup:
         from ranvier.cli.job import of_defined
@@ -309,10 +366,13 @@ def _declared(network: Network) -> dict[str, dict[str, Any]]:
             parts += [(f"{name}.current", population.current, unit)] if hasattr(population.current, "noise") else []
     for name, projection in network.projections.items():
         parts.append((name, projection.synapse, "1"))
+        found[f"{name}.weight"] = {"unit": weight_unit(name, projection.synapse, projection.targets)}
         for rule in ("short_term_plasticity", "plasticity"):
             own = getattr(projection, rule)
             parts += [(f"{name}.{rule}", own, "1")] if own is not None else []
-    parts += [(name, given.synapse, "1") for name, given in network.poisson.items()]
+    for name, given in network.poisson.items():
+        parts.append((name, given.synapse, "1"))
+        found[f"{name}.weight"] = {"unit": weight_unit(name, given.synapse, given.targets)}
     for part, model, input_unit in parts:
         for name, info, _ in parameters_of(model):
             entry: dict[str, Any] = {"unit": input_unit if info.unit == INPUT else info.unit, "text": info.text}

@@ -14,7 +14,7 @@ from ranvier.errors import ParameterError, unknown
 from ranvier.lab.server.live import WALL, Live
 from ranvier.lab.server.networks import Choice, Setup, checked_seed, parameters, populations_of, records
 from ranvier.network.numbers import network_with, numbers_of, with_numbers
-from ranvier.network.spec import Network
+from ranvier.network.spec import Network, weight_unit
 from ranvier.watch import Chunk
 
 LONGEST = 500.0  # ms of a step that a page asks for
@@ -39,16 +39,25 @@ class _OfNetwork(Live):
 
     def __init__(self, name: str):
         super().__init__(name)
-        self._learning: dict[str, float] = {}
+        self._learning: dict[str, tuple[float, str]] = {}
         self._moment = time.perf_counter()
         self._at = 0.0
 
     def _tell_of(self, net: Network, sizes: Mapping[str, int], dt: float, **more: Any) -> None:
         """The facts that a page needs before anything has happened."""
-        plastic = {name: p.plasticity for name, p in net.projections.items() if p.plasticity is not None}
-        self._learning = {name: float(np.asarray(rule.high)) for name, rule in plastic.items()}
+        self._learning = {
+            name: (float(np.asarray(p.plasticity.high)), weight_unit(name, p.synapse, p.targets))
+            for name, p in net.projections.items()
+            if p.plasticity is not None
+        }
         self._dt, self._n = dt, sum(sizes.values())
-        facts = {"dt": dt, "n": self._n, "populations": populations_of(sizes), "parameters": parameters(net), "learning": list(plastic)}
+        facts = {
+            "dt": dt,
+            "n": self._n,
+            "populations": populations_of(sizes),
+            "parameters": parameters(net),
+            "learning": list(self._learning),
+        }
         self._tell({**facts, **more})
         self._say("compiling")
         self._moment = time.perf_counter()
