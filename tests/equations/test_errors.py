@@ -120,6 +120,11 @@ def test_errors_point_into_the_text(given, kind, place, says):
         ({"parameters": {**PARAMETERS, "a b": 1.0}}, "names as its keys"),
         ({"equations": f"{GOOD}\nx : second", "parameters": {**PARAMETERS, "x": 0.01}}, "of which unit"),
         ({"equations": f"{GOOD}\nx : ms", "parameters": {**PARAMETERS, "x": "1 mV"}}, "the text says ms"),
+        (
+            {"threshold": "V > V_t", "parameters": {**PARAMETERS, "g_L": "1 nS"}},
+            r"parameters\['g_L'\]: no equation uses it\. Did you mean 'g_l'\?",
+        ),
+        ({"parameters": {"C": "200 pF", "g_l": "10 nS", "E_l": "-60 mV", "much": 2.0}}, r"no equation uses it\. Leave it out"),
         ({"functions": {"exp": jnp.exp}}, "choose another name"),
         ({"functions": {"C": jnp.exp}}, "is a parameter already"),
         ({"initial": {"u": 1.0}}, "Unknown variable 'u'"),

@@ -249,6 +249,7 @@ class NeuronProgram(Program):
         for s in moving.values():
             if s.expression is not None:
                 self.check_calls(s.expression)
+        self.check_used(lines)
 
     def _noises(self, lines: list[Statement]) -> dict[str, Dimension]:
         names = {n.id for s in lines if s.expression is not None for n in names_in(s.expression.node) if _is_noise(n.id)}

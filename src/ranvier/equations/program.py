@@ -18,10 +18,11 @@ from ranvier.equations.expressions import Expression, Vocabulary, evaluate, name
 from ranvier.equations.functions import CONSTANTS, FUNCTIONS
 from ranvier.equations.source import Span
 from ranvier.equations.statements import Statement, check_name
-from ranvier.errors import ParameterError, UnitError, UnsupportedError
+from ranvier.errors import ParameterError, UnitError, UnsupportedError, did_you_mean
 from ranvier.model import Model, PerNeuron, component, parameter
 from ranvier.stimuli.base import Stimulus, instead
 
+_WORD = re.compile(r"[^\W\d]\w*")
 _VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*\*?\s*(.*?)\s*")
 
 
@@ -175,6 +176,22 @@ class Program:
         self.kinds = {**{n: Dimension(m.exponents) for n, m in measures.items()}, **outside}
         self.scales = {name: m.scale for name, m in measures.items()}
         self.reached = {name: self._reach(name, ()) for name in self.defined}
+
+    def check_used(self, statements: Iterable[Statement]) -> None:
+        """Refuses a value that nothing uses: most are misspelt.
+
+        Raises:
+            ParameterError: there is one.
+        """
+        texts = [text for _, text in self.definition.texts] + [value for _, value in self.definition.initial if isinstance(value, str)]
+        used = {word for text in texts for word in _WORD.findall(text)}
+        for statement in statements:
+            used |= {statement.name} if statement.kind == "declared" else set()
+            used |= {node.id for node in names_in(statement.expression.node)} if statement.expression is not None else set()
+        for name, _, _ in self.definition.parameters:
+            if name not in used:
+                near = did_you_mean(name, used & self.parameters.keys())
+                raise ParameterError(f"parameters[{name!r}]: no equation uses it. {near if near.startswith('Did') else 'Leave it out.'}")
 
     def _reach(self, name: str, way: tuple[str, ...]) -> frozenset[str]:
         """All names that a defined one depends on.

@@ -224,6 +224,7 @@ class SynapseProgram(Program):
         self.first = initial_expressions(self, self.variables, self.vocabulary(without))
         for expression in (*expressions.values(), *([self.current.expression] if self.current and self.current.expression else [])):
             self.check_calls(expression)
+        self.check_used(lines)
 
     def _check_uses(self, moving: Mapping[str, Statement]) -> None:
         if not moving and self.current is None and self.definition.text("on_pre") is None:
