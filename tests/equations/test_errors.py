@@ -122,7 +122,7 @@ def test_errors_point_into_the_text(given, kind, place, says):
         ({"equations": f"{GOOD}\nx : ms", "parameters": {**PARAMETERS, "x": "1 mV"}}, "the text says ms"),
         (
             {"threshold": "V > V_t", "parameters": {"g_L": "1 nS", **PARAMETERS}},
-            r"parameters\['g_L'\]: no equation uses it\. Did you mean 'g_l'\?",
+            r"parameters\['g_L'\]: no equation uses it\. Did you mean 'g_l'",
         ),
         ({"parameters": {"C": "200 pF", "g_l": "10 nS", "E_l": "-60 mV", "much": 2.0}}, r"no equation uses it\. Leave it out"),
         ({"functions": {"exp": jnp.exp}}, "choose another name"),
