@@ -151,16 +151,17 @@ class Turns:
         if not dispatch.native_available():
             return self.by_xla(carry, stop)
         closed, tree = self.traced(carry)
-        try:
-            native = self.native(closed, tree)
-        except NotNative:
-            return self.by_xla(carry, stop)
         n = len(closed.consts)
 
         def by_xla(stop: Any, *arrays: Any) -> list[Any]:
-            again = jaxpr_as_fun(type(closed)(closed.jaxpr, arrays[:n]))
+            again = jaxpr_as_fun(type(closed)(closed.jaxpr, arrays[:n]))  # a turn is traced once
             same = lambda carry: jax.tree.unflatten(tree, again(*jax.tree.leaves(carry)))
             return jax.tree.leaves(dataclasses.replace(self, turn=same).by_xla(jax.tree.unflatten(tree, arrays[n:]), stop))
+
+        try:
+            native = self.native(closed, tree)
+        except NotNative:
+            return jax.tree.unflatten(tree, by_xla(stop, *closed.consts, *jax.tree.leaves(carry)))
 
         @jax.custom_batching.custom_vmap
         def run(stop: Any, *arrays: Any) -> list[Any]:
