@@ -47,10 +47,10 @@ def _scales(path, value):
 
 def _one_of_each_part(sim, paths):
     """A parameter of each part. The kinetics of projections that share their states are one part's affair no more."""
-    seen = {}
+    seen, explained = {}, sim.explain()
     for path in paths:
         part, _, within = path.partition(".")
-        shares = getattr(sim.explain()[part], "shared", ())
+        shares = getattr(explained[part], "shared", ())
         if "current" not in within and (not shares or within == "weight"):
             seen.setdefault(part, path)
     return list(seen.values())[:6]

@@ -124,9 +124,9 @@ def antennal_lobe(
 
     Example:
         >>> import ranvier as rv
-        >>> run = rv.simulate(rv.models.antennal_lobe(seed=1), duration=10.0)
-        >>> run.spikes
-        <0 spikes of 120 neurons, 0.00 Hz on average>
+        >>> network = rv.models.antennal_lobe(seed=1)
+        >>> {name: cells.n for name, cells in network.populations.items()}, list(network.projections)
+        ({'PN': 90, 'LN': 30}, ['acetylcholine', 'GABA'])
     """
     pn, ln = pn or ProjectionNeuron(), ln or LocalNeuron()
     given = [m for m in (ach_mat, fgaba_mat) if m is not None]
