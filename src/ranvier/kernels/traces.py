@@ -74,6 +74,23 @@ def fade(values: jax.Array, kept: Any) -> jax.Array:
     return _advance(nobody, dispatch.as_step(0, "fade"), change, values[None], none)[0][0]
 
 
+def mark(values: jax.Array, spiked: jax.Array, jump: Any = 1.0, nearest: bool = False) -> jax.Array:
+    """Traces with the spikes of a step, in a kernel that writes only where there is one.
+
+    Args:
+        values: `[n]`; updated in place where XLA can.
+        spiked: bool `[n]`.
+        jump: what a spike adds.
+        nearest: a spike sets the value to `jump` instead.
+
+    Example:
+        >>> with jax.enable_x64(True):
+        ...     mark(jnp.array([1.5, 3.0]), jnp.array([True, False])).tolist()
+        [2.5, 3.0]
+    """
+    return advance_trace(jnp.asarray(values)[None], spiked, 0, 1.0, jump, nearest)[0][0]
+
+
 @jax.custom_jvp
 def _advance(spiked, step, change, ring, before):
     if ring.dtype.name not in dispatch.FLOATS:

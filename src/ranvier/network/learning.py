@@ -21,7 +21,7 @@ from ranvier.kernels.deliver_events import SpikeHistory
 from ranvier.kernels.due_edges import change_at_targets, change_where_due
 from ranvier.kernels.incoming import Incoming
 from ranvier.kernels.plasticity import MOST_TRACES, WeightChange, deliver_and_learn, each_edge, learn_at_targets
-from ranvier.kernels.traces import advance_trace, fade
+from ranvier.kernels.traces import advance_trace, fade, mark
 from ranvier.model import in_precision
 from ranvier.network.constants import PlasticConstants
 from ranvier.network.draw import DrawnProjection
@@ -285,12 +285,10 @@ def noted(structure: Any, own: Learning, side: str, names: tuple[str, ...], dt: 
 
 def mark_targets(plan: PlasticPlan, rule: PlasticityRule, own: Learning, spikes: jax.Array) -> Learning:
     """The targets' traces with their spikes of this step added."""
-    new, dtype = dict(own), own[WEIGHT].dtype
-    post = post_traces(rule)
+    new, post = dict(own), post_traces(rule)
     for name in plan.post:
         trace: Any = post[name]
-        jump, y = jnp.asarray(trace.jump, dtype), own[f"post {name}"]
-        new[f"post {name}"] = jnp.where(spikes, jump if trace.nearest else y + jump, y)
+        new[f"post {name}"] = mark(own[f"post {name}"], spikes, trace.jump, trace.nearest)
     return new
 
 

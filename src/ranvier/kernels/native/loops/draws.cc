@@ -119,22 +119,32 @@ RANVIER_INLINE void compare(const uint32_t* RANVIER_RESTRICT x, const uint32_t* 
   for (int64_t i = 0; i < kLanes; ++i) out[i] = static_cast<bool>(below[i] | static_cast<uint32_t>(probability[i] >= T(1)));
 }
 
+// `lanes` of them at a time for as long as there are so many; how many that was.
+template <int64_t lanes, class T>
+RANVIER_INLINE int64_t whole_blocks_compared(const DrawKey& key, uint32_t start, int64_t n, const T* probability, int64_t stride, bool* out) {
+  uint32_t x[lanes], y[lanes];
+  T same[kLanes];
+  if (stride == 0) std::fill_n(same, kLanes, *probability);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    threefry<lanes>(key, start + static_cast<uint32_t>(i), x, y);
+    for (int64_t l = 0; l < lanes; l += kLanes) compare(x + l, y + l, stride != 0 ? probability + i + l : same, out + i + l);
+  }
+  return i;
+}
+
 template <class T>
 RANVIER_INLINE void all_compared(const DrawKey& key, uint32_t start, int64_t n, const T* probability, int64_t stride, bool* out) {
+  int64_t done = whole_blocks_compared<kManyLanes>(key, start, n, probability, stride, out);
+  done += whole_blocks_compared<kLanes>(key, start + static_cast<uint32_t>(done), n - done, probability + done * stride, stride, out + done);
+  if (done == n) return;
   uint32_t x[kLanes], y[kLanes];
-  T some[kLanes];
+  T some[kLanes] = {};
   bool last[kLanes];
-  if (stride == 0) std::fill_n(some, kLanes, *probability);
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const bool whole = n - i >= kLanes;
-    if (!whole && stride != 0) {
-      std::fill_n(some, kLanes, T(0));
-      std::copy_n(probability + i, n - i, some);
-    }
-    threefry(key, start + static_cast<uint32_t>(i), x, y);
-    compare(x, y, whole && stride != 0 ? probability + i : some, whole ? out + i : last);
-    if (!whole) std::copy_n(last, n - i, out + i);
-  }
+  for (int64_t i = done; i < n; ++i) some[i - done] = probability[i * stride];
+  threefry(key, start + static_cast<uint32_t>(done), x, y);
+  compare(x, y, some, last);
+  std::copy_n(last, n - done, out + done);
 }
 
 // Poisson counts take one word each, so two neurons share a counter: in every 64, the first half have the first words.
@@ -181,13 +191,25 @@ RANVIER_INLINE void count_each(const int32_t* words, const PoissonTable& table, 
 // Calls visit(i, counts, some): the counts of `some` neurons from the i-th on.
 template <class Visit>
 RANVIER_INLINE void for_each_count(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const Visit& visit) {
-  uint32_t drawn[kPair];
+  uint32_t x[kManyLanes], y[kManyLanes];
   int32_t words[kPair], counts[kPair];
+  const auto word = [](uint32_t drawn) { return ordered(drawn == 0xFFFFFFFFu ? 0xFFFFFFFEu : drawn); };
+  uint32_t at = 0;
+  int64_t drawn = 0;  // counters, from `at` on
   for (int64_t i = 0; i < n;) {
-    const uint32_t neuron = start + static_cast<uint32_t>(i), before = neuron % kPair;
+    const uint32_t neuron = start + static_cast<uint32_t>(i), before = neuron % kPair, counter = neuron / kPair * kLanes;
     const int64_t some = std::min(n - i, kPair - before);
-    threefry(key, neuron / kPair * kLanes, drawn, drawn + kLanes);
-    for (int64_t l = 0; l < kPair; ++l) words[l] = ordered(drawn[l] == 0xFFFFFFFFu ? 0xFFFFFFFEu : drawn[l]);
+    if (counter - at >= drawn) {
+      at = counter;
+      drawn = n - i >= 2 * kManyLanes - kPair ? kManyLanes : kLanes;
+      if (drawn == kManyLanes) {
+        threefry<kManyLanes>(key, at, x, y);
+      } else {
+        threefry(key, at, x, y);
+      }
+    }
+    const uint32_t place = counter - at;
+    for (int64_t l = 0; l < kLanes; ++l) words[l] = word(x[place + l]), words[kLanes + l] = word(y[place + l]);
     const int32_t* rate = table.rate + i * table.stride;
     int32_t unlike = 0;
     if (table.stride != 0) {

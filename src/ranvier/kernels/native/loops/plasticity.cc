@@ -56,7 +56,7 @@ RANVIER_INLINE void advance(const bool* spiked, int64_t n, int64_t step, int64_t
     T* const unmoved = before + row * n;
     RANVIER_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) now[i] = unmoved[i] = old[i] * kept;
-  } else {
+  } else if (kept != T(1) || now != old) {
     RANVIER_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) now[i] = old[i] * kept;
   }
