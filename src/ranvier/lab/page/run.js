@@ -27,10 +27,10 @@ const stopButton = () => h("button", { type: "button", disabled: true, onclick: 
 function runPictures() {
   const make = label => h("canvas", { role: "img", tabindex: "0", "aria-label": label });
   const canvas = make("Spikes"), traces = make("Traces");
-  const summary = h("p", { class: "summary" });
+  const summary = h("p", { class: "summary" }), changes = h("p", { class: "summary" });
   const boxes = { raster: h("div", {}, canvas), traces: h("div", { hidden: true }, traces), weights: h("div", { hidden: true }, make("Weights")) };
   new ResizeObserver(wantPicture).observe(boxes.raster);
-  return { canvas, traces, boxes, summary, element: h("div", { class: "pictures" }, boxes.raster, summary, boxes.traces, boxes.weights) };
+  return { canvas, traces, boxes, summary, changes, element: h("div", { class: "pictures" }, boxes.raster, summary, changes, boxes.traces, boxes.weights) };
 }
 
 /** The page of a network that is started here. */
@@ -113,6 +113,7 @@ function startRun() {
   if (r.keep.checked) Object.assign(details, { keep: true, duration: r.duration.valueAsNumber });
   say("");
   Object.assign(r, fresh());
+  r.changes.textContent = "";
   r.id = command("start", details);
   tellRun();
 }
@@ -144,7 +145,10 @@ function heardRun(kind, header, numbers) {
     header.populations.forEach((p, i) => of.fill(i, p.first, p.first + p.n));
     r.facts = { ...header, tone, of };
   }
-  if (header.changed) r.log.push(header.changed);
+  if (header.changed) {
+    r.log.push(header.changed);
+    r.changes.textContent = `Changed: ${r.log.slice(-4).map(({ t, name, value }) => `${name} = ${short(value)} at ${short(Number(t.toPrecision(7)))} ms`).join(", ")}${r.log.length > 4 ? `, and ${r.log.length - 4} times before` : ""}.`;
+  }
   if (header.status) {
     Object.assign(r, { status: header.status, t: header.t, speed: header.speed });
     if (header.status === "failed" && r.facts && r.facts.kept) say(`${message.textContent} What was computed is in ${r.facts.kept.name}.`);

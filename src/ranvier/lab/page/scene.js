@@ -580,7 +580,7 @@ function makeSensitivity() {
         ...["rate", "latency", "mean"].map(what => {
           const v = relative(row, what), bar = h("span", { class: "bar" });
           bar.style.width = `${Math.min(100, 12 * Math.abs(v) || 0)}%`;
-          return h("td", {}, Number.isFinite(v) ? `${v > 0 ? "+" : "−"}${Math.abs(v).toFixed(2)}` : "–", bar);
+          return h("td", {}, Number.isFinite(v) ? `${Math.abs(v) < 0.005 ? "" : v > 0 ? "+" : "−"}${Math.abs(v).toFixed(2)}` : "–", bar);
         }))));
     });
   };

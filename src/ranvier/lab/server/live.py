@@ -22,8 +22,8 @@ TILE_SPAN, TILE_COLUMNS, TILE_ROWS = 500.0, 250, 400  # ms, of a frame of counts
 MOST_ROWS_WAITING = 20_000
 WALL = 1 / 18  # s, about, between two looks at what runs, and two pictures of it
 WEIGHTS_EVERY = 0.25  # s between two looks at the weights
-A_CORE = 0.9  # of the clock's time that a run computes where nothing else wants the cores
-FEWEST = 4  # how many times fewer pictures there are at least where others want them
+A_CORE = 0.75  # of the clock's time that a run computes, at least, where nothing else wants the cores
+FEWER = 3  # how many times fewer pictures there are, at most, where others want them
 STATUS_EVERY = 0.25  # s between two words on how far it is
 PACED_EVERY = 0.5  # s
 BINS = 40
@@ -149,7 +149,7 @@ class Live:
         if now - self._clock[0] > PACED_EVERY:
             share = (used - self._clock[1]) / (now - self._clock[0])
             self._clock = (now, used)
-            self._pace = WALL * min(FEWEST, max(1.0, 1.0 + 7.0 * (A_CORE - share)))
+            self._pace = WALL * min(FEWER, max(1.0, 1.0 + 6.0 * (A_CORE - share)))
         return self._pace
 
     def _tile(self, steps: np.ndarray, neurons: np.ndarray, older: int) -> Message:
