@@ -88,7 +88,7 @@ def mark(values: jax.Array, spiked: jax.Array, jump: Any = 1.0, nearest: bool = 
         ...     mark(jnp.array([1.5, 3.0]), jnp.array([True, False])).tolist()
         [2.5, 3.0]
     """
-    return advance_trace(jnp.asarray(values)[None], spiked, 0, 1.0, jump, nearest)[0][0]
+    return advance_trace(jnp.asarray(values)[None], spiked, dispatch.as_step(0, "mark"), 1.0, jump, nearest)[0][0]
 
 
 @jax.custom_jvp
