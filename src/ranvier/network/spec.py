@@ -499,6 +499,12 @@ def _checked_targets(target: Any, what: str, synapse: Any) -> tuple[Population, 
             raise ParameterError(
                 f"{what} cannot be {population!r}: no current is in the equations of {name}, only rv.synapses.Delta reaches it."
             )
+        if population.model.membrane != "V" and getattr(synapse, "weight", "current") != "current":
+            name, other = type(population.model).__name__, type(synapse).__name__
+            raise ParameterError(
+                f"{what} cannot be {population!r}: {name} has no membrane potential, which {other} acts on. "
+                f"Use rv.synapses.GradedCurrent({population.model.membrane!r}) or rv.synapses.ExponentialCurrent()."
+            )
     return targets
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from ranvier.errors import unknown
 from ranvier.model import Model
 from ranvier.random import Key
 
@@ -26,6 +27,8 @@ class Presynaptic:
     variables: dict[str, jax.Array]
 
     def __getitem__(self, name: str) -> jax.Array:
+        if name not in self.variables:
+            raise unknown("variable of the source", name, self.variables)
         return self.variables[name]
 
 

@@ -129,7 +129,7 @@ def _derivatives(near: Neighbourhood) -> Callable[[Parts, dict[str, Any]], dict[
             synapse = parts["synapses"][s.name]
             states = {v: values[near.called((s.name, v))] for v in s.variables}
             if s.transmits:
-                g, i = synapse.membrane_input(synapse.transmit(states, None, t), own["V"])
+                g, i = synapse.membrane_input(synapse.transmit(states, None, t), own[parts["model"].tree.membrane])
                 offset = offset + i
                 if not (isinstance(g, float) and g == 0.0):
                     conductance, conducts = conductance + g, True
