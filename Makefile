@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := pyproject.toml CMakeLists.txt $(shell find src -type f -name '*.py' -o -type f -name '*.cc' -o -type f -name '*.h')
 OUT ?= results/locust
 
-.PHONY: demo lab test browser lint types docs sanitize gpu-check clean
+.PHONY: demo lab test browser lint lint-page types docs sanitize gpu-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ranvier.cli run locust --out "$(OUT)"
@@ -30,6 +30,10 @@ browser: $(VENV)/.tested
 lint: $(VENV)/.tested
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+
+# The lab's JavaScript; needs Node.js, which nothing else here does.
+lint-page:
+	npx --yes eslint@9.39.5 --config tests/lab/eslint.config.mjs src/ranvier/lab/page
 
 types: $(VENV)/.tested
 	$(BIN)/python -m mypy

@@ -123,7 +123,7 @@ function writeLink() {
 function readLink() {
   try {
     const found = JSON.parse(decodeURIComponent(window.location.hash.slice(1)));
-    let read = copy(defaults);
+    const read = copy(defaults);
     for (const [path, value] of Object.entries(found)) {
       const keys = path.split("|"), last = keys.pop();
       let place = read;
