@@ -19,6 +19,8 @@ lab: $(VENV)/.installed
 	$(PIP) install --constraint constraints.txt "starlette>=0.40" "uvicorn>=0.30" "websockets>=13"
 	$(BIN)/python -m ranvier.cli lab
 
+# What XLA compiled is kept in the environment, for the other workers, the processes that tests start, and the next time.
+test: export RANVIER_CACHE ?= $(CURDIR)/$(VENV)/compiled
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0 $(PYTEST)
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from ranvier.errors import UnsupportedError
 
@@ -38,6 +37,7 @@ def inside() -> Iterator[None]:
         UnsupportedError: the call is inside a `jax.jit`, in a child forked after a simulation, or on a platform that is not there.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> with jax.disable_jit(), inside():
         ...     str(jnp.zeros(1).dtype)
         'float64'
@@ -56,7 +56,7 @@ def inside() -> Iterator[None]:
         jax.numpy_dtype_promotion("standard"),
         jax.transfer_guard("allow"),
     ):
-        if isinstance(jnp.zeros(()), jax.core.Tracer):
+        if isinstance(jax.device_put(0.0), jax.core.Tracer):  # nothing is compiled for it
             raise UnsupportedError(
                 "A simulation cannot be called inside jax.jit: it draws, compiles and writes on the host. "
                 "What can be transformed is the function that rv.prepare(…).function() gives."

@@ -14,7 +14,7 @@ from ranvier.errors import UnsupportedError, unknown
 from ranvier.network.exchange import Exchange
 from ranvier.network.learning import INCOMING, OUTGOING, WEIGHT, edge_decay
 from ranvier.network.plan import MergedPlan, ReceptorPlan
-from ranvier.network.system import NetworkSystem
+from ranvier.network.system import Network, NetworkSystem
 from ranvier.network.working import Variables
 
 VALUE = "value"
@@ -169,11 +169,11 @@ def _of_edges(system: NetworkSystem, variables: Variables, t: Any, name: str) ->
     return values
 
 
-def unit_of(system: NetworkSystem, part: str, variable: str) -> str:
+def unit_of(network: Network, part: str, variable: str) -> str:
     """The unit of a recordable quantity."""
-    plan = system.plan
+    plan = network.plan
     if any(p.name == part for p in plan.populations):
-        model = system.model(plan.population(part).group)
+        model = network.models[plan.population(part).group]
         known = {
             "injected_current": model.input_unit,
             "synaptic_current": model.input_unit,
@@ -182,8 +182,8 @@ def unit_of(system: NetworkSystem, part: str, variable: str) -> str:
         }
         return known.get(variable) or model.unit_of(variable)
     synapses = plan.synapses_named(plan.wire(part).pieces[0].synapses)
-    unit = system.model(plan.targets_of(synapses)[0][0]).input_unit
-    synapse = system.constants.synapses[synapses.name].synapse
+    unit = network.models[plan.targets_of(synapses)[0][0]].input_unit
+    synapse = network.constants.synapses[synapses.name].synapse
     if variable == WEIGHT:
         return {"conductance": f"({unit})/mV", "potential": "mV"}.get(synapse.weight, unit)
     return {"current": unit, "conductance": _per_millivolt(unit)}.get(variable) or synapse.variable_units.get(variable, "1")

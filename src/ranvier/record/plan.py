@@ -51,16 +51,12 @@ class Readable:
 
     def system(self, constants: Any = None, state: Any = None) -> tuple[NetworkSystem, Variables]:
         """The equations in a state, and its variables."""
-        stepper = Stepper(
-            self.plan,
-            self.constants if constants is None else constants,
-            Euler(),
-            packed=False,
-            outside=self.outside,
-            exchange=self.exchange,
-        )
+        stepper = self._stepper(self.constants if constants is None else constants)
         entered = stepper.enter(self.state if state is None else state)
         return stepper.system(entered), stepper.readable(entered)
+
+    def _stepper(self, constants: Any) -> Stepper:
+        return Stepper(self.plan, constants, Euler(), packed=False, outside=self.outside, exchange=self.exchange)
 
     def shapes(self, part: str | Computed) -> dict[str, Any]:
         """Everything that can be recorded of a part, by name, with its shape."""
@@ -75,7 +71,7 @@ class Readable:
 
     def unit_of(self, part: str, variable: str) -> str:
         """The unit of a recordable quantity."""
-        return remembered(("unit", self.plan, part, variable), lambda: unit_of(self.system()[0], part, variable))
+        return remembered(("unit", self.plan, part, variable), lambda: unit_of(self._stepper(self.constants).network, part, variable))
 
 
 def everything(readable: Readable, part: str) -> Record:

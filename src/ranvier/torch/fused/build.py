@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import ranvier
+from ranvier.compiled import ASKED, user_cache_folder
 from ranvier.errors import UnsupportedError
 from ranvier.torch.fused.cell import Cell
 
@@ -28,8 +29,8 @@ def compiler() -> str:
 
 def cache() -> Path:
     """Where the libraries are kept: `RANVIER_CACHE`, or the user's cache directory."""
-    given = os.environ.get("RANVIER_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ranvier")
-    folder = Path(given) / "cells"
+    asked = os.environ.get(ASKED, "").strip()
+    folder = (user_cache_folder() if asked in ("", "0", "1") else Path(asked).expanduser()) / "cells"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
