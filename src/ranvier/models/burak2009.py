@@ -9,6 +9,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.connect import all_to_all, by_distance
+from ranvier.connect.pairs import PairFunction
 from ranvier.errors import ParameterError
 from ranvier.network.spec import Network, Population, Projection
 from ranvier.neurons import ThresholdLinearRate
@@ -97,13 +98,24 @@ def grid_cells(side: int = 32, velocity: Any = None, *, every: float = 20.0, see
         current = current + Sampled(heard[:, axis], every=every) * (VELOCITY_GAIN * direction[:, axis])
     cells = ThresholdLinearRate(tau=TAU, gain=GAIN)
     sheet = Population(side * side, cells, current=current, initial={"rate": uniform(0.0, 1.0)}, name="sheet")
-    ring = by_distance(_ring, places + SHIFT * direction, places, extent=float(side))
+    ring = by_distance(Ring(), places + SHIFT * direction, places, extent=float(side))
     return Network(sheet, Projection(sheet, sheet, GradedCurrent("rate"), all_to_all(), weight=ring, name="ring"))
 
 
-def _ring(distance: np.ndarray) -> np.ndarray:
-    """The weight at a distance (neurons)."""
-    return np.exp(-GAMMA * distance**2) - np.exp(-BETA * distance**2)
+@dataclasses.dataclass(frozen=True)
+class Ring(PairFunction):
+    """`exp(−inner d²) − exp(−outer d²)` of a distance d: inhibition that is strongest some way off.
+
+    Example:
+        >>> Ring()(np.array([0.0, 7.0])).round(3)
+        array([ 0.   , -0.018])
+    """
+
+    inner: float = GAMMA
+    outer: float = BETA
+
+    def __call__(self, distance: np.ndarray) -> np.ndarray:
+        return np.exp(-self.inner * distance**2) - np.exp(-self.outer * distance**2)
 
 
 @dataclasses.dataclass(frozen=True)
