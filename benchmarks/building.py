@@ -11,6 +11,7 @@ import resource
 import statistics
 import time
 
+import numpy as np
 from harness import arguments, save
 
 import ranvier as rv
@@ -28,6 +29,12 @@ RULES = {
     "fixed_in_degree, no multapses": lambda n: rv.connect.fixed_in_degree(n // 10, multapses=False),
     "fixed_out_degree": lambda n: rv.connect.fixed_out_degree(n // 10),
     "fixed_total_number": lambda n: rv.connect.fixed_total_number(n * n // 10),
+    "small_world(0.1)": lambda n: rv.connect.small_world(n // 10, 0.1),
+    "clustered, 50": lambda n: rv.connect.clustered(0.1, 50, 2.5),
+    "topographic": lambda n: rv.connect.topographic(n // 10, 0.1),
+    "distance_dependent": lambda n: rv.connect.distance_dependent(
+        rv.connect.gaussian(0.126), np.random.default_rng(0).random((n, 2)), extent=1.0
+    ),  # 2π · 0.126² is a tenth of the square
 }
 
 
