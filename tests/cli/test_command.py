@@ -289,7 +289,8 @@ def test_names_of_models_and_integrators():
 def test_the_process_keeps_compiled_programs_and_says_nothing_on_the_side(here):
     (here / "cell.py").write_text(CELL)
     environment = {**os.environ, "XDG_CACHE_HOME": str(here / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
-    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    for name in ("JAX_COMPILATION_CACHE_DIR", "RANVIER_CACHE"):
+        environment.pop(name, None)
     command = [sys.executable, "-m", "ranvier.cli", "run", "cell.py", "--no-plots"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
     assert done.returncode == 0, done.stderr

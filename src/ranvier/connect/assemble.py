@@ -129,18 +129,19 @@ def assemble(
     delays = _possible_delays(drawn, work, total, sources)
     bounds = np.arange(blocks + 1, dtype=np.int64) * targets // blocks
     layout = _Layout(drawn, targets, delays)
-    common = _common_weights(drawn, sources, weights, dtype)
+    kind = _kind(drawn, weights)
     size = capacity.edges if isinstance(capacity, Capacity) else room_for(total, parts, 0, 0).edges if capacity else total
     counter = np.dtype(np.int32 if size <= MOST_IN_INT32 else np.int64)
     cells = sources * len(delays)
     each = max(1, min(-(-work.threads // blocks), total // max(1, blocks * cells)))  # so that counters take no more than targets
     units = _units(bounds, layout.ends, each)
     place = np.dtype(np.int32 if everything <= MOST_IN_INT32 else np.int64)
-    needed = size * (4 + (dtype.itemsize if common is None else 0) + (place.itemsize if order else 0))
+    needed = size * (4 + (dtype.itemsize if kind == "edge" else 0) + (place.itemsize if order else 0))
     needed += counter.itemsize * ((1 + order) * len(units) * cells + 2 * blocks * (cells + sources))
     needed += work.threads * CHUNK * BYTES_OF_DRAWING
     require_memory(needed, f"The network, with {total:.3g} edges and {len(delays)} different delays,", TAKES_LESS)
 
+    common = _common_weights(drawn, sources, kind, dtype)
     counts = np.zeros((len(units), cells), counter)
     work.map(_count, [(layout, unit, counts[i], work) for i, unit in enumerate(units)])
     counts = layout.leave_out_unused_delays(counts)
@@ -151,7 +152,7 @@ def assemble(
     segments = _segments(counts, units, blocks, sources, len(delays), room.delays)
     placed = _Placed(
         _with_end(total, room.edges, np.int32),
-        _with_end(total, room.edges if common is None else 0, dtype),
+        _with_end(total, room.edges if kind == "edge" else 0, dtype),
         _with_end(total, room.edges if order else 0, place),
     )
     cursors = (counts, counts.copy()) if order else (counts, counts)
@@ -200,21 +201,35 @@ def kind_of(weight: Any) -> str:
     return {0: "one", 1: "edge", 2: "source"}[np.ndim(weight)]
 
 
-def _common_weights(drawn: Sequence[DrawnPart], sources: int, wanted: Sequence[str], dtype: np.dtype[Any]) -> np.ndarray | None:
-    """The weight that all edges have, `[]`, or those of each source, `[sources, 1]`, if every part's was given as one number."""
-    found = [d.one_weight for d in drawn]
-    each = None in found
-    of_source = np.zeros((sources, 1), dtype)
-    taken = np.zeros(sources, bool)
-    for d, weight in zip(drawn, found, strict=True):
-        here = among_all(np.arange(d.part.sources, dtype=np.int32), d.part)
-        each |= bool(taken[here].any())
-        taken[here], of_source[here] = True, weight if weight is not None else 0.0
-    fits = "one" if len(set(found)) == 1 and None not in found else "edge" if each or not found else "source"
+def _kind(drawn: Sequence[DrawnPart], wanted: Sequence[str]) -> str:
+    """The first of the kinds of weights that will do and that fits what the parts were given."""
+    found = {d.one_weight for d in drawn}
+    fits = "edge" if None in found or not found else "one" if len(found) == 1 else "source" if _of_others(drawn) else "edge"
     kind = next((k for k in wanted if KINDS.index(k) >= KINDS.index(fits)), None)
     if kind is None:
         raise CapacityExceeded(f"a weight an edge, and room for one {'a source' if 'source' in wanted else 'in all'}")
-    return None if kind == "edge" else np.asarray(found[0], dtype) if kind == "one" else of_source
+    return "edge" if kind == "source" and not _of_others(drawn) and "edge" in wanted else kind
+
+
+def _of_others(drawn: Sequence[DrawnPart]) -> bool:
+    """Whether each part has sources that no other has."""
+    if any(d.part.pre_places is not None for d in drawn):
+        places = np.concatenate([among_all(np.arange(d.part.sources, dtype=np.int32), d.part) for d in drawn])
+        return len(np.unique(places)) == len(places)
+    ends = sorted((d.part.pre_offset, d.part.pre_offset + d.part.sources) for d in drawn)
+    return all(end <= begin for (_, end), (begin, _) in itertools.pairwise(ends))
+
+
+def _common_weights(drawn: Sequence[DrawnPart], sources: int, kind: str, dtype: np.dtype[Any]) -> np.ndarray | None:
+    """The weight that all edges have, `[]`, or those of each source, `[sources, 1]`; none where each edge has its own."""
+    if kind == "edge":
+        return None
+    if kind == "one":
+        return np.asarray(drawn[0].one_weight, dtype)
+    of_source = np.zeros((sources, 1), dtype)
+    for d in drawn:
+        of_source[among_all(np.arange(d.part.sources, dtype=np.int32), d.part)] = d.one_weight
+    return of_source
 
 
 def _possible_delays(drawn: Sequence[DrawnPart], work: Work, total: int, sources: int) -> np.ndarray:

@@ -47,7 +47,7 @@ def _velocity(value: Any, what: str) -> Any:
 
 
 def _every(value: Any, what: str) -> float:
-    return doors.number(value, what, unit="ms", low=0.01, high=SETTLING)
+    return doors.number(value, what, unit="ms", low=1.0, high=SETTLING)
 
 
 @doors.checked(side=_side, velocity=_velocity, every=_every, seed=doors.seed)
