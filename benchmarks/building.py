@@ -46,7 +46,7 @@ def build(n: int, rule: str, wiring: str, threads: int) -> dict:
     began, began_cpu = time.perf_counter(), time.process_time()
     edges = assemble([part], n, n, "float32", blocks=2, threads=threads, progress=lambda *done: reports.append(done))
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
-    size, count = sum(array.nbytes for array in edges), len(edges.target)
+    size, count = sum(array.nbytes for array in edges if array is not None), len(edges.target)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     return {
         "edges": count,
