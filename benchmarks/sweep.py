@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from harness import arguments, save, take_turns
+from harness import RESULTS, arguments, save, take_turns
 
 import ranvier as rv
 
@@ -94,12 +94,14 @@ def main() -> None:
         table.append(compared(f"Hodgkin–Huxley, {type(integrator).__name__}", sim, sets, duration, 8, options.rounds))
     sim, sets, duration = seeds(100, 1000.0 * share, 0.1)
     table.append(compared("COBA, 400 cells", sim, sets, duration, 10, options.rounds))
-    peers = {}
+    kept = RESULTS / "sweep.json"  # peers that are not asked for keep what was measured of them, with the load at that time
+    peers = json.loads(kept.read_text())["peers"] if kept.exists() and not options.quick else {}
     for name, _, python in (peer.partition("=") for peer in options.peer):
         script = Path(__file__).parent / "peers" / "sweep_hh.py"
         longest = 1000.0 if name == "brian2" else 100.0  # the others keep what they compute of every step
         done = subprocess.run([python, script, name, "1000", str(longest * share)], capture_output=True, text=True)
         peers[name] = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"missing": done.stderr.strip()[-200:]}
+        peers[name]["load"] = os.getloadavg()[0]
         print(name, peers[name], flush=True)
     save(__file__, options, {"cores_used": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0], "table": table, "peers": peers})
 

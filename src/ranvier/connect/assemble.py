@@ -204,14 +204,15 @@ def kind_of(weight: Any) -> str:
 def _kind(drawn: Sequence[DrawnPart], wanted: Sequence[str]) -> str:
     """The first of the kinds of weights that will do and that fits what the parts were given."""
     found = {d.one_weight for d in drawn}
-    fits = "edge" if None in found or not found else "one" if len(found) == 1 else "source" if _of_others(drawn) else "edge"
-    kind = next((k for k in wanted if KINDS.index(k) >= KINDS.index(fits)), None)
+    numbers = bool(found) and None not in found
+    fits = {"one": numbers and len(found) == 1, "source": numbers and _have_own_sources(drawn), "edge": True}
+    kind = next((k for k in wanted if fits[k]), None)
     if kind is None:
         raise CapacityExceeded(f"a weight an edge, and room for one {'a source' if 'source' in wanted else 'in all'}")
-    return "edge" if kind == "source" and not _of_others(drawn) and "edge" in wanted else kind
+    return kind
 
 
-def _of_others(drawn: Sequence[DrawnPart]) -> bool:
+def _have_own_sources(drawn: Sequence[DrawnPart]) -> bool:
     """Whether each part has sources that no other has."""
     if any(d.part.pre_places is not None for d in drawn):
         places = np.concatenate([among_all(np.arange(d.part.sources, dtype=np.int32), d.part) for d in drawn])

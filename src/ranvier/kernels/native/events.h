@@ -54,59 +54,6 @@ ffi::Error note_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<type> amplitude
   });
 }
 
-template <ffi::DataType type, ffi::DataType index>
-ffi::Error deliver_events(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S32> count,
-                          ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S32> delays, ffi::Buffer<index> segments,
-                          ffi::Buffer<ffi::S32> target, ffi::Buffer<ffi::S64> bounds, ffi::Buffer<type> weights,
-                          ffi::Buffer<ffi::S64> offset, ffi::Buffer<type> accumulator, ffi::ResultBuffer<type> out) {
-  // source [batch…, slots, n], amplitude [batch…, slots, n or 0], count [batch…, slots], step [batch…], delays [batch…, D],
-  // segments [batch…, blocks, n, D + 1], target [batch…, edges], bounds [batch…, blocks + 1], weights [batch…, 1, edges],
-  // [batch…, n, 1] or [batch…, 1, 1], offset [batch…], accumulator [batch…, n_post]
-  const Dimensions h = source.dimensions(), a = amplitude.dimensions(), c = count.dimensions(), s = step.dimensions(),
-                   d = delays.dimensions(), g = segments.dimensions(), t = target.dimensions(), l = bounds.dimensions(),
-                   w = weights.dimensions(), f = offset.dimensions(), o = out->dimensions();
-  if (o.size() < 1) return shapes("deliver_events");
-  const Batch batch(o, 1);
-  if (!batch.accepts(h, 2) || !batch.accepts(a, 2) || !batch.accepts(c, 1) || !batch.accepts(s, 0) || !batch.accepts(d, 1) ||
-      !batch.accepts(g, 3) || !batch.accepts(t, 1) || !batch.accepts(l, 1) || !batch.accepts(w, 2) || !batch.accepts(f, 0) ||
-      !equal(accumulator.dimensions(), o)) {
-    return shapes("deliver_events");
-  }
-  const int64_t n = h.back(), slots = c.back(), kept = a.back(), n_delays = d.back(), blocks = g[g.size() - 3], edges = t.back(),
-                width = w.back(), rows = w[w.size() - 2], n_post = o.back(), segments_of_block = n * (n_delays + 1);
-  if (slots < 1 || h[h.size() - 2] != slots || (kept != n && kept != 0) || a[a.size() - 2] != slots || g.back() != n_delays + 1 ||
-      g[g.size() - 2] != n || l.back() != blocks + 1 || !((rows == 1 && (width == edges || width == 1)) || (rows == n && width == 1))) {
-    return shapes("deliver_events");
-  }
-  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
-    carry_over(accumulator, out);
-    using T = ffi::NativeType<type>;
-    const Weights kind = width != 1 ? Weights::kOneAnEdge : rows != 1 ? Weights::kOneASource : Weights::kOne;
-    const auto deliver = [&](int64_t piece) {
-      const int64_t i = piece / blocks, b = piece % blocks, at = offset.typed_data()[batch.block(f, i)];
-      if (at < 0 || at > n_post) return;
-      const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
-      const History<T> history{source.typed_data() + batch.block(h, i) * slots * n,
-                               kept == 0 ? nullptr : amplitude.typed_data() + batch.block(a, i) * slots * n,
-                               count.typed_data() + batch.block(c, i) * slots, slots, n};
-      const int64_t low = std::clamp(bound[0], int64_t{0}, n_post - at), high = std::clamp(bound[1], low, n_post - at);
-      const BlockOfEdges<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
-                                                          n_delays,
-                                                          segments.typed_data() + (batch.block(g, i) * blocks + b) * segments_of_block,
-                                                          target.typed_data() + batch.block(t, i) * edges,
-                                                          edges,
-                                                          weights.typed_data() + batch.block(w, i) * rows * width,
-                                                          kind,
-                                                          low,
-                                                          high};
-      ranvier::deliver_events(history, step.typed_data()[batch.block(s, i)], block, out->typed_data() + i * n_post + at);
-    };
-    const int64_t spikes = arriving_spikes(count.typed_data(), slots, step.typed_data()[0], delays.typed_data(), n_delays);
-    const double events = static_cast<double>(spikes) * edges / std::max<int64_t>(n * n_delays, 1) * batch.size;  // of the first, for all
-    share_events(threads, batch.size * blocks, events, deliver);
-  });
-}
-
 // Where what it is told of lies: spikes on their way and edges, one batch element and block at a time.
 template <ffi::DataType type, ffi::DataType index>
 struct Delivered {
@@ -135,27 +82,31 @@ struct Delivered {
     fits = slots >= 1 && h[h.size() - 2] == slots && g.back() == n_delays + 1 && g[g.size() - 2] == n && l.back() == blocks + 1;
   }
 
-  // Calls visit(history, step, edges, offset) for every block of batch element `i`; `amplitude` and `weight` may be null.
+  // Calls visit(history, step, edges, offset) for block `b` of batch element `i`; `amplitude` and `weight`, of that element, may be null.
   template <class Visit>
-  void each(int64_t i, const T* amplitude, const T* weight, Weights kind, int64_t n_post, const Visit& visit) const {
+  void visit_block(int64_t i, int64_t b, const T* amplitude, const T* weight, Weights kind, int64_t n_post, const Visit& visit) const {
     const int64_t at = offset.typed_data()[batch.block(f, i)];
     if (at < 0 || at > n_post) return;
     const History<T> history{source.typed_data() + batch.block(h, i) * slots * n, amplitude,
                              count.typed_data() + batch.block(c, i) * slots, slots, n};
-    for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
-      const int64_t low = std::clamp(bound[0], int64_t{0}, n_post - at), high = std::clamp(bound[1], low, n_post - at);
-      const BlockOfEdges<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
-                                                          n_delays,
-                                                          segments.typed_data() + (batch.block(g, i) * blocks + b) * n * (n_delays + 1),
-                                                          target.typed_data() + batch.block(t, i) * edges,
-                                                          edges,
-                                                          weight,
-                                                          kind,
-                                                          low,
-                                                          high};
-      visit(history, step.typed_data()[batch.block(s, i)], block, at);
-    }
+    const int64_t* bound = bounds.typed_data() + batch.block(l, i) * (blocks + 1) + b;
+    const int64_t low = std::clamp(bound[0], int64_t{0}, n_post - at), high = std::clamp(bound[1], low, n_post - at);
+    const BlockOfEdges<T, ffi::NativeType<index>> block{delays.typed_data() + batch.block(d, i) * n_delays,
+                                                        n_delays,
+                                                        segments.typed_data() + (batch.block(g, i) * blocks + b) * n * (n_delays + 1),
+                                                        target.typed_data() + batch.block(t, i) * edges,
+                                                        edges,
+                                                        weight,
+                                                        kind,
+                                                        low,
+                                                        high};
+    visit(history, step.typed_data()[batch.block(s, i)], block, at);
+  }
+
+  // The same for every block, one after the other.
+  template <class Visit>
+  void each(int64_t i, const T* amplitude, const T* weight, Weights kind, int64_t n_post, const Visit& visit) const {
+    for (int64_t b = 0; b < blocks; ++b) visit_block(i, b, amplitude, weight, kind, n_post, visit);
   }
 };
 
@@ -165,6 +116,40 @@ inline bool are_weights(int64_t rows, int64_t width, int64_t n, int64_t edges) {
 
 inline Weights kind_of(int64_t rows, int64_t width) {
   return width != 1 ? Weights::kOneAnEdge : rows != 1 ? Weights::kOneASource : Weights::kOne;
+}
+
+template <ffi::DataType type, ffi::DataType index>
+ffi::Error deliver_events(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ffi::Buffer<type> amplitude, ffi::Buffer<ffi::S32> count,
+                          ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S32> delays, ffi::Buffer<index> segments,
+                          ffi::Buffer<ffi::S32> target, ffi::Buffer<ffi::S64> bounds, ffi::Buffer<type> weights,
+                          ffi::Buffer<ffi::S64> offset, ffi::Buffer<type> accumulator, ffi::ResultBuffer<type> out) {
+  // source [batch…, slots, n], amplitude [batch…, slots, n or 0], count [batch…, slots], step [batch…], delays [batch…, D],
+  // segments [batch…, blocks, n, D + 1], target [batch…, edges], bounds [batch…, blocks + 1], weights [batch…, 1, edges],
+  // [batch…, n, 1] or [batch…, 1, 1], offset [batch…], accumulator [batch…, n_post]
+  const Dimensions a = amplitude.dimensions(), w = weights.dimensions(), o = out->dimensions();
+  if (o.size() < 1) return shapes("deliver_events");
+  const Batch batch(o, 1);
+  const Delivered<type, index> given(batch, source, count, step, delays, segments, target, bounds, offset);
+  if (!given.fits || !batch.accepts(a, 2) || !batch.accepts(w, 2) || !equal(accumulator.dimensions(), o)) return shapes("deliver_events");
+  const int64_t rows = w[w.size() - 2], width = w.back(), kept = a.back(), n_post = o.back();
+  if (!are_weights(rows, width, given.n, given.edges) || (kept != given.n && kept != 0) || a[a.size() - 2] != given.slots) {
+    return shapes("deliver_events");
+  }
+  return perform(pool, [=](ffi::ThreadPool& threads) mutable {
+    carry_over(accumulator, out);
+    const auto deliver = [&](int64_t piece) {
+      const int64_t i = piece / given.blocks;
+      const auto* strength = kept == 0 ? nullptr : amplitude.typed_data() + batch.block(a, i) * given.slots * kept;
+      const auto* weight = weights.typed_data() + batch.block(w, i) * rows * width;
+      given.visit_block(i, piece % given.blocks, strength, weight, kind_of(rows, width), n_post,
+                        [&](const auto& history, int64_t k, const auto& edges, int64_t at) {
+                          ranvier::deliver_events(history, k, edges, out->typed_data() + i * n_post + at);
+                        });
+    };
+    const int64_t spikes = arriving_spikes(count.typed_data(), given.slots, step.typed_data()[0], delays.typed_data(), given.n_delays);
+    const double places = static_cast<double>(std::max<int64_t>(given.n * given.n_delays, 1));
+    share_events(threads, batch.size * given.blocks, spikes * (given.edges / places) * batch.size, deliver);  // of the first, for all
+  });
 }
 
 template <ffi::DataType type, ffi::DataType index>
