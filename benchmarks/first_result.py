@@ -2,8 +2,12 @@
 
 Whole processes, in turn: `import jax` alone, `import ranvier` alone, the first
 result cold, and the first result with the cache of a process before
-(`RANVIER_CACHE`). Seconds by the clock, and processor seconds, which tell more
-where others use the machine too.
+(`RANVIER_CACHE`); beside them a bare scan of the same cells in JAX, cold and
+with JAX's own cache, which no library upon JAX can beat. All find their modules
+as bytecode, as after an installation (some environments set
+PYTHONDONTWRITEBYTECODE, and each process then compiles its sources anew).
+Seconds by the clock, and processor seconds, which tell more where others use
+the machine too.
 
     python benchmarks/first_result.py
 """
@@ -15,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 from harness import arguments, save, take_turns
 
@@ -24,6 +29,8 @@ import ranvier as rv
 run = rv.simulate(rv.neurons.HodgkinHuxley(), current=np.array([5.0, 10.0, 15.0]), duration=100.0, record={record})
 assert len(run.spikes) > 5
 """
+BARE = str(Path(__file__).parent / "limit" / "bare_scan.py")
+JAX_CACHE = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
 processor = collections.defaultdict(list)
 
 
@@ -32,10 +39,12 @@ def used() -> float:
     return own.ru_utime + own.ru_stime
 
 
-def process(name: str, arguments: list[str], cache: str = "0"):
+def process(name: str, arguments: list[str], bytecode: str, **settings: str):
+    environment = {**os.environ, "RANVIER_CACHE": "0", "PYTHONPYCACHEPREFIX": bytecode, **settings}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
     def call() -> None:
         before = used()
-        environment = {**os.environ, "RANVIER_CACHE": cache}
         subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment)
         processor[name].append(used() - before)
 
@@ -44,15 +53,18 @@ def process(name: str, arguments: list[str], cache: str = "0"):
 
 def main() -> None:
     options = arguments(__doc__)
-    with tempfile.TemporaryDirectory() as folder:
+    everything, potential = (["-c", FIRST.format(record=r)] for r in ("None", "rv.Record('hodgkin_huxley', 'V')"))
+    with tempfile.TemporaryDirectory() as bytecode, tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as jax_own:
         contenders = dict(
             [
-                process("import jax", ["-c", "import jax"]),
-                process("import ranvier", ["-c", "import ranvier"]),
-                process("first result, everything recorded", ["-c", FIRST.format(record="None")]),
-                process("first result, V recorded", ["-c", FIRST.format(record="rv.Record('hodgkin_huxley', 'V')")]),
-                process("first result, everything recorded, warm cache", ["-c", FIRST.format(record="None")], folder),
-                process("ranvier models (command line)", ["-m", "ranvier.cli", "models"]),
+                process("import jax", ["-c", "import jax"], bytecode),
+                process("import ranvier", ["-c", "import ranvier"], bytecode),
+                process("bare scan in JAX", [BARE], bytecode),
+                process("first result, everything recorded", everything, bytecode),
+                process("first result, V recorded", potential, bytecode),
+                process("bare scan in JAX, warm cache", [BARE], bytecode, JAX_COMPILATION_CACHE_DIR=jax_own, **JAX_CACHE),
+                process("first result, everything recorded, warm cache", everything, bytecode, RANVIER_CACHE=ours),
+                process("ranvier models (command line)", ["-m", "ranvier.cli", "models"], bytecode),
             ]
         )
         for call in contenders.values():

@@ -801,6 +801,9 @@ def prepare(
 ) -> Simulation:
     """Draws a network and lays it out, so that it can run many times: with other parameters, seeds and states nothing is compiled again.
 
+    But for what is shared while its numbers are equal, and is then given apart: the kinetics of projections onto one receptor, and one
+    stimulus of several populations. That compiles once more, once.
+
     Args:
         network, dt, current, integrator, record, seed, precision, spike_timing, devices: as of `rv.simulate`.
         progress: whether a bar shows how far a large network is built.

@@ -26,7 +26,7 @@ Targets = tuple[tuple[str, int, int], ...]
 
 
 def plan_coupling(projection: DrawnProjection, source: str, targets: Targets) -> SourcePlan | EdgePlan:
-    """The structure of a projection whose states are at its sources or edges. Whether its weights are dense is decided here, once."""
+    """The structure of a projection whose states are at its sources or edges. Whether its weights are dense, or one a target, is decided here, once."""
     assert projection.edges is not None
     spec = projection.projection
     count, states = len(projection.edges), spec.source.n if projection.site == "source" else len(projection.edges)
@@ -37,7 +37,8 @@ def plan_coupling(projection: DrawnProjection, source: str, targets: Targets) ->
     if projection.site == "source":
         dense = n * sources <= DENSE_UP_TO and (projection.whole_edges or count) >= DENSE_FROM * n * sources
         dense = dense and (delayed is None or delayed.one)
-        return SourcePlan(*common, source, targets, projection.synapse.emits, dense, delayed, spec.onto)
+        one = dense and not isinstance(projection.weight, jax.Array) and _common(projection, n) is not None
+        return SourcePlan(*common, source, targets, projection.synapse.emits, dense, one, delayed, spec.onto)
     return EdgePlan(*common, source, targets, projection.synapse.emits, (ALL_SPIKES,) if projection.delivered else (), delayed, spec.onto)
 
 
@@ -64,8 +65,10 @@ def coupled_constants(
         if isinstance(weight, jax.Array):
             matrices: Any = jnp.zeros(shape, dtype).at[edges.post, edges.pre].add(weight.astype(dtype))
             return CoupledConstants(synapse, matrix=matrices, delay=delays_of(projection, plan, 0))
-        common = _common(projection, weight, targets)
-        if common is not None:
+        if plan.common:
+            common = _common(projection, targets)
+            if common is None:
+                raise LayoutChanged(projection.name)
             return CoupledConstants(synapse, common=common.astype(dtype), delay=delays_of(projection, plan, 0))
         matrix = np.zeros(shape)
         np.add.at(matrix, (edges.post, edges.pre), weight)
@@ -99,9 +102,9 @@ def one_a_target(edges: Edges, weight: np.ndarray, targets: int, sources: int) -
     return bool((each == each[:, :1]).all() and (pre == np.arange(sources)).all() and (post == np.arange(targets)[:, None]).all())
 
 
-def _common(projection: DrawnProjection, weight: np.ndarray, targets: int) -> np.ndarray | None:
+def _common(projection: DrawnProjection, targets: int) -> np.ndarray | None:
     """The weight onto each target, where that is all that differs; 0 onto those that are not reached."""
-    edges, sources = projection.edges, projection.part.sources
+    edges, weight, sources = projection.edges, projection.weight, projection.part.sources
     assert edges is not None
     known = projection.one_a_target
     if not (one_a_target(edges, weight, targets, sources) if known is None else known):

@@ -128,6 +128,7 @@ class SourcePlan(SynapsesPlan):
         targets: `(group, start, n)` of the neurons acted on, in their order.
         emits: whether the states take note of presynaptic spikes.
         dense: whether the weights lie in a matrix.
+        common: whether there is one weight a target instead of a matrix.
         delayed: how its delays are kept, if it has any.
     """
 
@@ -135,6 +136,7 @@ class SourcePlan(SynapsesPlan):
     targets: tuple[tuple[str, int, int], ...]
     emits: bool
     dense: bool
+    common: bool = False
     delayed: Delayed | None = None
     port: str = ""
 
