@@ -26,7 +26,7 @@ Targets = tuple[tuple[str, int, int], ...]
 
 
 def plan_coupling(projection: DrawnProjection, source: str, targets: Targets) -> SourcePlan | EdgePlan:
-    """The structure of a projection whose states are at its sources or edges. Whether its weights are dense, or one a target, is decided here, once."""
+    """The structure of a projection whose states are at its sources or edges. What lies in a matrix is decided here, once."""
     assert projection.edges is not None
     spec = projection.projection
     count, states = len(projection.edges), spec.source.n if projection.site == "source" else len(projection.edges)
