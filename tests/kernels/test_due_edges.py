@@ -104,7 +104,7 @@ def at_target_rule(edge, pre, post):
     return {"weight": jnp.clip(edge["weight"] + 0.2 * pre["x"], 0.0, 1.0)}
 
 
-def both(case, size=module.AT_ONCE, weights=None, post=None):
+def both(case, size=module.MOST_AT_ONCE, weights=None, post=None):
     variables = {"weight": case.weights if weights is None else weights, "seen": jnp.zeros(len(case.target_of))}
     where = {"pre": {"x": jnp.asarray(case.pre)}, "post": {"y": jnp.asarray(case.post if post is None else post)}, "size": size}
     after = change_where_due(pair_rule, variables, case.history, jnp.int64(STEP), case.edges, targets=case.targets, **where)

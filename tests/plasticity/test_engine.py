@@ -6,7 +6,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.network import loop
-from tests.plasticity.networks import CELLS, DT, HOW, by_hand, network
+from tests.plasticity.networks import CELLS, DT, HOW, by_hand, network, steps_of
 
 PAIR = rv.plasticity.PairSTDP(high=10.0, potentiation=0.05, depression=0.05)
 trace = lambda ages, tau=20.0: np.exp(-ages / tau).sum()
@@ -49,6 +49,15 @@ class Tagged(rv.PlasticityRule):
 
     def update(self, edge, post, third, total, interval):
         return {"weight": edge["weight"] + 0.01 * edge["tag"] * interval - 1e-4 * total(edge["weight"])}
+
+
+class Potentials(rv.plasticity.Homeostasis):
+    """Every weight is its target's potential."""
+
+    every = DT
+
+    def update(self, edge, post, total, interval):
+        return post["V"]
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +280,16 @@ def test_bad_input():
         rv.simulate(network(PAIR), record=rv.Record("wire", "weight", neurons=[999]), **HOW)
     with pytest.raises(rv.ParameterError, match="Keep dt"):
         rv.simulate(network(PAIR), duration=5.0, dt=0.05, initial=run)
+
+
+def test_what_sees_the_targets_sees_them_before_the_reset():
+    """A rule of traces alone leaves the whole step to one kernel, which resets."""
+    assert "one kernel takes the whole step" in str(rv.explain(network(Generic(high=10.0)), dt=DT))
+    assert "wire sees its state before the reset" in str(rv.explain(network(Tagged(high=50.0)), dt=DT))
+    rule = rv.plasticity.PairSTDP(low=-100.0, high=100.0, homeostasis=Potentials())
+    run = rv.simulate(network(rule), record=[rv.Record("wire", "weight"), rv.Record("cells", "V")], **HOW)
+    at_spikes = run["wire"]["weight"].values[steps_of(run, "cells", 0) + 1]
+    assert (at_spikes.max(axis=1) >= -50.0).all() and run["cells"].V.values.max() < -50.0
 
 
 def test_a_state_goes_on_with_and_without_learning():

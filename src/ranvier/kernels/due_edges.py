@@ -20,11 +20,20 @@ from ranvier.kernels import dispatch
 from ranvier.kernels.deliver_events import DelayedEdges, SpikeHistory, StretchesDue, _onto, _row, events_of, stretches_due
 from ranvier.kernels.incoming import MOST, Incoming
 
-AT_ONCE = 4096
-"""edges in a chunk"""
+LEAST_AT_ONCE, MOST_AT_ONCE = 256, 4096
 
 Change = Callable[[dict[str, jax.Array], dict[str, jax.Array], dict[str, jax.Array]], Mapping[str, jax.Array]]
 """`change(edge, pre, post)` gives the variables of edges that change, from values of the edges, their sources and targets, `[size]`."""
+
+
+def at_once(edges: int) -> int:
+    """How many edges are computed at once: about as many as have an event in a step of 0.1 ms at some tens of Hz, a power of two.
+
+    Example:
+        >>> at_once(80_000)
+        512
+    """
+    return min(max(1 << (edges // 160).bit_length(), LEAST_AT_ONCE), MOST_AT_ONCE)
 
 
 class EdgesDue(NamedTuple):
@@ -43,7 +52,7 @@ class EdgesDue(NamedTuple):
 
 
 def due_edges(
-    history: SpikeHistory, step: jax.Array, edges: DelayedEdges, targets: int, first: jax.Array | int = 0, size: int = AT_ONCE
+    history: SpikeHistory, step: jax.Array, edges: DelayedEdges, targets: int, first: jax.Array | int = 0, size: int = MOST_AT_ONCE
 ) -> tuple[EdgesDue, jax.Array]:
     """The edges whose spikes arrive at the end of `step`.
 
@@ -82,7 +91,7 @@ def due_edges(
 
 
 def incoming_edges(
-    fired: jax.Array, step: jax.Array, incoming: Incoming, slots: int, sources: int, first: jax.Array | int = 0, size: int = AT_ONCE
+    fired: jax.Array, step: jax.Array, incoming: Incoming, slots: int, sources: int, first: jax.Array | int = 0, size: int = MOST_AT_ONCE
 ) -> tuple[EdgesDue, jax.Array]:
     """The edges onto the targets that fired.
 
@@ -138,7 +147,7 @@ def change_where_due(
     pre: Mapping[str, jax.Array],
     post: Mapping[str, jax.Array],
     targets: int,
-    size: int = AT_ONCE,
+    size: int | None = None,
 ) -> dict[str, jax.Array]:
     """Change the variables of every edge whose spike arrives at `step`: any rule's presynaptic event.
 
@@ -151,7 +160,7 @@ def change_where_due(
         pre: values of the sources, `[slots, sources]` or `[1, slots, sources]` each, row `k % slots` those of step `k`: those of the
             step of the spike count.
         post: values of the targets now, `[targets]` each.
-        size: how many edges are computed at once.
+        size: how many edges are computed at once; `at_once` of all.
 
     Returns:
         All the variables.
@@ -171,6 +180,7 @@ def change_where_due(
         >>> after["weight"].tolist()
         [0.9, 0.7, 1.0]
     """
+    size = at_once(edges.target.shape[0]) if size is None else size
     listed = lambda first: due_edges(history, step, edges, targets, first, size)
     return _change(change, variables, listed, pre, post)
 
@@ -185,7 +195,7 @@ def change_at_targets(
     post: Mapping[str, jax.Array],
     slots: int,
     sources: int,
-    size: int = AT_ONCE,
+    size: int | None = None,
 ) -> dict[str, jax.Array]:
     """Change the variables of every edge onto a target that fired: any rule's postsynaptic event.
 
@@ -196,6 +206,7 @@ def change_at_targets(
     Returns, Raises:
         As `change_where_due`.
     """
+    size = at_once(incoming.position.shape[0]) if size is None else size
     listed = lambda first: incoming_edges(fired, step, incoming, slots, sources, first, size)
     return _change(change, variables, listed, pre, post)
 

@@ -183,14 +183,14 @@ def _choice(
     _check_fit(group, integrator, drawn, exactly)
     if not isinstance(integrator, ExactLinear | ExponentialEuler):
         return Choice(integrator, why, why_not_native=f"{type(integrator).__name__} asks for the equations within the step"), None
-    reads = next((p for p in plan.plastic if p.group == group.name and not p.fused), None)
+    reads = next((p for p in plan.plastic if p.group == group.name and p.sees), None)
     whole: WholeStep | NotAffine
     if several is not None:
         whole = several
     elif reads is None:
         whole = whole_step(near, parts, exactly=isinstance(integrator, ExactLinear))
     else:
-        whole = NotAffine(f"the rule of {reads.name} may read its state before the reset")
+        whole = NotAffine(f"the rule of {reads.name} sees its state before the reset")
     reason = whole.reason if isinstance(whole, NotAffine) else "its spikes are located within the step" if group.located else ""
     linear = Linear(
         exactly if isinstance(exactly, Exact) and isinstance(integrator, ExactLinear) else None,

@@ -226,8 +226,8 @@ class Layout:
             assert isinstance(edges, EventEdges)  # what learns is stored
             start, size, width = user.stretches[0].start, receptor.group.n, len(edges.target)
             rule, known = projection.plasticity, receptor.group.variables
-            remembered(("rule", known, *structure(rule)), functools.partial(check_rule, projection.name, rule, known))
-            yield plan_plasticity(projection, source, receptor.name, place, receptor.group.name, start, size, width)
+            sees = remembered(("rule", known, *structure(rule)), functools.partial(check_rule, projection.name, rule, known))
+            yield plan_plasticity(projection, source, receptor.name, place, receptor.group.name, start, size, width, sees)
 
     def _responses(self, receptor: Receptor, drawn: Drawn, sets: tuple[EventEdges | DrawnEdges, ...]) -> Iterator[ResponsePlan]:
         """The projections onto a receptor whose edges answer spikes in their own way."""

@@ -70,7 +70,7 @@ class Events:
 
 
 def plan_plasticity(
-    projection: DrawnProjection, source: str, receptor: str, place: int, group: str, start: int, size: int, width: int
+    projection: DrawnProjection, source: str, receptor: str, place: int, group: str, start: int, size: int, width: int, sees: bool
 ) -> PlasticPlan:
     """The structure of a projection's plasticity."""
     rule: PlasticityRule = projection.plasticity
@@ -95,6 +95,7 @@ def plan_plasticity(
         width=width,
         rule=type(rule),
         fused=native,
+        sees=sees,
         pre=tuple(pre),
         before=before,
         post=spikes,
@@ -257,11 +258,12 @@ def advance_traces(
     pre, post = rule.pre_traces(), post_traces(rule)
     for name in plan.pre:
         trace: Any = pre[name]
-        before = own[f"before {name}"][0] if name in plan.before else None
-        moved, before = advance_trace(own[f"pre {name}"][0], spikes, k, _decay(trace.tau, dt, dtype), trace.jump, trace.nearest, before)
-        new[f"pre {name}"] = moved[None]
-        if before is not None:
-            new[f"before {name}"] = before[None]
+        move = functools.partial(_moved, trace, spikes, k, _decay(trace.tau, dt, dtype))
+        # Along their only row, not of it: between arrays of other shapes XLA makes copies.
+        if name in plan.before:
+            new[f"pre {name}"], new[f"before {name}"] = jax.vmap(move)(own[f"pre {name}"], own[f"before {name}"])
+        else:
+            new[f"pre {name}"], _ = jax.vmap(move)(own[f"pre {name}"])
     for name in plan.post:
         new[f"post {name}"] = fade(own[f"post {name}"], _decay(post[name].tau, dt, dtype))
     for name, variable in plan.filtered:
@@ -269,6 +271,12 @@ def advance_traces(
         old = own[f"post {name}"]
         new[f"post {name}"] = jnp.where(jnp.isnan(old), value, old * kept + value * (1.0 - kept))
     return new
+
+
+def _moved(
+    trace: Trace, spikes: jax.Array, k: jax.Array, kept: jax.Array, ring: jax.Array, before: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array | None]:
+    return advance_trace(ring, spikes, k, kept, trace.jump, trace.nearest, before)
 
 
 def noted(structure: Any, own: Learning, side: str, names: tuple[str, ...], dt: Any, spikes: jax.Array) -> Learning:

@@ -271,6 +271,7 @@ class PlasticPlan:
         width: the length of the arrays of edges.
         rule: the class of its rule.
         fused: whether native kernels take the rule as it is.
+        sees: whether the rule sees the targets' variables, as they are before a reset.
         pre: the traces of the sources; `before` those of which the values before a spike's own are kept, too.
         post: the traces of the targets' spikes.
         filtered: averages of the targets' variables: `(name, variable)`.
@@ -294,6 +295,7 @@ class PlasticPlan:
     width: int
     rule: type
     fused: bool
+    sees: bool
     pre: tuple[str, ...]
     before: tuple[str, ...]
     post: tuple[str, ...]

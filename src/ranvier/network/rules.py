@@ -9,8 +9,10 @@ import jax
 import numpy as np
 
 from ranvier.errors import ParameterError, did_you_mean
-from ranvier.network.learning import WEIGHT
+from ranvier.network.learning import WEIGHT, post_traces
+from ranvier.network.straight import straightened
 from ranvier.plasticity.base import PlasticityRule, overrides
+from ranvier.plasticity.homeostasis import Homeostasis
 from ranvier.plasticity.traces import LowPass, Trace
 
 _EDGES = 7  # unlike any number that somebody would write down
@@ -25,7 +27,7 @@ def check_rule(name: str, rule: PlasticityRule, variables: tuple[str, ...]) -> b
         variables: of the target neurons.
 
     Returns:
-        True.
+        Whether it sees any of them, and not the targets' spikes alone.
 
     Raises:
         ParameterError: traces that are none, a variable that the target does not have, a name that is not there, a result that is not one
@@ -34,20 +36,29 @@ def check_rule(name: str, rule: PlasticityRule, variables: tuple[str, ...]) -> b
     _check_traces(f"{name}: {type(rule).__name__}", rule, variables)
     vector = jax.ShapeDtypeStruct((_EDGES,), np.float32)
     one = jax.ShapeDtypeStruct((), np.float32)
+    target = {v: jax.ShapeDtypeStruct((_EDGES,), np.float32) for v in variables}  # known by their identity
     edge = dict.fromkeys((WEIGHT, *rule.edge_state()), vector)
     pre = dict.fromkeys(rule.pre_traces(), vector)
-    post = {**dict.fromkeys((*variables, *rule.post_traces()), vector), "dt": one}
+    seen = lambda traces: {**target, **dict.fromkeys(traces, vector), "dt": one}
+    post = seen(rule.post_traces())
     third = None if rule.modulator() is None else one
-    target = dict.fromkeys(variables, vector)
+    of = f"{name}: {type(rule).__name__}"
+    sees = overrides(rule, "post_event") or any(isinstance(trace, LowPass) for trace in post_traces(rule).values())
     for what in ("on_pre", "on_post"):
         if overrides(rule, what):
-            _try(name, rule, what, (edge, pre, post, third), edge)
+            sees |= _try(f"{of}.{what}", rule, getattr(rule, what), (edge, pre, post, third), edge, target)
+    total = lambda x: x
     if overrides(rule, "update"):
-        update = lambda edge, post, third, interval: rule.update(edge, post, third, lambda x: x, interval)
-        _try(name, rule, "update", (edge, post, third, one), edge, update)
+        update = lambda edge, post, third, interval: rule.update(edge, post, third, total, interval)
+        sees |= _try(f"{of}.update", rule, update, (edge, post, third, one), edge, target)
+    if type(rule.homeostasis).update is not Homeostasis.update:
+        homeostasis = rule.homeostasis
+        keep = lambda edge, post, interval: {WEIGHT: homeostasis.update(edge, post, total, interval)}
+        of = f"{name}: {type(homeostasis).__name__}.update"
+        sees |= _try(of, rule, keep, (edge, seen(homeostasis.post_traces()), one), {WEIGHT: vector}, target)
     if overrides(rule, "post_event"):
-        _try(name, rule, "post_event", (target, target), None)
-    return True
+        _try(f"{of}.post_event", rule, rule.post_event, (target, target), None, target)
+    return sees
 
 
 def _check_traces(of: str, rule: PlasticityRule, variables: tuple[str, ...]) -> None:
@@ -65,10 +76,12 @@ def _check_traces(of: str, rule: PlasticityRule, variables: tuple[str, ...]) -> 
                 )
 
 
-def _try(name: str, rule: PlasticityRule, what: str, given: tuple[Any, ...], edge: Mapping[str, Any] | None, function: Any = None) -> None:
-    of = f"{name}: {type(rule).__name__}.{what}"
+def _try(
+    of: str, rule: PlasticityRule, function: Any, given: tuple[Any, ...], edge: Mapping[str, Any] | None, target: Mapping[str, Any]
+) -> bool:
+    """Whether what a function makes of shapes depends on the targets' variables."""
     try:
-        new = jax.eval_shape(function or getattr(rule, what), *given)
+        trace, new = jax.make_jaxpr(function, return_shape=True)(*given)
     except KeyError as error:
         asked = error.args[0] if error.args else ""
         known = dict.fromkeys(n for values in given if isinstance(values, Mapping) for n in values)
@@ -80,7 +93,7 @@ def _try(name: str, rule: PlasticityRule, what: str, given: tuple[Any, ...], edg
     if edge is None:
         if new is not None and (getattr(new, "shape", None) != (_EDGES,) or new.dtype != np.bool_):
             raise ParameterError(f"{of} must give None, or whether each target has an event, bool [targets], not {_told(new)}.")
-        return
+        return True
     allowed = " or ".join(map(repr, edge))
     if not isinstance(new, Mapping) or any(n not in edge for n in new):
         wrong = _told(new) if not isinstance(new, Mapping) else ", ".join(map(repr, new))
@@ -90,6 +103,9 @@ def _try(name: str, rule: PlasticityRule, what: str, given: tuple[Any, ...], edg
             raise ParameterError(f"{of} gave {n!r} as {_told(value)}; it must give one value an edge of {allowed}.")
         if not (np.issubdtype(value.dtype, np.floating) or np.issubdtype(value.dtype, np.integer)):
             raise ParameterError(f"{of} gave {n!r} of type {value.dtype}; it must give real numbers.")
+    straight, own = straightened(trace.jaxpr), {id(x) for x in target.values()}
+    needed = {id(x) for x in (*straight.results, *(x for operation in straight.operations for x in operation.operands))}
+    return any(id(leaf) in own and id(x) in needed for leaf, x in zip(jax.tree.leaves(given), straight.arguments, strict=True))
 
 
 def _told(value: Any) -> str:
