@@ -65,6 +65,7 @@ def test_grid_cells(here, capsys):
     assert {"sheet.png", "map.png", "path.png", "report.html"} <= {f.name for f in folder.iterdir()}
     printed = " ".join(capsys.readouterr().out.split())
     assert re.search(r"the pattern moves \d+(\.\d)? neurons a metre", printed) and "error of the path" in printed
+    assert "rate of sheet 0.1" in printed and "mean rate" not in printed and "neurons without spikes" in printed
 
 
 def test_a_network_without_options_of_that_name(here, capsys):

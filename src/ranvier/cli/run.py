@@ -225,12 +225,27 @@ def _draw(result: Result, folder: Folder, own: Any) -> list[tuple[str, str, Path
 def _rows(job: Job, result: Result, own: Any) -> list[tuple[str, str]]:
     spikes = result.spikes
     span = spikes.stop - spikes.start
-    rows = [("simulated", f"{span:g} ms of {spikes.n} neurons"), ("spikes", f"{len(spikes)}")]
-    for name, population in result.network.populations.items():
+    populations = result.network.populations
+    rows = [("simulated", f"{span:g} ms of {spikes.n} neurons")]
+    if any(population.model.has_spikes for population in populations.values()):
+        rows.append(("spikes", f"{len(spikes)}"))
+    for name, population in populations.items():
+        if not population.model.has_spikes:
+            rows.append((f"{population.model.membrane} of {name}", f"{_at_the_end(result, name)} ({population.n} neurons without spikes)"))
+            continue
         count = len(result[name].spikes)
         rate = count / population.n / span * 1000 if population.n and span > 0 else 0.0
         rows.append((f"mean rate of {name}", f"{rate:.2f} Hz ({count} spikes of {population.n} neurons)"))
     return rows + (own.table(result) if own else [])
+
+
+def _at_the_end(result: Result, name: str) -> str:
+    """The mean and the range of what stands for the potential of a population that has no spikes."""
+    model = result.network.populations[name].model
+    values, unit = result.state.neurons[name][model.membrane], model.variable_units.get(model.membrane, "")
+    if not len(values):
+        return "none"
+    return f"{np.mean(values):.3g} {unit}".rstrip() + f" on average at the end, from {np.min(values):.3g} to {np.max(values):.3g}"
 
 
 def _report(

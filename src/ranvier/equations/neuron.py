@@ -478,6 +478,7 @@ def _made(definition: Definition) -> type[EquationNeuron]:
         "input_unit": program.input.unit,
         "takes_input": "V" in program.variables,
         "takes_current": program.hears,
+        "has_spikes": program.threshold is not None or program.hazard is not None,
         "held": program.held,
         "variable_units": {n: m.unit for n, m in program.variables.items()},
     }

@@ -64,6 +64,7 @@ class NeuronModel(Model):
         membrane: the variable that synapses see as the potential; another than `V` where the model has none, such as one of rates.
         takes_current: whether currents and conductances move it; without them only
             kicks of the potential reach it.
+        has_spikes: False for what never spikes, such as a rate: reports then say what its `membrane` is instead of how often it fires.
 
     `largest_potential` (mV) bounds `V`: a run in which it is passed has gone wrong. A model
     whose potential may be larger, such as one that counts, has another value there.
@@ -92,6 +93,7 @@ class NeuronModel(Model):
     takes_input: ClassVar[bool] = True
     takes_current: ClassVar[bool] = True
     ports: ClassVar[Mapping[str, str]] = {}
+    has_spikes: ClassVar[bool] = True
     membrane: ClassVar[str] = "V"
 
     def initial_state(self, n: int, key: Key) -> NeuronState:

@@ -139,6 +139,7 @@ class Passive(NeuronModel):
 
     equations = "capacitance * dV/dt = -leak * (V - rest) + I_input"
     reference = "Koch 1999, Biophysics of Computation, eq. 1.5"
+    has_spikes = False
 
     capacitance: PerNeuron = parameter(1.0, "uF/cm^2", (1e-12, float("inf")), "membrane capacitance")
     leak: PerNeuron = parameter(0.1, "mS/cm^2", POSITIVE, "leak conductance")

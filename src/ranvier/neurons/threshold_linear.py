@@ -29,6 +29,7 @@ class ThresholdLinearRate(NeuronModel):
     reference = "Dayan & Abbott 2001, Theoretical Neuroscience, eq. 7.11"
     input_unit = "1"
     variable_units: ClassVar[Mapping[str, str]] = {}
+    has_spikes = False
     membrane = "rate"
 
     tau: PerNeuron = parameter(10.0, "ms", (1e-12, float("inf")), "time constant")

@@ -50,7 +50,8 @@ def result_table(result: Result) -> str:
     for name, population in result.network.populations.items():
         count = len(result[name].spikes)
         mean = count / population.n / span * 1000 if population.n and span > 0 else 0.0
-        populations.append([name, f"{population.n}", type(population.model).__name__, f"{count}", f"{mean:.2f} Hz"])
+        fired = [f"{count}", f"{mean:.2f} Hz"] if population.model.has_spikes else ["none", ""]
+        populations.append([name, f"{population.n}", type(population.model).__name__, *fired])
     recorded = []
     for name in result:
         for record in result[name]._records.values():
