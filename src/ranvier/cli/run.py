@@ -80,8 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         traces = _write_data(result, folder)
     drawing = time.perf_counter()
     own = job.own
-    with stage("drawing"):
-        figures = [] if arguments.no_plots else _draw(result, folder, own)
+    figures = [] if arguments.no_plots else _draw(result, folder, own)
     drawing = time.perf_counter() - drawing
     rows = _rows(job, result, own)
     wall = time.perf_counter() - began
@@ -215,9 +214,11 @@ def _draw(result: Result, folder: Folder, own: Any) -> list[tuple[str, str, Path
     from ranvier.cli.figures import general, save
 
     drawn = []
-    for picture in own.pictures(result) if own else general(result):
+    pictures = own.pictures(result) if own else general(result)
+    for i, picture in enumerate(pictures, 1):
         path = folder.file(picture.name)
-        save(picture, path)
+        with stage(f"drawing {picture.name}, {i} of {len(pictures)}"):
+            save(picture, path)
         drawn.append((picture.heading, picture.caption, path))
     return drawn
 

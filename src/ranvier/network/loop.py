@@ -158,11 +158,11 @@ def first_bad(program: Program, variables: Variables) -> jax.Array:
     moving = {*((g.name, v) for g in plan.groups for v in g.moving), *((s.name, v) for s in plan.synapses for v in s.moving)}
     moving.update((p.name, v) for p in plan.plastic for v in ("weight", *p.edge))
     homes = {s.name: s.group for s in plan.synapses if isinstance(s, ReceptorPlan)}
-    found = []
+    seen = []
     for owner, v in checked_variables(plan):
         values = variables[owner][v]
         if values.shape[0] == 0:
-            found.append(jnp.int32(-1))
+            seen.append(None)
             continue
         wrong = ~jnp.isfinite(values) if (owner, v) in moving else jnp.isnan(values)
         if v == "V" and owner in largest:
@@ -170,8 +170,17 @@ def first_bad(program: Program, variables: Variables) -> jax.Array:
         group = next((g for g in plan.groups if g.name in (owner, homes.get(owner))), None)
         if program.exchange is not None and group is not None and (real := program.exchange.real(group)) is not None:
             wrong = wrong & real
-        found.append(jnp.where(jnp.any(wrong), jnp.argmax(wrong), -1).astype(jnp.int32))
-    return jnp.stack(found) if found else jnp.zeros(0, jnp.int32)
+        seen.append(wrong)
+    none = lambda: jnp.full(len(seen), -1, jnp.int32)
+    if all(wrong is None for wrong in seen):
+        return none()
+    any_of = [jnp.asarray(False) if wrong is None else jnp.any(wrong) for wrong in seen]
+
+    def first() -> jax.Array:  # where one is takes XLA many times as long as whether there is one
+        where = [jnp.int32(0) if wrong is None else jnp.argmax(wrong).astype(jnp.int32) for wrong in seen]
+        return jnp.where(jnp.stack(any_of), jnp.stack(where), -1)
+
+    return jax.lax.cond(jnp.any(jnp.stack(any_of)), first, none)
 
 
 FRACTION_BITS = 24
