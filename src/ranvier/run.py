@@ -186,6 +186,10 @@ class Run:
         """A copy that a call may use up."""
         return jax.tree.map(np.array, state)
 
+    def _kept(self, state: StepState) -> StepState:
+        """A copy where it lies."""
+        return jax.tree.map(jnp.copy, state)
+
     def _agreed(self, number: int) -> int:
         """What the first of the processes says."""
         return number
@@ -264,7 +268,7 @@ class Run:
             counted = self._take(buffers, k, reached, spikes, last=reached == self.k1 and not rewires)
             if rewires:
                 state, buffers, step = self._rewired(state, buffers, step, reached)
-                backup, backed_up = jax.tree.map(jnp.copy, state), time.perf_counter()
+                backup, backed_up = self._kept(state), time.perf_counter()
             stopped = self._stopped(state, reached, counted)
             left = reached < self.k1 and not stopped and self._left(state, reached)
             if ((stopped or (left and not self.sink.way_on)) and reached < self.k1) or (rewires and reached == self.k1):
@@ -297,7 +301,7 @@ class Run:
             if self._agreed(bool(self.sink.checkpoint_steps and k % self.sink.checkpoint_steps == 0)):
                 self.sink.checkpoint(Progression(self._in_users_order(state), self._counts.copy()))
             if now - backed_up > SECONDS_OF_BACKUP and not self.together:
-                backup, backed_up = jax.tree.map(jnp.copy, state), now
+                backup, backed_up = self._kept(state), now
 
     def _rewired(self, state: StepState, buffers: Any, step: loop.Compiled, k: int) -> tuple[StepState, Any, loop.Compiled]:
         """The state after edges have come and gone, and what it is run with: another loop, where they have outgrown their arrays."""

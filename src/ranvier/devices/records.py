@@ -13,11 +13,11 @@ from ranvier.devices.processes import gathered
 from ranvier.devices.shards import Shards
 from ranvier.network import loop
 from ranvier.network.constants import Constants
-from ranvier.network.learning import WEIGHT
+from ranvier.network.learning import OUTGOING, WEIGHT
 from ranvier.network.plan import EdgePlan, SourcePlan
 from ranvier.network.state import SimulationState
 from ranvier.network.transfer import Outside
-from ranvier.record.observe import VALUE, Computed
+from ranvier.record.observe import EDGES, MEAN_WEIGHT, VALUE, Computed
 from ranvier.record.plan import Column, Readable, RecordPlan, Track
 
 
@@ -80,7 +80,7 @@ class ReadableShares(Readable):
         learnt = self.shards.plan.plasticity_of(part)
         if learnt is not None and learning is not None and learning.place.shape[0] and variable in (WEIGHT, *learnt.edge):
             n = len(learning.place)
-            return Places(np.zeros(n, np.int64), np.arange(n), n)  # every device has read them from everywhere
+            return _known_to_all(n)  # every device has read them from everywhere
         return places_of(self.shards, self.outsides, part, variable)
 
 
@@ -107,6 +107,10 @@ def places_of(shards: Shards, outside: Mapping[int, Outside], part: str, variabl
     if part in shards.net.populations:
         return _of_populations(shards, [part])
     plastic = shards.plan.plasticity_of(part)
+    if plastic is not None and variable in (EDGES, MEAN_WEIGHT):
+        return _known_to_all(1)
+    if plastic is not None and plastic.structure is not None and variable.startswith(f"{OUTGOING} "):
+        return _known_to_all(plastic.sources)
     if plastic is not None and variable in (WEIGHT, *plastic.edge):
         places = gathered(shards, {i: np.asarray(o.places[part]) for i, o in outside.items()})
         device = np.concatenate([np.full(len(place), d) for d, place in enumerate(places)])
@@ -126,6 +130,10 @@ def places_of(shards: Shards, outside: Mapping[int, Outside], part: str, variabl
             device[some], place[some] = d, np.arange(len(some))
         return Places(device, place, synapses.states)
     return _of_populations(shards, share.target_names(part))
+
+
+def _known_to_all(n: int) -> Places:
+    return Places(np.zeros(n, np.int64), np.arange(n), n)
 
 
 def _of_populations(shards: Shards, names: list[str]) -> Places:
@@ -202,7 +210,7 @@ class SharedRecords:
 def readable_shares(shards: Shards, constants: Constants, state: SimulationState, outside: Mapping[int, Outside]) -> ReadableShares:
     """What records may be read from, of one share's numbers and state as an example."""
     lead = shards.here[0]
-    own = dataclasses.replace(shards.shares[lead].state(state, shards.edges(outside, lead)), in_flight=state.in_flight)
+    own = dataclasses.replace(shards.shares[lead].state(state, shards.edges(outside)[lead]), in_flight=state.in_flight)
     return ReadableShares(
         plan=shards.whole,
         constants=constants,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,11 +11,11 @@ import numpy as np
 
 from ranvier.devices.processes import gathered, losses, told_to_all
 from ranvier.devices.records import ReadableShares, SharedRecords
-from ranvier.devices.shards import SPIKES, Shards, numbers_here
+from ranvier.devices.rewiring import RewirerOnDevices, WiredShares
+from ranvier.devices.shards import SPIKES, numbers_here
 from ranvier.errors import RanvierError, StoreError, UnsupportedError
 from ranvier.interruption import Interruption
 from ranvier.network import loop
-from ranvier.network.constants import Constants
 from ranvier.network.state import SimulationState
 from ranvier.network.working import StepState
 from ranvier.progress import ProgressCallback
@@ -30,28 +31,30 @@ class RunOnDevices(Run):
     """A run whose network lies on several devices.
 
     Args:
-        shards: the network.
-        shares: the numbers of each share that is here.
-        readable: what records are read from, with what takes each share's state in and out.
+        wired: the network: the numbers of each share that is here, and what takes its state in and out.
+        readable: what records are read from.
+        rewirer: what changes its edges, where they come and go.
         others: see `Run`.
     """
 
     def __init__(
         self,
-        shards: Shards,
-        shares: Mapping[int, Constants],
+        wired: WiredShares,
         readable: ReadableShares,
+        rewirer: RewirerOnDevices | None = None,
         **others: Any,
     ):
-        self.shards, self._shares, self._outsides = shards, shares, readable.outsides
-        self._shared_records = SharedRecords(others["records"], readable, len(shards.devices))
-        self._local = [numbers_here(shards.exchange, d) for d in range(len(shards.devices))]
+        self.shards, self._shares, self._outsides = wired.shards, wired.constants, wired.outsides
+        self._shared_records = SharedRecords(others["records"], readable, len(self.shards.devices))
+        self._local = [numbers_here(self.shards.exchange, d) for d in range(len(self.shards.devices))]
         self._placed_subsets: Any = None
+        self._rewirer = rewirer
         self.together = jax.process_count() > 1
         sink = others.pop("sink")
         super().__init__(
-            layout=shards.layout,  # type: ignore[arg-type]
-            outside=readable.outsides[shards.here[0]],
+            layout=self.shards.layout,  # type: ignore[arg-type]
+            outside=self._outsides[self.shards.here[0]],
+            rewirer=rewirer,  # type: ignore[arg-type]
             sink=(lambda run: followed(run, sink)) if self.together else sink,
             **others,
         )
@@ -95,6 +98,24 @@ class RunOnDevices(Run):
 
     def _copied(self, state: StepState) -> StepState:
         return self.shards.copied(state)
+
+    def _kept(self, state: StepState) -> StepState:
+        return self.shards.copied(state)
+
+    def _rewired(self, state: StepState, buffers: Any, step: loop.Compiled, k: int) -> tuple[StepState, Any, loop.Compiled]:
+        rewirer = self._rewirer
+        assert rewirer is not None
+        before = WiredShares(self.shards, self._shares, self._outsides)
+        whole = rewirer.changed(before, self._in_users_order(state), k)
+        after = rewirer.laid_out(before, whole)
+        self.shards, self._shares, self._outsides = after.shards, after.constants, after.outsides
+        self.constants = loop.Shared(self.shards.placed(self._shares))
+        state = self.shards.placed(self.shards.enter(whole, self._outsides, self.program.packed))
+        if after.shards is not before.shards:
+            self.structure, self.program = after.shards.layout.plan, dataclasses.replace(self.program, plan=after.shards.plan)
+            step, fresh = loop.compiled(self.program, self._arguments(state, buffers, self.k1, k))
+            self.info["compile_seconds"] += step.seconds if fresh else 0.0
+        return state, buffers, step
 
     def _step_of(self, state: StepState) -> int:
         return int(np.asarray(state.step.addressable_shards[0].data)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +22,9 @@ from ranvier.network.constants import Constants, ReceptorConstants
 from ranvier.network.draw import Drawn
 from ranvier.network.exchange import AXIS, MOST_STEPS_KEPT, OUTBOX, Echo, Exchange
 from ranvier.network.layout import Layout
-from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, LayoutChanged, Plan, PopulationPlan
+from ranvier.network.learning import both_signs
+from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, LayoutChanged, Plan, PopulationPlan, SourcePlan
+from ranvier.network.recall import sent_before
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
@@ -122,6 +125,13 @@ class Shards:
             least[i] = np.array(min(delays, default=MOST_STEPS_KEPT), np.int64)
         return int(min(gathered(self, least)))
 
+    def with_plan(self, plan: Plan) -> Shards:
+        """The same shares with another structure of each: edges have outgrown their arrays."""
+        new = copy.copy(self)
+        new.plan, new.whole = plan, _whole_plan(plan, {name: p.n for name, p in self.net.populations.items()})
+        new.layout = dataclasses.replace(self.layout, plan=new.whole)
+        return new
+
     # -- numbers -----------------------------------------------------------------------------------
 
     def of(self, drawn: Drawn) -> dict[int, Drawn]:
@@ -144,8 +154,32 @@ class Shards:
                 raise LayoutChanged("spikes arrive in the step in which they are")
             every = np.int64(min(self.exchange.later, shortest))
             made = {i: dataclasses.replace(own, tell_every=every) for i, own in made.items()}
-        even = _evened(self, made)
+        even = _evened(self, self._with_signs(made, each))
         return {i: self._with_places(own, each, placed) for i, own in even.items()} if placed else even
+
+    def _with_signs(self, made: dict[int, Constants], each: Mapping[int, Drawn]) -> dict[int, Constants]:
+        """With one sign of the weights of each projection that learns, as the whole has it.
+
+        Raises:
+            ParameterError: they are of both.
+        """
+        names = [p.name for p in self.plan.plastic]
+        if not names:
+            return made
+        some = {i: {name: len(place) for name, place in layout.outside(each[i]).places.items()} for i, layout in self.layouts.items()}
+        votes = gathered(self, {i: np.array([float(own.plastic[n].sign) if some[i][n] else 0.0 for n in names]) for i, own in made.items()})
+        signs = {}
+        for name, those in zip(names, np.transpose(votes), strict=True):
+            if those.min() < 0 < those.max():
+                raise both_signs(name, self.net.projections[name].plasticity)
+            signs[name] = those.min() or those.max()
+        result = {}
+        for i, own in made.items():
+            plastic = {
+                n: dataclasses.replace(x, sign=np.asarray(signs[n] or x.sign, np.asarray(x.sign).dtype)) for n, x in own.plastic.items()
+            }
+            result[i] = dataclasses.replace(own, plastic=plastic)
+        return result
 
     def _with_places(self, own: Constants, each: Mapping[int, Drawn], placed: frozenset[str]) -> Constants:
         """With the place of every edge of the whole among those of all devices, one device after the other."""
@@ -163,12 +197,22 @@ class Shards:
         each = self.of(drawn)
         states = {i: layout.initial(each[i]) for i, layout in self.layouts.items()}
         in_flight = next(iter(states.values())).in_flight
-        return self.joined(states, in_flight)
+        whole = self.joined(states, in_flight, self.outside(drawn))
+        sent = {s.name: self._sent_before(drawn, s) for s in self.plan.delayed}
+        return dataclasses.replace(whole, traces={**whole.traces, **sent})
 
-    def joined(self, states: Mapping[int, SimulationState], in_flight: Mapping[str, Any]) -> SimulationState:
+    def _sent_before(self, drawn: Drawn, plan: SourcePlan | EdgePlan) -> dict[str, np.ndarray]:
+        """What synapses with delays sent before the start, those of the whole."""
+        projection, source = drawn.projections[plan.name], drawn.populations[plan.source]
+        states = source.n if isinstance(plan, SourcePlan) else len(projection.delay)
+        return sent_before(projection, dataclasses.replace(plan, states=states), source, self.dtype)
+
+    def joined(
+        self, states: Mapping[int, SimulationState], in_flight: Mapping[str, Any], outside: Mapping[int, Outside]
+    ) -> SimulationState:
         """The state of the whole of those of the shares that are here, and of those elsewhere."""
         cut = {i: dataclasses.replace(s, in_flight={}) for i, s in states.items()}
-        return joined(self.shares[self.here[0]], gathered(self, cut), dict(in_flight))
+        return joined(self.shares[self.here[0]], gathered(self, cut), dict(in_flight), self.edges(outside))
 
     def outside(self, drawn: Drawn) -> dict[int, Outside]:
         """What takes each share's state in and out."""
@@ -179,11 +223,11 @@ class Shards:
 
     def enter(self, state: SimulationState, outside: Mapping[int, Outside], packed: bool) -> dict[int, StepState]:
         """The state of the whole network as the steps of the shares carry it, on the host."""
-        alone = dataclasses.replace(self.plan, histories=())
+        alone, edges = dataclasses.replace(self.plan, histories=()), self.edges(outside)
         in_flight = {h.name: history_of(self.whole, h, state, np) for h in self.whole.histories}
         entered = {}
         for i in self.here:
-            own = self.shares[i].state(state, self.edges(outside, i))
+            own = self.shares[i].state(state, edges[i])
             pack = self._packing.pack if packed else lambda variables, library: variables
             on_their_way = in_flight
             if self.exchange.later:
@@ -199,15 +243,20 @@ class Shards:
         lead = next(iter(states.values()))
         heard = next(iter(outside.values())).heard
         in_flight = {name: rows for h in self.whole.histories for name, rows in dense(self.whole, h, lead, heard, np).items()}
-        return self.joined(own, in_flight)
+        return self.joined(own, in_flight, outside)
 
-    def edges(self, outside: Mapping[int, Outside], device: int) -> dict[str, range]:
-        """Which edges of each projection that learns are a share's, among those of the whole."""
-        if not self.plan.plastic:
-            return {}
-        counts = gathered(self, {i: np.array([len(o.places[p.name]) for p in self.plan.plastic]) for i, o in outside.items()})
-        ends = np.cumsum(np.stack(counts), axis=0)
-        return {p.name: range(int(ends[device, at] - counts[device][at]), int(ends[device, at])) for at, p in enumerate(self.plan.plastic)}
+    def edges(self, outside: Mapping[int, Outside]) -> list[dict[str, Any]]:
+        """Of each device: which edges of each projection whose edges have values of their own are its share's, to index with."""
+        learns = [p.name for p in self.plan.plastic]  # onto one population each, whose targets lie side by side
+        found: list[dict[str, Any]] = [{} for _ in self.devices]
+        if learns:
+            counts = np.stack(gathered(self, {i: np.array([len(o.places[name]) for name in learns]) for i, o in outside.items()}))
+            for own, ends, count in zip(found, np.cumsum(counts, axis=0), counts, strict=True):
+                own.update({name: slice(int(end - n), int(end)) for name, end, n in zip(learns, ends, count, strict=True)})
+        if any(p.variables for p in self.plan.responses):
+            for own, numbers in zip(found, gathered(self, {i: dict(o.numbers) for i, o in outside.items()}), strict=True):
+                own.update(numbers)
+        return found
 
     # -- on the devices ----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -22,8 +22,12 @@ from ranvier.network.coupling import one_a_target
 from ranvier.network.draw import Drawn, DrawnInput, DrawnPopulation, DrawnProjection
 from ranvier.network.exchange import Cut
 from ranvier.network.facts import neuron_facts
+from ranvier.network.learning import WEIGHT
+from ranvier.network.recall import SENT
 from ranvier.network.spec import Network, resized
 from ranvier.network.state import SimulationState
+from ranvier.network.transfer import AT_TARGETS, WIRING
+from ranvier.random import Key
 from ranvier.stimuli.base import Constant, Stimulus
 
 
@@ -137,16 +141,6 @@ class Share:
             cut = self.cuts[t]
             first, count = int(cut.first(self.device)), int(cut.count(self.device))
             shares.append((first, count, cut.n - first - count))
-        if own.structure is not None:
-            raise UnsupportedError(f"{name}: synapses that come and go lie on one device. Leave out devices.")
-        if own.edge_rule is not None:
-            raise UnsupportedError(
-                f"{name}: short-term plasticity with states at the edges lies on one device. Leave out devices, or short_term_site."
-            )
-        if own.site != "target" and not own.delivered and np.any(own.delay):
-            raise UnsupportedError(
-                f"{name}: synapses that act continuously after a delay lie on one device. Leave out devices, or the delay."
-            )
         common: dict[str, Any] = {"projection": self.network.projections[name], "shares": tuple(shares)}
         if own.site == "target":
             return dataclasses.replace(
@@ -184,6 +178,7 @@ class Share:
             weight=weight,
             delay=delay,
             whole_edges=len(own.edges),
+            whole_delay=own.delay,
             one_a_target=one_a_target(own.edges, np.asarray(own.weight), n, sources),
         )
 
@@ -216,12 +211,12 @@ class Share:
 
     # -- the state ---------------------------------------------------------------------------------
 
-    def state(self, state: SimulationState, edges: dict[str, range]) -> SimulationState:
+    def state(self, state: SimulationState, edges: Mapping[str, Any]) -> SimulationState:
         """The share of a state, but for spikes in flight, of which each device knows all.
 
         Args:
             state: of the whole network, on the host.
-            edges: which edges of each projection that learns are this share's.
+            edges: which edges of each projection whose edges have values of their own are this share's, to index with.
         """
         net = self.whole
         synapses = {}
@@ -242,46 +237,58 @@ class Share:
             },
         )
 
-    def _of_wire(self, name: str, variable: str, values: Any, targets: np.ndarray, n: int, edges: range | None) -> np.ndarray:
+    def _of_wire(self, name: str, variable: str, values: Any, targets: np.ndarray, n: int, edges: Any) -> np.ndarray:
         values = np.asarray(values)
+        if self._wiring(name, variable):
+            return values
         if edges is not None and self._at_edges(name, variable):
-            return values[edges.start : edges.stop]
+            return values[edges]
         if self._at_sources(name, variable):
             return values[self.neurons(self.source_name(name))]
         if name in self.at_edges:
             return values[self.at_edges[name]]
         return values[targets]
 
+    def _wiring(self, name: str, variable: str) -> bool:
+        """Whether this says which edges there are of a projection whose edges come and go: each device knows all of them."""
+        projection = self.whole.projections.get(name)
+        return projection is not None and projection.structure is not None and variable in WIRING
+
     def _at_edges(self, name: str, variable: str) -> bool:
-        rule = self.whole.projections[name].plasticity if name in self.whole.projections else None
-        return rule is not None and variable in ("weight", *rule.edge_state())
+        projection = self.whole.projections.get(name)
+        if projection is None:
+            return False
+        if projection.short_term_site == "edge" and self._short_term(name, variable):
+            return True
+        rule = projection.plasticity
+        return rule is not None and variable in (WEIGHT, *rule.edge_state())
 
     def _at_sources(self, name: str, variable: str) -> bool:
-        if self.sites.get(name) == "source":
-            return True
+        return self.sites.get(name) == "source" or self._short_term(name, variable)
+
+    def _short_term(self, name: str, variable: str) -> bool:
         short = self.whole.projections[name].short_term_plasticity if name in self.whole.projections else None
-        return short is not None and variable in short.initial_state(1, _no_key())
+        return short is not None and variable in short.initial_state(1, Key(0))
 
     def _of_trace(self, name: str, variable: str, values: Any) -> Any:
         kind = variable.partition(" ")[0]
-        if kind in ("post", "dendrite"):
+        if kind in AT_TARGETS:
             return np.asarray(values)[..., self.targets(name)]
+        if kind == SENT and name in self.at_edges:
+            return np.asarray(values)[..., self.at_edges[name]]
         return values
 
 
-def _no_key() -> Any:
-    from ranvier.random import Key
-
-    return Key(0)
-
-
-def joined(lead: Share, states: Sequence[SimulationState], in_flight: dict[str, Any]) -> SimulationState:
+def joined(
+    lead: Share, states: Sequence[SimulationState], in_flight: dict[str, Any], edges: Sequence[Mapping[str, Any]]
+) -> SimulationState:
     """The state of the whole network of those of all shares.
 
     Args:
         lead: any share of those that are drawn here: it knows how all are cut.
         states: of each device, in their order.
         in_flight: the spikes on their way, of which each device knows all.
+        edges: of each device what `Share.state` takes.
     """
     first = states[0]
 
@@ -296,25 +303,31 @@ def joined(lead: Share, states: Sequence[SimulationState], in_flight: dict[str, 
             at += cut.room
         return np.concatenate(pieces, axis=axis)
 
+    def at_edges(parts: Sequence[Any], places: Sequence[np.ndarray]) -> np.ndarray:
+        whole = np.empty((*np.shape(parts[0])[:-1], sum(map(len, places))), np.asarray(parts[0]).dtype)
+        for some, part in zip(places, parts, strict=True):
+            whole[..., some] = np.asarray(part)[..., : len(some)]
+        return whole
+
     def wire(name: str, variable: str) -> np.ndarray:
         parts = [s.synapses[name][variable] for s in states]
+        if lead._wiring(name, variable):
+            return np.asarray(parts[0])
         if lead._at_edges(name, variable):
-            return np.concatenate([np.asarray(p) for p in parts])
+            places = [own[name] for own in edges]
+            return np.concatenate([np.asarray(p) for p in parts]) if isinstance(places[0], slice) else at_edges(parts, places)
         if lead._at_sources(name, variable):
             return of(parts, [lead.source_name(name)])
         if name in lead.edges_of:
-            places = lead.edges_of[name]
-            whole = np.empty(sum(map(len, places)), np.asarray(parts[0]).dtype)
-            for some, part in zip(places, parts, strict=True):
-                whole[some] = np.asarray(part)[: len(some)]
-            return whole
+            return at_edges(parts, lead.edges_of[name])
         return of(parts, lead.target_names(name))
 
     def trace(name: str, variable: str) -> Any:
         parts = [s.traces[name][variable] for s in states]
-        if variable.partition(" ")[0] in ("post", "dendrite"):
+        kind = variable.partition(" ")[0]
+        if kind in AT_TARGETS:
             return of(parts, lead.target_names(name), axis=-1)
-        return parts[0]
+        return at_edges(parts, lead.edges_of[name]) if kind == SENT and name in lead.edges_of else parts[0]
 
     return dataclasses.replace(
         first,

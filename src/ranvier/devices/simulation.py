@@ -14,6 +14,7 @@ import numpy as np
 from ranvier.devices.mesh import check_sizes, mesh_of
 from ranvier.devices.processes import check_same, code_hash
 from ranvier.devices.records import ReadableShares, readable_shares
+from ranvier.devices.rewiring import WiredShares, rewirer_of
 from ranvier.devices.run import RunOnDevices
 from ranvier.devices.shards import Shards
 from ranvier.errors import UnsupportedError
@@ -90,9 +91,14 @@ class SimulationOnDevices(Simulation):
         self.readable = readable_shares(self.shards, constants[self.shards.here[0]], own, self.shards.outside(drawn))
 
     def _run_of(self, drawn: Drawn, constants: Any, shared: loop.Shared, goes_on: bool, how: dict[str, Any]) -> Run:
-        readable = self.readable
+        readable, shards = self.readable, self.shards
         assert isinstance(readable, ReadableShares)
-        return RunOnDevices(self.shards, constants, readable, constants=shared, **how)
+        wired, rewirer = WiredShares(shards, constants, readable.outsides), rewirer_of(shards, drawn)
+        if rewirer is not None and goes_on:
+            wired = rewirer.laid_out(wired, how["state"])
+            if wired.constants is not constants:
+                shared = loop.Shared(wired.shards.placed(wired.constants))
+        return RunOnDevices(wired, readable, constants=shared, rewirer=rewirer, **how)
 
     # -- for everybody -----------------------------------------------------------------------------
 
@@ -143,7 +149,11 @@ class SimulationOnDevices(Simulation):
             if isinstance(s, SourcePlan | EdgePlan) and s.transmits:
                 m = self.network.populations[s.source].n
                 what = "what it sends" if isinstance(s, SourcePlan) else "its source's state"
-                yield f"  gathered at each evaluation of the equations: {what} of {s.name}, {m * size} bytes a quantity"
+                when = "at each evaluation of the equations" if s.delayed is None or s.delayed.some else "once a step"
+                yield f"  gathered {when}: {what} of {s.name}, {m * size} bytes a quantity"
+        for p in plan.plastic:
+            if p.structure is not None:
+                yield f"  known to every process: all synapses of {p.name}, for {p.structure.__name__} sees them together; it is asked on the host"
 
 
 def _said(what: Any) -> str:

@@ -66,7 +66,7 @@ def wang(
     Returns:
         A network with the populations `"A"`, `"B"` (the pools), `"others"` and `"inh"`. Run it with `dt=0.1`: Runge and Kutta's
         method, the default. (One that holds conductances over a step has 2 % more excitation at this step, and decides
-        sooner.) Its NMDA synapses act after a delay, and such networks lie on one device: `devices=` is refused.
+        sooner.)
         Expect some 2 Hz (`"inh"`: 7 Hz) before the stimulus, and at its end 10 Hz or more in one pool.
 
     Source: Wang 2002, Neuron 36:955, after Brunel & Wang 2001, J Comput Neurosci 11:63.

@@ -91,6 +91,7 @@ class DrawnProjection:
             the projection is whole.
         whole_edges: how many edges the whole has, where these are a share's.
         one_a_target: whether every source reaches every target of the whole, with one weight each, where that is known.
+        whole_delay: the delays of all edges of the whole (steps), where these are a share's.
     """
 
     name: str
@@ -112,6 +113,7 @@ class DrawnProjection:
     shares: tuple[tuple[int, int, int], ...] | None = None
     whole_edges: int = 0
     one_a_target: bool | None = None
+    whole_delay: Any = None
 
     @property
     def delivered(self) -> bool:

@@ -155,6 +155,10 @@ class Exchange:
         """The largest of what the devices have."""
         return jax.lax.pmax(value, AXIS)
 
+    def total(self, value: jax.Array) -> jax.Array:
+        """The sum of what the devices have."""
+        return jax.lax.psum(value, AXIS)
+
     def real(self, group: GroupPlan) -> Any:
         """Which of a group's places on this device have a neuron of their own, bool `[n]`; None where all have."""
         cuts = [self.cut(name) for name in group.members]
@@ -176,4 +180,7 @@ class Echo(Exchange):
         return jnp.broadcast_to(values, (self.devices, *jnp.shape(values)))
 
     def most(self, value: jax.Array) -> jax.Array:
+        return value
+
+    def total(self, value: jax.Array) -> jax.Array:
         return value

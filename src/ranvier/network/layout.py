@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ranvier.errors import UnsupportedError
 from ranvier.integrators.base import Integrator
 from ranvier.kernels.drawn_edges import DrawnEdges
 from ranvier.kernels.incoming import Incoming, index_in_order
@@ -143,6 +144,7 @@ class Layout:
         histories = self._histories(synapses, sets, longest)
         plastic = tuple(plan for r in self.receptors for plan in self._plastic(r, drawn, sets[r.name]))
         answers = tuple(plan for r in self.receptors for plan in self._responses(r, drawn, sets[r.name]))
+        _check_answers(answers)
         plan = Plan(populations, groups, tuple(synapses), tuple(wires), histories, self.dtype, plastic, answers)
         self.chosen: Chosen = choose(plan, drawn, self.receptors, self.integrators)
         self.plan, self.integrator = self.chosen.plan, self.chosen.integrator
@@ -249,7 +251,7 @@ class Layout:
         sets, rooms = [], []
         learning: dict[str, Learner] = {}
         orders: dict[str, np.ndarray] = {}
-        for i, parts in enumerate(receptors.parts_of(receptor, self.net, drawn, self._firsts)):
+        for i, parts in enumerate(receptors.parts_of(receptor, self.net, drawn, self._firsts, self._sizes)):
             first = drawn.projections[parts[0].name]
             sources = parts[0].sources if receptors.has_own_history(first) else self._n
             room = self._rooms[receptor.name][i] if receptor.name in self._rooms else None
@@ -409,7 +411,7 @@ class Layout:
             synapses[answer.name].update(responses.initial_response(answer, drawn.projections[answer.name], count, dtype))
             if answer.brought:
                 traces[answer.name] = {responses.BROUGHT: np.zeros((slots[answer.name], answer.sources), dtype)}
-        for delayed in self.plan.delayed:
+        for delayed in () if self._shared else self.plan.delayed:  # devices know it together
             source = drawn.populations[delayed.source]
             traces[delayed.name] = sent_before(drawn.projections[delayed.name], delayed, source, dtype)
         in_flight: dict[str, Any] = {}
@@ -445,8 +447,10 @@ class Layout:
         learners = {p.name: self._learner(p, drawn) for p in self.plan.plastic}
         wirings = {name: own.wiring for name, own in learners.items() if own.wiring is not None}
         places = {name: own.place for name, own in learners.items()}
-        places.update({p.name: np.argsort(self._order(p, drawn)).astype(np.int32) for p in self.plan.responses if p.variables})
-        return Outside(tuple(self.heard), places, wirings)
+        orders = {p.name: self._order(p, drawn) for p in self.plan.responses if p.variables}
+        places.update({name: np.argsort(order).astype(np.int32) for name, order in orders.items()})
+        numbers = {name: np.sort(order) for name, order in orders.items()} if self._shared else {}
+        return Outside(tuple(self.heard), places, wirings, numbers)
 
     def rewirer(self, drawn: Drawn) -> Rewirer | None:
         """What changes the edges of a run, where any come and go."""
@@ -454,9 +458,9 @@ class Layout:
         for p in self.plan.plastic:
             if p.structure is not None:
                 receptor = next(r for r in self.receptors if r.name == p.receptor)
-                parts[p.name] = receptors.parts_of(receptor, self.net, drawn, self._firsts)[p.place][0]
+                parts[p.name] = receptors.parts_of(receptor, self.net, drawn, self._firsts, self._sizes)[p.place][0]
                 rooms[p.name] = self._rooms[p.receptor][p.place]
-        return Rewirer(self.plan, drawn, parts, rooms) if parts else None
+        return Rewirer(self.plan, drawn, parts, rooms, self._shared) if parts else None
 
     @property
     def heard(self) -> list[str]:
@@ -468,6 +472,21 @@ class Layout:
         ]
         names = {self.net.name_of(source) for p in wired for source in p.sources}
         return [name for name in self.net.populations if name in names]
+
+
+def _check_answers(answers: Sequence[ResponsePlan]) -> None:
+    """Refuses edges with variables of their own that end at neurons which are computed apart.
+
+    Raises:
+        UnsupportedError: there are such.
+    """
+    own = [plan.name for plan in answers if plan.variables]
+    for name in own:
+        if own.count(name) > 1:
+            raise UnsupportedError(
+                f"{name}: short-term plasticity with states at the edges reaches neurons that are computed together, and its targets are "
+                "of several kinds. Make one projection for each population."
+            )
 
 
 def _joined(targets: tuple[tuple[str, int, int], ...]) -> tuple[tuple[str, int, int], ...]:

@@ -203,10 +203,7 @@ def sign_of(name: str, rule: PlasticityRule, weight: np.ndarray) -> float:
         return 1.0
     sign = -1.0 if low >= 0 and weight.min() < 0 else 1.0
     if sign < 0 and weight.max() > 0:
-        raise ParameterError(
-            f"{name}: the weights that it begins with have both signs ({weight.min():g} … {weight.max():g}), and {type(rule).__name__} "
-            "acts on the size of weights of one sign. Make one projection of each, or give the rule a `low` below 0."
-        )
+        raise both_signs(name, rule, f" ({weight.min():g} … {weight.max():g})")
     slack = 1e-6 * max(abs(low), abs(high) if math.isfinite(high) else 0.0)
     if min(sign * weight.min(), sign * weight.max()) >= low - slack and max(sign * weight.min(), sign * weight.max()) <= high + slack:
         return sign
@@ -216,6 +213,14 @@ def sign_of(name: str, rule: PlasticityRule, weight: np.ndarray) -> float:
     raise ParameterError(
         f"{name}: {int(outside.sum())} of its {len(sizes)} weights begin out of the bounds of {type(rule).__name__}, such as "
         f"{worst:g}: they must be within [{low:g}, {high:g}]. Change the weights, or the rule's low and high."
+    )
+
+
+def both_signs(name: str, rule: Any, between: str = "") -> ParameterError:
+    """What is said of weights of both signs."""
+    return ParameterError(
+        f"{name}: the weights that it begins with have both signs{between}, and {type(rule).__name__} "
+        "acts on the size of weights of one sign. Make one projection of each, or give the rule a `low` below 0."
     )
 
 

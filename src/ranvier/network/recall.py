@@ -26,7 +26,7 @@ SENT = "sent"
 
 def plan_delays(projection: DrawnProjection, states: int) -> Delayed | None:
     """How the delays of a projection that acts continuously are kept; None where it has none."""
-    delay = np.asarray(projection.delay)
+    delay = np.asarray(projection.delay if projection.whole_delay is None else projection.whole_delay)
     if projection.delivered or not delay.size or not delay.any():
         return None
     slots = 1 << int(delay.max()).bit_length()
@@ -47,8 +47,10 @@ def delays_of(projection: DrawnProjection, plan: SourcePlan | EdgePlan, width: i
         return None
     if (now.one, now.some) != (plan.delayed.one, plan.delayed.some):
         raise LayoutChanged(projection.name)
+    if plan.delayed.one:
+        return np.asarray(projection.delay if projection.whole_delay is None else projection.whole_delay, np.int32).flat[0]
     delay = np.asarray(projection.delay, np.int32)
-    return delay.flat[0] if plan.delayed.one else np.pad(delay, (0, width - len(delay)), constant_values=1)
+    return np.pad(delay, (0, width - len(delay)), constant_values=1)
 
 
 def named(sent: Any) -> dict[str, Any]:
@@ -102,9 +104,11 @@ def recall(system: Any, variables: Any, sent: Mapping[str, Any], k: Any, t: Any,
         delayed = synapses.delayed
         assert delayed is not None
         now = constants.synapse.transmit(variables[synapses.name], system.presynaptic(synapses, variables), t)
+        if isinstance(synapses, SourcePlan):  # on several devices each keeps what all sources send
+            now = jax.tree.map(lambda x, s=synapses: system.of_all(jnp.broadcast_to(x, (s.states,)), s.source), now)
         row = jnp.mod(k, delayed.slots)
         rings = {
-            name: (before := sent[synapses.name][name]).at[row].set(jnp.broadcast_to(x, (synapses.states,)).astype(before.dtype))
+            name: (before := sent[synapses.name][name]).at[row].set(jnp.broadcast_to(x, before.shape[1:]).astype(before.dtype))
             for name, x in named(now).items()
         }
         kept[synapses.name] = rings
@@ -125,4 +129,4 @@ def _arriving(plan: SourcePlan | EdgePlan, constants: CoupledConstants, ring: ja
         return sum_over_edges(plan, constants, ring[row])
     at = jnp.arange(plan.states, dtype=jnp.int32) if isinstance(plan, EdgePlan) else jnp.asarray(constants.pre)
     weight = jnp.where(constants.delay > 0, constants.weight, 0.0) if delayed.some else constants.weight
-    return weighted_sum(constants.rows, row * plan.states + at, weight, ring.reshape(-1))
+    return weighted_sum(constants.rows, row * ring.shape[1] + at, weight, ring.reshape(-1))

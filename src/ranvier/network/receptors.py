@@ -195,7 +195,7 @@ def _spread(receptor: Receptor, synapse: Any) -> Any:
     return jax.tree.map(spread, synapse)
 
 
-def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str, int]) -> list[list[Part]]:
+def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str, int], sizes: Mapping[str, int]) -> list[list[Part]]:
     """The sets of edges that reach a receptor, in the order of its plan's deliveries; each a list of projections' shares."""
     plain: list[Part] = []
     not_stored: list[list[Part]] = []
@@ -206,7 +206,7 @@ def parts_of(receptor: Receptor, net: Network, drawn: Drawn, firsts: Mapping[str
             continue
         own_history, sources = has_own_history(projection), projection.projection.sources
         begins = [firsts[net.name_of(s)] for s in sources]
-        each = [first + np.arange(s.n, dtype=np.int32) for first, s in zip(begins, sources, strict=True)]
+        each = [firsts[net.name_of(s)] + np.arange(sizes[net.name_of(s)], dtype=np.int32) for s in sources]
         places = np.concatenate(each) if len(each) > 1 else None
         here = {s.number: s.start for s in user.stretches}
         targets: list[tuple[int, int | None]] = []

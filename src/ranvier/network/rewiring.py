@@ -70,7 +70,8 @@ def room_to_grow(part: Part) -> Room:
     steps = _possible_steps(drawn)
     longest = int(steps.max(initial=0))
     power = lambda n: 1 << (n - 1).bit_length() if n > 0 else 0
-    return Room(Capacity(_with_spare(len(drawn), part.size), power(len(steps)), power(longest + 1)), "edge")
+    here = sum(size for size, onto in part.targets if onto is not None)
+    return Room(Capacity(_with_spare(drawn.wanted, here), power(len(steps)), power(longest + 1)), "edge")
 
 
 def _with_spare(edges: int, targets: int) -> int:
@@ -138,15 +139,20 @@ class Rewirer:
         drawn: the network, drawn.
         parts: of each projection whose edges come and go, what it adds to its receptor's edges.
         rooms: how large the arrays of its edges are.
+        shared: whether other devices have their shares of it.
     """
 
-    def __init__(self, plan: Plan, drawn: Drawn, parts: Mapping[str, Part], rooms: Mapping[str, Room]):
-        self._drawn, self._parts, self._rooms = drawn, parts, dict(rooms)
+    def __init__(self, plan: Plan, drawn: Drawn, parts: Mapping[str, Part], rooms: Mapping[str, Room], shared: bool = False):
+        self._drawn, self._parts, self._rooms, self._shared = drawn, parts, dict(rooms), shared
         self._every = {}
         for p in plan.plastic:
             if p.structure is not None:
                 what = f"{p.name}.structure.every"
                 self._every[p.name] = int(in_steps(float(drawn.projections[p.name].structure.every), drawn.dt, what, least=1))
+
+    def of_whole(self, plan: Plan, drawn: Drawn) -> Rewirer:
+        """What changes the edges of a state of the whole network, where this is for a device's share: draws are by the whole's numbers."""
+        return Rewirer(plan, drawn, self._parts, self._rooms)
 
     @property
     def periods(self) -> tuple[int, ...]:
@@ -164,7 +170,7 @@ class Rewirer:
                 own = state.synapses[p.name]
                 wiring = Wiring(*(np.asarray(own[name], np.int32) for name in WIRING))
                 if not all(np.array_equal(getattr(wiring, n), getattr(wired.outside.wirings[p.name], n)) for n in WIRING):
-                    wired = self._with(wired, p, wiring, np.asarray(own[WEIGHT]))
+                    wired = self.with_edges(wired, p, wiring, np.asarray(own[WEIGHT]))
         return wired
 
     def changed(self, wired: Wired, state: StepState, k: int) -> tuple[Wired, StepState]:
@@ -178,19 +184,74 @@ class Rewirer:
                 wired, state = self._rewired(wired, wired.plan.plasticity_of(name), state, k)
         return wired, state
 
+    def of_state(self, plan: Plan, state: SimulationState, signs: Mapping[str, float], k: int) -> SimulationState:
+        """A state in the user's order after what is due at step `k`.
+
+        Args:
+            plan: the structure of the whole network.
+            state: the state, on the host.
+            signs: of each projection that of its weights, as its rule of plasticity takes them.
+            k: the step.
+
+        Raises:
+            ParameterError: a rule gives what cannot be.
+        """
+        for name, every in self._every.items():
+            p = plan.plasticity_of(name)
+            if k % every or p is None:
+                continue
+            own, traces = dict(state.synapses[name]), dict(state.traces[name])
+            wiring = Wiring(*(np.asarray(own[x], np.int32) for x in WIRING))
+            edge = {x: np.asarray(own[x]) for x in (WEIGHT, *p.edge)}
+            new, edge, changed = self._after(p, wiring, edge, traces, signs[name], k)
+            own.update({**edge, **({} if new is None else new.named())})
+            synapses, kept = {**state.synapses, name: own}, {**state.traces, name: {**traces, **changed}}
+            state = dataclasses.replace(state, synapses=synapses, traces=kept)
+        return state
+
     def _rewired(self, wired: Wired, p: PlasticPlan | None, state: StepState, k: int) -> tuple[Wired, StepState]:
         assert p is not None
-        projection, own = self._drawn.projections[p.name], dict(state.learning[p.name])
+        own = dict(state.learning[p.name])
         wiring, place_of = wired.outside.wirings[p.name], wired.outside.places[p.name]
         edge = {name: np.asarray(own[name])[place_of] for name in (WEIGHT, *p.edge)}
+        here = {OUTGOING: slice(None), INCOMING: slice(p.start, p.start + p.n)}
+        neurons = {name: np.asarray(x)[here[side]] for name, x in own.items() if (side := name.partition(" ")[0]) in here}
+        new, edge, changed = self._after(p, wiring, edge, neurons, float(wired.constants.plastic[p.name].sign), k)
+        for name, value in changed.items():
+            whole = np.array(own[name])
+            whole[here[name.partition(" ")[0]]] = value
+            own[name] = whole
+        if new is not None:
+            wired = self.with_edges(wired, p, new, edge[WEIGHT])
+            width = next(q.width for q in wired.plan.plastic if q.name == p.name)
+            for name, x in edge.items():
+                own[name] = sorted_for_delivery(x, wired.outside.places[p.name], width)
+        return wired, dataclasses.replace(state, learning={**state.learning, p.name: own})
+
+    def _after(
+        self, p: PlasticPlan, wiring: Wiring, edge: dict[str, np.ndarray], state: Mapping[str, Any], sign: float, k: int
+    ) -> tuple[Wiring | None, dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """What a rule makes of a projection at step `k`.
+
+        Args:
+            p: its structure: the numbers of its sources and targets.
+            wiring: its edges, with their variables `edge`.
+            state: what the rule sees of the sources and of the targets, by the names that a state has for it, and more.
+            sign: of its weights.
+            k: the step.
+
+        Returns:
+            The edges (None where they stay), their variables, and what has changed of the sources' and targets'.
+        """
+        projection = self._drawn.projections[p.name]
         chosen = _Chosen(projection, p)
         neurons = {
             side: {
-                name.removeprefix(f"{side} "): chosen.of(side, np.asarray(own[name], np.float64)[some])
-                for name in own
+                name.removeprefix(f"{side} "): chosen.of(side, np.asarray(x, np.float64))
+                for name, x in state.items()
                 if name.startswith(f"{side} ")
             }
-            for side, some in ((OUTGOING, slice(None)), (INCOMING, slice(p.start, p.start + p.n)))
+            for side in (OUTGOING, INCOMING)
         }
         synapses = Synapses(
             chosen.source_number[wiring.pre],
@@ -206,25 +267,21 @@ class Rewirer:
         every = self._every[p.name] * self._drawn.dt
         given = projection.structure.rewire(synapses, neurons[OUTGOING], neurons[INCOMING], draws, every)
         new = _checked(p, projection, given, synapses, chosen)
-        for side, values in ((OUTGOING, new.outgoing), (INCOMING, new.incoming)):
-            for name, value in values.items():
-                own[f"{side} {name}"] = chosen.put(p, side, np.array(own[f"{side} {name}"]), value)
-        if not new.keep.all() or len(new.pre):
-            grown = Wiring(chosen.sources[new.pre].astype(np.int32), chosen.targets[new.post].astype(np.int32), np.zeros(0, np.int32))
-            weight, delay = self._begins(part, grown, key, new.weight)
-            _check_bounds(p, projection, weight, wired.constants)
-            joined = [
-                np.concatenate([getattr(wiring, n)[new.keep], x]) for n, x in zip(WIRING, (grown.pre, grown.post, delay), strict=True)
-            ]
-            place = np.lexsort((joined[0], joined[1]))
-            wiring = Wiring(*(x[place] for x in joined))
-            come = {name: np.zeros(len(delay), x.dtype) for name, x in edge.items()} | {WEIGHT: weight.astype(edge[WEIGHT].dtype)}
-            edge = {name: np.concatenate([x[new.keep], come[name]])[place] for name, x in edge.items()}
-            wired = self._with(wired, p, wiring, edge[WEIGHT])
-            width = next(q.width for q in wired.plan.plastic if q.name == p.name)
-            for name, x in edge.items():
-                own[name] = sorted_for_delivery(x, wired.outside.places[p.name], width)
-        return wired, dataclasses.replace(state, learning={**state.learning, p.name: own})
+        changed = {
+            f"{side} {name}": chosen.put(side, np.array(state[f"{side} {name}"]), value)
+            for side, values in ((OUTGOING, new.outgoing), (INCOMING, new.incoming))
+            for name, value in values.items()
+        }
+        if new.keep.all() and not len(new.pre):
+            return None, edge, changed
+        grown = Wiring(chosen.sources[new.pre].astype(np.int32), chosen.targets[new.post].astype(np.int32), np.zeros(0, np.int32))
+        weight, delay = self._begins(part, grown, key, new.weight)
+        _check_bounds(p, projection, weight, sign)
+        joined = [np.concatenate([getattr(wiring, n)[new.keep], x]) for n, x in zip(WIRING, (grown.pre, grown.post, delay), strict=True)]
+        place = np.lexsort((joined[0], joined[1]))
+        come = {name: np.zeros(len(delay), x.dtype) for name, x in edge.items()} | {WEIGHT: weight.astype(edge[WEIGHT].dtype)}
+        edge = {name: np.concatenate([x[new.keep], come[name]])[place] for name, x in edge.items()}
+        return Wiring(*(x[place] for x in joined)), edge, changed
 
     @staticmethod
     def _begins(part: Part, grown: Wiring, key: Key, weight: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -235,16 +292,22 @@ class Rewirer:
         weights, steps = edges.as_listed(made.weights(edges)), edges.as_listed(np.asarray(made.steps(edges)))
         return weights if weight is None else weight, steps.astype(np.int32)
 
-    def _with(self, wired: Wired, p: PlasticPlan, wiring: Wiring, weight: np.ndarray) -> Wired:
-        """The network with other edges of one projection."""
+    def make_room(self, name: str, edges: int, targets: int) -> None:
+        """Sees that the arrays of a projection have room for so many edges onto so many targets."""
+        room = self._rooms[name]
+        if edges > room.capacity.edges:
+            self._rooms[name] = Room(dataclasses.replace(room.capacity, edges=_with_spare(edges, targets)), "edge")
+
+    def with_edges(self, wired: Wired, p: PlasticPlan, wiring: Wiring, weight: np.ndarray) -> Wired:
+        """The network with other edges of one projection, all of them with their weights; it takes those onto its own targets."""
         plan, constants, outside = wired
         part, n = part_with(self._parts[p.name], wiring, weight), p.size
         try:
-            edges, _, order, _ = receptors.assembled_to_learn(part, p.sources, n, plan.dtype, None, self._rooms[p.name])
+            edges, _, order, _ = receptors.assembled_to_learn(part, p.sources, n, plan.dtype, None, self._rooms[p.name], self._shared)
         except LayoutChanged:
             capacity = dataclasses.replace(self._rooms[p.name].capacity, edges=_with_spare(len(wiring.pre), p.n))
             self._rooms[p.name] = Room(capacity, "edge")
-            edges, _, order, _ = receptors.assembled_to_learn(part, p.sources, n, plan.dtype, None, self._rooms[p.name])
+            edges, _, order, _ = receptors.assembled_to_learn(part, p.sources, n, plan.dtype, None, self._rooms[p.name], self._shared)
         receptor = constants.synapses[p.receptor]
         sets = tuple(edges if i == p.place else x for i, x in enumerate(receptor.edges))
         incoming = index_in_order(edges, order, p.size)
@@ -287,8 +350,8 @@ class _Chosen:
     def of(self, side: str, values: np.ndarray) -> np.ndarray:
         return values[self.sources if side == OUTGOING else self.targets]
 
-    def put(self, p: PlasticPlan, side: str, values: np.ndarray, new: np.ndarray) -> np.ndarray:
-        values[self.sources if side == OUTGOING else p.start + self.targets] = new
+    def put(self, side: str, values: np.ndarray, new: np.ndarray) -> np.ndarray:
+        values[self.sources if side == OUTGOING else self.targets] = new
         return values
 
 
@@ -348,13 +411,13 @@ def _checked(p: PlasticPlan, projection: DrawnProjection, given: Any, synapses: 
     return Rewiring(keep, ends[0], ends[1], weight, sides[0], sides[1])
 
 
-def _check_bounds(p: PlasticPlan, projection: DrawnProjection, weight: np.ndarray, constants: Constants) -> None:
+def _check_bounds(p: PlasticPlan, projection: DrawnProjection, weight: np.ndarray, sign: float) -> None:
     """Whether new weights are within the bounds of the projection's rule of plasticity.
 
     Raises:
         ParameterError: they are not.
     """
-    rule, sign = projection.plasticity, float(constants.plastic[p.name].sign)
+    rule = projection.plasticity
     low, high = float(rule.low), float(rule.high)
     slack = 1e-6 * max(abs(x) for x in (low, high, 1e-30) if np.isfinite(x))
     wrong = (sign * weight < low - slack) | (sign * weight > high + slack)

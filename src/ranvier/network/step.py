@@ -381,7 +381,7 @@ class Stepper:
             return self._brought(answer, spikes, None, working)
         population, system = self.plan.population(answer.source), self._equations(working)
         since = working.t - system.of_population(answer.source, {"": system.last_spike_time(population.group)})[""]
-        return self._brought(answer, spikes, since, working)
+        return self._brought(answer, spikes, system.of_all(since, answer.source), working)
 
     def _brought(self, answer: ResponsePlan, spikes: jax.Array, brought: Any, working: Working) -> Working:
         """With a step's spikes noted, and what they bring."""

@@ -208,9 +208,9 @@ class NetworkSystem:
         if isinstance(synapses, SourcePlan):
             return Presynaptic(state)
         pre = self.constants.synapses[synapses.name].pre
-        return Presynaptic({name: self._of_all(value, synapses.source)[pre] for name, value in state.items()})
+        return Presynaptic({name: self.of_all(value, synapses.source)[pre] for name, value in state.items()})
 
-    def _of_all(self, values: jax.Array, population: str) -> jax.Array:
+    def of_all(self, values: jax.Array, population: str) -> jax.Array:
         """What a population has here, for all of it."""
         exchange = self.network.exchange
         return values if exchange is None else exchange.of_population(values, population)
@@ -251,11 +251,15 @@ class NetworkSystem:
             return stretches
         constants = self.constants.synapses[synapses.name]
         synapse = constants.synapse
-        sent = synapse.transmit(variables[synapses.name], self.presynaptic(synapses, variables), t)
-        if isinstance(synapses, SourcePlan):
-            sent = jax.tree.map(lambda x: self._of_all(jnp.broadcast_to(x, (synapses.states,)), synapses.source), sent)
-        if isinstance(synapses, SourcePlan | EdgePlan):
-            sent = self._arriving(synapses, constants, sent, t)
+        if isinstance(synapses, SourcePlan | EdgePlan) and synapses.delayed is not None and not synapses.delayed.some:
+            assert self.recall is not None
+            sent = self.recall().at(synapses.name, t)
+        else:
+            sent = synapse.transmit(variables[synapses.name], self.presynaptic(synapses, variables), t)
+            if isinstance(synapses, SourcePlan):
+                sent = jax.tree.map(lambda x: self.of_all(jnp.broadcast_to(x, (synapses.states,)), synapses.source), sent)
+            if isinstance(synapses, SourcePlan | EdgePlan):
+                sent = self._arriving(synapses, constants, sent, t)
         result, first = [], 0
         for group, start, n in targets:
             part = slice(first, first + n)
@@ -268,14 +272,12 @@ class NetworkSystem:
         return result
 
     def _arriving(self, synapses: SourcePlan | EdgePlan, constants: CoupledConstants, sent: Any, t: jax.Array) -> Any:
-        """The weighted sum onto each target of what is sent, or was, where it takes time."""
+        """The weighted sum onto each target of what is sent, and, of edges that take time, was."""
         delayed = synapses.delayed
         if delayed is None:
             return jax.tree.map(lambda x: sum_over_edges(synapses, constants, x), sent)
         assert self.recall is not None
         earlier = self.recall().at(synapses.name, t)
-        if not delayed.some:
-            return earlier
         at_once = dataclasses.replace(constants, weight=jnp.where(constants.delay > 0, 0.0, constants.weight))
         return jax.tree.map(lambda a, x: a + sum_over_edges(synapses, at_once, x), earlier, sent)
 

@@ -79,11 +79,13 @@ class Outside:
         heard: the populations whose spikes are delivered from the history of all.
         places: of each projection that learns, where each edge, sorted by target, then source, stands in the order of delivery.
         wirings: of each whose edges come and go, those that are there.
+        numbers: of each whose edges have short-term plasticity of their own, which of all edges those here are, ascending.
     """
 
     heard: tuple[str, ...]
     places: Mapping[str, np.ndarray]
     wirings: Mapping[str, Wiring] = dataclasses.field(default_factory=dict)
+    numbers: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 def enter(plan: Plan, state: SimulationState, pack: Any, outside: Outside) -> StepState:

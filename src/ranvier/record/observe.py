@@ -68,8 +68,12 @@ def _from_everywhere(exchange: Exchange, system: NetworkSystem, part: str, own: 
     if any(p.name == part for p in system.plan.populations):
         return {v: exchange.of_population(x, part) for v, x in own.items()}
     plastic = system.plan.plasticity_of(part)
-    if plastic is not None:
+    if plastic is not None and plastic.structure is None:
         return {v: own[v] for v in (WEIGHT, *plastic.edge)}  # come from everywhere already
+    if plastic is not None:
+        targets = next(p.name for p in system.plan.populations if (p.group, p.start) == (plastic.group, plastic.start))
+        everywhere = {v: x for v, x in own.items() if v in (EDGES, MEAN_WEIGHT) or v.startswith(f"{OUTGOING} ")}
+        return everywhere | {v: exchange.of_population(x, targets) for v, x in own.items() if v.startswith(f"{INCOMING} ")}
     raise UnsupportedError(
         f"A function of {part}'s states, or a mean of them, is not recorded on several devices: they lie with the targets. Record the "
         "population's synaptic_current or synaptic_conductance, or the states themselves, or leave out devices."
@@ -154,8 +158,10 @@ def _of_edges(system: NetworkSystem, variables: Variables, t: Any, name: str) ->
     factors = edge_decay(plan, constants.rule, own, jnp.rint(t / dt).astype(jnp.int64), dt)
     if plan.structure is not None:
         segments = system.constants.synapses[plan.receptor].edges[plan.place].segments
-        edges = jnp.asarray(segments)[-1, -1, -1]
-        values = {EDGES: edges[None].astype(own[WEIGHT].dtype), MEAN_WEIGHT: (own[WEIGHT].sum() / jnp.maximum(edges, 1))[None]}
+        edges, total, exchange = jnp.asarray(segments)[-1, -1, -1], own[WEIGHT].sum(), system.network.exchange
+        if exchange is not None:
+            edges, total = exchange.total(edges), exchange.total(total)
+        values = {EDGES: edges[None].astype(own[WEIGHT].dtype), MEAN_WEIGHT: (total / jnp.maximum(edges, 1))[None]}
         for name in own:
             side = name.partition(" ")[0]
             if side in (OUTGOING, INCOMING):
