@@ -153,7 +153,7 @@ class SimulationOnDevices(Simulation):
                 yield f"  gathered {when}: {what} of {s.name}, {m * size} bytes a quantity"
         for p in plan.plastic:
             if p.structure is not None:
-                yield f"  known to every process: all synapses of {p.name}, for {p.structure.__name__} sees them together; it is asked on the host"
+                yield f"  known to every process: all synapses of {p.name}, which {p.structure.__name__} sees together, on the host"
 
 
 def _said(what: Any) -> str:
