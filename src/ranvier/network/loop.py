@@ -158,7 +158,7 @@ def first_bad(program: Program, variables: Variables) -> jax.Array:
     moving = {*((g.name, v) for g in plan.groups for v in g.moving), *((s.name, v) for s in plan.synapses for v in s.moving)}
     moving.update((p.name, v) for p in plan.plastic for v in ("weight", *p.edge))
     homes = {s.name: s.group for s in plan.synapses if isinstance(s, ReceptorPlan)}
-    seen = []
+    seen: list[jax.Array | None] = []
     for owner, v in checked_variables(plan):
         values = variables[owner][v]
         if values.shape[0] == 0:
