@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
-from ranvier.network import loop
+from ranvier.network import loop, transfer
 from tests.plasticity.networks import CELLS, DT, HOW, by_hand, network, steps_of
 
 PAIR = rv.plasticity.PairSTDP(high=10.0, potentiation=0.05, depression=0.05)
@@ -361,3 +361,16 @@ def test_the_gradient_through_seldom_updates():
         )
         slope, h = float(jax.jit(jax.grad(total))(100.0)), 1e-3
         assert slope == pytest.approx(float(total(100.0 + h) - total(100.0 - h)) / (2 * h), rel=1e-5) and slope != 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_many_weights_begin_in_jaxs_own_memory(dtype, monkeypatch):
+    """The same as a few, which NumPy puts in order."""
+    rng = np.random.default_rng(0)
+    place, drawn, one = rng.permutation(700).astype(np.int32), rng.random(700).astype(dtype), np.broadcast_to(dtype(0.3), (700,))
+    few = [transfer.sorted_for_delivery(values, place, 720) for values in (drawn, one)]
+    monkeypatch.setattr(transfer, "LARGE", 0)
+    for values, wanted in zip((drawn, one), few, strict=True):
+        many = transfer.sorted_for_delivery(values, place, 720)
+        assert isinstance(many, jax.Array) and many.dtype == dtype
+        np.testing.assert_array_equal(many, wanted)

@@ -156,31 +156,45 @@ def first_bad(program: Program, variables: Variables) -> jax.Array:
     plan = program.plan
     largest = dict(zip((g.name for g in plan.groups), program.largest, strict=True))
     moving = {*((g.name, v) for g in plan.groups for v in g.moving), *((s.name, v) for s in plan.synapses for v in s.moving)}
-    moving.update((p.name, v) for p in plan.plastic for v in ("weight", *p.edge))
+    at_edges = {(p.name, v) for p in plan.plastic for v in ("weight", *p.edge)}
     homes = {s.name: s.group for s in plan.synapses if isinstance(s, ReceptorPlan)}
-    seen: list[jax.Array | None] = []
+    seen: list[Callable[[], jax.Array] | None] = []
+    any_of = []
     for owner, v in checked_variables(plan):
         values = variables[owner][v]
         if values.shape[0] == 0:
             seen.append(None)
+            any_of.append(jnp.asarray(False))
             continue
-        wrong = ~jnp.isfinite(values) if (owner, v) in moving else jnp.isnan(values)
-        if v == "V" and owner in largest:
-            wrong = wrong | (jnp.abs(values) > largest[owner])
         group = next((g for g in plan.groups if g.name in (owner, homes.get(owner))), None)
-        if program.exchange is not None and group is not None and (real := program.exchange.real(group)) is not None:
-            wrong = wrong & real
+        real = None if program.exchange is None or group is None else program.exchange.real(group)
+        bound = largest.get(owner) if v == "V" else None
+        wrong = functools.partial(_wrong, values, (owner, v) in moving | at_edges, bound, real)
         seen.append(wrong)
+        # For `any` XLA would write down a flag an edge. A sum is not finite where a weight is not, or where it is too large alone.
+        any_of.append(~jnp.isfinite(values.sum()) if (owner, v) in at_edges else jnp.any(wrong()))
     none = lambda: jnp.full(len(seen), -1, jnp.int32)
     if all(wrong is None for wrong in seen):
         return none()
-    any_of = [jnp.asarray(False) if wrong is None else jnp.any(wrong) for wrong in seen]
 
     def first() -> jax.Array:  # where one is takes XLA many times as long as whether there is one
-        where = [jnp.int32(0) if wrong is None else jnp.argmax(wrong).astype(jnp.int32) for wrong in seen]
-        return jnp.where(jnp.stack(any_of), jnp.stack(where), -1)
+        where = [jnp.int32(-1) if wrong is None else _first(wrong()) for wrong in seen]
+        return jnp.stack(where)
 
     return jax.lax.cond(jnp.any(jnp.stack(any_of)), first, none)
+
+
+def _first(wrong: jax.Array) -> jax.Array:
+    at = jnp.argmax(wrong)
+    return jnp.where(wrong[at], at, -1).astype(jnp.int32)
+
+
+def _wrong(values: jax.Array, moving: bool, largest: float | None, real: jax.Array | None) -> jax.Array:
+    """Which values are not finite, or beyond all reason, of those that are real."""
+    wrong = ~jnp.isfinite(values) if moving else jnp.isnan(values)
+    if largest is not None:
+        wrong = wrong | (jnp.abs(values) > largest)
+    return wrong if real is None else wrong & real
 
 
 FRACTION_BITS = 24

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
+from ranvier.kernels.due_edges import put
 from ranvier.memory import aligned_empty
 from ranvier.network.learning import INCOMING, WEIGHT
 from ranvier.network.plan import GroupPlan, HistoryPlan, MergedPlan, Plan, PlasticPlan, ReceptorPlan, ResponsePlan, ShortTermPlan, WirePlan
@@ -23,6 +25,8 @@ Variables = dict[str, dict[str, Any]]
 BY_AGE, AT_SOURCES, AT_TARGETS = ("pre", "before", "dendrite", SENT), ("pre", "before"), ("post", "dendrite", INCOMING)
 """Traces that are kept step by step, those of sources and those of targets: the first words of their names."""
 WIRING = ("pre", "post", "delay")
+LARGE = 2**20
+"""Bytes from which on what edges have begins in memory of JAX's own. What is NumPy's it copies before the first change, and keeps both."""
 
 
 def end_to_end(plan: Plan, by_group: dict[str, Any], library: Any = jnp) -> Any:
@@ -183,13 +187,27 @@ def sorted_for_delivery(values: Any, place: np.ndarray, width: int, library: Any
     """What edges have, sorted by target, then source, in the order of delivery, in an array of a given length."""
     if library is jnp:
         return jnp.zeros(width, values.dtype).at[place].set(values)
+    one = values.strides == (0,)
+    if width * values.dtype.itemsize >= LARGE and jax.default_backend() == "cpu":
+        with jax.enable_x64(True):
+            return _one_for_all(values[0], len(place), width) if one else _placed(values, place, width)
     result = aligned_empty(width, values.dtype)
     result[len(place) :] = 0
-    if values.strides == (0,):  # one for all
+    if one:
         result[: len(place)] = values
     else:
         result[place] = values
     return result
+
+
+@functools.partial(jax.jit, static_argnames="width")
+def _one_for_all(value: Any, n: Any, width: int) -> jax.Array:
+    return jnp.where(jnp.arange(width) < n, value, 0)
+
+
+@functools.partial(jax.jit, static_argnames="width")
+def _placed(values: Any, place: Any, width: int) -> jax.Array:
+    return put(jnp.zeros(width, values.dtype), place, values)
 
 
 def crosses_by_kicks(plan: Plan, group: GroupPlan) -> bool:
