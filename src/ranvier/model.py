@@ -70,7 +70,7 @@ def parameter(
             state at its site), `"target"` (for a synapse, each postsynaptic
             neuron) or `"sample"` (of any shape, checked by the model itself).
         double: keeps it in double precision in a run in single precision, as the time
-            is: for what the equations compare with `t`.
+            is: for what the equations compare with `t`. There is no derivative by it.
 
     Example:
         >>> class Leak(Model):

@@ -44,6 +44,7 @@ from ranvier.network.numbers import (
     Numbers,
     PopulationNumbers,
     ProjectionNumbers,
+    is_moment,
     is_setting,
     network_with,
     numbers_of,
@@ -58,7 +59,16 @@ from ranvier.network.spec import Network, Population
 from ranvier.network.spike_times.check import check as check_spike_times
 from ranvier.network.state import SimulationState, with_step
 from ranvier.network.step import Stepper
-from ranvier.network.surrogate import SurrogateStepper, acting, check_plan, drawn_sources, without_derivative, without_whole_steps
+from ranvier.network.surrogate import (
+    SurrogateStepper,
+    acting,
+    check_plan,
+    drawn_sources,
+    moment,
+    spiking,
+    without_derivative,
+    without_whole_steps,
+)
 from ranvier.network.transfer import check_enters, continued
 from ranvier.network.within import with_fractions
 from ranvier.neurons.base import NeuronModel
@@ -70,7 +80,7 @@ from ranvier.record.record import Record
 from ranvier.result import Result
 from ranvier.run import PACKED, Run, Sink
 from ranvier.steps import in_steps
-from ranvier.stimuli.base import Constant
+from ranvier.stimuli.base import Constant, Stimulus
 from ranvier.surrogates import FixedSpikes, SpikeDerivative, SpikeTimes, Surrogate
 from ranvier.surroundings import inside, refuse_traced
 from ranvier.until import Moment, Until
@@ -331,7 +341,7 @@ class Simulation:
         drawn = self._drawn_with(None, self.seed)
         for name, part in self._drawn_numbers(drawn).items():
             for within, value in paths_of(part):
-                if is_setting(part, within) or value is None or within.startswith("structure."):
+                if is_setting(part, within) or is_moment(part, within) or value is None or within.startswith("structure."):
                     continue
                 if within == "weight" and getattr(part, "plasticity", None) is not None:
                     continue  # they are state
@@ -540,6 +550,7 @@ class Simulation:
             delays = {path: x for path, x in parameters.items() if split(path, self.numbers)[1] == "delay"}
             parameters = {path: x for path, x in parameters.items() if path not in delays}
         check_enters(self.layout.plan, state, self.dt)
+        parameters = {path: without_derivative(moment(path))(x) if self._is_moment(path) else x for path, x in parameters.items()}
         if surrogate is None:
             parameters, state = self._closed(parameters, state)
         parameters = self._without_kinetics_as_they_are(parameters)
@@ -595,11 +606,19 @@ class Simulation:
                 recorded.setdefault(part, {})[variable] = rows
         return stepper.leave(final), recorded
 
+    def _is_moment(self, path: str) -> bool:
+        """Whether a parameter says in which step something begins, and so has no derivative; a current with a mean of its own may have."""
+        name, within = split(path, self.numbers)
+        part = self.numbers[name]
+        if within.startswith("current.") and type(part.current).average is not Stimulus.average:  # type: ignore[union-attr]
+            return False
+        return is_moment(part, within)
+
     def _closed(self, parameters: Mapping[str, Any], state: SimulationState) -> tuple[Mapping[str, Any], SimulationState]:
         """What a function without a word on the derivative of spikes takes: nobody may differentiate by what decides on spikes."""
         if (name := acting(self.layout)) is not None:
-            return without_derivative(name)((dict(parameters), state))
-        close = {name: without_derivative(name) for name in drawn_sources(self.layout)}
+            return without_derivative(spiking(name))((dict(parameters), state))
+        close = {name: without_derivative(spiking(name)) for name in drawn_sources(self.layout)}
         part = lambda path: split(path, self.numbers)[0]
         return {path: close[part(path)](x) if part(path) in close else x for path, x in parameters.items()}, state
 

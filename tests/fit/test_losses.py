@@ -128,3 +128,23 @@ def test_what_cannot_be_fitted_is_said_before_anything_runs(data, parameters, op
     monkeypatch.setattr(jax, "jit", lambda *args, **kwargs: pytest.fail("it was compiled"))
     with pytest.raises(error, match=says):
         rv.fit(SIM, data, parameters, **options)
+
+
+def test_what_the_data_tell_is_certain_beside_what_they_do_not():
+    cell = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(threshold=1000.0), current=50.0, name="cell")  # it never resets
+    sim = rv.prepare(cell, dt=0.1)
+    seen = sim.run(20.0).V
+    noisy = seen + np.random.default_rng(0).normal(0.0, 0.1, seen.shape)
+    fitted = lambda ranges: rv.fit(sim, noisy, ranges, surrogate=rv.surrogates.FixedSpikes()).uncertainty
+    alone, both = fitted({"cell.leak": (1.0, 50.0)}), fitted({"cell.leak": (1.0, 50.0), "cell.reset": (-90.0, -40.0)})
+    assert both["cell.leak"] == pytest.approx(alone["cell.leak"], rel=0.01) and np.isinf(both["cell.reset"])
+
+
+def test_the_start_of_a_pulse_is_found_without_a_gradient():
+    pulse = rv.stimuli.SquarePulse(1.0, start=5.0, stop=15.0)
+    sim = rv.prepare(rv.Population(1, rv.neurons.Passive(), current=pulse, name="cell"), dt=0.1, integrator=rv.RungeKutta4())
+    data, ranges = sim.run(20.0, parameters={"cell.current.start": 8.0}).V, {"cell.current.start": (1.0, 14.0)}
+    fit = rv.fit(sim, data, ranges, iterations=30)
+    assert fit.method == "CMA-ES" and fit.parameters["cell.current.start"] == pytest.approx(8.0, abs=0.1)
+    with pytest.raises(rv.UnsupportedError, match=r"cell\.current\.start has no derivative"):
+        rv.fit(sim, data, ranges, method=rv.fitting.LevenbergMarquardt())

@@ -49,12 +49,14 @@ PARAMETERS = {
 V0 = np.linspace(-60.0, -51.0, N)
 
 
-def network():
+TIRED = {"short_term_plasticity": rv.synapses.TsodyksMarkram(utilization=0.4, recovery=30.0, facilitation=15.0)}
+
+
+def network(**how):
     model = rv.neurons.LeakyIntegrateAndFire(
         capacitance=200.0, leak=10.0, rest=-60.0, threshold=-50.0, reset=-58.0, refractory=REFRACTORY * DT
     )
     cells = rv.Population(N, model, current=PARAMETERS["cells.current"], initial={"V": V0}, name="cells")
-    tired = rv.synapses.TsodyksMarkram(utilization=0.4, recovery=30.0, facilitation=15.0)
     loop = rv.Projection(
         cells,
         cells,
@@ -62,8 +64,8 @@ def network():
         rv.connect.all_to_all(),
         weight=PARAMETERS["loop.weight"].ravel(),
         delay=DELAY * DT,
-        short_term_plasticity=tired,
         name="loop",
+        **how,
     )
     return rv.Network(cells, loop)
 
@@ -100,7 +102,7 @@ def by_hand(p, v0, surrogate):
 
 
 def test_gradients_through_thresholds_resets_delays_and_short_term_plasticity_are_those_by_hand():
-    sim = rv.prepare(network(), dt=DT, integrator=rv.Euler())
+    sim = rv.prepare(network(**TIRED), dt=DT, integrator=rv.Euler())
     state, surrogate = sim.state(), surrogates.FastSigmoid(slope=0.5)
     weights = np.random.default_rng(1).normal(size=(STEPS, N))
     with jax.enable_x64(True):
@@ -126,6 +128,77 @@ def test_gradients_through_thresholds_resets_delays_and_short_term_plasticity_ar
         np.testing.assert_allclose(slopes[0][path], by[0][path], rtol=1e-7, atol=1e-9, err_msg=path)
         assert np.abs(by[0][path]).max() > 1e-6, path
     np.testing.assert_allclose(slopes[1], by[1], rtol=1e-7)
+
+
+LEARNING = {
+    "loop.plasticity.potentiation": 0.05,
+    "loop.plasticity.depression": 0.04,
+    "loop.plasticity.tau_plus": 15.0,
+    "loop.plasticity.tau_minus": 25.0,
+    "loop.plasticity.potentiation_exponent": 0.0,
+    "loop.plasticity.depression_exponent": 0.5,
+    "cells.current": PARAMETERS["cells.current"],
+    "cells.threshold": -50.0,
+}
+HIGH = 150.0
+
+
+def learning_by_hand(p, weight, surrogate, steps):
+    """Neurons whose weights onto each other learn by pairs of spikes, in plain JAX, by Euler's method."""
+    of = lambda name: p[f"loop.plasticity.{name}"]
+
+    def step(carried, k):
+        V, current, weight, x, y, last, on_their_way = carried
+        waiting = k <= last + REFRACTORY
+        moved = jnp.where(waiting, V, V + DT * (-10.0 * (V + 60.0) + current + p["cells.current"]) / 200.0)
+        far = jnp.maximum(V, moved) - p["cells.threshold"]
+        flags = (far >= 0) & ~waiting
+        soft = jnp.where(waiting, 0.0, flags + surrogate.smoothed(far) - jax.lax.stop_gradient(surrogate.smoothed(far)))
+        on_their_way = jnp.concatenate([on_their_way[1:], soft[None]])
+        x = jnp.concatenate([x[1:], (x[-1] * jnp.exp(-DT / of("tau_plus")) + soft)[None]])
+        y = y * jnp.exp(-DT / of("tau_minus"))
+        arriving = on_their_way[0]
+        current = current - DT * current / 4.0 + weight @ arriving
+        # As the trace stood when the spike now arriving was sent, and as it stands where none is.
+        down = -of("depression") * HIGH * (weight / HIGH) ** of("depression_exponent") * y[:, None]
+        weight = weight + arriving[None, :] * (jnp.clip(weight + down, 0.0, HIGH) - weight)
+        up = of("potentiation") * HIGH * (1.0 - weight / HIGH) ** of("potentiation_exponent") * x[0][None, :]
+        weight = weight + soft[:, None] * (jnp.clip(weight + up, 0.0, HIGH) - weight)
+        return (soft * -58.0 + (1 - soft) * moved, current, weight, x, y + soft, jnp.where(flags, k, last), on_their_way), soft
+
+    zeros, late = jnp.zeros(N), jnp.zeros((DELAY + 1, N))
+    begin = (V0, zeros, weight, late, zeros, jnp.full(N, -jnp.inf), late)
+    (_, _, weight, *_), seen = jax.lax.scan(step, begin, jnp.arange(steps, dtype=float))
+    return weight, seen
+
+
+def test_gradients_through_weights_that_learn_are_those_by_hand():
+    rule = rv.plasticity.PairSTDP(high=HIGH, **{k.rpartition(".")[2]: x for k, x in LEARNING.items() if ".plasticity." in k})
+    sim = rv.prepare(network(plasticity=rule), dt=DT, integrator=rv.Euler())
+    state, surrogate, steps = sim.state(), surrogates.FastSigmoid(slope=0.5), 150
+    with jax.enable_x64(True):
+        run = sim.function(steps, surrogate=surrogate, gradient_memory="all")
+
+        def engine(p, weight):
+            synapses = {"loop": {**state.synapses["loop"], "weight": weight}}
+            final, recorded = run(p, dataclasses.replace(state, synapses=synapses))
+            learnt, spikes = final.synapses["loop"]["weight"], recorded["cells"]["spikes"]
+            return (learnt**2).sum() / HIGH + (spikes.sum(axis=0) * jnp.arange(N)).sum(), (learnt, spikes.sum())
+
+        def hand(p, weight):
+            learnt, spikes = learning_by_hand(p, weight.reshape(N, N), surrogate, steps)
+            return (learnt**2).sum() / HIGH + (spikes.sum(axis=0) * jnp.arange(N)).sum(), (learnt.ravel(), spikes.sum())
+
+        given = {path: np.asarray(value) for path, value in LEARNING.items()}
+        weight = np.asarray(state.synapses["loop"]["weight"])
+        (_, (found, spikes)), slopes = jax.jit(jax.value_and_grad(engine, argnums=(0, 1), has_aux=True))(given, weight)
+        (_, (expected, _)), by = jax.jit(jax.value_and_grad(hand, argnums=(0, 1), has_aux=True))(given, weight)
+    assert float(spikes) > 10 and np.abs(np.asarray(found) - weight).max() > 5.0
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    for path in given:
+        np.testing.assert_allclose(slopes[0][path], by[0][path], rtol=1e-7, atol=1e-9, err_msg=path)
+        assert np.abs(by[0][path]).max() > 1e-6, path
+    np.testing.assert_allclose(slopes[1], by[1], rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -199,6 +272,39 @@ def test_what_a_surrogate_does_not_pass_through_is_refused_by_name():
         sim.function(10, surrogate=surrogates.FastSigmoid)
     with pytest.raises(rv.UnknownNameError, match="gradient_memory"):
         sim.function(10, gradient_memory="little")
+
+
+class WhoSpikes(rv.plasticity.Modulator):
+    def release(self, memory, spiked, t):
+        return memory, 0.1 * spiked["cells"].sum()
+
+
+def test_what_learns_by_a_third_factor_of_spikes_or_along_the_dendrite_is_refused_by_name():
+    sim = rv.prepare(network(plasticity=rv.plasticity.RewardModulatedSTDP(reward=WhoSpikes(), high=HIGH)), dt=DT)
+    with jax.enable_x64(True), pytest.raises(rv.UnsupportedError, match=r"third factor of loop \(WhoSpikes\) looks at who spikes"):
+        jax.eval_shape(sim.function(10, surrogate=surrogates.FastSigmoid()), {}, sim.state())
+    late = rv.prepare(network(plasticity=rv.plasticity.PairSTDP(high=HIGH), dendritic_delay=0.3), dt=DT)
+    with pytest.raises(rv.UnsupportedError, match="loop learns from spikes that go along the dendrite"):
+        late.function(10, surrogate=surrogates.FastSigmoid())
+
+
+def test_by_what_is_compared_with_the_time_no_gradient_is_taken():
+    pulse = rv.stimuli.SquarePulse(1.0, start=0.5, stop=2.0)
+    source = rv.Population(1, rv.neurons.SpikeTimes([1.0]), name="source")
+    cell = rv.Population(1, rv.neurons.Passive(), current=pulse, name="cell")
+    wire = rv.Projection(source, cell, rv.synapses.ExponentialConductance(), rv.connect.all_to_all(), weight=0.1, name="wire")
+    sim = rv.prepare(rv.Network(source, cell, wire), dt=DT, integrator={"cell": rv.RungeKutta4()})
+    assert [path for path in sim.parameters if ".current." in path] == ["cell.current.amplitude"]
+    end = lambda start, path="cell.current.start": sim.function(30)({path: start}, sim.state())[0].neurons["cell"]["V"][0]
+    with jax.enable_x64(True):
+        for kind in (jax.grad, jax.jacfwd):
+            with pytest.raises(rv.UnsupportedError, match="no derivative by when a current jumps"):
+                jax.eval_shape(kind(end), 0.5)
+            with pytest.raises(rv.UnsupportedError, match=r"source\.times has no derivative: it decides in which step"):
+                jax.eval_shape(kind(lambda t: end(t, "source.times")), np.array([1.0]))
+        found = jax.jit(jax.vmap(end))(jnp.array([0.5, 1.0]))
+    alone = [sim.run(3.0, parameters={"cell.current.start": x}).state.neurons["cell"]["V"][0] for x in (0.5, 1.0)]
+    np.testing.assert_allclose(found, alone, rtol=1e-12)
 
 
 def test_without_a_word_on_spikes_no_gradient_is_taken_through_them():

@@ -1,11 +1,14 @@
 """Plastic projections on the engine: the order of events, state, records, stores, other layouts, errors."""
 
+import types
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import ranvier as rv
-from ranvier.network import loop, transfer
+from ranvier.network import learning, loop, transfer
 from tests.plasticity.networks import CELLS, DT, HOW, by_hand, network, steps_of
 
 PAIR = rv.plasticity.PairSTDP(high=10.0, potentiation=0.05, depression=0.05)
@@ -374,3 +377,21 @@ def test_many_weights_begin_in_jaxs_own_memory(dtype, monkeypatch):
         many = transfer.sorted_for_delivery(values, place, 720)
         assert isinstance(many, jax.Array) and many.dtype == dtype
         np.testing.assert_array_equal(many, wanted)
+
+
+def test_an_average_that_begins_has_a_derivative_by_its_time_constant():
+    rule = rv.plasticity.VoltageSTDP()
+    averages = tuple((name, trace.variable) for name, trace in rule.post_traces().items() if isinstance(trace, rv.plasticity.LowPass))
+    plan = types.SimpleNamespace(pre=(), before=(), post=(), filtered=averages)
+
+    def total(tau):
+        own = {"weight": jnp.ones(1), **{f"post {name}": jnp.full(2, jnp.nan) for name, _ in averages}}
+        for V in (-60.0, -50.0):
+            own = learning.advance_traces(
+                plan, rule.with_values({"tau_minus": tau}), own, jnp.int64(0), 0.1, jnp.zeros(1, bool), {"V": jnp.full(2, V)}
+            )
+        return sum(own[f"post {name}"].sum() for name, _ in averages)
+
+    with jax.enable_x64(True):
+        slope = jax.grad(total)(10.0)
+        assert float(slope) == pytest.approx(float(total(10.001) - total(9.999)) / 0.002, rel=1e-6) and float(slope) != 0

@@ -101,6 +101,18 @@ def test_gradients_pass_through_the_mean():
     np.testing.assert_allclose(slope["cell.current.stop"], 2.0 * decayed, rtol=0.01)
 
 
+@pytest.mark.parametrize("current", [SquarePulse(2.0, start=1.0, stop=1.5), Steps([1.0, 1.5], [2.0, 0.0])], ids=lambda x: type(x).__name__)
+def test_a_jump_between_two_steps_has_a_derivative_too(current):
+    sim = rv.prepare(rv.Population(1, CELL, current=current, name="cell"), dt=0.1)
+    end = lambda at: sim.function(steps=30, surrogate=rv.surrogates.FixedSpikes())(at, sim.state())[0].neurons["cell"]["V"][0]
+    pulse = isinstance(current, SquarePulse)
+    given = {"start": 1.0, "stop": 1.5} if pulse else {"times": np.array([1.0, 1.5])}
+    with jax.enable_x64(True):
+        slope = jax.grad(end)({f"cell.current.{name}": jnp.asarray(x) for name, x in given.items()})
+    found = [float(x) for x in slope.values()] if pulse else slope["cell.current.times"]
+    np.testing.assert_allclose(found, [-2.0 * np.exp(-2.0 / TAU), 2.0 * np.exp(-1.5 / TAU)], rtol=0.02)
+
+
 def test_other_methods_say_that_they_may_not_see_a_short_pulse():
     pulse = SquarePulse(10.0, start=1.02, stop=1.05)
     with pytest.warns(UserWarning, match=r"a pulse of 0\.03 ms, which is shorter than dt = 0\.1 ms.*0\.3 of the amplitude") as said:

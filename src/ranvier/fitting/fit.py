@@ -166,7 +166,7 @@ def checked_method(method: Any, losses: Sequence[Loss], space: Space, surrogate:
 
 def no_gradient(losses: Sequence[Loss], space: Space, surrogate: SpikeDerivative | None, spikes: str | None) -> str | None:
     """Why a fit has no gradient, if it has none; `spikes` is a population whose spikes act."""
-    settings = [s.path for s in space.searched if s.setting]
+    settings = [s.path for s in space.searched if not s.smooth]
     if settings:
         have, decide = ("has", "it decides") if len(settings) == 1 else ("have", "they decide")
         return f"{' and '.join(settings)} {have} no derivative: {decide} in which step something happens, or how often"

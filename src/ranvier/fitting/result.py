@@ -72,7 +72,7 @@ class Fit:
         problem = self._problem
         blind = lambda loss: (loss.by_spikes and not (loss.by_times and problem.exact_times)) or loss.by_steps or loss.on_host
         without = [type(t.loss).__name__ for t in problem.terms if blind(t.loss)]
-        if problem.by_run or without:
+        if not all(s.smooth for s in problem.space.searched) or without:
             raise UnsupportedError(
                 f"{' and '.join(without) or 'The loss'} has no derivative by {', '.join(s.path for s in problem.space.searched)}: "
                 "how certain the parameters are is seen from several starts (fit.starts), or from a posterior (rv.infer)."
@@ -109,11 +109,7 @@ class Fit:
         information = slopes.T @ slopes / noise if noise else np.full((size, size), np.inf)
         if not np.isfinite(information).all():  # a fit without an error left over
             return np.zeros((size, size))
-        values, vectors = np.linalg.eigh(information)
-        # A direction in which the loss does not rise is not known at all.
-        spread = np.where(values > 0, 1.0 / np.where(values > 0, values, 1.0), np.inf)
-        with np.errstate(invalid="ignore"):
-            return np.nan_to_num((vectors * spread) @ vectors.T, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+        return _inverse(information)
 
     @property
     def uncertainty(self) -> dict[str, Any]:
@@ -154,3 +150,21 @@ class Fit:
             text = f"{value:.4g}" if np.ndim(value) == 0 else f"{np.size(value)} values {np.min(value):.4g} … {np.max(value):.4g}"
             rows.append(f"  {path}: {text}{'' if unit == '1' else f' {unit}'}")
         return "\n".join([f"<Fit by {self.method}, loss {self.loss:.4g}", *rows]) + ">"
+
+
+def _inverse(information: np.ndarray) -> np.ndarray:
+    """The inverse of what is known. What goes along a direction in which the loss does not rise is not known at all, the rest is.
+
+    Example:
+        >>> _inverse(np.diag([4.0, 0.0])).tolist()
+        [[0.25, 0.0], [0.0, inf]]
+    """
+    scale = np.sqrt(np.diag(information))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    known = values > len(values) * np.finfo(float).eps
+    whole = (vectors[:, known] / values[known]) @ vectors[:, known].T
+    for direction in vectors[:, ~known].T:
+        pairs = np.outer(direction, direction)
+        whole = np.where(np.abs(pairs) > 1e-9, np.copysign(np.inf, pairs), whole)
+    return whole / np.outer(scale, scale)

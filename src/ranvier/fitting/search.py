@@ -14,8 +14,9 @@ import numpy as np
 from ranvier import doors
 from ranvier.errors import ParameterError, UnknownNameError, UnsupportedError, unknown
 from ranvier.model import parameters as parameters_of
-from ranvier.network.numbers import InputNumbers, PopulationNumbers, is_setting, split
+from ranvier.network.numbers import InputNumbers, PopulationNumbers, is_moment, is_setting, paths_of, split
 from ranvier.simulation import Simulation
+from ranvier.surrogates import FixedSpikes
 
 SETTING_BOUNDS = {"delay": (0.0, math.inf), "refractory": (0.0, math.inf), "rate": (0.0, math.inf)}
 
@@ -29,7 +30,8 @@ class Searched:
         start: as the network was prepared, of any shape.
         low, high: its range, which it never reaches.
         unit: its unit.
-        setting: whether it decides in which step something happens, so that it has no derivative.
+        setting: whether it decides in which step something happens and is given to runs alone.
+        smooth: whether there is a derivative by it.
     """
 
     path: str
@@ -38,6 +40,7 @@ class Searched:
     high: float
     unit: str
     setting: bool
+    smooth: bool
 
     @property
     def scale(self) -> float:
@@ -165,10 +168,10 @@ def _searched(sim: Simulation, smooth: Mapping[str, Any], path: Any, bounds: Any
         structure = structure_of(sim, path)
         raise UnsupportedError(structure) if structure else type(error)(f"parameters: {error}") from None
     low, high, unit = _field(sim, name, within)
-    setting = is_setting(sim.numbers[name], within)
+    setting, moment = is_setting(sim.numbers[name], within), is_moment(sim.numbers[name], within)
     if setting and within == "sources":
         raise UnsupportedError(f"{path} is how many sources there are, and cannot be fitted. Fit {name}.rate or {name}.weight.")
-    start = smooth.get(path) if not setting else _setting(sim, name, within, path)
+    start = smooth.get(path) if not (setting or moment) else _setting(sim, name, within, path)
     if start is None:
         raise UnsupportedError(
             f"{path} cannot be fitted: it has no value in the prepared network, or its value decides what is compiled. "
@@ -197,7 +200,7 @@ def _searched(sim: Simulation, smooth: Mapping[str, Any], path: Any, bounds: Any
             f"parameters: the search of {path} starts at {outside:g}, which its range ({low:g}, {high:g}) excludes (the ends are never "
             f"reached). Give another range, or another start: start={{{path!r}: …}}."
         )
-    return Searched(path, start, low, high, unit, setting)
+    return Searched(path, start, low, high, unit, setting, not setting and not (moment and _jumps(sim, path, start)))
 
 
 def structure_of(sim: Simulation, path: Any) -> str | None:
@@ -214,12 +217,21 @@ def structure_of(sim: Simulation, path: Any) -> str | None:
     return None
 
 
+def _jumps(sim: Simulation, path: str, start: np.ndarray) -> bool:
+    """Whether there is no derivative by what is compared with the time: it depends on the method of the population."""
+    run, state = sim.function(1, surrogate=FixedSpikes()), sim.state()
+    try:
+        jax.eval_shape(lambda x: jax.jvp(lambda x: run({path: x}, state)[0].neurons, (x,), (x,)), start)
+    except UnsupportedError:
+        return True
+    return False
+
+
 def _setting(sim: Simulation, name: str, within: str, path: str) -> Any:
     part: Any = sim.numbers[name]
     value = part.delay if within == "delay" else part.rate if within == "rate" else None
     if value is None:
-        model = part.model if isinstance(part, PopulationNumbers) else part.synapse
-        value = {k: v for k, _, v in parameters_of(model)}.get(within)
+        value = dict(paths_of(part)).get(within)
     if value is None or callable(value) or not np.issubdtype(np.asarray(value).dtype, np.number):
         raise UnsupportedError(f"{path} is drawn or a function; only numbers are fitted. Give numbers where the part is made.")
     return value

@@ -222,12 +222,37 @@ def _fits(pre, post, weights):
     return weights.dtype.name in dispatch.FLOATS and max(pre.shape[0], post.shape[0]) <= MOST_TRACES
 
 
+@jax.custom_jvp
+def power(distance: jax.Array, exponent: jax.Array) -> jax.Array:
+    """`distance^exponent`, exact for 0 and 1, where it has a derivative by the exponent too.
+
+    Args:
+        distance: at least 0.
+        exponent: at least 0, one number.
+
+    Example:
+        >>> power(jnp.array([0.0, 2.0]), jnp.array(0.0)).tolist(), jax.grad(power, argnums=1)(jnp.array(1.0), jnp.array(0.0)).tolist()
+        ([1.0, 1.0], 0.0)
+    """
+    return _raised(distance, exponent)
+
+
+def _raised(distance, exponent):
+    safe = jnp.where((exponent == 0) | (exponent == 1), 1.0, distance)  # so that derivatives stay finite where no power is taken
+    return jnp.where(exponent == 0, 1.0, jnp.where(exponent == 1, distance, safe**exponent))
+
+
+@power.defjvp
+def _power_derivative(primals, tangents):
+    distance, exponent = primals
+    result, by_distance = jax.jvp(lambda x: _raised(x, exponent), (distance,), (tangents[0],))
+    by_exponent = jnp.where(distance > 0, result * jnp.log(jnp.where(distance > 0, distance, 1.0)), 0.0)
+    return result, by_distance + by_exponent * tangents[1]
+
+
 def _changed(weight, by, limits):
     low, high, origin, exponent = (limits[i] for i in range(4))
-    distance = jnp.abs(weight - origin)
-    safe = jnp.where((exponent == 0) | (exponent == 1), 1.0, distance)  # so that derivatives stay finite where no power is taken
-    factor = jnp.where(exponent == 0, 1.0, jnp.where(exponent == 1, distance, safe**exponent))
-    new = weight + factor * by
+    new = weight + power(jnp.abs(weight - origin), exponent) * by
     new = jnp.where(new < low, low, new)
     return jnp.where(new > high, high, new)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -54,6 +54,7 @@ class Events:
         before, after: the targets' variables at both ends of the step.
         spiked: which targets spiked in it.
         everywhere: whether a rule's own functions are asked at all edges, in a form that can be differentiated in reverse.
+        soft: spikes as numbers that carry a derivative, where they do.
     """
 
     k: jax.Array
@@ -64,6 +65,24 @@ class Events:
     after: Mapping[str, Any]
     spiked: jax.Array
     everywhere: bool = False
+    soft: Soft | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Soft:
+    """What of a step's events carries a derivative: 1 or 0 each, in numbers.
+
+    Attributes:
+        sent: the sources' spikes of the last steps, `[slots, sources]`.
+        spiked: which targets spiked.
+        fired: which targets have an event to which the rule answers.
+        chosen: `chosen(soft, yes, no)` is what an event makes of something, else what it was.
+    """
+
+    sent: jax.Array
+    spiked: jax.Array
+    fired: jax.Array
+    chosen: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 # -- structure and numbers -----------------------------------------------------------------------------
@@ -274,7 +293,8 @@ def advance_traces(
     for name, variable in plan.filtered:
         kept, value = _decay(post[name].tau, dt, dtype), variables[variable]
         old = own[f"post {name}"]
-        new[f"post {name}"] = jnp.where(jnp.isnan(old), value, old * kept + value * (1.0 - kept))
+        first = jnp.isnan(old)
+        new[f"post {name}"] = jnp.where(first, value, jnp.where(first, 0.0, old) * kept + value * (1.0 - kept))
     return new
 
 
@@ -296,13 +316,23 @@ def noted(structure: Any, own: Learning, side: str, names: tuple[str, ...], dt: 
     return new
 
 
-def mark_targets(plan: PlasticPlan, rule: PlasticityRule, own: Learning, spikes: jax.Array) -> Learning:
+def mark_targets(plan: PlasticPlan, rule: PlasticityRule, own: Learning, events: Events) -> Learning:
     """The targets' traces with their spikes of this step added."""
     new, post = dict(own), post_traces(rule)
     for name in plan.post:
         trace: Any = post[name]
-        new[f"post {name}"] = mark(own[f"post {name}"], spikes, trace.jump, trace.nearest)
+        old = own[f"post {name}"]
+        if events.soft is None:
+            new[f"post {name}"] = mark(old, events.spiked, trace.jump, trace.nearest)
+        else:
+            new[f"post {name}"] = jumped(old, events.soft.spiked, trace, events.soft.chosen)
     return new
+
+
+def jumped(values: jax.Array, soft: jax.Array, trace: Trace, chosen: Any) -> jax.Array:
+    """A trace with spikes that carry a derivative."""
+    jump = jnp.asarray(trace.jump, values.dtype)
+    return chosen(soft, jnp.broadcast_to(jump, values.shape) if trace.nearest else values + jump, values)
 
 
 def arrive(
@@ -326,7 +356,7 @@ def _delivered(
     plan: PlasticPlan, constants: PlasticConstants, own: Learning, events: Events, arriving: jax.Array
 ) -> tuple[jax.Array, Learning]:
     where = (events.history, events.k, events.edges, own[WEIGHT], arriving)
-    change = constants.rule.at_pre() if plan.fused else None
+    change = constants.rule.at_pre() if plan.fused and events.soft is None else None
     if change is None:
         arriving, weight = deliver_and_learn(*where)
         return arriving, {**own, WEIGHT: weight}
@@ -347,7 +377,7 @@ def learn(plan: PlasticPlan, constants: PlasticConstants, own: Learning, events:
     if plan.dendrite:
         own, spiked = _delayed(own, FIRED, events.spiked, events.k, constants)
         events = dataclasses.replace(events, spiked=spiked)
-    if plan.fused:
+    if plan.fused and events.soft is None:
         change = rule.at_post()
         if change is not None:
             gain, pre, post = _matrix(change, own[WEIGHT].dtype)
@@ -364,7 +394,7 @@ def learn(plan: PlasticPlan, constants: PlasticConstants, own: Learning, events:
             own = {**own, WEIGHT: weight}
     else:
         own = _edge_by_edge(plan, constants, own, events)
-    own = mark_targets(plan, rule, own, events.spiked)
+    own = mark_targets(plan, rule, own, events)
     for which, wanted in enumerate((bool(plan.edge) or overrides(rule, "update"), regulated(rule))):
         if wanted:
             edged = (WEIGHT, *plan.edge, *((REFERENCE,) if plan.edge else ()))
@@ -413,12 +443,17 @@ def _edge_by_edge(plan: PlasticPlan, constants: PlasticConstants, own: Learning,
         arrived, row, who, _, valid = each_edge(history.source, history.count, k, delays, segments, target, plan.size)
         traces = lambda which, names: {name: own[f"{which} {name}"][0][row, who] for name in names}
         at_edge = {name: x[target] for name, x in post.items() if jnp.ndim(x) == 1}
-        event = rule.post_event(events.before, events.after)
-        fired = (events.spiked if event is None else event)[target] & valid
+        chosen: Callable[..., jax.Array] = jnp.where
+        if events.soft is None:
+            event = rule.post_event(events.before, events.after)
+            fired = (events.spiked if event is None else event)[target] & valid
+        else:
+            arrived, fired = (jnp.where(valid, x, 0.0) for x in (events.soft.sent[row, who], events.soft.fired[target]))
+            chosen = events.soft.chosen
         for function, which, names, where in (("on_pre", "before", plan.before, arrived), ("on_post", "pre", plan.pre, fired)):
             if overrides(rule, function):
                 new = within(getattr(rule, function))(variables, traces(which, names), at_edge)
-                variables = {**variables, **{name: jnp.where(where, x, variables[name]) for name, x in new.items()}}
+                variables = {**variables, **{name: chosen(where, x, variables[name]) for name, x in new.items()}}
         return {**own, **variables}
     if overrides(rule, "on_pre"):
         pre = {name: own[f"before {name}"] for name in plan.before}

@@ -65,8 +65,18 @@ SETTINGS = {"delay", "rate", "sources", "refractory"}
 
 
 def is_setting(part: PartNumbers, within: str) -> bool:
-    """Whether a parameter has no derivative."""
+    """Whether a parameter is given to runs alone, and has no derivative."""
     return within.rpartition(".")[2] in SETTINGS or (isinstance(part, InputNumbers) and within.startswith("rate."))
+
+
+def is_moment(part: PartNumbers, within: str) -> bool:
+    """Whether a parameter is compared with the time: it says in which step something begins or ends, and has no derivative either."""
+    prefix, model = within.rpartition(".")[0], getattr(part, "model", None) or part.synapse  # type: ignore[union-attr]
+    for name in ("current", "rate", "short_term_plasticity", "plasticity", "release", "structure"):
+        if prefix == name or prefix.startswith(f"{name}."):
+            model, within = getattr(part, name, None), within[len(name) + 1 :]
+            break
+    return isinstance(model, Model) and any(name == within and info.double for name, info, _ in parameters(model))
 
 
 def numbers_of(net: Network) -> Numbers:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ranvier.errors import ParameterError
+from ranvier.kernels.plasticity import power
 from ranvier.model import INPUT, component, parameter
 from ranvier.plasticity.homeostasis import Homeostasis, NoHomeostasis
 from ranvier.plasticity.modulator import Modulator
@@ -156,9 +157,7 @@ class SumOfProducts(PlasticityRule):
         weight = edge["weight"]
         one = jnp.ones((), weight.dtype)
         total = sum(factor * (one if s is None else pre[s]) * (one if t is None else post[t]) for (s, t), factor in change.terms.items())
-        distance = jnp.abs(weight - change.origin)
-        power = jnp.where(change.exponent == 0, 1.0, distance**change.exponent)
-        return {"weight": weight + power * total}
+        return {"weight": weight + power(jnp.abs(weight - change.origin), jnp.asarray(change.exponent, weight.dtype)) * total}
 
 
 def overrides(rule: PlasticityRule, method: str) -> bool:

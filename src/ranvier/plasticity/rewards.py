@@ -26,7 +26,7 @@ class Rewards(Modulator):
         200.0
     """
 
-    times: Any = parameter((), "ms", None, "when rewards come", per="sample")
+    times: Any = parameter((), "ms", None, "when rewards come", per="sample", double=True)
     amount: Any = parameter(0.5, "1", None, "what a reward adds to the third factor")
 
     def memory(self) -> Mapping[str, jax.Array]:

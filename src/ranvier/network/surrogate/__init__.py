@@ -7,7 +7,9 @@ their way, states at sources and edges.
 
 from ranvier.network.surrogate.closed import acting as acting
 from ranvier.network.surrogate.closed import drawn_sources as drawn_sources
+from ranvier.network.surrogate.closed import moment as moment
 from ranvier.network.surrogate.closed import reason as reason
+from ranvier.network.surrogate.closed import spiking as spiking
 from ranvier.network.surrogate.closed import without_derivative as without_derivative
 from ranvier.network.surrogate.step import SurrogateStepper as SurrogateStepper
 from ranvier.network.surrogate.step import check_plan as check_plan

@@ -37,8 +37,21 @@ def reason(name: str) -> str:
     return f"a spike of {name} is there or not: it has no derivative, and what depends on it would have 0"
 
 
-def without_derivative(name: str) -> Callable[[Any], Any]:
-    """What numbers go through that nobody may differentiate by, as a population's spikes depend on them."""
+def spiking(name: str) -> str:
+    """Why there is no derivative, and what to write instead."""
+    return f"{reason(name)}. {CHOICES}"
+
+
+def moment(path: str) -> str:
+    """Why there is no derivative by what is compared with the time."""
+    return (
+        f"{path} has no derivative: it decides in which step something begins or ends. Leave it out of what is differentiated; rv.fit "
+        "searches it with rv.fitting.CMAES(), which needs no derivative."
+    )
+
+
+def without_derivative(why: str) -> Callable[[Any], Any]:
+    """What numbers go through that nobody may differentiate by."""
 
     @jax.custom_jvp
     def closed(x: Any) -> Any:
@@ -46,7 +59,7 @@ def without_derivative(name: str) -> Callable[[Any], Any]:
 
     @closed.defjvp
     def refuse(primals: Any, tangents: Any) -> Any:
-        raise UnsupportedError(f"sim.function: {reason(name)}. {CHOICES}")
+        raise UnsupportedError(f"sim.function: {why}")
 
     traced = lambda x: isinstance(x, jax.core.Tracer) and jnp.issubdtype(x.dtype, jnp.floating)
     return lambda tree: jax.tree.map(lambda x: closed(x) if traced(x) else x, tree)

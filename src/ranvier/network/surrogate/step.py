@@ -12,8 +12,20 @@ import numpy as np
 
 from ranvier.errors import UnsupportedError
 from ranvier.kernels.deliver_events import SpikeHistory
+from ranvier.network import learning
 from ranvier.network.linearity import depends
-from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, HistoryPlan, MergedPlan, Plan, ReceptorPlan, ShortTermPlan, SourcePlan
+from ranvier.network.plan import (
+    ALL_SPIKES,
+    EdgePlan,
+    GroupPlan,
+    HistoryPlan,
+    MergedPlan,
+    Plan,
+    PlasticPlan,
+    ReceptorPlan,
+    ShortTermPlan,
+    SourcePlan,
+)
 from ranvier.network.state import SimulationState
 from ranvier.network.step import Stepper
 from ranvier.network.surrogate.distance import distance
@@ -40,11 +52,11 @@ def check_plan(plan: Plan) -> None:
             f"No gradient passes through the spikes of {plan.responses[0].name}, as {what}. Train the network without, with the mean in "
             "its weights."
         )
-    if plan.plastic:
+    late = next((p.name for p in plan.plastic if p.dendrite), None)
+    if late is not None:
         raise UnsupportedError(
-            f"{plan.plastic[0].name} learns, and surrogate gradients do not pass through a rule of plasticity. "
-            "Leave out its plasticity to train its weights; with surrogate=rv.surrogates.FixedSpikes() the gradient is that of the weights "
-            "at the spikes there are."
+            f"{late} learns from spikes that go along the dendrite, through which no surrogate gradient passes. Leave out its dendritic "
+            "delay, or take surrogate=rv.surrogates.FixedSpikes(), for which every spike stays in its step."
         )
 
 
@@ -70,11 +82,15 @@ class SurrogateStepper(Stepper):
     def enter(self, state: SimulationState) -> StepState:
         entered = super().enter(state)
         histories = {h.name: _placed(self.plan, h, entered.in_flight[h.name]) for h in self.plan.histories}
-        return dataclasses.replace(entered, in_flight=histories)
+        learnt = dict(entered.learning)
+        for p in self.plan.plastic:
+            learnt[p.name] = {**learnt[p.name], SENT: _flags(entered.in_flight[p.name]).astype(self.plan.dtype)}
+        return dataclasses.replace(entered, in_flight=histories, learning=learnt)
 
     def leave(self, state: StepState) -> SimulationState:
         histories = {h.name: _listed(h, state.in_flight[h.name]) for h in self.plan.histories}
-        return super().leave(dataclasses.replace(state, in_flight=histories))
+        learnt = {name: {v: x for v, x in own.items() if v != SENT} for name, own in state.learning.items()}
+        return super().leave(dataclasses.replace(state, in_flight=histories, learning=learnt))
 
     def step(self, state: StepState) -> tuple[StepState, jax.Array]:
         """The state after one step, and which neurons spiked in it, in numbers."""
@@ -145,7 +161,55 @@ class SurrogateStepper(Stepper):
                         "through which no gradient passes. Use a synapse whose states a spike moves: rv.synapses.AlphaConductance()."
                     )
                 working = self._write(synapses, after, working)
+        for p in self.plan.plastic:
+            working = self._emit_to_learn(p, working)
         return working
+
+    def _emit_to_learn(self, p: PlasticPlan, working: Any) -> Any:
+        soft, rule, k = self._soft_of(p.source, working), self.constants.plastic[p.name].rule, working.k
+        if self.plan.wire(p.name).short_term is None:
+            history = _noted_all(working.in_flight[p.name], soft, k)
+            working = dataclasses.replace(working, in_flight={**working.in_flight, p.name: history})
+        own, nobody = working.learning[p.name], jnp.zeros(soft.shape, bool)
+        own = {**own, SENT: _in_row(own[SENT], soft, k)}
+        own = learning.advance_traces(p, rule, own, k, self.constants.dt, nobody, working.variables[p.group])
+        for name in p.pre:  # as if nobody had spiked, and what spikes add to that
+            ring = own[f"pre {name}"]
+            kept = ring[0, jnp.mod(k, ring.shape[1])]
+            own[f"pre {name}"] = _in_row(ring[0], learning.jumped(kept, soft, rule.pre_traces()[name], _chosen), k)[None]
+        return working.learnt(p.name, own)
+
+    def _learn(self, working: Any) -> Any:
+        for p in self.plan.plastic:
+            modulator = self.constants.plastic[p.name].rule.modulator() if p.memory is not None else None
+            if modulator is None:
+                continue
+            kept = {name: working.learning[p.name][f"memory {name}"] for name in p.memory or ()}
+            who = {q.name: self._spikes_of(q.name, working) for q in self.plan.populations}
+            if _looks_at(lambda who, m=modulator, kept=kept: m.release(kept, who, working.t_next), who):
+                raise UnsupportedError(
+                    f"The third factor of {p.name} ({type(modulator).__name__}) looks at who spikes, through which no surrogate gradient "
+                    "passes. Give rewards at times, rv.plasticity.Rewards(times=[…]), or take "
+                    "surrogate=rv.surrogates.FixedSpikes(), for which every spike stays in its step."
+                )
+        return super()._learn(working)
+
+    def _events(self, plastic: PlasticPlan, working: Any) -> learning.Events:
+        events, rule = super()._events(plastic, working), self.constants.plastic[plastic.name].rule
+        spiked = working.soft[plastic.group]
+        fired, event = spiked, rule.post_event(events.before, events.after)
+        if event is not None:
+            far = distance(rule.post_event, events.before, events.after)
+            if far is None:
+                raise UnsupportedError(
+                    f"A surrogate needs the distance to an event, but {type(rule).__name__}.post_event of {plastic.name} compares no "
+                    "numbers. Write it with >=, >, <, <=, and &, |, ~ of such tests."
+                )
+            assert self.surrogate is not None
+            dtype = self.plan.dtype
+            fired = _stand_in(self.surrogate, event.astype(dtype), jnp.broadcast_to(far, event.shape).astype(dtype))
+        sent = working.learning[plastic.name][SENT]
+        return dataclasses.replace(events, everywhere=True, soft=learning.Soft(sent, spiked, fired, _chosen))
 
     def _emit_scaled(self, synapses: ShortTermPlan, working: Any) -> Any:
         wire = next(w.name for w in self.plan.wires if w.short_term == synapses.name)
@@ -179,6 +243,10 @@ class SurrogateStepper(Stepper):
                 after = {v: _chosen(soft, cast(yes[v]), cast(no[v])) for v in own if yes[v] is not own[v] or no[v] is not own[v]}
                 working = working.write(group.name, after)
         return working
+
+
+SENT = "sent"
+"""of the sources' spikes of the last steps, in numbers, what a projection that learns keeps while it is on the way"""
 
 
 def _looks_at(test: Any, *arguments: Any) -> bool:
@@ -233,12 +301,20 @@ def _both(soft: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _placed(plan: Plan, history: HistoryPlan, kept: dict[str, Any]) -> dict[str, Any]:
     """A history with a place for every source."""
-    source, amplitude, count = (jnp.asarray(kept[name]) for name in SpikeHistory._fields)
+    source, amplitude = jnp.asarray(kept["source"]), jnp.asarray(kept["amplitude"])
+    return {"amplitude": _at_sources(kept, amplitude if history.scaled else jnp.ones(source.shape, plan.dtype))}
+
+
+def _flags(kept: dict[str, Any]) -> jax.Array:
+    """Who spiked in each of the last steps."""
+    return _at_sources(kept, jnp.ones(np.shape(kept["source"]), bool))
+
+
+def _at_sources(kept: dict[str, Any], values: jax.Array) -> jax.Array:
+    source, count = jnp.asarray(kept["source"]), jnp.asarray(kept["count"])
     slots, n = source.shape
     noted = jnp.arange(n)[None, :] < count[:, None]
-    values = amplitude if history.scaled else jnp.ones(source.shape, plan.dtype)
-    placed = jnp.zeros((slots, n), values.dtype).at[jnp.arange(slots)[:, None], jnp.where(noted, source, n)].set(values, mode="drop")
-    return {"amplitude": placed}
+    return jnp.zeros((slots, n), values.dtype).at[jnp.arange(slots)[:, None], jnp.where(noted, source, n)].set(values, mode="drop")
 
 
 def _strengths(history: dict[str, Any]) -> dict[str, Any]:
@@ -263,5 +339,9 @@ def _listed(history: HistoryPlan, kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def _noted_all(history: dict[str, Any], values: jax.Array, k: jax.Array) -> dict[str, Any]:
-    placed = history["amplitude"]
-    return {**history, "amplitude": placed.at[jax.lax.rem(k, jnp.asarray(placed.shape[0], k.dtype))].set(values.astype(placed.dtype))}
+    return {**history, "amplitude": _in_row(history["amplitude"], values, k)}
+
+
+def _in_row(ring: jax.Array, values: jax.Array, k: jax.Array) -> jax.Array:
+    """A ring of the last steps with those of step `k`."""
+    return ring.at[jax.lax.rem(k, jnp.asarray(ring.shape[0], k.dtype))].set(values.astype(ring.dtype))
