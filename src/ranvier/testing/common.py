@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ranvier.describe import as_text
@@ -199,7 +200,13 @@ def check_gradient(function: Callable[[Any], Any], at: Any, what: str) -> None:
     """
     leaves, tree = jax.tree.flatten(at)
     leaves = [np.asarray(x, np.float64) for x in leaves]
-    key = Key(2).child("directions")
+    key, h = Key(2).child("directions"), 1e-6
+
+    @jax.jit  # its operations one by one would each be compiled
+    def at_both_sides(leaves: Any, direction: Any) -> Any:
+        along = lambda s: function(jax.tree.unflatten(tree, [x + s * d for x, d in zip(leaves, direction, strict=True)]))
+        return jax.jvp(along, (jnp.float64(0.0),), (jnp.float64(1.0),))[1], along(h), along(-h)
+
     for trial in range(3):
         direction = [
             np.where(
@@ -209,13 +216,7 @@ def check_gradient(function: Callable[[Any], Any], at: Any, what: str) -> None:
             )
             for i, x in enumerate(leaves)
         ]
-        h = 1e-6
-
-        def along(s: Any, direction: Any = direction) -> Any:
-            return function(jax.tree.unflatten(tree, [x + s * d for x, d in zip(leaves, direction, strict=True)]))
-
-        _, slope = jax.jvp(along, (np.float64(0.0),), (np.float64(1.0),))
-        ahead, behind = along(h), along(-h)
+        slope, ahead, behind = at_both_sides(leaves, direction)
         for (path, d), a, b in zip(
             jax.tree_util.tree_leaves_with_path(slope), jax.tree.leaves(ahead), jax.tree.leaves(behind), strict=True
         ):

@@ -172,6 +172,7 @@ def _check_states_apart(synapse: SynapseModel, source: NeuronModel, name: str) -
     many, single = varied(synapse, N)
     state, before, t = _state(synapse, N), _before(synapse, source, N), jnp.asarray(T)
 
+    @jax.jit
     def at(model: SynapseModel, state: Any, before: Any) -> Any:
         sent = model.transmit(state, before, t)
         V = jnp.full(np.shape(jax.tree.leaves((state, sent))[0]) if jax.tree.leaves((state, sent)) else (1,), -60.0)
