@@ -3,8 +3,12 @@
     python benchmarks/devices.py [--rounds N] [--quick]
 
 Each case is a process of its own (or two), warmed up by a first run; medians, the cases in turn. One core is
-`taskset -c 0`. One network on one core and on two: strong scaling. A bare exchange is `EXCHANGES` gatherings of `BYTES` a device, one
-after the other in a compiled loop.
+`taskset -c 0`. Strong scaling: one network on one core and on two. Weak scaling: `brunel, twice` has twice as many cells on two cores
+(each has 1 250 inputs at any size). Efficiency is the gain over one core, over two; of weak scaling that in cells a second.
+
+A bare exchange is `EXCHANGES` gatherings of `BYTES` a device, one after the other in a compiled loop; what a row says of its exchange is
+that of its own bytes, over the steps between two. `flags` are the dense exchange: a bit for each neuron and step, where `devices` and
+`processes` tell lists of spikes.
 """
 
 import json
@@ -18,18 +22,29 @@ from harness import arguments, save
 
 EXCHANGES = 1000
 BYTES = 20_000
-WORKS = [("coba", 10.0, 100.0, "double"), ("brunel", 1.0, 200.0, "double"), ("microcircuit", 0.2, 100.0, "single")]
+HOWS = ("one core", "threads", "devices", "processes")
+WORKS = [
+    ("coba", 10.0, 100.0, "double", HOWS),
+    ("brunel", 1.0, 200.0, "double", (*HOWS, "flags")),
+    ("microcircuit", 0.2, 100.0, "single", HOWS),
+    ("microcircuit", 1.0, 100.0, "single", HOWS),
+    ("brunel, twice", 0.5, 200.0, "double", HOWS),
+]
+QUICK = [("brunel", 0.2, 100.0, "double", HOWS), ("brunel, twice", 0.1, 100.0, "double", HOWS)]
 """model, its size as a share of the published one, duration (ms), precision"""
 
 PROGRAM = """
 import json, sys, time
 case = json.loads(sys.argv[1])
 import jax
-if case["how"] == "devices":
+if case["how"] in ("devices", "flags"):
     jax.config.update("jax_num_cpu_devices", 2)
 import ranvier as rv
 if case["how"] == "processes":
     rv.devices.join()
+if case["how"] == "flags":
+    from ranvier.devices import shards
+    shards.packs = lambda mesh: True
 if case["model"] == "exchange":
     import numpy as np
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -45,18 +60,25 @@ if case["model"] == "exchange":
     us = [1e6 * (now - then) / case["exchanges"] for now, then in ((time.perf_counter(), began), (time.process_time(), cpu))]
     print(json.dumps({"us": us[0], "cpu_us": us[1]}))
     sys.exit()
-models = {"coba": rv.models.coba, "brunel": rv.models.brunel, "microcircuit": rv.models.microcircuit}
+def twice(scale):
+    return rv.models.brunel(scale=scale if case["how"] == "one core" else 2 * scale)
+models = {"coba": rv.models.coba, "brunel": rv.models.brunel, "microcircuit": rv.models.microcircuit, "brunel, twice": twice}
 net = models[case["model"]](scale=case["scale"])
 integrator = rv.ExponentialEuler() if case["model"] == "coba" else None
-devices = 2 if case["how"] == "devices" else None
+devices = 2 if case["how"] in ("devices", "flags") else None
 sim = rv.prepare(net, dt=0.1, integrator=integrator, devices=devices, precision=case["precision"])
 sim.run(20.0)
 cpu = time.process_time()
 run = sim.run(case["duration"])
 cpu = time.process_time() - cpu
 steps = round(case["duration"] / 0.1)
-print(json.dumps({"us": 1e6 * run.info["run_seconds"] / steps, "cpu_us": 1e6 * cpu / steps,
-                  "rate": len(run.spikes) / run.spikes.n / case["duration"] * 1000, "spikes": len(run.spikes)}))
+every = size = 0
+if hasattr(sim, "shards"):
+    exchange = sim.shards.exchange
+    here, every = sim.shards.plan.n, min(exchange.later, 15) or 1
+    size = 4 * (exchange.at_once + 2) if exchange.listed else here * every // (8 if exchange.in_bits else 1)
+print(json.dumps({"us": 1e6 * run.info["run_seconds"] / steps, "cpu_us": 1e6 * cpu / steps, "every": every, "bytes": size,
+                  "n": run.spikes.n, "rate": len(run.spikes) / run.spikes.n / case["duration"] * 1000, "spikes": len(run.spikes)}))
 """
 
 
@@ -89,33 +111,47 @@ def main() -> None:
     """Measures, and keeps the numbers."""
     options = arguments("One network on several devices and in several processes")
     rounds = 1 if options.quick else options.rounds
+    exchange: dict[tuple[str, int], float] = {}
+
+    def exchange_us(how: str, size: int) -> float:
+        if (how, size) not in exchange:
+            case = {"model": "exchange", "exchanges": EXCHANGES, "bytes": size, "how": how}
+            exchange[how, size] = statistics.median(once(case)["us"] for _ in range(rounds))
+        return exchange[how, size]
+
     rows = []
-    for model, scale, duration, precision in WORKS[: 1 if options.quick else None]:
-        found: dict[str, list[dict]] = {how: [] for how in ("one core", "threads", "devices", "processes")}
+    for model, scale, duration, precision, hows in QUICK if options.quick else WORKS:
+        found: dict[str, list[dict]] = {how: [] for how in hows}
         for _ in range(rounds):
             for how, own in found.items():
                 own.append(once({"model": model, "scale": scale, "duration": duration, "precision": precision, "how": how}))
         alone = found["one core"]
         for how, own in found.items():
             of = {what: statistics.median(x[what] for x in own) for what in ("us", "cpu_us", "rate")}
+            times = statistics.median(x["us"] for x in alone) / of["us"] * own[0]["n"] / alone[0]["n"]
             row = {
                 "model": model,
                 "scale": scale,
+                "neurons": own[0]["n"],
                 "precision": precision,
                 "how": how,
                 "us_a_step": round(of["us"], 1),
                 "cpu_us_a_step": round(of["cpu_us"], 1),
-                "times_one_core": round(statistics.median(x["us"] for x in alone) / of["us"], 2),
+                "times_one_core": round(times, 2),
                 "rate_hz": round(of["rate"], 2),
-                "same_spikes": {x["spikes"] for x in own} == {alone[0]["spikes"]},
             }
+            if how != "one core":
+                row["efficiency"] = round(times / 2, 2)
+            if own[0]["n"] == alone[0]["n"]:
+                row["same_spikes"] = {x["spikes"] for x in own} == {alone[0]["spikes"]}
+            if own[0]["every"]:
+                row["steps_between_exchanges"], row["bytes_a_device"] = own[0]["every"], own[0]["bytes"]
+                on = "processes" if how == "processes" else "devices"
+                row["exchange_us_a_step"] = round(exchange_us(on, own[0]["bytes"]) / own[0]["every"], 1)
             rows.append(row)
             print(row, flush=True)
-    exchange = {}
-    for how in ("devices", "processes"):
-        case = {"model": "exchange", "exchanges": EXCHANGES, "bytes": BYTES, "how": how}
-        exchange[how] = round(statistics.median(once(case)["us"] for _ in range(rounds)), 1)
-    save(__file__, options, {"rounds": rounds, "exchange_us": exchange, "exchange_bytes": BYTES, "rows": rows})
+    bare = {how: round(exchange_us(how, BYTES), 1) for how in ("devices", "processes")}
+    save(__file__, options, {"rounds": rounds, "exchange_us": bare, "exchange_bytes": BYTES, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -298,7 +298,7 @@ class Run:
                 self._look(state, k, last=True)
                 self.sink.finish("interrupted", Progression(self._in_users_order(state), self._counts.copy()))
                 raise RunInterrupted(f"Stopped at t = {k * self.dt:g} ms of {self.k1 * self.dt:g} ms. {self.sink.way_on}")
-            if self._agreed(bool(self.sink.checkpoint_steps and k % self.sink.checkpoint_steps == 0)):
+            if self.sink.checkpoint_steps and k % self.sink.checkpoint_steps == 0:
                 self.sink.checkpoint(Progression(self._in_users_order(state), self._counts.copy()))
             if now - backed_up > SECONDS_OF_BACKUP and not self.together:
                 backup, backed_up = self._kept(state), now

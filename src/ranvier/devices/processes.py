@@ -25,6 +25,7 @@ ADDRESS, COUNT, NUMBER, PATIENCE_NAME = "RANVIER_COORDINATOR", "RANVIER_PROCESSE
 """The environment that `ranvier launch` gives to the processes that it starts."""
 
 HEARTBEAT = 10  # seconds without a sign of life after which a process counts as lost
+AT_ONCE = 4096  # bytes of a message that need no second one
 PATIENCE = 60  # seconds that processes wait for the last of them at the start
 
 
@@ -129,12 +130,21 @@ def told_to_all(message: bytes) -> list[bytes]:
     from jax.experimental import multihost_utils
 
     with losses():
-        lengths = np.asarray(multihost_utils.process_allgather(np.array([len(message)], np.int32))).reshape(-1)
-        # A power of two, for JAX compiles one program a length.
-        padded = np.zeros(1 << max(6, (int(lengths.max()) - 1).bit_length()), np.uint8)
-        padded[: len(message)] = np.frombuffer(message, np.uint8)
-        everything = np.asarray(multihost_utils.process_allgather(padded.view(np.uint32)))
-    rows = np.ascontiguousarray(everything.reshape(len(lengths), -1)).view(np.uint8)
+        told = lambda own: np.ascontiguousarray(
+            np.asarray(multihost_utils.process_allgather(own.view(np.uint32))).reshape(jax.process_count(), -1)
+        ).view(np.uint8)
+        # What is short goes with its length, at one go.
+        head = np.zeros(8 + AT_ONCE, np.uint8)
+        head[:8] = np.frombuffer(np.int64(len(message)).tobytes(), np.uint8)
+        head[8 : 8 + len(message)] = np.frombuffer(message[:AT_ONCE], np.uint8)
+        rows = told(head)
+        lengths = np.ascontiguousarray(rows[:, :8]).view(np.int64)[:, 0]
+        rows, more = rows[:, 8:], int(lengths.max()) - AT_ONCE
+        if more > 0:
+            # A power of two, for JAX compiles one program a length.
+            rest = np.zeros(1 << max(6, (more - 1).bit_length()), np.uint8)
+            rest[: max(len(message) - AT_ONCE, 0)] = np.frombuffer(message[AT_ONCE:], np.uint8)
+            rows = np.concatenate([rows, told(rest)], axis=1)
     return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
 
 

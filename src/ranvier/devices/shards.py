@@ -230,7 +230,7 @@ class Shards:
             own = self.shares[i].state(state, edges[i])
             pack = self._packing.pack if packed else lambda variables, library: variables
             on_their_way = in_flight
-            if self.exchange.later:
+            if self.exchange.later and not self.exchange.listed:
                 on_their_way = {**in_flight, OUTBOX: {"flags": np.zeros((self.exchange.later, self.plan.n), bool)}}
             entered[i] = dataclasses.replace(enter(alone, own, pack, outside[i]), in_flight=on_their_way)
         return entered

@@ -139,7 +139,12 @@ class SimulationOnDevices(Simulation):
         a_byte = 8 if exchange.in_bits else 1
         if exchange.later:
             every = int(constants.tell_every)
-            yield f"  told to all: who spiked, every {every} step{'s' * (every > 1)} (the shortest delay), {n * every // a_byte} bytes"
+            when = f"every {every} step{'s' * (every > 1)} (the shortest delay)"
+            if exchange.listed:
+                bytes_ = exchange.devices * 4 * (exchange.at_once + 2)
+                yield f"  told to all: who spiked, {when}, {bytes_} bytes while a device has up to {exchange.at_once} spikes"
+            else:
+                yield f"  told to all: who spiked, {when}, {n * every // a_byte} bytes"
         elif exchange.hears:
             yield f"  told to all: who spiked, at every step, {n // a_byte} bytes"
         else:

@@ -18,8 +18,10 @@ from ranvier.network.plan import GroupPlan, Plan
 
 AXIS = "devices"
 OUTBOX = "outbox"
-"""Where a device keeps its spikes of the last steps, among what is in flight."""
+"""Where a device keeps flags of its spikes of the last steps, among what is in flight."""
 MOST_STEPS_KEPT = 16
+PLACES_A_SPIKE = 128
+"""A device tells at once so many spikes as if one in so many of its neurons spiked in each step."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Exchange:
         hears: whether anything needs to know who spiked elsewhere.
         later: for how many steps spikes may be kept before the others are told, where no delay is shorter; 0 where they are told
             in the step itself.
-        in_bits: whether a bit tells that a neuron spiked, not a byte: where packing costs less than the way.
+        in_bits: whether a bit tells that a neuron spiked, not a byte: where packing costs less than the way. What is told of several
+            steps is then flags, too; else it is a list of spikes, and nothing needs to be kept in the step itself.
     """
 
     mesh: jax.sharding.Mesh
@@ -90,6 +93,16 @@ class Exchange:
     def devices(self) -> int:
         """How many there are."""
         return int(self.mesh.size)
+
+    @property
+    def listed(self) -> bool:
+        """Whether devices tell each other lists of the spikes of several steps."""
+        return bool(self.later) and not self.in_bits
+
+    @property
+    def at_once(self) -> int:
+        """How many spikes of a device are told at once; more take more rounds."""
+        return 1 << max(6, (self.later * sum(self.cut(name).room for name, _ in self.populations) // PLACES_A_SPIKE).bit_length())
 
     def cut(self, population: str) -> Cut:
         """How a population is cut."""
@@ -118,6 +131,45 @@ class Exchange:
             parts.append(jnp.swapaxes(cut.joined(jnp.swapaxes(flags[:, :, first : first + cut.room], 1, 2)), 0, 1))
             first += cut.room
         return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1), most
+
+    def tell_listed(self, steps: jax.Array, neurons: jax.Array, since: Any, until: Any, first: Any) -> tuple[jax.Array, jax.Array]:
+        """Who spiked from step `first` on, on all devices; and the most spikes that any lists.
+
+        Args:
+            steps, neurons: each device's list of spikes, by its own numbers.
+            since, until: where in it those of these steps are.
+            first: the step.
+
+        Returns:
+            bool `[steps, neurons]`, and a number.
+        """
+        rooms = [self.cut(name).room for name, _ in self.populations]
+        n, size, whole = sum(rooms), self.at_once, sum(n for _, n in self.populations)
+        place = jnp.arange(size)
+
+        def round_of(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+            begun, flags, _, _ = carry
+            at = since + begun + place
+            code = (steps.at[at].get(mode="clip") - first).astype(jnp.int32) * n + neurons.at[at].get(mode="clip")
+            ends = jnp.stack([until - since, until]).astype(jnp.int32)
+            told = jax.lax.all_gather(jnp.concatenate([jnp.where(at < until, code, self.later * n), ends]), AXIS)
+            step, own = jnp.divmod(told[:, :-2], n)
+            flags = flags.at[step, self._numbers(own)].set(True, mode="drop")
+            return begun + size, flags, jnp.max(told[:, -2]), jnp.max(told[:, -1])
+
+        begin = jnp.int32(0), jnp.zeros((self.later, whole), bool), jnp.int32(1), jnp.int32(0)
+        _, flags, _, most = jax.lax.while_loop(lambda carry: carry[0] < carry[2], round_of, begin)
+        return flags, most
+
+    def _numbers(self, own: jax.Array) -> jax.Array:
+        """The numbers in the whole network of neurons given by each device's own, `[devices, some]`."""
+        cuts = [self.cut(name) for name, _ in self.populations]
+        starts = np.cumsum([0, *(cut.room for cut in cuts)])[:-1]
+        firsts = np.cumsum([0, *(cut.n for cut in cuts)])[:-1]
+        device = np.arange(self.devices)
+        table = np.stack([first + cut.first(device) - start for first, cut, start in zip(firsts, cuts, starts, strict=True)], axis=1)
+        which = sum(((own >= start).astype(jnp.int32) for start in starts[1:]), jnp.zeros_like(own))
+        return own + jnp.asarray(table, jnp.int32)[device[:, None], which]
 
     def of_population(self, values: jax.Array, population: str) -> jax.Array:
         """What each device has of its neurons of one population, for all of it; `[room, …]` to `[n, …]`."""

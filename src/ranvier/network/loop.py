@@ -290,11 +290,14 @@ def _run(
 
         # All devices must go on or stop together: whether one's list is full is asked of all, but not at every step.
         def some_steps(carry: Carry) -> Carry:
-            first = carry.state.step
+            first, since = carry.state.step, carry.spikes
             end = jnp.minimum(stop, first + (constants.tell_every if exchange.later else STEPS_BETWEEN_QUESTIONS))
-            carry = jax.lax.while_loop(lambda c: c.state.step < end, turns(program, stepper).turn, carry)
+            if exchange.hears and not exchange.listed:  # they ask each other in the step
+                carry = jax.lax.while_loop(lambda c: c.state.step < end, turns(program, stepper).turn, carry)
+            else:
+                carry = turns(program, stepper).run(carry, end)
             if exchange.later:
-                state, most = stepper().told(carry.state, carry.spikes, first)
+                state, most = stepper().told(carry.state, (carry.spike_steps, carry.spike_neurons), since, carry.spikes, first)
                 carry = dataclasses.replace(carry, state=state)
             else:
                 most = exchange.most(carry.spikes)

@@ -305,18 +305,32 @@ class Stepper:
         if self.exchange is None:
             return working
         own = end_to_end(self.plan, working.spiked)
+        if self.exchange.listed:
+            return working
         if self.exchange.later:
             kept = working.in_flight[OUTBOX]["flags"].at[jnp.mod(working.k, self.exchange.later)].set(own)
             return dataclasses.replace(working, in_flight={**working.in_flight, OUTBOX: {"flags": kept}})
         return dataclasses.replace(working, heard=self.exchange.of_all(own) if self.exchange.hears else None)
 
-    def told(self, state: StepState, spikes: jax.Array, first: jax.Array) -> tuple[StepState, jax.Array]:
-        """The state when all devices have told each other who spiked from step `first` on, and the most spikes that any of them lists."""
-        assert self.exchange is not None
-        everybody, most = self.exchange.tell(state.in_flight[OUTBOX]["flags"], spikes)
+    def told(
+        self, state: StepState, spikes: tuple[jax.Array, jax.Array], since: jax.Array, until: jax.Array, first: jax.Array
+    ) -> tuple[StepState, jax.Array]:
+        """The state when all devices have told each other who spiked from step `first` on, and the most spikes that any of them lists.
+
+        Args:
+            state: of this device.
+            spikes: its list of spikes, steps and neurons, in which those of these steps are from `since` to `until`.
+            since, until, first: as said.
+        """
+        exchange = self.exchange
+        assert exchange is not None
+        if exchange.listed:
+            everybody, most = exchange.tell_listed(*spikes, since, until, first)
+        else:
+            everybody, most = exchange.tell(state.in_flight[OUTBOX]["flags"], until)
 
         def note(k: jax.Array, history: dict[str, jax.Array]) -> dict[str, jax.Array]:
-            return self._noted(history, everybody[jnp.mod(k, self.exchange.later)], 1.0, k)  # type: ignore[union-attr]
+            return self._noted(history, everybody[k - first if exchange.listed else jnp.mod(k, exchange.later)], 1.0, k)
 
         history = jax.lax.fori_loop(first, state.step, note, state.in_flight[ALL_SPIKES])
         return dataclasses.replace(state, in_flight={**state.in_flight, ALL_SPIKES: history}), most
@@ -324,7 +338,7 @@ class Stepper:
     def _emit(self, working: Working) -> Working:
         """What the sources' side does with its spikes: they are noted for delivery, and change what belongs to it."""
         working = self._hear(working)
-        if ALL_SPIKES in working.in_flight and OUTBOX not in working.in_flight:
+        if ALL_SPIKES in working.in_flight and not (self.exchange is not None and self.exchange.later):
             everybody = end_to_end(self.plan, working.spiked) if working.heard is None else working.heard
             history = self._noted(working.in_flight[ALL_SPIKES], everybody, 1.0, working.k)
             working = dataclasses.replace(working, in_flight={**working.in_flight, ALL_SPIKES: history})
