@@ -11,7 +11,7 @@ from typing import Any
 
 from ranvier.cli.job import Job, devices_of, job_of
 from ranvier.devices.processes import first_process
-from ranvier.errors import StoreError
+from ranvier.errors import RanvierError, StoreError
 from ranvier.given import as_network
 from ranvier.result import Result
 from ranvier.store.checkpoint import OlderFormError
@@ -158,9 +158,20 @@ def _rows(store: StoredRun) -> list[tuple[str, str]]:
         return [*rows, ("damaged", str(error)), ("size", _bytes(store.size))]
     for name, (first, n) in spikes.populations.items():
         count = int(counts[first : first + n].sum())
+        if not count and not _spikes(store, name):
+            rows.append((name, f"{n} neurons without spikes"))
+            continue
         rate = count / n / seconds if n and seconds > 0 else 0.0
         rows.append((f"mean rate of {name}", f"{rate:.2f} Hz ({count} spikes of {n} neurons)"))
     return [*rows, ("size", _bytes(store.size))]
+
+
+def _spikes(store: StoredRun, population: str) -> bool:
+    """Whether a population's model ever spikes, as far as the store tells."""
+    try:
+        return store.rebuilt_network().populations[population].model.has_spikes
+    except RanvierError:  # it has parts of the user's own
+        return True
 
 
 def _details(store: StoredRun) -> Iterator[tuple[str, str]]:
