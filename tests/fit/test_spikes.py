@@ -113,5 +113,7 @@ def test_weights_are_recovered_along_exact_spike_times():
         _ = fit.hessian
     with pytest.raises(rv.UnsupportedError, match=r"SpikeTimes has a derivative only with surrogate=rv.surrogates.SpikeTimes\(\)"):
         rv.fit(sim, data, ["there.weight"], loss, method=rv.fitting.LevenbergMarquardt(), surrogate=rv.surrogates.FastSigmoid())
+    with pytest.raises(rv.ParameterError, match=r"SpikeTimes\(most=1\) keeps fewer spikes .* than the data of \w+ have, \d+"):
+        rv.fit(sim, data, ["there.weight"], rv.losses.SpikeTimes(part="first"), surrogate=rv.surrogates.SpikeTimes(most=1))
     with pytest.raises(rv.UnsupportedError, match=r"VanRossum has no derivative with surrogate=SpikeTimes\(\)"):
         rv.fit(sim, data, ["there.weight"], rv.losses.VanRossum(part="first"), method=rv.fitting.LevenbergMarquardt(), surrogate=exact)

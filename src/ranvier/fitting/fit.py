@@ -105,6 +105,11 @@ def fit(
                 raise ParameterError(f"data is of {', '.join(map(str, data)) or 'nothing'}, and {part} is compared: give {{{part!r}: …}}.")
             given = data[part] if by_part else data
             terms.append(Compared(factor, own, own.target(given, window), part))
+            if own.by_times and isinstance(surrogate, SpikeTimes) and (most := terms[-1].target.numbers["times"].shape[1]) > surrogate.most:
+                raise ParameterError(
+                    f"surrogate=SpikeTimes(most={surrogate.most}) keeps fewer spikes of a neuron than the data of {part} have, {most}: of a "
+                    f"run with more nothing is known. Give it a few more than that, SpikeTimes(most={most + 4})."
+                )
         problem = Problem.of(sim, space, tuple(terms), state, surrogate, gradient_memory=memory)
         return searched(problem, method, iterations, starts, seed, callback)
 
@@ -133,7 +138,8 @@ def searched(problem: Problem, method: Method, iterations: int | None, starts: i
     if not np.isfinite(found.losses).any():
         raise SimulationDiverged(
             "The loss was not a number at any place that the fit tried: its runs diverge, or the data cannot be compared. "
-            "See sim.run() with the prepared numbers; give narrower ranges, or a shorter dt."
+            "See sim.run() with the prepared numbers; give narrower ranges, or a shorter dt"
+            + ("; or surrogate=SpikeTimes(most=…) with more spikes, as of a run with more nothing is known." if problem.exact_times else ".")
         )
     return Fit(problem, found, str(method))
 
