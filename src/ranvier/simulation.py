@@ -466,8 +466,8 @@ class Simulation:
 
         Args:
             steps: how many steps it takes. Without it, one.
-            gradient_memory: how many states a gradient keeps on its way back: `"root"`, about 2 √steps, computing each step twice;
-                `"all"`, every step's; or how many are kept between stretches that are computed again.
+            gradient_memory: how many states a gradient keeps on its way back: `"root"`, about 2 √steps, computing each step twice, of
+                neurons alone three times; `"all"`, every step's; or how many are kept between stretches that are computed again.
             surrogate: what stands in for the derivative of a spike, such as `rv.surrogates.FastSigmoid()`; `"spikes"` are then numbers.
                 With `rv.surrogates.SpikeTimes()` the function gives the spikes' times instead, `"times"`, with exact derivatives.
                 The runs are the same.

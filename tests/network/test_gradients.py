@@ -160,3 +160,17 @@ def test_a_batch_is_the_runs_one_by_one_and_second_derivatives_are_differences_o
         batch, (slopes, seconds) = jax.jit(lambda c, d: (jax.vmap(end)(c), jax.vmap(curve)(d)))(values, np.array([199.99, 200.0, 200.01]))
     np.testing.assert_array_equal(batch, runs)
     assert float(seconds[1]) == pytest.approx(float(slopes[2] - slopes[0]) / 0.02, rel=1e-6)
+
+
+def test_a_gradient_of_neurons_alone_keeps_no_more_than_three_root_steps_states():
+    cell, steps = rv.Population(1, rv.neurons.HodgkinHuxley(), current=10.0, name="cell"), 10_000
+    sim = rv.prepare(cell, dt=0.025, integrator=EULER)
+    sim.records = []
+    state, path = sim.state(), "cell.sodium.conductance"
+    run = sim.function(steps)
+    end = lambda g: run({path: g}, state)[0].neurons["cell"]["V"][0]
+    with jax.enable_x64(True):
+        bytes_of = lambda f: jax.jit(f).lower(120.0).compile().memory_analysis().temp_size_in_bytes
+        more = bytes_of(jax.grad(end)) - bytes_of(end)
+    of_one = sum(np.asarray(x).nbytes for x in jax.tree.leaves((state.neurons, state.last_spike, state.crossed, state.step)))
+    assert 1.5 * np.sqrt(steps) * of_one < more < 3 * np.sqrt(steps) * of_one

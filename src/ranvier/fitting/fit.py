@@ -139,7 +139,11 @@ def searched(problem: Problem, method: Method, iterations: int | None, starts: i
         raise SimulationDiverged(
             "The loss was not a number at any place that the fit tried: its runs diverge, or the data cannot be compared. "
             "See sim.run() with the prepared numbers; give narrower ranges, or a shorter dt"
-            + ("; or surrogate=SpikeTimes(most=…) with more spikes, as of a run with more nothing is known." if problem.exact_times else ".")
+            + (
+                "; or surrogate=SpikeTimes(most=…) with more spikes, as of a run with more nothing is known."
+                if problem.exact_times
+                else "."
+            )
         )
     return Fit(problem, found, str(method))
 

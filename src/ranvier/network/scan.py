@@ -42,7 +42,8 @@ def stretch_length(steps: int, memory: str | int) -> int:
 def scan_steps(body: Callable[[Any], tuple[Any, Any]], carry: Any, steps: int, memory: str | int, one: bool = False) -> tuple[Any, Any]:
     """`body` so many times. A gradient keeps a state at the start of each stretch and computes what lies between them again.
 
-    The states of one stretch are held while it is gone through backwards, so √T states in all where there are √T stretches.
+    The states of one stretch are held while it is gone through backwards, so 2 √T states in all where there are √T stretches: with
+    `one` nothing but states, else also what the derivatives of its steps need.
 
     Args:
         body: takes what is carried and returns it after the step, with what the step gives.
@@ -60,7 +61,9 @@ def scan_steps(body: Callable[[Any], tuple[Any, Any]], carry: Any, steps: int, m
         length = min(STRETCH, max(steps, 1))
 
     def some(count: int) -> Any:
-        plain = lambda carried: jax.lax.scan(lambda c, _: body(c), carried, length=count)
+        # Of neurons alone a step is cheap to compute once more, and what a derivative needs of it is several times its state.
+        step = jax.checkpoint(body, prevent_cse=False) if one and not kept else body
+        plain = lambda carried: jax.lax.scan(lambda c, _: step(c), carried, length=count)
         stretch = as_one_function(plain) if one else plain
         return stretch if kept else jax.checkpoint(stretch)
 
