@@ -107,8 +107,8 @@ def fit(
             terms.append(Compared(factor, own, own.target(given, window), part))
             if own.by_times and isinstance(surrogate, SpikeTimes) and (most := terms[-1].target.numbers["times"].shape[1]) > surrogate.most:
                 raise ParameterError(
-                    f"surrogate=SpikeTimes(most={surrogate.most}) keeps fewer spikes of a neuron than the data of {part} have, {most}: of a "
-                    f"run with more nothing is known. Give it a few more than that, SpikeTimes(most={most + 4})."
+                    f"surrogate=SpikeTimes(most={surrogate.most}) keeps fewer spikes of a neuron than the data of {part} have, {most}: "
+                    f"of a run with more nothing is known. Give it a few more than that, SpikeTimes(most={most + 4})."
                 )
         problem = Problem.of(sim, space, tuple(terms), state, surrogate, gradient_memory=memory)
         return searched(problem, method, iterations, starts, seed, callback)
