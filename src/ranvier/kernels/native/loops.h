@@ -22,9 +22,11 @@
 #if defined(__GNUC__) || defined(__clang__)
 // A template cannot be cloned itself: it is inlined into clones that name its types.
 #define RANVIER_INLINE inline __attribute__((always_inline))
+#define RANVIER_NOT_INLINE __attribute__((noinline))
 #define RANVIER_RESTRICT __restrict__
 #else
 #define RANVIER_INLINE __forceinline
+#define RANVIER_NOT_INLINE __declspec(noinline)
 #define RANVIER_RESTRICT __restrict
 #endif
 

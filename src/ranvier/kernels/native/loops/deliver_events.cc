@@ -108,11 +108,11 @@ RANVIER_INLINE int64_t note(const bool* flags, const T* amplitude, int64_t strid
 
 }  // namespace
 
-int64_t note_spikes(const bool* flags, const float* amplitude, int64_t stride, int64_t n, int32_t* source, float* history) {
+RANVIER_CLONES int64_t note_spikes(const bool* flags, const float* amplitude, int64_t stride, int64_t n, int32_t* source, float* history) {
   return note(flags, amplitude, stride, n, source, history);
 }
 
-int64_t note_spikes(const bool* flags, const double* amplitude, int64_t stride, int64_t n, int32_t* source, double* history) {
+RANVIER_CLONES int64_t note_spikes(const bool* flags, const double* amplitude, int64_t stride, int64_t n, int32_t* source, double* history) {
   return note(flags, amplitude, stride, n, source, history);
 }
 
