@@ -11,6 +11,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.errors import ParameterError, StoreError
+from ranvier.store.files import why
 from ranvier.sweeps.outcome import Found, Outcome
 from ranvier.sweeps.sets import Sets, coordinate
 
@@ -141,7 +142,10 @@ class StoredTable(Table):
             return
         if overwrite and place.exists():
             _make_room(place)
-        self.root = zarr.open_group(place, mode="w", zarr_format=3)
+        try:
+            self.root = zarr.open_group(place, mode="w", zarr_format=3)
+        except OSError as error:
+            raise StoreError(f"No store can be made at {place}: {why(error)}. Give another place.") from None
         self.root.attrs.update({"ranvier_sweep": FORMAT, "description": json.dumps(description), "messages": {}})
         for name, (dim, values, attrs) in _coords_of_sets(sets, units).items():
             if np.asarray(values).dtype.kind == "O":
