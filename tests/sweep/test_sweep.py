@@ -90,7 +90,7 @@ def test_a_store_of_another_sweep_is_refused_and_replaced_when_asked(tmp_path):
         rv.sweep(rv.Population(5, NET.model, current=NET.current, name="exc"), {"seed": [1, 2]}, 5.0, dt=0.1, store=place)
     assert rv.sweep(NET, {"seed": [1, 3]}, 6.0, dt=0.1, store=place, overwrite=True).sizes["seed"] == 2
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(rv.StoreError, match="No store can be made at .*file"):
+    with pytest.raises(rv.StoreError, match=r"No store can be made at .*file"):
         rv.sweep(NET, {"seed": [1]}, 5.0, dt=0.1, store=tmp_path / "file" / "sweep.zarr")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("much work")
