@@ -88,6 +88,8 @@ from ranvier.watch import EVERY, Chunk, Watching
 
 GRID, INTERPOLATED = "grid", "interpolated"
 MERGE = True  # benchmarks/populations.py turns it off to show what it is worth
+FORMER = 3  # layouts that are kept for numbers to come back to
+LARGEST_FORMER = 2**24  # bytes of the numbers of one
 SMALL = 2**18  # bytes of numbers that are given to each call from the host
 KEPT = 8  # prepared networks that `simulate` may find again
 KEPT_BYTES = 2**26  # of a prepared network's numbers, above which it is not kept
@@ -159,6 +161,7 @@ class Simulation:
 
     def _prepare(self, told: BuildingBar | None) -> None:
         self.layout = self._laid_out(self.drawn, told=told)
+        self._former: list[Layout] = []
         self._check_currents(self.drawn)
         self._placed: _Placed | None = None
         constants, _ = self.constants_of(self.drawn)
@@ -175,16 +178,27 @@ class Simulation:
         placed = self._placed
         if placed is not None and placed.drawn is drawn and placed.layout is self.layout and placed.whole == whole:
             return placed.constants, placed.shared
-        try:
-            constants = self.layout.constants(drawn, told, whole)
-        except LayoutChanged:
-            self.layout = self._laid_out(drawn, told=told)
-            constants = self.layout.constants(drawn, told, whole)
+        constants = self._fitting(drawn, told, whole)
         shared = loop.Shared(constants)
         if shared.bytes > SMALL:
             shared = jax.device_put(shared)  # once: else every call would copy them
         self._placed = _Placed(drawn, self.layout, whole, constants, shared)
         return constants, shared
+
+    def _fitting(self, drawn: Drawn, told: BuildingBar | None, whole: frozenset[str]) -> Any:
+        """The numbers, in the layout that was used last, in one from before, or in a new one: whichever can hold them."""
+        for layout in (self.layout, *self._former):
+            with contextlib.suppress(LayoutChanged):
+                constants = layout.constants(drawn, told, whole)
+                break
+        else:
+            layout = self._laid_out(drawn, told=told)
+            constants = layout.constants(drawn, told, whole)
+        if layout is not self.layout:
+            last = [self.layout] if self._placed is None or self._placed.shared.bytes <= LARGEST_FORMER else []
+            self._former = [*last, *(former for former in self._former if former is not layout)][:FORMER]
+            self.layout = layout
+        return constants
 
     def _read_whole(self, records: Sequence[Record]) -> frozenset[str]:
         """The projections that learn, of which a record reads all edges in the user's order."""

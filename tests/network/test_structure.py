@@ -121,6 +121,19 @@ def test_one_number_a_population_may_become_one_a_neuron_and_go_back():
     np.testing.assert_array_equal(sim.run(50.0).V.values, first.V.values)
 
 
+def test_going_back_and_forth_between_kinds_of_numbers_compiles_each_once():
+    cells = rv.Population(6, rv.neurons.LeakyIntegrateAndFire(leak=rv.normal(10, 0.5)), current=400.0, name="cells")
+    wire = rv.Projection(cells, cells, rv.synapses.Delta(), rv.connect.all_to_all(), weight=1.0, delay=rv.uniform(0.5, 2.0))
+    sim = rv.prepare(rv.Network(cells, wire), dt=0.1, record=[])
+    first = sim.run(20.0)
+    sim.run(1.0, parameters={"cells.leak": 9.0})
+    compiled, layout = loop.compilations, sim.layout
+    sim.run(1.0, parameters={"cells→cells.delay": 0.5})
+    np.testing.assert_array_equal(sim.run(20.0).state.neurons["cells"]["V"], first.state.neurons["cells"]["V"])
+    sim.run(1.0, parameters={"cells.leak": 9.0})
+    assert loop.compilations == compiled and sim.layout is layout
+
+
 def test_projections_that_share_their_states_may_come_apart():
     a, b = (rv.Population(4, rv.neurons.LeakyIntegrateAndFire(), current=400.0, name=name) for name in "ab")
     synapse = rv.synapses.ExponentialCurrent(tau=5.0)
