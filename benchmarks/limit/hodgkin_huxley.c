@@ -14,7 +14,7 @@ typedef double real;
 #define EXP exp
 #endif
 
-static const real speed = (real)0.21479848;
+static const real speed = (real)0.2147980049924181;
 
 typedef struct { real V, m, h, n; } Cell;
 typedef struct { real am, bm, ah, bh, an, bn; } Rates;

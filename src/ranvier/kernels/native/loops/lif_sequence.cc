@@ -58,15 +58,17 @@ void ask_for_large_pages(void* data, int64_t bytes) {
 #endif
 }
 
-// What a neuron has: a template argument of the loops. The plain one shares its parameters with all others, and has no noise.
-enum Feature { kWaiting = 1, kAdaptive = 2, kStochastic = 4, kPlain = 8 };
+// What a neuron has: a template argument of the loops. The plain one shares its parameters with all others, and has no noise; its spikes
+// set the potential, or take from it if it subtracts.
+enum Feature { kWaiting = 1, kAdaptive = 2, kStochastic = 4, kPlain = 8, kSubtracts = 16 };
 
 // Those for which there are loops: neurons that are adaptive or stochastic may have a refractory period, be it of no steps.
 template <class T>
 int features_of(const LifSequence<T>& s) {
   const int more = (s.adaptive ? kAdaptive : 0) | (s.uniform != nullptr ? kStochastic : 0);
   if (more != 0 || s.refractory != nullptr) return more | kWaiting;
-  return s.period == 1 && s.noise == nullptr ? kPlain : 0;
+  if (s.period != 1 || s.noise != nullptr) return 0;
+  return kPlain | (s.by_subtraction ? kSubtracts : 0);
 }
 
 // Rows of a tile, each at the start of a line.
@@ -218,6 +220,14 @@ class Columns {
   alignas(kLine) Integer<T> refractory_[kTile<T>];
 };
 
+// An infinite potential is the largest one: its bits are one less. Three operations, where two comparisons are eight.
+template <class T>
+RANVIER_INLINE T finite(T u) {
+  constexpr Integer<T> infinite = sizeof(T) == 4 ? Integer<T>{0x7f800000} : static_cast<Integer<T>>(int64_t{0x7ff} << 52);
+  const auto bits = bits_as<Integer<T>>(u);
+  return bits_as<T>(bits - ((bits & std::numeric_limits<Integer<T>>::max()) == infinite ? Integer<T>{1} : Integer<T>{0}));
+}
+
 // One step of a block: what it reads and writes.
 template <class T>
 struct Step {
@@ -233,8 +243,7 @@ struct Step {
 
 template <int features, bool again, class T>
 RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const Step<T>& of) {
-  constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive;
-  constexpr T largest = std::numeric_limits<T>::max();
+  constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive, sets = features == kPlain;
   const T through = s.by_subtraction ? T(1) : T(0), low = s.threshold_min, high = s.threshold_max;
   const auto decays = columns.template column<features>(kDecay, place), gains = columns.template column<features>(kGain, place),
              rests = columns.template column<features>(kRest, place), thresholds = columns.template column<features>(kThreshold, place),
@@ -248,8 +257,7 @@ RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, con
     const T v = of.v[i], reset = resets[i], rest = rests[i], given = thresholds[i];
     T u = (rest + decays[i] * (v - rest)) + gains[i] * of.x[i];
     if constexpr ((features & kPlain) == 0) u = u + of.noise[i];
-    u = u > largest ? largest : u;
-    u = u < -largest ? -largest : u;
+    u = finite(u);
     Integer<T> left = 0;
     if constexpr (waiting) {
       left = of.left[i];
@@ -261,7 +269,7 @@ RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, con
     bool spike = d >= T(0);
     if constexpr ((features & kStochastic) != 0) spike = of.uniform[i] < sigmoid(slopes[i] * d);
     if constexpr (waiting) spike = spike & (left <= 0);
-    const T after = adaptive ? through * u - (through * at - reset) : through * u + reset;
+    const T after = sets ? reset : adaptive ? through * u - (through * at - reset) : through * u + reset;
     T one = d == d ? T(0) : d;  // NaN stays NaN
     if constexpr (waiting) one = left > 0 ? T(0) : one;
     one = spike ? T(1) : one;
@@ -387,6 +395,7 @@ template <int features, bool learns, SurrogateKind kind, class T>
 RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const T (&shape)[3],
                               const StepBack<T>& of, Between<T>& between) {
   constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive, stochastic = features & kStochastic;
+  constexpr bool subtracts = features & kSubtracts;
   const T through = s.by_subtraction ? T(1) : T(0), acts = s.detach_reset ? T(0) : T(1), lost = acts * (T(1) - through);
   constexpr T largest = std::numeric_limits<T>::max();
   const T low = s.threshold_min, high = s.threshold_max;
@@ -410,7 +419,7 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
     if constexpr (waiting) spiked = spiked & (left <= 0);
     const T spike = spiked ? T(1) : T(0);
     const T fall = adaptive ? reset - through * at : reset;
-    T of_acting = of_v * (acts * fall - lost * u), of_at = T(0), of_next = T(0);
+    T of_acting = of_v * (subtracts ? acts * fall : acts * fall - lost * u), of_at = T(0), of_next = T(0);
     T of_u = of_v * (spiked ? through : T(1));
     if constexpr (adaptive) {
       const T free = at + jump * spike, of_clamped = of.of_threshold[i];
@@ -431,7 +440,7 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
     of_u += of_d;
     of_at -= of_d;
     if constexpr (waiting) drives = left > 0 ? T(0) : drives;
-    const T size = u < 0 ? -u : u;
+    const T size = bits_as<T>(bits_as<Integer<T>>(u) & std::numeric_limits<Integer<T>>::max());
     drives = size < largest ? drives : T(0);
     const T driven = drives * of_u, decayed = driven * decays[i];
     if constexpr (learns) {
@@ -454,7 +463,7 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
   constexpr bool adaptive = features & kAdaptive, stochastic = features & kStochastic;
   using Kind = SurrogateKind;
   const T shape[3] = {T(surrogate.shape[0]), T(surrogate.shape[1]), T(surrogate.shape[2])};
-  if constexpr (features == kPlain && !learns) {
+  if constexpr ((features & kPlain) != 0 && !learns) {
     switch (surrogate.kind) {
       case Kind::fast_sigmoid: return step_back<features, learns, Kind::fast_sigmoid>(s, columns, place, shape, of, between);
       case Kind::arc_tangent: return step_back<features, learns, Kind::arc_tangent>(s, columns, place, shape, of, between);
@@ -660,6 +669,7 @@ void sum_over_batch(const LifSequence<T>& s, const LifGradients<T>& g) {
   switch (features_of(s)) {                                                         \
     case 0: return CALL(0);                                                         \
     case kPlain: return CALL(kPlain);                                               \
+    case kPlain | kSubtracts: return CALL(kPlain | kSubtracts);                     \
     case kWaiting: return CALL(kWaiting);                                           \
     case kWaiting | kAdaptive: return CALL(kWaiting | kAdaptive);                   \
     case kWaiting | kStochastic: return CALL(kWaiting | kStochastic);               \
