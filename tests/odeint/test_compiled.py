@@ -1,5 +1,7 @@
 """What the array libraries do to functions: jit, vmap, grad, autograd, compile, tf.function."""
 
+import collections
+import importlib
 import itertools
 import types
 
@@ -137,6 +139,50 @@ def test_changed_objects_and_defaults_are_noticed():
         before = float(odeint(f, y0, [0.0, 0.1], Euler())[-1, 0])
         change()
         assert float(odeint(f, y0, [0.0, 0.1], Euler())[-1, 0]) < before
+
+
+def test_whatever_f_reads_is_noticed_when_it_changes(tmp_path, monkeypatch):
+    (tmp_path / "settings_of_a_user.py").write_text("rate = 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("settings_of_a_user")
+    large, words = np.ones(1 << 18), bytearray(b"\x01")
+
+    class Slots:
+        __slots__ = ("rate",)
+
+    class Cell:
+        rate = 1.0
+
+        def f(self, x, t):
+            return -self.rate * x
+
+    class Derived(Cell):
+        @property
+        def rates(self):
+            return self.table["rate"]
+
+    def of_function(x):
+        return -of_function.rate * x
+
+    slots, cell, of_function.rate = Slots(), Cell(), 1.0
+    slots.rate = 1.0
+    derived = Derived()
+    derived.table = collections.UserDict(rate=1.0)
+    scope = {"module": module}
+    of_module = eval("lambda x, t: -module.rate * x", scope)
+    for f, change in [
+        (cell.f, lambda: setattr(cell, "rate", 2.0)),
+        (Derived().f, lambda: setattr(Cell, "rate", 2.0)),
+        (lambda x, t: -derived.rates * x, lambda: derived.table.update(rate=2.0)),
+        (lambda x, t: of_function(x), lambda: setattr(of_function, "rate", 2.0)),
+        (lambda x, t: -slots.rate * x, lambda: setattr(slots, "rate", 2.0)),
+        (lambda x, t: -large[0] * x, lambda: large.__setitem__(0, 2.0)),
+        (lambda x, t: -words[0] * x, lambda: words.__setitem__(0, 2)),
+        (of_module, lambda: setattr(module, "rate", 2.0)),
+    ]:
+        assert float(odeint(f, jnp.ones(1), [0.0, 0.1], Euler())[-1, 0]) == pytest.approx(0.9)
+        change()
+        assert float(odeint(f, jnp.ones(1), [0.0, 0.1], Euler())[-1, 0]) == pytest.approx(0.8)
 
 
 def test_float64_jax_arrays_stay_so_without_the_flag():

@@ -120,6 +120,7 @@ def test_bad_states():
         ({"a": 1.0}, r"y0\['a'\] is a float.*np.array"),
         (np.array(["a"]), "a state is a number"),
         (np.array([None]), "a state is a number"),
+        (np.ma.array([1.0, 2.0], mask=[True, False]), "a masked array"),
         ({"a": np.ones(1), "b": jnp.ones(1)}, r"y0\['a'\] is of NumPy and y0\['b'\] is of JAX"),
         ({"a": np.ones(1), "b": np.ones(1, "float32")}, "different precisions"),
     ]:
@@ -143,6 +144,31 @@ def test_what_f_returns_is_looked_at(library):
         odeint(lambda y, t: {"b": y["a"]}, {"a": y0}, [0.0, 0.1])
     with pytest.raises(ParameterError, match=r"y\['a'\]"):
         odeint(lambda y, t: {"a": y["a"][:1]}, {"a": y0}, [0.0, 0.1])
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+@pytest.mark.parametrize("method", [integrators.RungeKutta4(), integrators.AdamsBashforth2(), integrators.Euler()])
+def test_arrays_that_f_writes_to(name, method):
+    library = LIBRARIES[name]
+    y0, times = library.array([1.0, 2.0]), np.arange(0.0, 1.0, 0.1)
+    right, memory = odeint(decay, y0, times, method), library.array([0.0, 0.0])
+
+    def into_one_memory(y, t):
+        memory[:] = -y
+        return memory
+
+    assert np.array_equal(library.numpy(odeint(into_one_memory, y0, times, method)), library.numpy(right))
+    assert np.array_equal(library.numpy(odeint(lambda y, t: into_one_memory(y, t)[:], y0, times, method)), library.numpy(right))
+
+    def in_place(y, t):
+        y *= 2
+        return -y
+
+    with pytest.raises(ParameterError, match="f changes y in place"):
+        odeint(in_place, y0, times, method)
+    with pytest.raises(ParameterError, match="f changes y in place"):
+        odeint(lambda y, t: {"a": in_place(y["a"], t)}, {"a": y0}, times, method)
+    assert np.array_equal(library.numpy(y0), [1.0, 2.0])
 
 
 def test_arguments_of_another_library(library):

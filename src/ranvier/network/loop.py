@@ -21,7 +21,9 @@ import numpy as np
 
 from ranvier.errors import UnsupportedError
 from ranvier.integrators.base import Integrator
+from ranvier.integrators.stochastic import StochasticIntegrator
 from ranvier.kernels import compact_spikes, dispatch, on_gpu
+from ranvier.kernels.one_function import MOST_COMPUTED, as_one_function
 from ranvier.network.constants import Constants, EventEdges
 from ranvier.network.exchange import AXIS, Exchange
 from ranvier.network.native_steps import Turns
@@ -34,6 +36,8 @@ from ranvier.record.observe import observables
 CACHED_PROGRAMS = 32
 STEPS_BETWEEN_QUESTIONS = 16  # whether a device's list of spikes is full
 KEPT_BUFFERS = 2**24  # bytes of a program's buffers that are kept from run to run
+MOST_AT_ONCE = 64
+"""Steps that are computed as one function, where the network is that small."""
 TIMES = ("last_spike",)
 """Recordable quantities that are times, and stay in double precision."""
 
@@ -230,6 +234,37 @@ def turns(program: Program, stepper: Callable[[], Stepper]) -> Turns:
     return Turns(one_step, lambda c: c.state.step, lambda c: c.spikes, program.capacity - program.plan.n)
 
 
+def steps_at_once(program: Program, constants: Constants) -> int:
+    """How many steps are computed as one function, where XLA does all of them: of few neurons alone on a CPU, without noise; else 1.
+
+    To launch the operations of such a step takes many times longer than what they compute.
+    """
+    plan = program.plan
+    if plan.synapses or plan.plastic or plan.wires or plan.histories or plan.located or program.exchange is not None:
+        return 1
+    of_kernels = lambda g: g.fires != "test" or (g.linear is not None and g.linear.whole is not None)
+    if isinstance(program.integrator, StochasticIntegrator) or any(map(of_kernels, plan.groups)):
+        return 1
+    if any(streams is not None for own in constants.groups.values() for streams in own.current_noise):
+        return 1
+    largest = max((g.n * (len(g.moving) if program.packed else 1) for g in plan.groups), default=0)
+    if dispatch.platform() != "cpu" or not 0 < max(largest, plan.n) <= MOST_COMPUTED:
+        return 1
+    return min(MOST_AT_ONCE, program.capacity // (4 * plan.n))
+
+
+def _append_rows(flags: jax.Array, first: jax.Array, steps: jax.Array, neurons: jax.Array, count: jax.Array) -> Any:
+    """The list of spikes with those of several steps, one row of flags each: only rows that have some are looked through."""
+
+    def one_row(left: Any) -> Any:
+        waiting, lists = left
+        row = jnp.argmax(waiting)
+        flags_of_row = jax.lax.dynamic_index_in_dim(flags, row, keepdims=False)
+        return waiting.at[row].set(False), compact_spikes(flags_of_row, first + row, *lists)
+
+    return jax.lax.while_loop(lambda left: jnp.any(left[0]), one_row, (jnp.any(flags, axis=1), (steps, neurons, count)))[1]
+
+
 def why_not_native(layout: Any, constants: Constants, state: StepState) -> str:
     """Why the steps of a network on one device are not one call of native kernels; nothing where they are. `state` is not packed."""
     program = Program(layout.plan, layout.integrator, (), layout.plan.n, False, ())
@@ -252,7 +287,7 @@ def _run(
     constants = _with_most_arriving(program.plan, shared.tree())
     # One a trace: what it computes from the constants belongs to the body in which it is computed.
     stepper = lambda: Stepper(program.plan, constants, program.integrator, program.packed, exchange=program.exchange)
-    n, exchange = program.plan.n, program.exchange
+    n, exchange, at_once = program.plan.n, program.exchange, steps_at_once(program, constants)
 
     def write(carry: Carry) -> Carry:
         with jax.named_scope("record"):
@@ -282,9 +317,26 @@ def _run(
         )
 
     def full(carry: Carry) -> jax.Array:
-        return carry.full if exchange is not None else carry.spikes + n > program.capacity
+        return carry.full if exchange is not None else carry.spikes + at_once * n > program.capacity
+
+    def stretch(carry: Carry, stop: jax.Array) -> Carry:
+        """Several steps as one function."""
+        first = carry.state.step
+        end = jnp.minimum(stop, first + at_once)
+
+        def one_step(turn: tuple[StepState, jax.Array]) -> tuple[StepState, jax.Array]:
+            state, flags = stepper().step(turn[0])
+            return state, jax.lax.dynamic_update_slice(turn[1], flags[None], (turn[0].step - first, 0))
+
+        steps = as_one_function(lambda state, flags: jax.lax.while_loop(lambda turn: turn[0].step < end, one_step, (state, flags)))
+        state, flags = steps(carry.state, jnp.zeros((at_once, n), bool))
+        with jax.named_scope("compact_spikes"):
+            lists = _append_rows(flags, first, carry.spike_steps, carry.spike_neurons, carry.spikes)
+        return Carry(state, *lists, carry.ended, carry.full, carry.records)
 
     def advance(carry: Carry, stop: jax.Array) -> Carry:
+        if at_once > 1:
+            return jax.lax.while_loop(lambda c: (c.state.step < stop) & ~full(c), lambda c: stretch(c, stop), carry)
         if exchange is None:
             return turns(program, stepper).run(carry, stop)
 

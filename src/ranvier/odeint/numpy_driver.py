@@ -54,9 +54,9 @@ def integrate(problem: Problem) -> Any:
     with Bar(problem.steps, problem.progress) as bar:
         for k in range(problem.steps):
             state, memory = step(state, memory, times[k], times[k + 1], None if draws is None else draws.at(k))
-            if k == 0:
-                # The first step has looked at what f returns; the others need not.
-                equations = Equations(problem, np, problem.args, cast=cast, check=False)
+            if k == 1:
+                # The first two steps have looked at what f returns; the others need not.
+                equations = Equations(problem, np, problem.args, cast=cast, check=False, reuses=equations.reuses)
                 step = equations.step
             if (k + 1) % problem.save_every == 0:
                 keep((k + 1) // problem.save_every, state, times[k + 1])

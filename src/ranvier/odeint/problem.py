@@ -178,10 +178,18 @@ class Equations:
             are plain floats, and their difference is the length.
         cast: makes a time what `f` gets; None where it is that already.
         check: whether to look at what `f` returns.
+        reuses: whether `f` returns memory that it writes to again, so that what it returns must be copied.
     """
 
     def __init__(
-        self, problem: Problem, array_library: Any, args: tuple[Any, ...], length: Any = None, cast: Any = None, check: bool = True
+        self,
+        problem: Problem,
+        array_library: Any,
+        args: tuple[Any, ...],
+        length: Any = None,
+        cast: Any = None,
+        check: bool = True,
+        reuses: bool = False,
     ):
         self.problem = problem
         self.array_library = array_library
@@ -189,7 +197,9 @@ class Equations:
         self.length = length
         self.cast = cast
         self.check = check
-        if not (check or args or cast):
+        self.held: list[Any] = []  # what f has returned while it is looked at, so that its memory is not given away
+        self.reuses = reuses
+        if not (check or args or cast or reuses):
             self.rate = problem.f  # type: ignore[method-assign]  # nothing to do on the way: the integrator calls f itself
         if not (check or problem.events):
             self.step = functools.partial(problem.integrator.step, self)  # type: ignore[method-assign]
@@ -198,16 +208,31 @@ class Equations:
         return t_next - t if self.length is None else self.length
 
     def rate(self, state: Any, t: Any) -> Any:
-        result = self.problem.f(state, t if self.cast is None else self.cast(t), *self.args)
-        return self.problem.checked(result, state, "f") if self.check else result
+        return self._asked(self.problem.f, "f", state, t)
+
+    def _asked(self, function: Callable[..., Any], what: str, state: Any, t: Any) -> Any:
+        t = t if self.cast is None else self.cast(t)
+        changeable = tree.changeable(self.problem.library)
+        if not changeable or not (self.check or self.reuses):
+            result = function(state, t, *self.args)
+            return self.problem.checked(result, state, what) if self.check else result
+        if not self.check:
+            return tree.copied(function(state, t, *self.args))
+        given = tree.copied(state)  # the user's y0 stays as it is
+        result = self.problem.checked(function(given, t, *self.args), state, what)
+        if tree.was_changed(given, state):
+            raise ParameterError(f"{what} changes y in place, from which the integrator goes on: write y = 2 * y in place of y *= 2.")
+        self.reuses |= tree.shares_memory(result, [given, *self.held])
+        self.held = [*self.held[-1:], result]
+        del given
+        return tree.copied(result)
 
     def rate_and_slope(self, state: Any, t: Any) -> tuple[Any, Any]:
         raise NotImplementedError  # only for JAX, whose driver has it; `odeint` refuses what needs it elsewhere
 
     def diffusion(self, state: Any, t: Any) -> Any:
         assert self.problem.diffusion is not None
-        result = self.problem.diffusion(state, t if self.cast is None else self.cast(t), *self.args)
-        return self.problem.checked(result, state, "diffusion") if self.check else result
+        return self._asked(self.problem.diffusion, "diffusion", state, t)
 
     def step(self, state: Any, memory: Any, t: Any, t_next: Any, key: Any) -> tuple[Any, Any]:
         """One step of the integrator, and the events in it."""

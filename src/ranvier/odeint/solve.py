@@ -138,6 +138,8 @@ def _state(y0: Any) -> tuple[Any, str]:
             raise ParameterError(
                 f"{name} is {called(leaf)}. odeint takes arrays of NumPy, JAX, PyTorch or TensorFlow, or a dict or tuple of them: {hint}."
             )
+        if isinstance(leaf, np.ma.MaskedArray):
+            raise ParameterError(f"{name} is a masked array. A masked value has no number: fill it, or leave it out (array.compressed()).")
         libraries.setdefault(library, name)
     if len(libraries) > 1:
         which = " and ".join(f"{name} is of {LIBRARIES[library]}" for library, name in libraries.items())

@@ -82,8 +82,8 @@ def integrate(problem: Problem) -> Any:
     keep(0, state, times[0])
     with Bar(problem.steps, problem.progress) as bar:
         for k in range(problem.steps):
-            if k == 1:
-                equations = Equations(problem, torch, problem.args, check=False)  # the first step has looked at what f returns
+            if k == 2:  # the first two steps have looked at what f returns
+                equations = Equations(problem, torch, problem.args, check=False, reuses=equations.reuses)
             equations.length = lengths[k]
             draws = None if problem.diffusion is None else Key(problem.seed, NOISE.stream).at(k)
             state, memory = equations.step(state, memory, times[k], times[k + 1], draws)

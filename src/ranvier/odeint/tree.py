@@ -5,10 +5,12 @@ The short way is faster, and the one that `torch.compile` can follow.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 
 
 def is_bare(x: Any) -> bool:
@@ -54,3 +56,51 @@ def map_named(function: Callable[[str, Any], Any], tree: Any, name: str = "") ->
     if type(tree) is tuple:
         return tuple([map_named(function, part, f"{name}[{i}]") for i, part in enumerate(tree)])
     return jax.tree_util.tree_map_with_path(lambda path, leaf: function(name + jax.tree_util.keystr(path), leaf), tree)
+
+
+def changeable(library: str) -> bool:
+    """Whether a function can change an array that it is given: of PyTorch and NumPy, and where nothing traces what is done.
+
+    Example:
+        >>> changeable("numpy"), changeable("jax")
+        (True, False)
+    """
+    return library == "numpy" or (library == "torch" and not sys.modules["torch"].compiler.is_compiling())
+
+
+def copied(tree: Any) -> Any:
+    """The tree with memory of its own."""
+    arrays, rebuilt = flatten(tree)
+    return rebuilt([x.copy() if isinstance(x, np.ndarray) else x.clone() if hasattr(x, "clone") else x for x in arrays])
+
+
+def was_changed(now: Any, before: Any) -> bool:
+    """Whether any element of a tree is another one."""
+
+    def differ(a: Any, b: Any) -> bool:
+        if isinstance(a, np.ndarray):
+            return a.tobytes() != np.asarray(b).tobytes()
+        return getattr(a, "_version", 0) != 0 if _is_plain(a) else False
+
+    return any(map(differ, leaves(now), leaves(before)))
+
+
+def shares_memory(tree: Any, others: list[Any]) -> bool:
+    """Whether arrays of a tree may lie in the memory of those of others."""
+    one, rest = leaves(tree), [x for other in others for x in leaves(other)]
+
+    def share(a: Any, b: Any) -> bool:
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+            return np.may_share_memory(a, b)
+        plain = _is_plain(a) and _is_plain(b) and a.numel() > 0
+        return plain and bool(a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr())
+
+    return any(share(a, b) for a in one for b in rest)
+
+
+def _is_plain(x: Any) -> bool:
+    """Whether a tensor of PyTorch has memory and counts its changes: not within one of `torch.func`'s transformations."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(x, torch.Tensor) or x.is_inference() or x.device.type == "meta":
+        return False
+    return not torch._C._functorch.is_functorch_wrapped_tensor(x)
