@@ -328,11 +328,11 @@ def _run(
             state, flags = stepper().step(turn[0])
             return state, jax.lax.dynamic_update_slice(turn[1], flags[None], (turn[0].step - first, 0))
 
-        steps = as_one_function(lambda state, flags: jax.lax.while_loop(lambda turn: turn[0].step < end, one_step, (state, flags)))
-        state, flags = steps(carry.state, jnp.zeros((at_once, n), bool))
+        several = as_one_function(lambda state, flags: jax.lax.while_loop(lambda turn: turn[0].step < end, one_step, (state, flags)))
+        state, flags = several(carry.state, jnp.zeros((at_once, n), bool))
         with jax.named_scope("compact_spikes"):
-            lists = _append_rows(flags, first, carry.spike_steps, carry.spike_neurons, carry.spikes)
-        return Carry(state, *lists, carry.ended, carry.full, carry.records)
+            steps, neurons, spikes = _append_rows(flags, first, carry.spike_steps, carry.spike_neurons, carry.spikes)
+        return Carry(state, steps, neurons, spikes, carry.ended, carry.full, carry.records)
 
     def advance(carry: Carry, stop: jax.Array) -> Carry:
         if at_once > 1:

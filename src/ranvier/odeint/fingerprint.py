@@ -65,7 +65,7 @@ class Fingerprint:
 
     def of(self, x: Any) -> Hashable:
         """A value that is equal as long as `x` would compute the same."""
-        kind = type(x)
+        kind: Any = type(x)
         if x is None or kind in (bool, int, str, bytes, float, complex):
             return (kind, repr(x) if kind in (float, complex) else x)  # 0.0 == -0.0, and nan differs from itself
         if isinstance(x, jax.core.Tracer):
@@ -109,7 +109,8 @@ class Fingerprint:
         own = getattr(x, "__dict__", None)
         if own:
             yield self.of(dict(own))
-        for name in _slots(type(x)):
+        kind: Any = type(x)
+        for name in _slots(kind):
             yield (name, self.of(getattr(x, name, None)))
 
     def _of_classes(self, kind: type) -> Iterator[Hashable]:
