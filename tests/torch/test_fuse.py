@@ -120,3 +120,29 @@ def test_without_a_compiler(monkeypatch):
         rt.Fused(Of(lambda x, v: 0.123 * x))
     with pytest.raises(ParameterError, match=r"Fused.layer is .*, but it must be a SpikingLayer such as rt.LIF\(50\)"):
         rt.Fused(torch.nn.Linear(3, 3))
+
+
+def test_attributes_that_change_are_noticed():
+    layer = Quadratic()
+    fast, x = rt.Fused(layer), 6 * torch.rand(20, 3, 6, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(fast(x)[0], layer(x)[0])
+    layer.surrogate = rt.FastSigmoid(3.0)
+    ours, plain = x.clone().requires_grad_(), x.clone().requires_grad_()
+    fast(ours)[0].sum().backward()
+    layer(plain)[0].sum().backward()
+    assert plain.grad.abs().max() > 0 and torch.allclose(ours.grad, plain.grad, rtol=1e-5, atol=1e-7)
+
+
+def test_a_step_that_counts_is_refused():
+    class Counts(rt.SpikingLayer):
+        steps = 0
+
+        def initial_state(self, x):
+            return torch.zeros_like(x)
+
+        def step(self, x, v):
+            self.steps += 1
+            return v, v + self.steps * x
+
+    with pytest.raises(UnsupportedError, match="changes its attribute 'steps'"):
+        rt.Fused(Counts())

@@ -80,6 +80,13 @@ def with_all_as_tensors(layer: SpikingLayer, numbers: tuple[str, ...] = ()) -> S
     return layer
 
 
+def _attributes(step: nn.Module) -> dict[tuple[str, str], str]:
+    """What a step may count or keep beside its state."""
+    kinds = (bool, int, float, str, tuple, list, dict)
+    parts = step.named_modules()
+    return {(place, name): repr(x) for place, part in parts for name, x in vars(part).items() if name[0] != "_" and isinstance(x, kinds)}
+
+
 def traced(layer: SpikingLayer, dtype: torch.dtype, numbers: tuple[str, ...] = ()) -> Traced:
     """A layer's step and its derivative.
 
@@ -100,6 +107,7 @@ def traced(layer: SpikingLayer, dtype: torch.dtype, numbers: tuple[str, ...] = (
     start = layer.initial_state(x)
     states = [leaf for _, leaf in leaves(start)]
     rows = [torch.linspace(0.5, 0.9, N, dtype=dtype) for _ in named]
+    attributes = _attributes(step)
 
     def both(x: Tensor, states: list[Tensor], rows: list[Tensor], of_output: Tensor, of_states: list[Tensor]) -> Any:
         with torch.enable_grad():
@@ -128,6 +136,11 @@ def traced(layer: SpikingLayer, dtype: torch.dtype, numbers: tuple[str, ...] = (
         raise UnsupportedError(
             f"The step of {type(layer).__name__} cannot be traced: {type(error).__name__}: {str(error).splitlines()[0]}"
         ) from error
+    if (after := _attributes(step)) != attributes:
+        changed = next(name for (place, name), value in after.items() if attributes.get((place, name)) != value)
+        raise UnsupportedError(
+            f"The step of {type(layer).__name__} changes its attribute {changed!r}, which loops would not: carry it in the state."
+        )
     return Traced(graph, tuple(name.removeprefix("layer.") for name in named), len(states))
 
 
