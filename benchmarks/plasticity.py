@@ -54,7 +54,10 @@ CASES = [
     ),
     Case("vogels 10000, brian2", "brian2", ("vogels", "10000", "--duration", "2000", "--discard", "1000"), 5.0),
 ]
-LARGEST = [learning(30_000, "pair", peer) for peer in ("brian2", "nest")]
+LARGEST = [
+    *(learning(30_000, "pair", peer) for peer in ("brian2", "nest")),
+    Case("vogels 10000 for 60 s, brian2", "brian2", ("vogels", "10000", "--duration", "60000", "--discard", "1000"), 5.0, rounds=1),
+]
 
 
 def seconds_a_step(simulation, short: float, long: float) -> float:
@@ -228,7 +231,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", default=str(HERE / "peers/.venv/bin/python"), help="the Python of the peers' environment")
     parser.add_argument("--only", default="", help="a regular expression: the cases and parts to run")
-    parser.add_argument("--largest", action="store_true", help="also 30 000 neurons and 2.4 · 10⁷ plastic edges: minutes, and 4 GiB")
+    parser.add_argument(
+        "--largest", action="store_true", help="also 30 000 neurons and 2.4 · 10⁷ plastic edges, and 60 s of Vogels: minutes, and 4 GiB"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs")
     parser.add_argument("--machine", default=None, help="a name for the machine, kept with the numbers")
     parser.add_argument("--quick", action="store_true", help="small sizes, and do not keep the numbers")

@@ -28,6 +28,7 @@ ARGUMENTS = {
     "PairSTDP": [{"high": 2.0}, {"high": 2.0, "potentiation_exponent": 1.0, "depression_exponent": 0.4, "nearest": True}],
     "PostsynapticSTDP": [{"high": 2.0}],
     "RewardModulatedSTDP": [{"high": 2.0, "reward": rv.plasticity.Modulator(baseline=0.5)}],
+    "RMaxSTDP": [{"low": 0.0, "high": 2.0, "softness": 5.0, "reward": rv.plasticity.Modulator(baseline=1e-3)}],
     "Some": [
         {"rule": rv.connect.all_to_all(), "sources": np.array([0, 2, 5]), "targets": np.array([1, 2, 6]), "own": None, "total": (7, 7)}
     ],

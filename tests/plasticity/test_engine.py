@@ -234,6 +234,66 @@ class Gives(rv.PlasticityRule):
         return everything[self.what]()
 
 
+class Kept(rv.PlasticityRule):
+    """Keeps what it is told to, and looks at the potential."""
+
+    trace: str = "x"
+    tau: float = 20.0
+    tag: str = "tag"
+    tag_tau: float = 50.0
+
+    def post_traces(self):
+        return {self.trace: rv.plasticity.Trace(self.tau)}
+
+    def edge_state(self):
+        return {self.tag: self.tag_tau}
+
+    def on_pre(self, edge, pre, post, third):
+        return {"weight": edge["weight"] + 0.0 * post["V"]}
+
+
+class Releases(rv.plasticity.Modulator):
+    what: str = "shape"
+
+    def release(self, memory, spiked, t):
+        if self.what == "nobody":
+            return memory, spiked["cell"].sum()
+        return {"shape": (memory, jax.numpy.ones(2)), "one": 1.0, "memory": ({"m": 1.0}, 1.0)}[self.what]
+
+
+class Averages(rv.plasticity.Homeostasis):
+    def post_traces(self):
+        return {"u": rv.plasticity.LowPass("Vm", 10.0)}
+
+    def update(self, edge, post, total, interval):
+        return edge["weight"]
+
+
+def test_what_a_rule_may_not_keep():
+    reward = lambda **how: rv.plasticity.RewardModulatedSTDP(high=10.0, **how)
+    for rule, said in (
+        (Kept(tau=-5.0), "Trace.tau is -5.0, but it must be one number of ms, at least 0"),
+        (Kept(tau=float("nan")), "Trace.tau is nan"),
+        (Kept(trace="V"), "names a trace 'V', but the targets have a variable of that name"),
+        (Kept(tag="weight"), "edge_state gives 'weight'"),
+        (Kept(tag="i"), "the synapse has a variable of that name"),
+        (Kept(tag_tau=-1.0), r"edge_state\(\)\['tag'\] is -1.0"),
+        (Kept(tag_tau=0.0), "gone at once"),
+        (reward(), "no modulator that ever releases anything"),
+        (reward(reward=Releases()), "gave the amount an array"),
+        (reward(reward=Releases(what="one")), "must give two things"),
+        (reward(reward=Releases(what="memory")), "gave the memory 'm'"),
+        (reward(reward=Releases(what="nobody")), "asks for 'cell', which is not there. Did you mean 'cells'"),
+        (rv.plasticity.PairSTDP(high=10.0, homeostasis=Averages()), "Averages.post_traces averages 'Vm'"),
+    ):
+        with pytest.raises(rv.ParameterError, match=said):
+            rv.prepare(network(rule), dt=DT)
+    with pytest.raises(rv.ParameterError, match="sees the targets' variables as they are at the soma"):
+        rv.prepare(network(Kept(), dendritic_delay=1.0), dt=DT)
+    with pytest.raises(rv.ParameterError, match="dendritic delay of wire is 10000000000 steps"):
+        rv.prepare(network(PAIR, dendritic_delay=1e9), dt=DT)
+
+
 def test_bad_input():
     with pytest.raises(rv.ParameterError, match="goes to one population"):
         a, b = (rv.Population(1, rv.neurons.LeakyIntegrateAndFire(), name=n) for n in "ab")

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier import units
+from ranvier.connect.assemble import LONGEST
 from ranvier.connect.base import Edges
 from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
@@ -367,6 +368,8 @@ def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, p
     values = _initial(numbers, name, synapse, targets, key)
     rules = {"plasticity": numbers.plasticity, "structure": numbers.structure}
     dendritic = int(in_steps(projection.dendritic_delay, part.dt, f"The dendritic delay of {name}"))
+    if dendritic >= LONGEST:
+        raise ParameterError(f"The dendritic delay of {name} is {dendritic} steps; less than {LONGEST} can be.")
     rules |= {"release": None if numbers.release is None else each_edge(numbers.release, part, "release")}
     if numbers.short_term_plasticity is None:
         return DrawnProjection(name, projection, "target", synapse, values, part, **rules, dendritic=dendritic)

@@ -47,7 +47,7 @@ from ranvier.network.recall import sent_before
 from ranvier.network.receptors import Receptor
 from ranvier.network.rewiring import Rewirer, check_growth, room_to_grow, wiring_of
 from ranvier.network.room import require_history
-from ranvier.network.rules import check_rule
+from ranvier.network.rules import check_numbers, check_rule
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState, seed_words
 from ranvier.network.transfer import Outside, Wiring, crosses_by_kicks
@@ -218,7 +218,8 @@ class Layout:
 
     def _plastic(self, receptor: Receptor, drawn: Drawn, sets: tuple[EventEdges | DrawnEdges, ...]) -> Iterator[PlasticPlan]:
         """The projections onto a receptor that learn."""
-        deliveries = receptors.plan_receptor(receptor, drawn).deliveries
+        planned = receptors.plan_receptor(receptor, drawn)
+        deliveries = planned.deliveries
         for user in receptor.users:
             projection = drawn.projections.get(user.name)
             if projection is None or projection.plasticity is None:
@@ -228,7 +229,11 @@ class Layout:
             assert isinstance(edges, EventEdges)  # what learns is stored
             start, size, width = user.stretches[0].start, receptor.group.n, len(edges.target)
             rule, known = projection.plasticity, receptor.group.variables
-            sees = remembered(("rule", known, *structure(rule)), functools.partial(check_rule, projection.name, rule, known))
+            check_numbers(projection.name, rule)
+            own = (*planned.variables, *projection.short_term_values)
+            sizes = tuple((name, p.n) for name, p in drawn.populations.items())
+            around = known, own, sizes, projection.dendritic > 0
+            sees = remembered(("rule", around, *structure(rule)), functools.partial(check_rule, projection.name, rule, *around))
             yield plan_plasticity(projection, source, receptor.name, place, receptor.group.name, start, size, width, sees)
 
     def _responses(self, receptor: Receptor, drawn: Drawn, sets: tuple[EventEdges | DrawnEdges, ...]) -> Iterator[ResponsePlan]:
