@@ -48,11 +48,11 @@ struct Origin {
 // stream.
 template <class Draw>
 void for_each_stretch(ffi::ThreadPool& pool, const Batch& batch, const Origin& origin, int64_t n, const Draw& draw) {
-  const int64_t stretches = (n + kDrawsAtOnce - 1) / kDrawsAtOnce;
+  const int64_t length = at_once(kDrawsAtOnce), stretches = (n + length - 1) / length;
   share(pool, batch.size * stretches, [&](int64_t piece) {
-    const int64_t b = piece / stretches, begin = piece % stretches * kDrawsAtOnce;
+    const int64_t b = piece / stretches, begin = piece % stretches * length;
     const Streams streams = origin.streams(batch, b);
-    for_each_segment(streams.end, streams.segments, begin, std::min(n, begin + kDrawsAtOnce), [&](int64_t s, int64_t i, int64_t some) {
+    for_each_segment(streams.end, streams.segments, begin, std::min(n, begin + length), [&](int64_t s, int64_t i, int64_t some) {
       draw(b, origin.key(batch, b, streams.stream[s]), streams.index(s, i), i, some);
     });
   });

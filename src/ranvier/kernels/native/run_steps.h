@@ -4,7 +4,9 @@
 // and calls of the kernels' own handlers on them. So no kernel has a second form here, and what it does is what it does under XLA.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -88,13 +90,28 @@ class Steps {
     return error;
   }
 
+  // With helpers where that is sooner, which is looked at in turns before the rest: how much there is to share, and whether a core is free
+  // for it, is not known before.
   void run(ffi::ThreadPool& pool) {
-    while (*step_ < *stop_ && *spikes_ <= room_) {
-      for (Work& work : work_) work(pool);
+    if (pool.num_threads() < 2) {
+      some(pool, std::numeric_limits<int64_t>::max());
+      return;
     }
+    Helpers helpers(pool.num_threads() - 1);
+    some(pool, kTrial);
+    double seconds[2] = {0, 0};
+    for (int turn = 0; turn < kTurns && helpers.team != nullptr; ++turn) {
+      helpers.rest = (turn + 1) / 2 % 2 != 0;  // each as early as the other
+      const auto began = std::chrono::steady_clock::now();
+      if (some(pool, kTrial) < kTrial) return;
+      seconds[helpers.rest] += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    }
+    helpers.rest = seconds[1] < seconds[0];
+    some(pool, std::numeric_limits<int64_t>::max());
   }
 
  private:
+  static constexpr int64_t kTrial = 32, kTurns = 8;
   static constexpr int64_t kLine = 64, kMostRank = 8, kMostOperands = 64, kMostAttributes = 4;
 
   struct Slot {
@@ -190,6 +207,15 @@ class Steps {
     call.frame.rets = {XLA_FFI_Rets_STRUCT_SIZE, nullptr, n_results, call.result_types.data(), call.results.data()};
     call.frame.attrs = {XLA_FFI_Attrs_STRUCT_SIZE, nullptr, n_attributes, call.attribute_types.data(), call.names.data(), call.values.data()};
     return true;
+  }
+
+  // So many steps, or fewer where the end comes first; how many.
+  int64_t some(ffi::ThreadPool& pool, int64_t most) {
+    int64_t done = 0;
+    for (; done < most && *step_ < *stop_ && *spikes_ <= room_; ++done) {
+      for (Work& work : work_) work(pool);
+    }
+    return done;
   }
 
   // The place of a slot that holds one whole number.
