@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import pathlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,6 +73,7 @@ def join(
             raise ParameterError(f"process is {process}; of {processes} processes it can be 0 … {int(processes) - 1}.")
     if jax.distributed.is_initialized():
         return
+    _leave_at_once()
     wait = (
         float(environment.get(PATIENCE_NAME, PATIENCE))
         if patience is None
@@ -99,6 +101,20 @@ def join(
             f"Not all of the {processes or 'other'} processes came within {wait:g} s{where}: one did not start, cannot reach the first, "
             f"or its port is in use. ({_first_line(error)})"
         ) from None
+
+
+def _leave_at_once() -> None:
+    """Lets an error end this process at once: at its exit JAX would wait for the others, who wait for it."""
+    before = sys.excepthook
+
+    def hook(*error: Any) -> None:
+        before(*error)
+        if jax.distributed.is_initialized():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
+
+    sys.excepthook = hook
 
 
 def first_process() -> bool:

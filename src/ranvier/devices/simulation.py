@@ -92,6 +92,16 @@ class SimulationOnDevices(Simulation):
 
     def _run_of(self, drawn: Drawn, constants: Any, shared: loop.Shared, goes_on: bool, how: dict[str, Any]) -> Run:
         readable, shards = self.readable, self.shards
+        if jax.process_count() > 1:
+            check_same(
+                {
+                    "duration": how["duration_steps"],
+                    "seed": drawn.seed,
+                    "the numbers given to run": _digest([x for p in drawn.populations.values() for x in jax.tree.leaves(p.model)]),
+                    "the state that it begins with": _digest(jax.tree.leaves(how["state"])),
+                    "records": [(t.part, t.label, [c.name for c in t.columns], t.rows) for t in how["records"].tracks],
+                }
+            )
         assert isinstance(readable, ReadableShares)
         wired, rewirer = WiredShares(shards, constants, readable.outsides), rewirer_of(shards, drawn)
         if rewirer is not None and goes_on:
@@ -172,3 +182,11 @@ def _said(what: Any) -> str:
     form = described_network(what, arrays) if isinstance(what, Network) else described(what, arrays)
     digests = {name: hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()[:16] for name, x in arrays.items()}
     return f"{form} {digests}" if digests else f"{form}"
+
+
+def _digest(numbers: Sequence[Any]) -> str:
+    """A hash of arrays."""
+    digest = hashlib.sha256()
+    for x in numbers:
+        digest.update(np.ascontiguousarray(x).tobytes())
+    return digest.hexdigest()[:16]
