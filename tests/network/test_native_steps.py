@@ -1,5 +1,7 @@
 """Steps that native kernels go through without XLA: equal to XLA's loop, bit for bit, and only where nothing else is to be done."""
 
+import concurrent.futures
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -124,3 +126,18 @@ def test_a_list_of_numbers_that_does_not_fit_is_refused():
         for program in ([], [0, 1, 1, 0, 0, 5, 0], [0, 1, 1, 7, 0, 5, 0, 0, 0, 0, 0, 1], [64, 1, 2, 64, 0, 12, 1, 99, 0, 0, 0, 0, 1]):
             with pytest.raises(jax.errors.JaxRuntimeError, match="run_steps"):
                 jax.jit(lambda step, program=program: call(step, program=np.array(program, np.int64)))(step)[0].block_until_ready()
+
+
+def test_runs_beside_each_other_are_those_alone():
+    """One team of threads helps native steps; who finds it taken goes on without, and all find the same."""
+    cells = rv.Population(5000, rv.neurons.LeakyIntegrateAndFire(), initial={"V": rv.normal(-60, 5)}, name="cells")
+    drive = rv.PoissonInput(cells, rv.synapses.Delta(), rate=4000.0, weight=0.7)
+    sim = rv.prepare(rv.Network(cells, drive), dt=0.1)
+    assert sim.explain().native
+    alone = [sim.run(60.0, seed=seed).spikes for seed in (1, 2)]
+    assert all(len(spikes) > 1000 for spikes in alone)
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        beside = list(threads.map(lambda seed: sim.run(60.0, seed=seed).spikes, [1, 2] * 4))
+    for i, spikes in enumerate(beside):
+        np.testing.assert_array_equal(spikes.times, alone[i % 2].times)
+        np.testing.assert_array_equal(spikes.neurons, alone[i % 2].neurons)

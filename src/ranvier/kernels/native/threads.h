@@ -12,6 +12,10 @@
 #include <thread>
 #include <vector>
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
 #include "xla/ffi/api/ffi.h"
 
 // So that a handler's signature may name the pool.
@@ -29,12 +33,13 @@ inline void pause() {
 }
 
 // Threads that help one thread with pieces of work and look for the next work for a while before they sleep: to hand a piece over takes
-// a fraction of a microsecond, where a thread of the pool has to be woken.
+// a fraction of a microsecond, where a thread of the pool has to be woken. Each begins with a part of its own, so that what it wrote in
+// one step lies in its cache in the next, and then does what others have not begun.
 class Team {
  public:
   explicit Team(int64_t helpers) {
     std::fegetenv(&environment_);  // tiny numbers are rounded by all as by the thread that is helped
-    for (; helpers > 0; --helpers) threads_.emplace_back([this] { serve(); });
+    for (int64_t h = 1; h <= helpers; ++h) threads_.emplace_back([this, h, helpers] { serve(h, helpers + 1); });
   }
 
   Team(const Team&) = delete;
@@ -55,79 +60,123 @@ class Team {
     for (int64_t first = 0; first < pieces; first += kMostPieces) {
       const int64_t some = std::min(pieces - first, kMostPieces);
       const auto from = [&work, first](int64_t piece) { work(first + piece); };
-      work_ = &from;
-      call_ = [](const void* what, int64_t piece) { (*static_cast<const decltype(from)*>(what))(piece); };
+      work_.store(&from, std::memory_order_relaxed);
+      call_.store([](const void* what, int64_t piece) { (*static_cast<const decltype(from)*>(what))(piece); }, std::memory_order_relaxed);
       done_.store(0, std::memory_order_relaxed);
-      offer_.store(static_cast<uint64_t>(some) << kBits);
+      const int64_t offer = (offer_.load(std::memory_order_relaxed) / kTurn + 1) * kTurn + some;
+      offer_.store(offer);
       if (asleep_.load() > 0) {
         const std::lock_guard<std::mutex> lock(mutex_);
         wake_.notify_all();
       }
-      claim();
-      for (int64_t turn = 0; done_.load(std::memory_order_acquire) < some; ++turn) turn > kTurns ? std::this_thread::yield() : pause();
+      take(offer, 0, static_cast<int64_t>(threads_.size()) + 1);
+      for (int64_t look = 0; done_.load(std::memory_order_acquire) < some; ++look) look > kLooks ? std::this_thread::yield() : pause();
     }
   }
 
  private:
-  static constexpr int kBits = 31, kTurns = 2000;
-  static constexpr int64_t kMostPieces = int64_t{1} << 30;
+  static constexpr int64_t kLooks = 4000, kMostPieces = 256, kTurn = 1024;
 
-  // The pieces on offer above, the next of them below; more claims than pieces do no harm.
-  static bool left(uint64_t offer) { return (offer & ((uint64_t{1} << kBits) - 1)) < offer >> kBits; }
+  struct alignas(64) Piece {
+    std::atomic<int64_t> turn{0};  // in which it was last taken
+  };
 
-  // A claim that succeeds is of the work that lies there: it stays until the claimed piece is done.
-  void claim() {
-    while (left(offer_.load())) {
-      const uint64_t claimed = offer_.fetch_add(1);
-      if (!left(claimed)) return;
-      call_(work_, static_cast<int64_t>(claimed & ((uint64_t{1} << kBits) - 1)));
+  // Does pieces of a turn that nobody has taken, from the part of thread `own` of `all` on. While one is being done the turn does not end;
+  // after its end none is left to take, so that who comes late touches nothing.
+  void take(int64_t offer, int64_t own, int64_t all) {
+    const int64_t turn = offer / kTurn, pieces = offer % kTurn;
+    const void* const work = work_.load(std::memory_order_relaxed);
+    const auto call = call_.load(std::memory_order_relaxed);
+    for (int64_t i = 0, piece = pieces * own / all; i < pieces; ++i, piece = piece + 1 == pieces ? 0 : piece + 1) {
+      int64_t taken = taken_[piece].turn.load(std::memory_order_relaxed);
+      if (taken >= turn || !taken_[piece].turn.compare_exchange_strong(taken, turn)) continue;
+      call(work, piece);
       done_.fetch_add(1, std::memory_order_release);
     }
   }
 
-  void serve() {
+  void serve(int64_t own, int64_t all) {
     std::fesetenv(&environment_);
-    while (!ends_.load()) {
-      for (int64_t turn = 0; turn < kTurns && !left(offer_.load(std::memory_order_relaxed)); ++turn) pause();
-      claim();
-      if (left(offer_.load())) continue;
-      int64_t turn = 0;
-      while (turn < kTurns && !left(offer_.load(std::memory_order_relaxed)) && !ends_.load(std::memory_order_relaxed)) ++turn, pause();
-      if (turn < kTurns) continue;
-      std::unique_lock<std::mutex> lock(mutex_);
-      asleep_.fetch_add(1);
-      wake_.wait(lock, [this] { return ends_.load() || left(offer_.load()); });
-      asleep_.fetch_sub(1);
+    int64_t seen = 0;
+    const auto next = [&] { return offer_.load() != seen || ends_.load(std::memory_order_relaxed); };
+    while (true) {
+      for (int64_t look = 0; look < kLooks && !next(); ++look) pause();
+      if (!next()) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        asleep_.fetch_add(1);
+        wake_.wait(lock, next);
+        asleep_.fetch_sub(1);
+      }
+      if (ends_.load()) return;
+      seen = offer_.load();
+      take(seen, own, all);
     }
   }
 
   std::fenv_t environment_;
-  std::atomic<uint64_t> offer_{0};
-  std::atomic<int64_t> done_{0}, asleep_{0};
+  Piece taken_[kMostPieces];
+  std::atomic<int64_t> offer_{0};  // the turn and, below, its pieces: of one turn both
+  std::atomic<const void*> work_{nullptr};
+  std::atomic<void (*)(const void*, int64_t)> call_{nullptr};
+  alignas(64) std::atomic<int64_t> done_{0};
+  alignas(64) std::atomic<int64_t> asleep_{0};
   std::atomic<bool> ends_{false};
-  const void* work_ = nullptr;
-  void (*call_)(const void*, int64_t) = nullptr;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<std::thread> threads_;  // last: it begins when all else is there
 };
 
-// Who helps this thread while it goes through native steps; made when there is something to share for the first time.
-struct Helpers {
-  int64_t most;
-  bool rest = false;  // where they are no help
-  std::unique_ptr<Team> team = nullptr;
-
+// Who helps this thread while it goes through native steps: one team for the process, made when there is something to share for the first
+// time, which sleeps in between and never ends. `free` says whether nobody else has it.
+class Helpers {
+ public:
   explicit Helpers(int64_t most);
   Helpers(const Helpers&) = delete;
   Helpers& operator=(const Helpers&) = delete;
   ~Helpers();
+
+  bool free() const { return mine_.owns_lock(); }
+  bool asked() const { return asked_; }  // for something
+  bool rest = false;                     // where they are no help
+
+  Team& team() {
+    static Team* standing = nullptr;
+    static int64_t size = 0, process = 0;
+    if (standing == nullptr || size < most_ || process != own_process()) {  // a process that was forked off has none
+      standing = new Team(most_), size = most_, process = own_process();
+    }
+    asked_ = true;
+    return *standing;
+  }
+
+ private:
+  static int64_t own_process() {
+#if defined(__unix__) || defined(__APPLE__)
+    return getpid();
+#else
+    return 1;
+#endif
+  }
+
+  static std::mutex& busy() {
+    static std::mutex mutex;
+    return mutex;
+  }
+
+  int64_t most_;
+  bool asked_ = false;
+  std::unique_lock<std::mutex> mine_;
 };
 
 inline thread_local Helpers* helpers = nullptr;
 
-inline Helpers::Helpers(int64_t most) : most(most) { helpers = this; }
-inline Helpers::~Helpers() { helpers = nullptr; }
+inline Helpers::Helpers(int64_t most) : most_(most), mine_(busy(), std::try_to_lock) {
+  if (free()) helpers = this;
+}
+
+inline Helpers::~Helpers() {
+  if (free()) helpers = nullptr;
+}
 
 // How many elements are worth handing to another thread, where a pool's thread is worth waking for `alone`.
 inline int64_t at_once(int64_t alone) { return helpers != nullptr ? std::min<int64_t>(alone, 2048) : alone; }
@@ -144,10 +193,7 @@ void share(xla::ffi::ThreadPool& pool, int64_t pieces, const Work& work) {
     for (int64_t piece = 0; piece < pieces; ++piece) work(piece);
     return;
   }
-  if (helpers != nullptr) {
-    if (helpers->team == nullptr) helpers->team = std::make_unique<Team>(helpers->most);
-    return helpers->team->share(pieces, work);
-  }
+  if (helpers != nullptr) return helpers->team().share(pieces, work);
   struct Progress {
     std::atomic<int64_t> claimed{0}, done{0};
   };
