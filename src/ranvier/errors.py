@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ranvier.result import Result
@@ -69,6 +70,22 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def not_written(owner: object, method: Callable[..., Any]) -> NotImplementedError:
+    """The error of a class that lacks a method which its base leaves to it.
+
+    Example:
+        >>> import ranvier as rv
+        >>> print(not_written(rv.IonChannel(), rv.IonChannel.current))
+        IonChannel must define current(gates, V, ...): The current out of the cell (µA/cm², `[n]`).
+    """
+    names = [
+        "..." if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) else name for name, p in list(inspect.signature(method).parameters.items())[1:]
+    ]
+    asked = ", ".join(dict.fromkeys(names))
+    what = " ".join((inspect.getdoc(method) or "").partition("\n\n")[0].split())
+    return NotImplementedError(f"{type(owner).__name__} must define {method.__name__}({asked}): {what}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

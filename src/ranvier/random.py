@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ranvier import doors, units
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, not_written
 from ranvier.listing import listed
 from ranvier.words import MASK, NativeWords, words_for
 
@@ -280,7 +280,7 @@ class Distribution:
 
     def draw(self, key: Key, n: int, start: int = 0) -> np.ndarray:
         """`n` draws, for the global indices `start` … `start + n − 1`; float64 `[n]`."""
-        raise NotImplementedError
+        raise not_written(self, Distribution.draw)
 
     def ends(self) -> tuple[float, float]:
         """Between what every draw is; it need not be narrow."""

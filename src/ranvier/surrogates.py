@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from ranvier import doors
+from ranvier.errors import not_written
 
 
 class Surrogate:
@@ -43,11 +44,11 @@ class Surrogate:
 
     def derivative(self, d: jax.Array) -> jax.Array:
         """What stands in for the derivative of the spike, in the shape of the distance `d`."""
-        raise NotImplementedError
+        raise not_written(self, Surrogate.derivative)
 
     def smoothed(self, d: jax.Array) -> jax.Array:
         """The smooth function whose derivative that is."""
-        raise NotImplementedError
+        raise not_written(self, Surrogate.smoothed)
 
 
 def _normal(d: Any, mean: float, deviation: float) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from ranvier.errors import not_written
 from ranvier.model import Model
 
 Gates = dict[str, jax.Array]
@@ -44,7 +45,7 @@ class IonChannel(Model):
 
     def current(self, gates: Gates, V: jax.Array, *args: Any, **concentrations: Any) -> Any:
         """The current out of the cell (µA/cm², `[n]`)."""
-        raise NotImplementedError
+        raise not_written(self, IonChannel.current)
 
     def open_conductance(self, gates: Gates, V: jax.Array, *args: Any, **concentrations: Any) -> Any:
         """The conductance that is open (mS/cm², `[n]`), for records alone.
@@ -62,11 +63,11 @@ class IonPool(Model):
 
     def initial_concentration(self, n: int) -> Any:
         """The concentration at rest (mM), a number or `[n]`."""
-        raise NotImplementedError
+        raise not_written(self, IonPool.initial_concentration)
 
     def derivative(self, concentration: jax.Array, current: Any) -> Any:
         """Its time derivative (mM/ms), given the summed current of its channels (µA/cm², outward)."""
-        raise NotImplementedError
+        raise not_written(self, IonPool.derivative)
 
 
 def ratio_to_expm1(x: jax.Array) -> jax.Array:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, not_written
 from ranvier.kernels.edges import Candidates, EdgeRows, count_edges, draw_rows, place_edges
 from ranvier.random import Key
 
@@ -103,7 +103,7 @@ class ConnectionRule:
             key: where the rule draws from; a draw depends on the target alone,
                 so that blocks may be drawn in any order.
         """
-        raise NotImplementedError
+        raise not_written(self, ConnectionRule.edges)
 
     def rows(self, sources: int, targets: int, own: int | None, key: Key) -> Rows:
         """The same edges, for a network that is built block by block.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ranvier.connect.base import ConnectionRule, Edges, binomial, targets_of
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, not_written
 from ranvier.kernels.drawn_edges import ALL, DIFFERENT, REPEATED, drawn_targets
 from ranvier.kernels.edges import Candidates, EdgeRows, count_edges, place_edges, ragged
 from ranvier.memory import require_memory
@@ -35,7 +35,7 @@ class BySource(ConnectionRule):
 
     def out_degrees(self, sources: int, targets: int, own: int | None, key: Key) -> np.ndarray:
         """How many edges each source has, int64 `[sources]`."""
-        raise NotImplementedError
+        raise not_written(self, BySource.out_degrees)
 
     def candidates(self, targets: int, own: int | None) -> Candidates:
         """Who may be a target."""

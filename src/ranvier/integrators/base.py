@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Protocol
 
 import jax
 
+from ranvier.errors import not_written
+
 State = Any
 """An array, or a pytree of arrays."""
 
@@ -77,7 +79,7 @@ class Integrator:
                 the last bit.
             key: where a stochastic method draws from (`ranvier.random.Draws`).
         """
-        raise NotImplementedError
+        raise not_written(self, Integrator.step)
 
 
 Groups = tuple[tuple[float, int, tuple[int, ...]], ...]

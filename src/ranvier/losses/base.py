@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from ranvier import doors
-from ranvier.errors import ParameterError, unknown
+from ranvier.errors import ParameterError, not_written, unknown
 from ranvier.losses.sum import Sum, as_sum
 from ranvier.record.record import Record
 from ranvier.result import Result, Spikes
@@ -119,7 +119,7 @@ class Loss:
             data: what the user gave.
             window: what they are compared with.
         """
-        raise NotImplementedError
+        raise not_written(self, Loss.target)
 
     def value(self, seen: Seen, numbers: dict[str, Any]) -> Any:
         """How far it is: a number.
@@ -128,11 +128,11 @@ class Loss:
             seen: what the run shows of the part.
             numbers: those of the target.
         """
-        raise NotImplementedError
+        raise not_written(self, Loss.value)
 
     def residuals(self, seen: Seen, numbers: dict[str, Any]) -> Any:
         """Of a loss that is a mean of squares the numbers whose squares it sums up, in a row."""
-        raise NotImplementedError
+        raise not_written(self, Loss.residuals)
 
     def between(self, run: Result, data: Any) -> float:
         """How far a run is from data.
@@ -162,7 +162,7 @@ class Loss:
             shown: that of the target.
             run: the part of a run with what the target records.
         """
-        raise NotImplementedError
+        raise not_written(self, Loss.draw)
 
     def part_of(self, populations: Any) -> str:
         """The population that it is of.

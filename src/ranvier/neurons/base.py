@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranvier.errors import not_written
 from ranvier.model import Model
 from ranvier.random import Distribution, Key
 
@@ -98,7 +99,7 @@ class NeuronModel(Model):
 
     def initial_state(self, n: int, key: Key) -> NeuronState:
         """The state of `n` neurons at the start: a dict of arrays `[n]` (or numbers)."""
-        raise NotImplementedError
+        raise not_written(self, NeuronModel.initial_state)
 
     def derivatives(self, state: NeuronState, inputs: Inputs, t: jax.Array) -> NeuronState:
         """The time derivative of each variable. A variable left out does not move.
@@ -108,11 +109,11 @@ class NeuronModel(Model):
             inputs: what reaches the membrane.
             t: the time asked for (ms, float64), which may be inside a step.
         """
-        raise NotImplementedError
+        raise not_written(self, NeuronModel.derivatives)
 
     def spiked(self, before: NeuronState, after: NeuronState) -> jax.Array:
         """Which neurons spike in a step, from the state at both its ends: bool `[n]`."""
-        raise NotImplementedError
+        raise not_written(self, NeuronModel.spiked)
 
     def spike_hazard(self, state: NeuronState, t: jax.Array) -> jax.Array:
         """The rate (1/ms) at which neurons fire at random, given their state: `[n]`, or one number for all.
@@ -124,7 +125,7 @@ class NeuronModel(Model):
             state: the variables at the end of the step, each `[n]`.
             t: the start of the step (ms, float64).
         """
-        raise NotImplementedError
+        raise not_written(self, NeuronModel.spike_hazard)
 
     def spike_times(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Spikes known beforehand: their times (ms) and their neurons, each `[spikes]`; None where there are none.

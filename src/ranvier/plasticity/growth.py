@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, not_written
 from ranvier.model import parameter
 from ranvier.plasticity.numbers import OfProjection
 
@@ -19,7 +19,7 @@ class GrowthCurve(OfProjection):
 
     def growth(self, calcium: np.ndarray) -> np.ndarray:
         """How fast elements grow, or are lost (1/ms), at each neuron."""
-        raise NotImplementedError
+        raise not_written(self, GrowthCurve.growth)
 
 
 class GaussianGrowth(GrowthCurve):

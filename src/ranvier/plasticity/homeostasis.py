@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from ranvier.errors import not_written
 from ranvier.model import INPUT, POSITIVE, parameter
 from ranvier.plasticity.numbers import OfProjection
 from ranvier.plasticity.traces import LowPass, Trace
@@ -34,7 +35,7 @@ class Homeostasis(OfProjection):
             total: gives each edge the sum of a value over all edges of the projection onto its target.
             interval: the time since the last call (ms).
         """
-        raise NotImplementedError
+        raise not_written(self, Homeostasis.update)
 
 
 class NoHomeostasis(Homeostasis):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ranvier.errors import not_written
 from ranvier.model import POSITIVE, parameter
 from ranvier.plasticity.numbers import OfProjection
 from ranvier.plasticity.traces import Trace
@@ -145,4 +146,4 @@ class StructuralRule(OfProjection):
             draws: random numbers, which follow from the run's seed, the projection and the time.
             interval: the time since it was asked last (ms).
         """
-        raise NotImplementedError
+        raise not_written(self, StructuralRule.rewire)

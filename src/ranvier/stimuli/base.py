@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier import doors, units
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, not_written
 from ranvier.model import INPUT, Model, PerNeuron, component, parameter
 from ranvier.random import Distribution
 
@@ -35,7 +35,7 @@ class Stimulus(Model):
 
     def __call__(self, t: Any) -> Any:
         """The current at the time `t` (ms, a float64 scalar): a number, or `[n]`."""
-        raise NotImplementedError
+        raise not_written(self, Stimulus.__call__)
 
     @property
     def piecewise_constant(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from ranvier.errors import unknown
+from ranvier.errors import not_written, unknown
 from ranvier.model import Model
 from ranvier.random import Key
 
@@ -105,7 +105,7 @@ class SynapseModel(Model):
         The current into the cell is `offset − conductance · V`. A conductance of the
         number `0.0` says that there is none: then the membrane stays linear.
         """
-        raise NotImplementedError
+        raise not_written(self, SynapseModel.membrane_input)
 
     @property
     def emits(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ranvier.errors import not_written
 from ranvier.model import POSITIVE, Model, PerNeuron, parameter
 from ranvier.random import Key
 from ranvier.synapses.base import SynapseState
@@ -22,7 +23,7 @@ class ShortTermPlasticity(Model):
 
     def initial_state(self, n: int, key: Key) -> SynapseState:
         """The state of `n` sources at the start: a dict of arrays `[n]`."""
-        raise NotImplementedError
+        raise not_written(self, ShortTermPlasticity.initial_state)
 
     def emit(self, state: SynapseState, spiked: jax.Array, since_last_spike: jax.Array) -> tuple[SynapseState, jax.Array]:
         """What the spikes of one step carry.
@@ -36,7 +37,7 @@ class ShortTermPlasticity(Model):
         Returns:
             The new state, and by how much the weight of each source's spike is multiplied: `[n]`, 0 where there is none.
         """
-        raise NotImplementedError
+        raise not_written(self, ShortTermPlasticity.emit)
 
 
 class TsodyksMarkram(ShortTermPlasticity):

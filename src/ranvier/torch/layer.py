@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ranvier.errors import ParameterError, RanvierError
+from ranvier.errors import ParameterError, RanvierError, not_written
 from ranvier.torch import arguments
 from ranvier.torch.arguments import checked
 from ranvier.torch.ranged import Parametrised, Ranged
@@ -139,11 +139,11 @@ class SpikingLayer(Parametrised):
 
     def initial_state(self, x: Tensor) -> State:
         """The state before the first step of an input whose single steps look like `x`, `[B, …]`."""
-        raise NotImplementedError
+        raise not_written(self, SpikingLayer.initial_state)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One step, its arguments being checked. Users call `cell`."""
-        raise NotImplementedError
+        raise not_written(self, SpikingLayer.step)
 
     def cell(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """One step.

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ranvier.errors import not_written
 from ranvier.torch import arguments
 
 
@@ -44,11 +45,11 @@ class Surrogate:
 
     def derivative(self, d: Tensor) -> Tensor:
         """What the backward pass uses for the derivative of the spike, in the shape of `d`."""
-        raise NotImplementedError
+        raise not_written(self, Surrogate.derivative)
 
     def smoothed(self, d: Tensor) -> Tensor:
         """The smooth function whose derivative that is."""
-        raise NotImplementedError
+        raise not_written(self, Surrogate.smoothed)
 
     def __call__(self, d: Tensor) -> Tensor:
         """Spikes: 1 where the distance to the threshold `d` is at least 0, else 0; NaN where it is NaN. In the dtype of `d`."""
