@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <memory>
@@ -98,7 +99,7 @@ class Steps {
   void run(ffi::ThreadPool& pool) {
     struct Known {
       int64_t runs = 0;
-      double seconds[2] = {0, 0};  // with helpers, and alone; what was seen lately counts most, for activity has to settle first
+      double gain = 0;  // logarithms of times alone less those with helpers; what was seen lately counts most, for activity has to settle first
     };
     static std::unordered_map<uint64_t, Known> all_known;  // by program; whoever has the helpers has it
     Helpers helpers(std::max<int64_t>(pool.num_threads() - 1, 0));
@@ -111,22 +112,28 @@ class Steps {
     ++known.runs;
     if (looks) {
       some(pool, kTrial);
-      double seconds[2] = {0, 0};
+      double gain = 0;
       for (int turn = 0; turn < kTurns && helpers.asked(); ++turn) {
         helpers.rest = (turn + 1) / 2 % 2 != 0;  // each as early as the other, and in turns too short for activity to change
-        if (some(pool, 1) < 1) return;  // in which helpers wake
+        if (!helpers.rest) {  // to wake they need longer than a step
+          const int64_t helped = helpers.team().helped();
+          for (int64_t step = 0; step < kMostToWake && helpers.team().helped() == helped; ++step) {
+            if (some(pool, 1) < 1) return;
+          }
+        }
         const auto began = std::chrono::steady_clock::now();
         if (some(pool, kTrial) < kTrial) return;
-        seconds[helpers.rest] += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+        const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+        gain += (helpers.rest ? 1 : -1) * std::log(std::max(took, 1e-9));
       }
-      for (int way = 0; way < 2; ++way) known.seconds[way] = known.seconds[way] / 4 + seconds[way];
+      known.gain = known.gain / 4 + gain;
     }
-    helpers.rest = known.seconds[1] < known.seconds[0];
+    helpers.rest = known.gain < 0;
     some(pool, std::numeric_limits<int64_t>::max());
   }
 
  private:
-  static constexpr int64_t kTrial = 7, kTurns = 32, kFirstRuns = 3, kRunsToLook = 16;
+  static constexpr int64_t kTrial = 16, kTurns = 12, kMostToWake = 256, kFirstRuns = 3, kRunsToLook = 16;
   static constexpr int64_t kLine = 64, kMostRank = 8, kMostOperands = 64, kMostAttributes = 4;
 
   struct Slot {

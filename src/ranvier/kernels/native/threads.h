@@ -54,6 +54,9 @@ class Team {
     for (std::thread& thread : threads_) thread.join();
   }
 
+  // How many pieces helpers have done.
+  int64_t helped() const { return helped_.load(std::memory_order_relaxed); }
+
   // Calls work(piece) once for every piece in [0, pieces); returns when all are done.
   template <class Work>
   void share(int64_t pieces, const Work& work) {
@@ -91,6 +94,7 @@ class Team {
       int64_t taken = taken_[piece].turn.load(std::memory_order_relaxed);
       if (taken >= turn || !taken_[piece].turn.compare_exchange_strong(taken, turn)) continue;
       call(work, piece);
+      if (own != 0) helped_.fetch_add(1, std::memory_order_relaxed);
       done_.fetch_add(1, std::memory_order_release);
     }
   }
@@ -118,7 +122,7 @@ class Team {
   std::atomic<int64_t> offer_{0};  // the turn and, below, its pieces: of one turn both
   std::atomic<const void*> work_{nullptr};
   std::atomic<void (*)(const void*, int64_t)> call_{nullptr};
-  alignas(64) std::atomic<int64_t> done_{0};
+  alignas(64) std::atomic<int64_t> done_{0}, helped_{0};
   alignas(64) std::atomic<int64_t> asleep_{0};
   std::atomic<bool> ends_{false};
   std::mutex mutex_;
