@@ -95,6 +95,10 @@ class Sink(Protocol):
         ...
 
 
+def _as_it_is(state: Any) -> Any:
+    return state
+
+
 class Run:
     """A network, prepared, on its way from step `k0` to step `k1`.
 
@@ -223,7 +227,12 @@ class Run:
 
     def _in_users_order(self, state: StepState) -> SimulationState:
         """A copy on the host."""
-        return leave(self.structure, state, self._unpack, self.state.dt, self.state.seed, self.outside)
+        return self._leaving(state)()
+
+    def _leaving(self, state: StepState) -> Callable[[], SimulationState]:
+        """What makes that copy, and holds neither the run nor its edges."""
+        unpack = self._packing.unpack if self.program.packed else _as_it_is
+        return functools.partial(leave, self.structure, state, unpack, self.state.dt, self.state.seed, self.outside)
 
     def compiled(self, told: bool = False) -> tuple[StepState, loop.Compiled, bool]:
         """The state that it begins with, as the step carries it, the loop, and whether that had to be compiled now (`told` says so)."""
@@ -287,9 +296,9 @@ class Run:
                 if not left:
                     self._look(state, k, last=True)
                 step.leave_buffers(buffers)
-                final: Any = functools.partial(self._in_users_order, state)
+                final: Any = self._leaving(state)
                 if self.sink.way_on or self.together:
-                    final = self._in_users_order(state)
+                    final = final()
                 ended = "interrupted" if left else "complete"
                 self.sink.finish(ended, Progression(final, self._counts.copy()) if self.sink.way_on else None)
                 self.info["run_seconds"] = time.perf_counter() - began

@@ -1,9 +1,13 @@
 """Going on from a state: its time, its seed, and what is on its way."""
 
+import gc
+
 import numpy as np
 import pytest
 
 import ranvier as rv
+from ranvier import simulation
+from ranvier.run import Run
 
 LIF = rv.neurons.LeakyIntegrateAndFire(refractory=2.0)
 
@@ -108,3 +112,14 @@ def test_rare_events_have_their_probability(precision):
         rv.Population(100_000, rv.neurons.PoissonSource(rate=0.005)), duration=200.0, dt=0.01, precision=precision, record=[], seed=1
     )
     assert 60 < len(run.spikes) < 140
+
+
+def test_a_result_holds_no_run_with_its_edges(monkeypatch):
+    """Its state is made when somebody asks; the network's arrays, gigabytes of a large one, are not kept for that."""
+    monkeypatch.setattr(simulation, "KEPT_BYTES", 0)
+    cells = rv.Population(50, rv.neurons.LeakyIntegrateAndFire(), current=400.0, initial={"V": rv.normal(-60, 5)}, name="cells")
+    net = rv.Network(cells, rv.Projection(cells, cells, rv.synapses.Delta(), rv.connect.pairwise_bernoulli(0.2), weight=0.1))
+    result = rv.simulate(net, duration=20.0, dt=0.1)
+    gc.collect()
+    assert not [x for x in gc.get_objects() if isinstance(x, Run)]
+    assert result.state.step == 200
