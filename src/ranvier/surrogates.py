@@ -18,8 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from ranvier import doors
-from ranvier.errors import not_written
+from ranvier import doors, errors
 
 
 class Surrogate:
@@ -44,11 +43,11 @@ class Surrogate:
 
     def derivative(self, d: jax.Array) -> jax.Array:
         """What stands in for the derivative of the spike, in the shape of the distance `d`."""
-        raise not_written(self, Surrogate.derivative)
+        raise errors.not_written(self, Surrogate.derivative)
 
     def smoothed(self, d: jax.Array) -> jax.Array:
         """The smooth function whose derivative that is."""
-        raise not_written(self, Surrogate.smoothed)
+        raise errors.not_written(self, Surrogate.smoothed)
 
 
 def _normal(d: Any, mean: float, deviation: float) -> Any:
