@@ -214,8 +214,9 @@ class Run:
     def _pack(self, variables: Any, library: Any = np) -> Any:
         return self._packing.pack(variables, library) if self.program.packed else variables
 
-    def _unpack(self, state: Any) -> Any:
-        return self._packing.unpack(state) if self.program.packed else state
+    @property
+    def _unpack(self) -> Callable[[Any], Any]:
+        return self._packing.unpack if self.program.packed else _as_it_is
 
     def _arguments(self, state: StepState, buffers: Any, stop: int, k: int) -> tuple[Any, ...]:
         return self.constants, self._subsets(), state, buffers, np.int64(stop), self.plan.schedules(k)
@@ -231,8 +232,7 @@ class Run:
 
     def _leaving(self, state: StepState) -> Callable[[], SimulationState]:
         """What makes that copy, and holds neither the run nor its edges."""
-        unpack = self._packing.unpack if self.program.packed else _as_it_is
-        return functools.partial(leave, self.structure, state, unpack, self.state.dt, self.state.seed, self.outside)
+        return functools.partial(leave, self.structure, state, self._unpack, self.state.dt, self.state.seed, self.outside)
 
     def compiled(self, told: bool = False) -> tuple[StepState, loop.Compiled, bool]:
         """The state that it begins with, as the step carries it, the loop, and whether that had to be compiled now (`told` says so)."""

@@ -83,8 +83,8 @@ def test_numpy_memory_is_the_result():
     few = odeint(lambda x, t: -x, np.ones(n), np.linspace(0, 1, points), save_every=100)
     peak_of_few = tracemalloc.get_traced_memory()[1] - x.nbytes
     tracemalloc.stop()
-    assert peak < x.nbytes + 14 * 8 * n
-    assert few.shape == (2, n) and peak_of_few < few.nbytes + 14 * 8 * n
+    assert peak < x.nbytes + 12 * 8 * n
+    assert few.shape == (2, n) and peak_of_few < few.nbytes + 12 * 8 * n
 
 
 def test_jax_memory_is_the_result():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -222,6 +223,8 @@ class Equations:
         result = self.problem.checked(function(given, t, *self.args), state, what)
         if tree.was_changed(given, state):
             raise ParameterError(f"{what} changes y in place, from which the integrator goes on: write y = 2 * y in place of y *= 2.")
+        if type(result) is np.ndarray and result.base is None and sys.getrefcount(result) <= 2:
+            return result  # f has kept no hand on it
         self.reuses |= tree.shares_memory(result, [given, *self.held])
         self.held = [*self.held[-1:], result]
         del given

@@ -74,12 +74,17 @@ def copied(tree: Any) -> Any:
     return rebuilt([x.copy() if isinstance(x, np.ndarray) else x.clone() if hasattr(x, "clone") else x for x in arrays])
 
 
+def _bytes(x: np.ndarray) -> memoryview:
+    """An array's bytes, where they lie."""
+    return np.ascontiguousarray(x).reshape(-1).view(np.uint8).data
+
+
 def was_changed(now: Any, before: Any) -> bool:
     """Whether any element of a tree is another one."""
 
     def differ(a: Any, b: Any) -> bool:
         if isinstance(a, np.ndarray):
-            return a.tobytes() != np.asarray(b).tobytes()
+            return bool(_bytes(a) != _bytes(np.asarray(b)))
         return getattr(a, "_version", 0) != 0 if _is_plain(a) else False
 
     return any(map(differ, leaves(now), leaves(before)))
