@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ranvier.errors import not_written
+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
@@ -44,4 +46,4 @@ class Method:
             seed: of what is random.
             told: to be called with the least loss after each iteration.
         """
-        raise NotImplementedError
+        raise not_written(self, Method.search)

@@ -16,25 +16,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from ranvier.same import Same
+
 SMALL = 1 << 12
 """Bytes of a NumPy array up to which its values are kept; of a larger one it is their digest."""
 DEEP = 5000
 """How many values are looked at; what lies beyond is compared by identity."""
 OPAQUE = ("jax", "jaxlib", "torch", "tensorflow", "keras")
 """Packages whose objects are compared by identity: they do not change, or change with what is compiled."""
-
-
-class _Same:
-    """Compares by identity, and keeps the object alive so that its identity is not given away."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
 
 
 @dataclasses.dataclass
@@ -70,13 +59,13 @@ class Fingerprint:
             return (kind, repr(x) if kind in (float, complex) else x)  # 0.0 == -0.0, and nan differs from itself
         if isinstance(x, jax.core.Tracer):
             self.traced = True
-            return _Same(x)
+            return Same(x)
         if isinstance(x, types.ModuleType | types.BuiltinFunctionType | np.ufunc):
-            return _Same(x)
+            return Same(x)
         if id(x) in self.seen:
             return ("seen", self.seen[id(x)])
         if len(self.seen) >= DEEP:
-            return _Same(x)
+            return Same(x)
         self.seen[id(x)] = len(self.seen)
         if isinstance(x, np.ndarray | np.generic):
             return (kind, self.of(x.tolist())) if x.dtype == object else (kind, x.shape, str(x.dtype), _values(x))
@@ -97,12 +86,12 @@ class Fingerprint:
         if isinstance(x, staticmethod | classmethod):
             return (kind, self.of(x.__func__))
         if isinstance(x, type):
-            return (_Same(x), *self._of_classes(x))
+            return (Same(x), *self._of_classes(x))
         if kind.__module__.partition(".")[0] in OPAQUE:
-            return (_Same(x), _version(x))
+            return (Same(x), _version(x))
         if hasattr(x, "__dict__") or _slots(kind):
             return (kind, *self._attributes(x), *self._of_classes(kind))
-        return _Same(x)
+        return Same(x)
 
     def _attributes(self, x: Any) -> Iterator[Hashable]:
         """What an object has of its own."""

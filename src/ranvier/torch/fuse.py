@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ranvier.same import Same
 from ranvier.torch import arguments
 from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer, State, leaves
@@ -17,26 +18,13 @@ KEPT = 8
 """Loops for so many settings of a layer."""
 
 
-class _Same:
-    """Compares by identity, and keeps the object alive."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-
 def _told(value: Any) -> Any:
     """What stands for an attribute: equal as long as the step would read the same."""
     if isinstance(value, Tensor | torch.nn.Module):
-        return _Same(value)
+        return Same(value)
     if isinstance(value, bool | int | float | str | tuple | list | dict) or dataclasses.is_dataclass(value) or value is None:
         return repr(value)
-    return value.tobytes() if isinstance(value, np.ndarray) else _Same(value)
+    return value.tobytes() if isinstance(value, np.ndarray) else Same(value)
 
 
 class Fused(SpikingLayer):

@@ -19,7 +19,7 @@ void deliver_drawn_on(ffi::ThreadPool& pool, const History<T>& history, int64_t 
   const auto pieces = drawn_pieces(history, step, edges);
   int64_t draws = 0;
   for (const auto& piece : pieces) draws += piece.n;
-  if (draws < at_once(kDrawsToShare) || pool.num_threads() < 2) {
+  if (draws < worth_sharing(kDrawsToShare) || pool.num_threads() < 2) {
     ranvier::deliver_drawn(history, step, edges, out, n_post);
     return;
   }

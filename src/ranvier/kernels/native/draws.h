@@ -48,7 +48,7 @@ struct Origin {
 // stream.
 template <class Draw>
 void for_each_stretch(ffi::ThreadPool& pool, const Batch& batch, const Origin& origin, int64_t n, const Draw& draw) {
-  const int64_t length = at_once(kDrawsAtOnce), stretches = (n + length - 1) / length;
+  const int64_t length = worth_sharing(kDrawsAtOnce), stretches = (n + length - 1) / length;
   share(pool, batch.size * stretches, [&](int64_t piece) {
     const int64_t b = piece / stretches, begin = piece % stretches * length;
     const Streams streams = origin.streams(batch, b);

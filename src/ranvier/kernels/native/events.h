@@ -12,7 +12,7 @@ constexpr int64_t kEventsToShare = 8192;  // fewer are delivered sooner by one t
 // Calls work(piece) once for every piece in [0, pieces): on several threads where there are enough events in all.
 template <class Work>
 void share_events(ffi::ThreadPool& pool, int64_t pieces, double events, const Work& work) {
-  if (events >= at_once(kEventsToShare)) {
+  if (events >= worth_sharing(kEventsToShare)) {
     share(pool, pieces, work);
   } else {
     for (int64_t piece = 0; piece < pieces; ++piece) work(piece);

@@ -126,7 +126,7 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
                                        since.typed_data()[batch.block(since.dimensions(), b)]);
     bool* const fired = flags->typed_data() + b * n;
     const int32_t* const ends_of_members = ends.typed_data() + batch.block(e, b) * members;
-    const int64_t length = at_once(kNeuronsAtOnce), pieces = (n + length - 1) / length;
+    const int64_t length = worth_sharing(kNeuronsAtOnce), pieces = (n + length - 1) / length;
     share(threads, pieces, [&](int64_t piece) {
       const int64_t begin = piece * length;
       for_each_segment(ends_of_members, members, begin, std::min(n, begin + length), [&](int64_t member, int64_t i, int64_t some) {

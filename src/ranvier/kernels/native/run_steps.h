@@ -102,9 +102,14 @@ class Steps {
       double gain = 0;  // logarithms of times alone less those with helpers; what was seen lately counts most, for activity has to settle first
     };
     static std::unordered_map<uint64_t, Known> all_known;  // by program; whoever has the helpers has it
-    Helpers helpers(std::max<int64_t>(pool.num_threads() - 1, 0));
-    if (pool.num_threads() < 2 || !helpers.free()) {
-      some(pool, std::numeric_limits<int64_t>::max());
+    const int64_t to_the_end = std::numeric_limits<int64_t>::max();
+    if (pool.num_threads() < 2) {
+      some(pool, to_the_end);
+      return;
+    }
+    Helpers helpers(pool.num_threads() - 1);
+    if (!helpers.free()) {
+      some(pool, to_the_end);
       return;
     }
     Known& known = all_known[fingerprint_];
@@ -129,7 +134,7 @@ class Steps {
       known.gain = known.gain / 4 + gain;
     }
     helpers.rest = known.gain < 0;
-    some(pool, std::numeric_limits<int64_t>::max());
+    some(pool, to_the_end);
   }
 
  private:

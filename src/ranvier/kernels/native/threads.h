@@ -182,8 +182,10 @@ inline Helpers::~Helpers() {
   if (free()) helpers = nullptr;
 }
 
-// How many elements are worth handing to another thread, where a pool's thread is worth waking for `alone`.
-inline int64_t at_once(int64_t alone) { return helpers != nullptr ? std::min<int64_t>(alone, 2048) : alone; }
+// How many elements are worth handing to another thread: fewer to helpers, who are awake, than to a thread of the pool.
+constexpr int64_t kWorthSharingWithHelpers = 2048;
+
+inline int64_t worth_sharing(int64_t with_pool) { return helpers != nullptr ? std::min(with_pool, kWorthSharingWithHelpers) : with_pool; }
 
 // Calls work(piece) once for every piece in [0, pieces), on this thread and on those of the pool that are free; returns when all are done.
 // Pieces are claimed one by one, so this thread does whatever the others have no time for, and never waits for one that has not begun.
