@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -142,9 +143,9 @@ class RunOnDevices(Run):
     def _records_in(self, buffers: Any) -> Any:
         return self._shared_records.joined(gathered(self.shards, self.shards.taken(buffers[2])))
 
-    def _in_users_order(self, state: StepState) -> SimulationState:
+    def _leaving(self, state: StepState) -> Callable[[], SimulationState]:
         taken = self.shards.taken(state)
-        return self.shards.leave(taken, self._outsides, self.program.packed, self.state.dt, self.state.seed)
+        return functools.partial(self.shards.leave, taken, self._outsides, self.program.packed, self.state.dt, self.state.seed)
 
     def _any_bad(self, bad: Any) -> bool:
         return any(np.any(own >= 0) for own in gathered(self.shards, self.shards.taken(bad)))
