@@ -124,21 +124,27 @@ def test_bernoulli_compares_whole_numbers(native, segments, step, seed, spread, 
 
 
 @modestly
-@given(seed=seeds, index=st.integers(0, 2**32 - 1), step=steps, dtype=st.sampled_from(["float32", "float64"]))
-def test_bernoulli_is_right_to_the_last_bit(native, seed, index, step, dtype):
-    """Probabilities of the drawn words themselves: just not, and just above, yes; as near as the precision comes."""
+@given(
+    seed=seeds,
+    index=st.integers(0, 2**32 - 1),
+    step=steps,
+    dtype=st.sampled_from(["float32", "float64"]),
+    n=st.sampled_from([1, 33, 161]),
+    spread=st.sampled_from(["one", "each"]),
+)
+def test_bernoulli_is_right_to_the_last_bit(native, seed, index, step, dtype, n, spread):
+    """Probabilities of the first neuron's words themselves: just not, and just above, yes; as near as the precision comes."""
     with np.errstate(over="ignore"):
         high, low = threefry2x32(Key(seed).child("drive").at(step).key, (np.uint32([index]), np.uint32(step % 2**32)))
-    bits = (int(high[0]) << 32) + int(low[0])
-    at = np.ldexp(np.longdouble(bits), -64).astype(dtype)
-    probability = np.array([np.nextafter(at, np.asarray(0, dtype)), at, np.nextafter(at, np.asarray(1, dtype))])
-    wanted = [p >= 1 or bits < int(np.ldexp(np.longdouble(p), 64)) for p in probability.tolist()]
-    for call in (module._bernoulli_native, module._bernoulli_reference):
-        found = [
-            bool(jax.jit(functools.partial(call, n=1))(*origin(seed, alone(1, first=index), step), jnp.asarray([p]))[0])
-            for p in probability
-        ]
-        assert found == wanted
+    at = np.ldexp(np.longdouble((int(high[0]) << 32) + int(low[0])), -64).astype(dtype)
+    for p in (np.nextafter(at, np.asarray(0, dtype)), at, np.nextafter(at, np.asarray(1, dtype))):
+        probability = np.full(1 if spread == "one" else n, p)
+        wanted = plain_bernoulli(Key(seed).child("drive").at(step), n, index, np.full(n, p))
+        for call in (module._bernoulli_native, module._bernoulli_reference):
+            assert (
+                jax.jit(functools.partial(call, n=n))(*origin(seed, alone(n, first=index), step), jnp.asarray(probability)).tolist()
+                == wanted
+            )
 
 
 @pytest.mark.parametrize(("probability", "steps"), [(5e-8, 50), (1.7e-7, 50), (1e-3, 1)])

@@ -119,16 +119,47 @@ RANVIER_INLINE void compare(const uint32_t* RANVIER_RESTRICT x, const uint32_t* 
   for (int64_t i = 0; i < kLanes; ++i) out[i] = static_cast<bool>(below[i] | static_cast<uint32_t>(probability[i] >= T(1)));
 }
 
-// `lanes` of them at a time for as long as there are so many; how many that was.
+// The same, where 31 bits of some neuron's word are those of its probability.
+template <int64_t lanes, class T>
+RANVIER_NOT_INLINE void compare_again(const DrawKey& key, uint32_t start, const T* probability, int64_t stride, bool* out) {
+  uint32_t x[lanes], y[lanes];
+  T some[kLanes];
+  threefry<lanes>(key, start, x, y);
+  for (int64_t l = 0; l < lanes; l += kLanes) {
+    for (int64_t i = 0; i < kLanes; ++i) some[i] = probability[(l + i) * stride];
+    compare(x + l, y + l, some, out + l);
+  }
+}
+
+// A probability as 31 bits, rounded down; 2³¹ where it is 1 or more.
+template <class T>
+RANVIER_INLINE uint32_t first_bits(T probability) {
+  const T above = probability > T(0) ? probability : T(0);
+  return static_cast<uint32_t>((above < T(1) ? above : T(1)) * static_cast<T>(0x1p31));
+}
+
+// `lanes` of them at a time for as long as there are so many; how many that was. Nearly always 31 bits decide.
 template <int64_t lanes, class T>
 RANVIER_INLINE int64_t whole_blocks_compared(const DrawKey& key, uint32_t start, int64_t n, const T* probability, int64_t stride, bool* out) {
   uint32_t x[lanes], y[lanes];
-  T same[kLanes];
-  if (stride == 0) std::fill_n(same, kLanes, *probability);
+  const uint32_t same = stride == 0 ? first_bits(*probability) : 0;
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
     threefry<lanes>(key, start + static_cast<uint32_t>(i), x, y);
-    for (int64_t l = 0; l < lanes; l += kLanes) compare(x + l, y + l, stride != 0 ? probability + i + l : same, out + i + l);
+    uint32_t equal = 0;
+    const auto look = [&](const auto& limit) {
+      for (int64_t l = 0; l < lanes; ++l) {
+        const uint32_t most = limit(l), word = x[l] >> 1;
+        out[i + l] = word < most;
+        equal |= static_cast<uint32_t>(word == most);
+      }
+    };
+    if (stride == 0) {
+      look([&](int64_t) { return same; });
+    } else {
+      look([&](int64_t l) { return first_bits(probability[i + l]); });
+    }
+    if (equal != 0) compare_again<lanes>(key, start + static_cast<uint32_t>(i), probability + i * stride, stride, out + i);
   }
   return i;
 }
@@ -138,12 +169,10 @@ RANVIER_INLINE void all_compared(const DrawKey& key, uint32_t start, int64_t n, 
   int64_t done = whole_blocks_compared<kManyLanes>(key, start, n, probability, stride, out);
   done += whole_blocks_compared<kLanes>(key, start + static_cast<uint32_t>(done), n - done, probability + done * stride, stride, out + done);
   if (done == n) return;
-  uint32_t x[kLanes], y[kLanes];
   T some[kLanes] = {};
   bool last[kLanes];
   for (int64_t i = done; i < n; ++i) some[i - done] = probability[i * stride];
-  threefry(key, start + static_cast<uint32_t>(done), x, y);
-  compare(x, y, some, last);
+  whole_blocks_compared<kLanes>(key, start + static_cast<uint32_t>(done), kLanes, some, 1, last);
   std::copy_n(last, n - done, out + done);
 }
 
