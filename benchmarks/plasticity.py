@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--peers", default=str(HERE / "peers/.venv/bin/python"), help="the Python of the peers' environment")
     parser.add_argument("--only", default="", help="a regular expression: the cases and parts to run")
     parser.add_argument(
-        "--largest", action="store_true", help="also 30 000 neurons and 2.4 · 10⁷ plastic edges, and 60 s of Vogels: half an hour, and 8 GiB"
+        "--largest", action="store_true", help="also 30 000 neurons and 2.4 · 10⁷ plastic edges, and 60 s of Vogels: an hour, and 8 GiB"
     )
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs")
     parser.add_argument("--machine", default=None, help="a name for the machine, kept with the numbers")

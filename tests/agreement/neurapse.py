@@ -80,12 +80,14 @@ class Scheme(rv.Integrator):
         return jax.tree_util.tree_map_with_path(advance, state, rates, slopes), memory
 
 
-def kernel(source, target, weight, delay, window=None):
+def kernel(source, target, weight, delay, window=None, rule=None, name=""):
     """Projections that make the current `weight · (exp(−t/τ) − exp(−4t/τ))` after a spike, in pA, cut off `window` steps after it.
 
     Args:
         weight, delay: matrices `[targets, sources]`; the delays are in steps.
         window: the step after a spike from which its kernel is 0, whatever the delay; None: never.
+        rule: by which the weights of both parts of the kernel change, in proportion to themselves; they do so alike.
+        name: of both, with what they are.
     """
     there = weight != 0
     order = np.nonzero(there)
@@ -93,7 +95,8 @@ def kernel(source, target, weight, delay, window=None):
     for sign, tau in ((1.0, TAU), (-1.0, TAU / 4)):
         synapse = rv.synapses.ExponentialCurrent(tau=tau)
         connect = there.astype(float)
-        parts.append(rv.Projection(source, target, synapse, connect, weight=sign * weight[order], delay=DT * delay[order]))
+        how = {} if rule is None else {"plasticity": rule, "name": f"{name} {'decay' if sign > 0 else 'rise'}"}
+        parts.append(rv.Projection(source, target, synapse, connect, weight=sign * weight[order], delay=DT * delay[order], **how))
         if window is not None:
             left = np.exp(-(window - delay) * DT / tau)
             parts.append(rv.Projection(source, target, synapse, connect, weight=-sign * (weight * left)[order], delay=DT * window))
