@@ -195,7 +195,7 @@ class Run:
         return jax.tree.map(jnp.copy, state)
 
     def _agreed(self, number: int) -> int:
-        """What the first of the processes says."""
+        """The largest of what the processes say."""
         return number
 
     def _step_of(self, state: StepState) -> int:
@@ -372,7 +372,7 @@ class Run:
         populations = self.structure.populations
         rates = {p.name: float(c) / max(p.n, 1) / seconds for p, c in zip(populations, self._counts, strict=True)}
         self._counts = np.zeros_like(self._counts)
-        return bool(self.until.condition(Moment(k * self.dt, functools.partial(self._in_users_order, state), rates)))
+        return bool(self._agreed(bool(self.until.condition(Moment(k * self.dt, functools.partial(self._in_users_order, state), rates)))))
 
     def _diverged(self, step: loop.Compiled, state: StepState, backup: StepState | None, k: int, bad_at: int) -> None:
         """Finds the first bad step by bisection from the last copy of a good state, keeps what came before it, and raises.

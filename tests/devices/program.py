@@ -4,6 +4,7 @@ It prints one line of JSON for the test that started it.
 """
 
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -13,6 +14,8 @@ import jax
 import numpy as np
 
 DEVICES = 8
+CUT = "RANVIER_CUT"
+"""Devices that are cores of one processor may have a network whole; here they are to be cut as others are."""
 SMALL = {
     "cuba": {"scale": 0.25},
     "coba": {"scale": 0.25},
@@ -114,7 +117,7 @@ def drawn_at_spikes():
                 current(tau=8.0),
                 rv.connect.fixed_out_degree(9, **kept),
                 weight=rv.uniform(-80.0, -40.0),
-                delay=0.5,
+                delay=rv.uniform(0.3, 0.9),
                 name="inh_out",
             ),
             rv.Projection(
@@ -262,6 +265,7 @@ def everything():
         rv.Record("exc", ["last_spike", "synaptic_current"], neurons=[0, 5, 36, 20], every=0.5),
         rv.Record("noisy", "V", reduce="mean", every=2.0),
         rv.Record("learns", "weight", neurons=[0, 3, 40, 17], every=5.0),
+        rv.Record("learns", lambda own: own["weight"].max() + own["current"], every=5.0, name="drive"),
         rv.Record("given", "last_spike", every=10.0),
         rv.Record("gap", "current", every=4.0),
         rv.Record("late_gap", "current", neurons=[0, 5], every=4.0),
@@ -333,7 +337,31 @@ def others():
     return said
 
 
+def cores():
+    """Devices that are cores of one processor have a network whole where native kernels go through its steps."""
+    import ranvier as rv
+
+    network = rv.models.brunel(scale=0.03)
+    how = {"dt": 0.1, "seed": 2, "record": [rv.Record("exc", "V", neurons=[0, 7, 250], every=0.5)]}
+    os.environ[CUT] = "0"
+    sim, folder = rv.prepare(network, devices=4, **how), Path(tempfile.mkdtemp()) / "run.zarr"
+    whole = simulate(network, None, duration=30.0, **how)
+    said = {"whole": differences(whole, sim.run(30.0)), "explained": str(sim.explain()), "spikes": len(whole.spikes)}
+    simulate(network, 4, duration=15.0, store=folder, **how)
+    os.environ[CUT] = "1"
+    said["gone on with cut"] = differences(whole, rv.resume(folder, duration=30.0, devices=2))
+    os.environ[CUT] = "0"
+    cells = rv.Population(9, rv.neurons.HodgkinHuxley(), current=10.0, name="cells")
+    said["by XLA"] = str(rv.prepare(cells, devices=4).explain())
+    try:
+        rv.simulate(rv.Population(3, rv.neurons.LeakyIntegrateAndFire()), duration=1.0, dt=0.1, devices=4)
+    except rv.ParameterError as error:
+        said["too few"] = str(error)
+    return said
+
+
 if __name__ == "__main__":
+    os.environ[CUT] = "1"
     jax.config.update("jax_num_cpu_devices", DEVICES)
     warnings.simplefilter("ignore")
     print(json.dumps(globals()[sys.argv[1]]()))

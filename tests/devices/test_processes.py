@@ -75,18 +75,71 @@ def test_two_processes_compute_what_one_does_and_each_holds_the_edges_of_its_own
         assert said["peak"] < alone["peak"] - 30_000
 
 
-def test_processes_with_other_arguments_are_told_so_each():
-    for (_, problem), code in ended(started(2, lambda number: ["0.1", "5", str(number)])).values():
+DIFFERENT = """
+import json, sys
+import ranvier as rv
+from ranvier.devices import simulation
+rv.devices.join()
+me = int(sys.argv[1])
+lif = rv.neurons.LeakyIntegrateAndFire()
+cells = rv.Population(8, lif, current=380.0, name="cells")
+current, rule = rv.synapses.ExponentialCurrent(tau=5.0), rv.connect.fixed_in_degree(2)
+net = rv.Network(cells, rv.Projection(cells, cells, current, rule, weight=1.0, delay=1.5, name="wire"))
+sim = rv.prepare(net, dt=0.1)
+after = lambda limit: lambda now: now.time >= limit
+def other_code():
+    simulation.code_hash = lambda: str(me)
+    rv.prepare(net, dt=0.1)
+cases = {
+    "seed": lambda: sim.run(5.0, seed=me),
+    "duration": lambda: sim.run(5.0 + me),
+    "the numbers given to run": lambda: sim.run(5.0, parameters={"wire.weight": 1.0 + me}),
+    "until": lambda: sim.run(50.0, until=after(20.0 + 10.0 * me)),
+    "watch": lambda: sim.run(50.0, watch=print if me else None),
+    "precision": lambda: rv.prepare(net, dt=0.1, precision=("double", "single")[me]),
+    "the network": lambda: rv.prepare(rv.Population(8 + me, lif), dt=0.1),
+    "ranvier's code": other_code,
+    "one device": lambda: rv.prepare(net, dt=0.1, devices=1),
+    "too many": lambda: rv.prepare(net, dt=0.1, devices=7),
+    "too few neurons": lambda: rv.prepare(rv.Population(1, lif), dt=0.1),
+}
+said = {}
+for name, case in cases.items():
+    try:
+        case()
+    except rv.RanvierError as error:
+        said[name] = str(error)
+said["stop"] = sim.run(50.0, until=after(20.0)).spikes.stop
+print(json.dumps(said), flush=True)
+if me == 1:
+    raise ValueError("an error of its own")
+sim.run(1e9)
+"""
+
+
+def test_what_differs_is_named_in_each_process_and_an_error_in_one_ends_the_others():
+    other = {
+        "one device": "has none of process 1",
+        "too many": "JAX has 2 cpu devices here",
+        "too few neurons": "at most devices=1",
+    }
+    for number, ((out, problem), code) in ended(started(2, lambda number: [str(number)], DIFFERENT), 120).items():
+        said = json.loads(out.strip().splitlines()[-1])
+        assert said.pop("stop") == 20.0
+        assert len(said) == 11
+        for name, words in said.items():
+            assert other.get(name, f"The processes of this run differ in {name}: process 1") in words
         assert code == 1
-        assert "The processes of this run differ in seed" in problem
+        assert ("an error of its own" if number else "Another process of this run ended or cannot be reached") in problem
 
 
-def test_a_process_that_never_comes_ends_the_others_in_time():
+@pytest.mark.parametrize(("comes", "words"), [(0, "came within 2 s"), (1, "The first process did not come within 2 s")])
+def test_a_process_that_never_comes_ends_the_others_in_time(comes, words):
     began = time.monotonic()
-    ((_, problem), code) = ended(started(2, ["0.1", "5", "0"], patience=3, missing=(1,)))[0]
+    ((_, problem), code) = ended(started(2, ["0.1", "5", "0"], patience=2, missing=(1 - comes,)))[comes]
     assert code != 0
     assert time.monotonic() - began < 60
-    assert "came within 3 s" in problem or "DEADLINE_EXCEEDED" in problem
+    assert words in problem or (comes == 0 and "came" in problem and "JAX ended this process" in problem) or "DEADLINE_EXCEEDED" in problem
 
 
 def launch(*words, **how):

@@ -23,16 +23,16 @@ def network(rule, weight=3.0, delay=1.5, synapse=None, **how):
 
 
 @pytest.mark.parametrize(
-    ("rule", "weight", "precision"),
+    ("rule", "weight", "delay", "precision"),
     [
-        ("bernoulli", rv.uniform(-20, 40), "single"),
-        ("out degree", rv.normal(20, 10), "double"),
-        ("different", 25.0, "single"),
-        ("all", 3.0, "double"),
+        ("bernoulli", rv.uniform(-20, 40), 1.5, "single"),
+        ("out degree", rv.normal(20, 10), rv.uniform(0.15, 0.84), "double"),
+        ("different", 25.0, rv.normal(1.0, 0.5, low=0.2), "single"),
+        ("all", 3.0, 1.5, "double"),
     ],
 )
-def test_it_is_the_stored_network_edge_for_edge_and_bit_for_bit(rule, weight, precision):
-    kept, drawn = (network(RULES[rule](**how), weight) for how in ({"by": "source"}, {"stored": False}))
+def test_it_is_the_stored_network_edge_for_edge_and_bit_for_bit(rule, weight, delay, precision):
+    kept, drawn = (network(RULES[rule](**how), weight, delay) for how in ({"by": "source"}, {"stored": False}))
     one, two = (rv.simulate(net, duration=60.0, dt=0.1, seed=5, precision=precision) for net in (kept, drawn))
     assert len(one.spikes) > 100
     assert one.spikes.times.tolist() == two.spikes.times.tolist() and one.spikes.neurons.tolist() == two.spikes.neurons.tolist()
@@ -73,7 +73,7 @@ def test_a_run_with_another_weight_compiles_nothing_and_a_state_goes_on():
     [
         ({"weight": rv.lognormal(1.0, 0.5)}, "one weight, or weights drawn"),
         ({"weight": lambda pre, post: 1.0 * pre}, "one weight, or weights drawn"),
-        ({"delay": rv.uniform(1.0, 2.0)}, "one delay"),
+        ({"delay": rv.lognormal(1.0, 0.5)}, "one delay, or delays drawn"),
     ],
 )
 def test_what_needs_stored_edges_is_refused_by_name(how, says):

@@ -31,6 +31,17 @@ def checked_devices(devices: Any) -> tuple[jax.Device, ...] | None:
     """
     if devices is None:
         return tuple(jax.devices()) if jax.process_count() > 1 else None
+    found = _chosen(devices)
+    without = set(range(jax.process_count())) - {d.process_index for d in found}
+    if without and jax.process_count() > 1:
+        raise ParameterError(
+            f"devices={doors.said(devices)} has none of process {min(without)}, and each of the {jax.process_count()} processes needs one of "
+            "its own. Leave out devices: all are taken."
+        )
+    return found
+
+
+def _chosen(devices: Any) -> tuple[jax.Device, ...]:
     if isinstance(devices, str):
         return _of_kind(doors.choice(devices, "devices", KINDS))
     if isinstance(devices, int | np.integer) and not isinstance(devices, bool | np.timedelta64):

@@ -12,7 +12,9 @@ import hashlib
 import io
 import os
 import pathlib
+import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from ranvier import doors
 from ranvier.errors import ParameterError, RanvierError
+from ranvier.kernels import dispatch
 
 ADDRESS, COUNT, NUMBER, PATIENCE_NAME = "RANVIER_COORDINATOR", "RANVIER_PROCESSES", "RANVIER_PROCESS", "RANVIER_PATIENCE"
 """The environment that `ranvier launch` gives to the processes that it starts."""
@@ -28,6 +31,11 @@ ADDRESS, COUNT, NUMBER, PATIENCE_NAME = "RANVIER_COORDINATOR", "RANVIER_PROCESSE
 HEARTBEAT = 10  # seconds without a sign of life after which a process counts as lost
 AT_ONCE = 4096  # bytes of a message that need no second one
 PATIENCE = 60  # seconds that processes wait for the last of them at the start
+
+ABORTED = (
+    "\nranvier: JAX ended this process, as above: another process of the run ended, or gave no sign of life for {seconds} s, or is not the "
+    "one that was asked for. What is in a store is whole up to its last checkpoint; `ranvier resume` goes on from it.\n"
+)
 
 
 class ProcessesDiffer(RanvierError, RuntimeError):
@@ -79,6 +87,8 @@ def join(
         if patience is None
         else doors.number(patience, "patience", low=0.0, above=True, unit="s")
     )
+    if coordinator is not None and process:
+        _wait_for_the_first(coordinator, wait)
     try:
         jax.distributed.initialize(
             coordinator,
@@ -103,8 +113,36 @@ def join(
         ) from None
 
 
+def _wait_for_the_first(coordinator: str, wait: float) -> None:
+    """Waits until the first process is there: JAX ends a process that it does not find.
+
+    Raises:
+        ProcessLost: it did not come.
+    """
+    host, _, port = coordinator.rpartition(":")
+    end = time.monotonic() + wait
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=max(0.1, end - time.monotonic())).close()
+            return
+        except ValueError:
+            raise ParameterError(f"The first process's address is {coordinator!r}; write address and port, '10.0.0.1:1234'.") from None
+        except OSError as error:
+            if time.monotonic() >= end:
+                raise ProcessLost(
+                    f"The first process did not come within {wait:g} s at {coordinator}: it did not start, ended, or cannot be reached from "
+                    f"here. ({error})"
+                ) from None
+        time.sleep(0.05)
+
+
 def _leave_at_once() -> None:
-    """Lets an error end this process at once: at its exit JAX would wait for the others, who wait for it."""
+    """Lets an error end this process at once, for at its exit JAX would wait for the others, who wait for it; and says what JAX does not
+    where it is JAX that ends it.
+    """
+    module = dispatch.native_module()
+    if module is not None:
+        module.say_when_aborted(ABORTED.format(seconds=HEARTBEAT))
     before = sys.excepthook
 
     def hook(*error: Any) -> None:

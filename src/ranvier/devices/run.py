@@ -73,7 +73,7 @@ class RunOnDevices(Run):
         return super()._result(state, k)
 
     def _agreed(self, number: int) -> int:
-        return int(told_to_all(str(int(number)).encode())[0])
+        return max(int(own) for own in told_to_all(str(int(number)).encode()))
 
     def _program(self) -> loop.Program:
         return program_of(self.layout, self._shared_records.groups, self.shards.plan, SPIKES, self.shards.exchange)

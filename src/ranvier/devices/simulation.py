@@ -28,6 +28,7 @@ from ranvier.progress import BuildingBar
 from ranvier.record.record import Record
 from ranvier.run import Run, versions
 from ranvier.simulation import GRID, Simulation
+from ranvier.until import Until
 
 
 class SimulationOnDevices(Simulation):
@@ -46,7 +47,13 @@ class SimulationOnDevices(Simulation):
         self._constants: tuple[Drawn, frozenset[str], Any, Any] | None = None
         if jax.process_count() > 1:
             check_same(
-                {**versions(), "ranvier's code": code_hash(), "the network": _said(network), **{name: _said(x) for name, x in how.items()}}
+                {
+                    **versions(),
+                    "ranvier's code": code_hash(),
+                    "devices": [d.id for d in self.devices],
+                    "the network": _said(network),
+                    **{name: _said(x) for name, x in how.items()},
+                }
             )
         super().__init__(network, spike_timing=spike_timing, **how)
 
@@ -90,15 +97,26 @@ class SimulationOnDevices(Simulation):
     def _read_from(self, drawn: Drawn, constants: Any, own: SimulationState) -> None:
         self.readable = readable_shares(self.shards, constants[self.shards.here[0]], own, self.shards.outside(drawn))
 
+    def start(self, duration_steps: Any, **how: Any) -> Run:
+        if jax.process_count() > 1:  # before anything is made of it that all are asked about
+            given = {name: how.get(name) for name in ("seed", "parameters", "initial", "until", "watch")}
+            check_same(
+                {
+                    "seed": self.seed if given["seed"] is None else given["seed"],
+                    "the numbers given to run": {path: _said(x) for path, x in sorted((given["parameters"] or {}).items())},
+                    "the state that it begins with": _digest(jax.tree.leaves(given["initial"])),
+                    "until": _said_of(given["until"]),
+                    "watch": None if given["watch"] is None else given["watch"].every,
+                }
+            )
+        return super().start(duration_steps, **how)
+
     def _run_of(self, drawn: Drawn, constants: Any, shared: loop.Shared, goes_on: bool, how: dict[str, Any]) -> Run:
         readable, shards = self.readable, self.shards
         if jax.process_count() > 1:
             check_same(
                 {
                     "duration": how["duration_steps"],
-                    "seed": drawn.seed,
-                    "the numbers given to run": _digest([x for p in drawn.populations.values() for x in jax.tree.leaves(p.model)]),
-                    "the state that it begins with": _digest(jax.tree.leaves(how["state"])),
                     "records": [(t.part, t.label, [c.name for c in t.columns], t.rows) for t in how["records"].tracks],
                 }
             )
@@ -182,6 +200,15 @@ def _said(what: Any) -> str:
     form = described_network(what, arrays) if isinstance(what, Network) else described(what, arrays)
     digests = {name: hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()[:16] for name, x in arrays.items()}
     return f"{form} {digests}" if digests else f"{form}"
+
+
+def _said_of(until: Until | None) -> str:
+    """What is asked by a stop condition, and when; of what a function has from around it, the numbers and words."""
+    if until is None:
+        return "none"
+    asked = until.condition
+    around = [cell.cell_contents for cell in getattr(asked, "__closure__", None) or ()] + [*(getattr(asked, "__defaults__", None) or ())]
+    return f"{until.every} {_said(asked)} {[x for x in around if isinstance(x, int | float | str)]}"
 
 
 def _digest(numbers: Sequence[Any]) -> str:

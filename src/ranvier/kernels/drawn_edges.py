@@ -27,7 +27,7 @@ ALL, REPEATED, DIFFERENT = 0, 1, 2
 """What a source's targets are: all candidates, drawn ones of which some may come twice, or drawn ones that differ."""
 
 ONE, UNIFORM, NORMAL = 0, 1, 2
-"""What an edge's weight is: one number for all, or drawn."""
+"""What an edge's weight or delay is: one number for all, or drawn."""
 
 _ROUNDS = 6
 _EVENTS_AT_ONCE = 256  # of the reference
@@ -39,14 +39,15 @@ class DrawnEdges:
     """What edges are drawn from.
 
     Attributes:
-        delays: the one delay in steps, int32 `[1]`.
-        keys: the generator's keys of targets and of weights, two words each, uint32 `[4]`.
+        delays: between what all delays are (steps), int32 `[2]`.
+        keys: the generator's keys of targets, weights and delays, two words each, uint32 `[6]`.
         degree: how many edges each source has, int32 `[sources]`.
         begin: the number of each source's first edge, int64 `[sources]`.
         first: the place of the first source among those of the history, int64.
         numbers: of the weights, float64 `[4]`: the number; or low and width; or mean, standard deviation and both ends.
+        late: of delays that are drawn the same four (ms), the step (ms), and the fewest steps that one is rounded to; float64 `[6]`.
         pieces: `first, size, onto`: numbers `first` … of the rule's targets are places `onto` … of the accumulator, int64 `[pieces, 3]`.
-        kind, candidates, shift, exclude, weights: of the rule and its weights, as above and in `Candidates`.
+        kind, candidates, shift, exclude, weights, lateness: of the rule, its weights and its delays, as above and in `Candidates`.
     """
 
     delays: Any
@@ -55,12 +56,14 @@ class DrawnEdges:
     begin: Any
     first: Any
     numbers: Any
+    late: Any
     pieces: Any
     kind: int = dataclasses.field(metadata={"static": True})
     candidates: int = dataclasses.field(metadata={"static": True})
     shift: int = dataclasses.field(metadata={"static": True})
     exclude: bool = dataclasses.field(metadata={"static": True})
     weights: int = dataclasses.field(metadata={"static": True})
+    lateness: int = dataclasses.field(metadata={"static": True})
 
 
 def drawn_targets(kind: int, words: tuple[Any, Any], row: Any, draw: Any, candidates: Candidates) -> Any:
@@ -130,23 +133,24 @@ def _mixed(x: Any, a: Any, b: Any) -> Any:
     return x ^ (x >> np.uint32(16))
 
 
-def weights_from(weight: Any) -> tuple[int, np.ndarray | None]:
-    """How a weight is drawn edge by edge, and its numbers; None for one that cannot be drawn in the step.
+def numbers_from(given: Any) -> tuple[int, np.ndarray | None]:
+    """How a weight or delay is drawn edge by edge, and its numbers; None for one that cannot be drawn in the step.
 
     Example:
-        >>> weights_from(Uniform(1.0, 3.0))[1].tolist()
+        >>> numbers_from(Uniform(1.0, 3.0))[1].tolist()
         [1.0, 2.0, 0.0, 0.0]
     """
-    if isinstance(weight, Uniform):
-        return UNIFORM, np.array([weight.low, weight.high - weight.low, 0.0, 0.0])
-    if isinstance(weight, Normal) and not weight.redraw:
-        return NORMAL, np.array([weight.mean, weight.sd, weight.low, weight.high])
+    if isinstance(given, Uniform):
+        return UNIFORM, np.array([given.low, given.high - given.low, 0.0, 0.0])
+    if isinstance(given, Normal) and not given.redraw:
+        return NORMAL, np.array([given.mean, given.sd, given.low, given.high])
     return ONE, None
 
 
 def deliver_drawn(history: SpikeHistory, step: jax.Array, edges: DrawnEdges, accumulator: jax.Array) -> jax.Array:
     """Adds what arrives at the end of `step` over edges that are drawn.
 
+    Where edges have several delays, a spike's are drawn again after each, for those that have it: no memory, and time by their number.
     Differentiable in the accumulator.
 
     Args:
@@ -154,7 +158,7 @@ def deliver_drawn(history: SpikeHistory, step: jax.Array, edges: DrawnEdges, acc
         edges: what they are drawn from.
 
     Returns:
-        The accumulator, with the weights times the amplitudes of the spikes added to each target in the order of sources, then draws.
+        The accumulator, with the weights times the amplitudes of the spikes added to each target in the order of delays, sources, draws.
 
     Raises:
         UnsupportedError: a gradient is wanted in the weights or amplitudes.
@@ -162,20 +166,20 @@ def deliver_drawn(history: SpikeHistory, step: jax.Array, edges: DrawnEdges, acc
     Example:
         >>> from ranvier.kernels import empty_history, note_spikes
         >>> whole = lambda *x: np.array(x, np.int64)
-        >>> edges = DrawnEdges(np.array([1], np.int32), np.array([1, 2, 0, 0], np.uint32), np.array([2, 2], np.int32), whole(0, 2),
-        ...     np.int64(0), np.array([0.5, 0, 0, 0]), whole(0, 3, 0)[None], REPEATED, 3, 0, False, ONE)
+        >>> edges = DrawnEdges(np.array([1, 1], np.int32), np.array([1, 2, 0, 0, 0, 0], np.uint32), np.array([2, 2], np.int32), whole(0, 2),
+        ...     np.int64(0), np.array([0.5, 0, 0, 0]), np.zeros(6), whole(0, 3, 0)[None], REPEATED, 3, 0, False, ONE, ONE)
         >>> with jax.enable_x64(True):
         ...     history = note_spikes(empty_history(2, slots=2), jnp.array([True, False]), 1.0, jnp.int64(7))
         ...     deliver_drawn(history, jnp.int64(8), edges, jnp.zeros(3)).sum().item()
         1.0
     """
     history = SpikeHistory(*(jnp.asarray(x) for x in history))
-    rule = jnp.stack(
-        [jnp.asarray(x, jnp.int64) for x in (edges.kind, edges.candidates, edges.shift, edges.exclude, edges.first, edges.weights)]
-    )
+    of_rule = (edges.kind, edges.candidates, edges.shift, edges.exclude, edges.first, edges.weights, edges.lateness)
+    rule = jnp.stack([jnp.asarray(x, jnp.int64) for x in of_rule])
     arrays = [jnp.asarray(x) for x in (edges.delays, edges.keys, edges.degree, edges.begin)]
-    last = [jnp.asarray(x) for x in (edges.numbers, edges.pieces, normal_table())]
-    static = (edges.kind, Candidates(edges.candidates, edges.shift, edges.exclude), edges.weights)
+    numbers = jnp.concatenate([jnp.asarray(edges.numbers), jnp.asarray(edges.late)])
+    last = [numbers, *(jnp.asarray(x) for x in (edges.pieces, normal_table()))]
+    static = (edges.kind, Candidates(edges.candidates, edges.shift, edges.exclude), edges.weights, edges.lateness)
     return _deliver(static, *history, dispatch.as_step(step, "deliver_drawn"), *arrays, rule, *last, jnp.asarray(accumulator))
 
 
@@ -208,37 +212,61 @@ def _native(*operands):
 
 
 def _reference(
-    kind, candidates, weights, source, amplitude, count, step, delays, keys, degree, begin, rule, numbers, pieces, quantiles, accumulator
+    kind,
+    candidates,
+    weights,
+    lateness,
+    source,
+    amplitude,
+    count,
+    step,
+    delays,
+    keys,
+    degree,
+    begin,
+    rule,
+    numbers,
+    pieces,
+    quantiles,
+    accumulator,
 ):
     slots, n = source.shape
     n_post, sources = accumulator.shape[0], degree.shape[0]
     if 0 in (n, n_post, sources, candidates.n, pieces.shape[0]):
         return (accumulator,)
-    row = jnp.mod(step - delays[0], slots).astype(jnp.int32)
-    own = source[row].astype(jnp.int64) - rule[4]
-    spikes = (jnp.arange(n) < count[row]) & (own >= 0) & (own < sources) & (delays[0] >= 0) & (delays[0] < slots)
-    who = jnp.where(spikes, own, 0)
-    length = jnp.where(spikes, jnp.maximum(degree[who].astype(jnp.int64), 0), 0)
-    due = StretchesDue(jnp.zeros_like(length), length, jnp.cumsum(length), who, 1, n)
-    strength = amplitude[row] if amplitude.shape[-1] == n else None
 
-    def some(carry):
-        first, out = carry
-        draw, stretch, inside = events_of(due, first, _EVENTS_AT_ONCE)
-        of = who[stretch]
-        target = drawn_targets(kind, (keys[0], keys[1]), of, draw, candidates)
-        weight = _weights(weights, (keys[2], keys[3]), begin[of] + draw, numbers).astype(out.dtype)
-        product = weight if strength is None else jax.lax.optimization_barrier(weight * strength[stretch])
-        within = target[:, None] - pieces[None, :, 0]
-        there = (within >= 0) & (within < pieces[None, :, 1])
-        place = jnp.sum(jnp.where(there, pieces[None, :, 2] + within, 0), axis=1)
-        place = jnp.where(inside & jnp.any(there, axis=1) & (place >= 0) & (place < n_post), place, n_post)
-        return first + _EVENTS_AT_ONCE, out.at[place].add(product, mode="drop")
+    def after(delay, accumulator):
+        row = jnp.mod(step - delay, slots).astype(jnp.int32)
+        own = source[row].astype(jnp.int64) - rule[4]
+        spikes = (jnp.arange(n) < count[row]) & (own >= 0) & (own < sources) & (delay >= 0) & (delay < slots)
+        who = jnp.where(spikes, own, 0)
+        length = jnp.where(spikes, jnp.maximum(degree[who].astype(jnp.int64), 0), 0)
+        due = StretchesDue(jnp.zeros_like(length), length, jnp.cumsum(length), who, 1, n)
+        strength = amplitude[row] if amplitude.shape[-1] == n else None
 
-    return (jax.lax.while_loop(lambda carry: carry[0] < due.end[-1], some, (jnp.int64(0), accumulator))[1],)
+        def some(carry):
+            first, out = carry
+            draw, stretch, inside = events_of(due, first, _EVENTS_AT_ONCE)
+            of = who[stretch]
+            if lateness != ONE:
+                steps = jnp.rint(_drawn(lateness, (keys[4], keys[5]), begin[of] + draw, numbers[4:8]) / numbers[8])
+                inside &= jnp.maximum(steps, numbers[9]) == delay
+            target = drawn_targets(kind, (keys[0], keys[1]), of, draw, candidates)
+            weight = _drawn(weights, (keys[2], keys[3]), begin[of] + draw, numbers).astype(out.dtype)
+            product = weight if strength is None else jax.lax.optimization_barrier(weight * strength[stretch])
+            within = target[:, None] - pieces[None, :, 0]
+            there = (within >= 0) & (within < pieces[None, :, 1])
+            place = jnp.sum(jnp.where(there, pieces[None, :, 2] + within, 0), axis=1)
+            place = jnp.where(inside & jnp.any(there, axis=1) & (place >= 0) & (place < n_post), place, n_post)
+            return first + _EVENTS_AT_ONCE, out.at[place].add(product, mode="drop")
+
+        return jax.lax.while_loop(lambda carry: carry[0] < due.end[-1], some, (jnp.int64(0), accumulator))[1]
+
+    turn = lambda carry: (carry[0] + 1, after(*carry))
+    return (jax.lax.while_loop(lambda carry: carry[0] <= delays[1], turn, (delays[0], accumulator))[1],)
 
 
-def _weights(kind, words, index, numbers):
+def _drawn(kind, words, index, numbers):
     if kind == ONE:
         return jnp.broadcast_to(numbers[0], index.shape)
     low, high = index.astype(jnp.uint32), jax.lax.shift_right_logical(index, jnp.int64(32)).astype(jnp.uint32)

@@ -21,7 +21,7 @@ from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
 from ranvier.connect.some import own_place
 from ranvier.errors import ParameterError, UnsupportedError
-from ranvier.kernels.drawn_edges import weights_from
+from ranvier.kernels.drawn_edges import numbers_from
 from ranvier.kernels.draws import MOST_POISSON
 from ranvier.memory import require_memory
 from ranvier.model import Model, check_bounds, drawn, parameters, with_parameters
@@ -298,11 +298,12 @@ def _check_not_stored(name: str, projection: Projection, numbers: ProjectionNumb
         raise UnsupportedError(f"{what} cannot be made and pruned. {STORE_THEM}")
     if len(projection.sources) > 1:
         raise UnsupportedError(f"{what} come from one population. Make one projection from each of {len(projection.sources)}.")
-    weight, numbers_of_weight = part.weight, weights_from(part.weight)[1]
+    weight, numbers_of_weight = part.weight, numbers_from(part.weight)[1]
     if numbers_of_weight is None and (isinstance(weight, Distribution) or callable(weight) or np.ndim(weight)):
         raise UnsupportedError(f"{what} have one weight, or weights drawn by rv.uniform(…) or rv.normal(…) without redraw. {STORE_THEM}")
-    if isinstance(part.delay, Distribution) or callable(part.delay) or np.ndim(part.delay):
-        raise UnsupportedError(f"{what} have one delay: with several, each would draw all edges of a spike again. {STORE_THEM}")
+    delay, delays_drawn = part.delay, numbers_from(part.delay)[1] is not None
+    if not delays_drawn and (isinstance(delay, Distribution) or callable(delay) or np.ndim(delay)):
+        raise UnsupportedError(f"{what} have one delay, or delays drawn by rv.uniform(…) or rv.normal(…) without redraw. {STORE_THEM}")
     lowest = weight.ends()[0] if isinstance(weight, Distribution) else weight
     if not isinstance(lowest, jax.core.Tracer):
         if not np.isfinite(lowest):
@@ -312,8 +313,17 @@ def _check_not_stored(name: str, projection: Projection, numbers: ProjectionNumb
                 f"The weight of {name} may be {lowest:g}, but a conductance cannot be negative. Inhibition comes from the reversal "
                 "potential; a distribution needs a low end: rv.normal(mean, sd, low=0)."
             )
-    if not isinstance(part.delay, jax.core.Tracer) and not (np.isfinite(part.delay) and part.delay >= 0):
-        raise ParameterError(f"The delay of {name} must be finite and not negative; it is {part.delay:g} ms.")
+    if not isinstance(delay, jax.core.Tracer):
+        low, high = delay.ends() if isinstance(delay, Distribution) else (delay, delay)
+        if not (np.isfinite(high) and low >= 0):
+            hint = (
+                f"may be {low:g} ms: a distribution needs a low end, rv.normal(mean, sd, low={part.dt:g})"
+                if delays_drawn
+                else f"is {low:g} ms"
+            )
+            raise ParameterError(f"The delay of {name} must be finite and not negative; it {hint}.")
+        if high / part.dt >= LONGEST:
+            raise ParameterError(f"The delay of {name} may be {high / part.dt:.0f} steps; less than {LONGEST} can be.")
 
 
 def projection_part(name: str, projection: Projection, numbers: ProjectionNumbers, key: Key, dt: float) -> Part:

@@ -16,7 +16,7 @@ from ranvier.connect.by_source import BySource
 from ranvier.connect.capacity import Capacity, CapacityExceeded, capacity_for
 from ranvier.connect.part import Part
 from ranvier.connect.part import draw as draw_edges
-from ranvier.kernels.drawn_edges import DrawnEdges, weights_from
+from ranvier.kernels.drawn_edges import DrawnEdges, numbers_from
 from ranvier.kernels.draws import Streams, poisson_table
 from ranvier.memory import aligned_empty
 from ranvier.model import in_precision
@@ -365,7 +365,7 @@ def drawn_at_spikes(part: Part) -> tuple[DrawnEdges, Room]:
     size, key = part.size, part.key.child("edges")
     degrees = rule.out_degrees(part.sources, size, part.own, key)
     candidates = rule.candidates(size, part.own)
-    kind, numbers = weights_from(part.weight)
+    kind, numbers = numbers_from(part.weight)
     if numbers is None:
         given = (
             jnp.reshape(jnp.asarray(part.weight, jnp.float64), (1,))
@@ -375,22 +375,36 @@ def drawn_at_spikes(part: Part) -> tuple[DrawnEdges, Room]:
         numbers = (jnp if isinstance(given, jax.Array) else np).concatenate([given, np.zeros(3)])
     begins = itertools.accumulate((n for n, _ in part.targets), initial=0)
     pieces = [(first, n, onto) for first, (n, onto) in zip(begins, part.targets, strict=False) if onto is not None]
-    delay = np.atleast_1d(in_steps(part.delay, part.dt, f"The delay of {part.name}")).astype(np.int32)
+    lateness, delays, late = _delays_at_spikes(part)
     edges = DrawnEdges(
-        delays=delay,
-        keys=np.array([*key.child("targets").words, *part.key.child("weight").words], np.uint32),
+        delays=delays,
+        keys=np.array([*key.child("targets").words, *part.key.child("weight").words, *part.key.child("delay").words], np.uint32),
         degree=degrees.astype(np.int32),
         begin=np.cumsum(degrees) - degrees,
         first=np.int64(part.pre_offset),
         numbers=numbers,
+        late=late,
         pieces=np.array(pieces, np.int64).reshape(-1, 3),
         kind=rule.kind(),
         candidates=candidates.n,
         shift=candidates.shift,
         exclude=candidates.exclude,
         weights=kind,
+        lateness=lateness,
     )
-    return edges, Room(Capacity(0, 1, 1 << int(delay[0]).bit_length() if delay[0] else 0), "one")
+    return edges, Room(Capacity(0, 1, 1 << int(delays[1]).bit_length() if delays[1] else 0), "one")
+
+
+def _delays_at_spikes(part: Part) -> tuple[int, np.ndarray, np.ndarray]:
+    """How the delays of edges that are not stored are drawn, between what they are (steps), and what of, as in `DrawnEdges`."""
+    kind, numbers = numbers_from(part.delay)
+    if numbers is None:
+        steps = np.broadcast_to(in_steps(part.delay, part.dt, f"The delay of {part.name}"), (2,))
+        return kind, steps.astype(np.int32), np.zeros(6)
+    low, high = part.delay.ends()
+    least = max(0.0, np.ceil(part.delay.low / part.dt - 1e-6))  # as stored ones are rounded
+    ends = np.maximum([np.rint(low / part.dt - 1e-9), np.rint(high / part.dt + 1e-9)], least)
+    return kind, ends.astype(np.int32), np.array([*numbers, part.dt, least])
 
 
 def receptor_synapse(receptor: Receptor, drawn: Drawn) -> Any:

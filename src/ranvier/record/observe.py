@@ -68,12 +68,14 @@ def _from_everywhere(exchange: Exchange, system: NetworkSystem, part: str, own: 
     if any(p.name == part for p in system.plan.populations):
         return {v: exchange.of_population(x, part) for v, x in own.items()}
     plastic = system.plan.plasticity_of(part)
-    if plastic is not None and plastic.structure is None:
-        return {v: own[v] for v in (WEIGHT, *plastic.edge)}  # come from everywhere already
     if plastic is not None:
+        known = (WEIGHT, *plastic.edge) if plastic.structure is None else (EDGES, MEAN_WEIGHT)
+        everywhere = {v: x for v, x in own.items() if v in known or v.startswith(f"{OUTGOING} ")}
         targets = next(p.name for p in system.plan.populations if (p.group, p.start) == (plastic.group, plastic.start))
-        everywhere = {v: x for v, x in own.items() if v in (EDGES, MEAN_WEIGHT) or v.startswith(f"{OUTGOING} ")}
-        return everywhere | {v: exchange.of_population(x, targets) for v, x in own.items() if v.startswith(f"{INCOMING} ")}
+        short_term = system.plan.wire(part).short_term
+        at_sources = () if short_term is None else system.plan.synapses_named(short_term).variables
+        lies = lambda v: plastic.source if v in at_sources else targets
+        return everywhere | {v: exchange.of_population(x, lies(v)) for v, x in own.items() if v not in everywhere}
     raise UnsupportedError(
         f"A function of {part}'s states, or a mean of them, is not recorded on several devices: they lie with the targets. Record the "
         "population's synaptic_current or synaptic_conductance, or the states themselves, or leave out devices."

@@ -10,10 +10,10 @@ namespace {
 
 using ranvier::DrawnEdges;
 using ranvier::Targets;
-using ranvier::WeightsDrawn;
+using ranvier::NumberKind;
 
 template <class T>
-void check_delivery(int64_t n, int64_t sources, int64_t candidates, int64_t n_post, Targets kind, WeightsDrawn weights) {
+void check_delivery(int64_t n, int64_t sources, int64_t candidates, int64_t n_post, Targets kind, NumberKind weights, NumberKind delays) {
   const int64_t slots = integer(1, 4), pieces = integer(0, 3);
   const auto source = indices(slots * n, sources + 2);
   const auto amplitude = numbers<T>(slots * n);
@@ -25,6 +25,7 @@ void check_delivery(int64_t n, int64_t sources, int64_t candidates, int64_t n_po
   for (int64_t& r : rows) r = integer(-3, std::max<int64_t>(candidates, n_post) + 3);
   std::vector<uint32_t> quantiles(4097);
   const std::vector<double> of_weights = {0.5, 1.5, -1.0, 2.0};
+  const int64_t shortest = integer(-1, slots);
   const bool with_amplitudes = integer(0, 1) != 0;
   const ranvier::History<T> history{source.data(), with_amplitudes ? amplitude.data() : nullptr, count.data(), slots, n};
   const DrawnEdges<T> edges{{kind, {candidates, integer(-3, 3), integer(0, 1) != 0}, {7, 11, 0}},
@@ -32,10 +33,8 @@ void check_delivery(int64_t n, int64_t sources, int64_t candidates, int64_t n_po
                             begin.data(),
                             sources,
                             integer(-1, 2),
-                            integer(-1, slots),
-                            weights,
-                            {13, 17, 0},
-                            of_weights.data(),
+                            {shortest, shortest + integer(-1, slots + 1), {delays, {19, 23, 0}, of_weights.data()}, 0.25, -1.0},
+                            {weights, {13, 17, 0}, of_weights.data()},
                             quantiles.data(),
                             {rows.data(), pieces}};
   const int64_t step = integer(-5, 1000);
@@ -75,9 +74,9 @@ void check_drawn_edges() {
     for (const int64_t candidates : sizes) {
       for (const int64_t n_post : sizes) {
         for (const Targets kind : {Targets::kAll, Targets::kRepeated, Targets::kDistinct}) {
-          for (const WeightsDrawn weights : {WeightsDrawn::kOne, WeightsDrawn::kUniform, WeightsDrawn::kNormal}) {
-            check_delivery<float>(n, n, candidates, n_post, kind, weights);
-            check_delivery<double>(n, n + 1, candidates, n_post, kind, weights);
+          for (const NumberKind weights : {NumberKind::kOne, NumberKind::kUniform, NumberKind::kNormal}) {
+            check_delivery<float>(n, n, candidates, n_post, kind, weights, NumberKind::kOne);
+            check_delivery<double>(n, n + 1, candidates, n_post, kind, weights, weights);
           }
         }
       }

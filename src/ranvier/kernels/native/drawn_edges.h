@@ -12,7 +12,7 @@
 namespace ranvier {
 
 enum class Targets : int64_t { kAll = 0, kRepeated = 1, kDistinct = 2 };
-enum class WeightsDrawn : int64_t { kOne = 0, kUniform = 1, kNormal = 2 };
+enum class NumberKind : int64_t { kOne = 0, kUniform = 1, kNormal = 2 };
 
 constexpr int kRounds = 6;  // of the permutation
 
@@ -33,6 +33,20 @@ struct Pieces {
   int64_t n;
 };
 
+// A number of each edge: one for all, `numbers[0]`, or drawn for it: low and width; or mean, standard deviation and both ends.
+struct NumberDrawn {
+  NumberKind kind;
+  DrawKey key;
+  const double* numbers;  // [4]
+};
+
+// The delays of edges: that of an edge is the nearest whole number of steps, and no less than `least`.
+struct DelaysDrawn {
+  int64_t shortest, longest;  // between what all are (steps)
+  NumberDrawn drawn;          // in ms; of one for all nothing is read
+  double dt, least;
+};
+
 template <class T>
 struct DrawnEdges {
   DrawnTargets targets;
@@ -40,22 +54,21 @@ struct DrawnEdges {
   const int64_t* begin;   // [sources]: the number of each source's first edge, which its weight is drawn for
   int64_t sources;
   int64_t first;          // the place of the first source among those of the history
-  int64_t delay;
-  WeightsDrawn weights;
-  DrawKey weight_key;
-  const double* numbers;  // [4]: the weight; or low and width; or mean, sd, low, high
+  DelaysDrawn delays;
+  NumberDrawn weights;
   const uint32_t* quantiles;
   Pieces pieces;
 };
 
-// Some draws of one spike, at most kRowDraws: of source `own`, from `first` on, each times `strength`.
+// Some draws of one spike, at most kRowDraws: of source `own`, from `first` on, those with one delay, each times `strength`.
 template <class T>
 struct DrawnPiece {
-  int64_t own, first, n;
+  int64_t own, first, n, delay;
   T strength;
 };
 
-// What arrives at the end of a step, in the order in which it is added: the spikes of step − delay in theirs, of each the draws of its source.
+// What arrives at the end of a step, in the order in which it is added: the spikes of step − delay in theirs, the shortest delay first, of each
+// the draws of its source.
 template <class T>
 std::vector<DrawnPiece<T>> drawn_pieces(const History<T>& history, int64_t step, const DrawnEdges<T>& edges);
 

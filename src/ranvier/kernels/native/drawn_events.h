@@ -39,20 +39,21 @@ ffi::Error deliver_drawn(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ffi
                          ffi::Buffer<ffi::S64> begin, ffi::Buffer<ffi::S64> rule, ffi::Buffer<ffi::F64> numbers,
                          ffi::Buffer<ffi::S64> pieces, ffi::Buffer<ffi::U32> quantiles, ffi::Buffer<type> accumulator,
                          ffi::ResultBuffer<type> out) {
-  // source [slots, n], amplitude [slots, n or 0], count [slots], step [], delays [1], keys [4], degree [sources], begin [sources],
-  // rule [6]: kind, candidates, shift, exclude, first source, kind of weights; numbers [4], pieces [p, 3], accumulator [n_post]
+  // source [slots, n], amplitude [slots, n or 0], count [slots], step [], delays [2]: shortest and longest, keys [6]: of targets, weights and
+  // delays, degree [sources], begin [sources], rule [7]: kind, candidates, shift, exclude, first source, kinds of weights and of delays;
+  // numbers [10]: of weights 4, of delays 4, dt, least delay; pieces [p, 3], accumulator [n_post]
   const Dimensions h = source.dimensions(), a = amplitude.dimensions(), p = pieces.dimensions();
   if (h.size() != 2 || a.size() != 2 || p.size() != 2) return shapes("deliver_drawn");
   const int64_t slots = h[0], n = h[1], sources = degree.element_count();
   if (slots < 1 || a[0] != slots || (a[1] != n && a[1] != 0) || static_cast<int64_t>(count.element_count()) != slots || step.element_count() != 1 ||
-      delays.element_count() != 1 || keys.element_count() != 4 || static_cast<int64_t>(begin.element_count()) != sources || rule.element_count() != 6 ||
-      numbers.element_count() != 4 || p[1] != 3 || quantiles.element_count() != 4097 || !equal(accumulator.dimensions(), out->dimensions()) ||
+      delays.element_count() != 2 || keys.element_count() != 6 || static_cast<int64_t>(begin.element_count()) != sources || rule.element_count() != 7 ||
+      numbers.element_count() != 10 || p[1] != 3 || quantiles.element_count() != 4097 || !equal(accumulator.dimensions(), out->dimensions()) ||
       out->element_count() > INT32_MAX) {
     return shapes("deliver_drawn");
   }
   const int64_t* const r = rule.typed_data();
   const uint32_t* const k = keys.typed_data();
-  if (r[0] < 0 || r[0] > 2 || r[5] < 0 || r[5] > 2 || r[1] < 0 || r[1] > INT32_MAX) return shapes("deliver_drawn");
+  if (r[0] < 0 || r[0] > 2 || r[5] < 0 || r[5] > 2 || r[6] < 0 || r[6] > 2 || r[1] < 0 || r[1] > INT32_MAX) return shapes("deliver_drawn");
   return perform(pool, [=](ffi::ThreadPool& threads) mutable {
     carry_over(accumulator, out);
     using T = ffi::NativeType<type>;
@@ -62,10 +63,12 @@ ffi::Error deliver_drawn(ffi::ThreadPool pool, ffi::Buffer<ffi::S32> source, ffi
                               begin.typed_data(),
                               sources,
                               r[4],
-                              delays.typed_data()[0],
-                              static_cast<WeightsDrawn>(r[5]),
-                              {k[2], k[3], 0},
-                              numbers.typed_data(),
+                              {delays.typed_data()[0],
+                               delays.typed_data()[1],
+                               {static_cast<NumberKind>(r[6]), {k[4], k[5], 0}, numbers.typed_data() + 4},
+                               numbers.typed_data()[8],
+                               numbers.typed_data()[9]},
+                              {static_cast<NumberKind>(r[5]), {k[2], k[3], 0}, numbers.typed_data()},
                               quantiles.typed_data(),
                               {pieces.typed_data(), p[0]}};
     deliver_drawn_on(threads, history, step.typed_data()[0], edges, out->typed_data(), static_cast<int64_t>(out->element_count()));

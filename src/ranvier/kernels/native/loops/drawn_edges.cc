@@ -1,6 +1,7 @@
 #include "drawn_edges.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "threefry.h"
 
@@ -112,14 +113,13 @@ void draw_some(const DrawnTargets& targets, const Row& row, int64_t first, int64
   for (int64_t i = 0; i < n; ++i) out[i] += out[i] >= left_out;
 }
 
-template <class T>
-void draw_weights(const DrawnEdges<T>& edges, uint64_t first, int64_t n, double* out) {
-  const double* const a = edges.numbers;
-  if (edges.weights == WeightsDrawn::kUniform) {
-    uniform_numbers(edges.weight_key, first, n, out);
+void draw_numbers(const NumberDrawn& drawn, const uint32_t* quantiles, uint64_t first, int64_t n, double* out) {
+  const double* const a = drawn.numbers;
+  if (drawn.kind == NumberKind::kUniform) {
+    uniform_numbers(drawn.key, first, n, out);
     for (int64_t i = 0; i < n; ++i) out[i] = a[0] + a[1] * out[i];
   } else {
-    normal_numbers(edges.weight_key, first, n, edges.quantiles, out);
+    normal_numbers(drawn.key, first, n, quantiles, out);
     for (int64_t i = 0; i < n; ++i) out[i] = std::min(std::max(out[i] * a[1] + a[0], a[2]), a[3]);
   }
 }
@@ -136,17 +136,39 @@ RANVIER_INLINE int64_t place_of(const Pieces& pieces, int64_t target, int64_t n_
   return -1;
 }
 
+// Which of n edges have a delay; whether any has.
+bool have_delay(const DelaysDrawn& delays, int64_t wanted, const uint32_t* quantiles, uint64_t first, int64_t n, bool* has) {
+  double delay[kRowDraws];
+  draw_numbers(delays.drawn, quantiles, first, n, delay);
+  bool any = false;
+  for (int64_t i = 0; i < n; ++i) {
+    has[i] = std::max(std::nearbyint(delay[i] / delays.dt), delays.least) == static_cast<double>(wanted);
+    any |= has[i];
+  }
+  return any;
+}
+
 template <class T>
 void draw(const DrawnEdges<T>& edges, const DrawnPiece<T>& piece, int64_t n_post, int32_t* place, T* value) {
   uint32_t target[kRowDraws];
   double weight[kRowDraws];
-  draw_some(edges.targets, row_of(edges.targets, piece.own), piece.first, piece.n, target);
-  for (int64_t i = 0; i < piece.n; ++i) place[i] = static_cast<int32_t>(place_of(edges.pieces, target[i], n_post));
-  if (edges.weights == WeightsDrawn::kOne) {
-    std::fill_n(value, piece.n, static_cast<T>(edges.numbers[0]) * piece.strength);
+  bool has[kRowDraws];
+  const uint64_t begin = static_cast<uint64_t>(edges.begin[piece.own] + piece.first);
+  const bool several = edges.delays.drawn.kind != NumberKind::kOne;
+  if (several && !have_delay(edges.delays, piece.delay, edges.quantiles, begin, piece.n, has)) {
+    std::fill_n(place, piece.n, -1);
+    std::fill_n(value, piece.n, T(0));
     return;
   }
-  draw_weights(edges, static_cast<uint64_t>(edges.begin[piece.own] + piece.first), piece.n, weight);
+  draw_some(edges.targets, row_of(edges.targets, piece.own), piece.first, piece.n, target);
+  for (int64_t i = 0; i < piece.n; ++i) {
+    place[i] = several && !has[i] ? -1 : static_cast<int32_t>(place_of(edges.pieces, target[i], n_post));
+  }
+  if (edges.weights.kind == NumberKind::kOne) {
+    std::fill_n(value, piece.n, static_cast<T>(edges.weights.numbers[0]) * piece.strength);
+    return;
+  }
+  draw_numbers(edges.weights, edges.quantiles, begin, piece.n, weight);
   for (int64_t i = 0; i < piece.n; ++i) value[i] = static_cast<T>(weight[i]) * piece.strength;
 }
 
@@ -155,20 +177,23 @@ void draw(const DrawnEdges<T>& edges, const DrawnPiece<T>& piece, int64_t n_post
 template <class T>
 std::vector<DrawnPiece<T>> drawn_pieces(const History<T>& history, int64_t step, const DrawnEdges<T>& edges) {
   std::vector<DrawnPiece<T>> pieces;
-  if (edges.delay < 0 || edges.delay >= history.slots || edges.targets.from.n < 1) return pieces;
-  const int64_t slot = floor_mod(step - edges.delay, history.slots);
-  const int32_t* const source = history.source + slot * history.n;
-  const T* const amplitude = history.amplitude ? history.amplitude + slot * history.n : nullptr;
-  const int64_t spikes = std::clamp<int64_t>(history.count[slot], 0, history.n);
-  for (int64_t s = 0; s < spikes; ++s) {
-    const int64_t own = source[s] - edges.first;
-    if (own < 0 || own >= edges.sources) continue;
-    const Candidates& from = edges.targets.from;
-    const int64_t count = from.n - (from.exclude && own + from.shift >= 0 && own + from.shift < from.n);
-    if (count < 1) continue;
-    const int64_t most = edges.targets.kind == Targets::kRepeated ? edges.degree[own] : std::min<int64_t>(edges.degree[own], count);
-    for (int64_t j = 0; j < most; j += kRowDraws) {
-      pieces.push_back({own, j, std::min(kRowDraws, most - j), amplitude ? amplitude[s] : T(1)});
+  if (edges.targets.from.n < 1) return pieces;
+  const int64_t longest = std::min(edges.delays.longest, history.slots - 1);
+  for (int64_t delay = std::max<int64_t>(edges.delays.shortest, 0); delay <= longest; ++delay) {
+    const int64_t slot = floor_mod(step - delay, history.slots);
+    const int32_t* const source = history.source + slot * history.n;
+    const T* const amplitude = history.amplitude ? history.amplitude + slot * history.n : nullptr;
+    const int64_t spikes = std::clamp<int64_t>(history.count[slot], 0, history.n);
+    for (int64_t s = 0; s < spikes; ++s) {
+      const int64_t own = source[s] - edges.first;
+      if (own < 0 || own >= edges.sources) continue;
+      const Candidates& from = edges.targets.from;
+      const int64_t count = from.n - (from.exclude && own + from.shift >= 0 && own + from.shift < from.n);
+      if (count < 1) continue;
+      const int64_t most = edges.targets.kind == Targets::kRepeated ? edges.degree[own] : std::min<int64_t>(edges.degree[own], count);
+      for (int64_t j = 0; j < most; j += kRowDraws) {
+        pieces.push_back({own, j, std::min(kRowDraws, most - j), delay, amplitude ? amplitude[s] : T(1)});
+      }
     }
   }
   return pieces;
