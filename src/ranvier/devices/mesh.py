@@ -35,8 +35,8 @@ def checked_devices(devices: Any) -> tuple[jax.Device, ...] | None:
     without = set(range(jax.process_count())) - {d.process_index for d in found}
     if without and jax.process_count() > 1:
         raise ParameterError(
-            f"devices={doors.said(devices)} has none of process {min(without)}, and each of the {jax.process_count()} processes needs one of "
-            "its own. Leave out devices: all are taken."
+            f"devices={doors.said(devices)} has none of process {min(without)}, and each of the {jax.process_count()} processes needs one "
+            "of its own. Leave out devices: all are taken."
         )
     return found
 

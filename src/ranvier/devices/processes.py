@@ -130,8 +130,8 @@ def _wait_for_the_first(coordinator: str, wait: float) -> None:
         except OSError as error:
             if time.monotonic() >= end:
                 raise ProcessLost(
-                    f"The first process did not come within {wait:g} s at {coordinator}: it did not start, ended, or cannot be reached from "
-                    f"here. ({error})"
+                    f"The first process did not come within {wait:g} s at {coordinator}: it did not start, ended, or cannot be reached "
+                    f"from here. ({error})"
                 ) from None
         time.sleep(0.05)
 
