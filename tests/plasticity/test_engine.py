@@ -334,6 +334,11 @@ def test_bad_input():
         rv.plasticity.PairSTDP(low=2.0, high=1.0)
     with pytest.raises(rv.ParameterError, match="TripletSTDP is a rule for excitatory sources, and these are inhibitory: their weights"):
         rv.prepare(network(rv.plasticity.TripletSTDP(high=10.0), weight=rv.uniform(-3.0, -2.0)), dt=DT)
+    with pytest.raises(rv.ParameterError, match="wire: its weights begin at 0, and ExponentialCurrent has no conductance"):
+        rv.prepare(network(rv.plasticity.InhibitorySTDP(high=10.0), weight=0.0), dt=DT)
+    for times, said in (([60.0, 40.0], "ascend"), ([-5.0, 40.0], "within"), ([[1.0], [2.0]], "one time or a list")):
+        with pytest.raises(rv.ParameterError, match=said):
+            rv.plasticity.Rewards(times=times)
     run = rv.simulate(network(PAIR), **{**HOW, "duration": 5.0})
     with pytest.raises(rv.ParameterError, match="they are state"):
         rv.prepare(network(PAIR), dt=DT, seed=5).run(5.0, initial=run, parameters={"wire.weight": 3.0})
@@ -380,6 +385,37 @@ def test_the_window_shifts_by_the_difference_of_the_delays(axonal, dendritic, ki
     first = rv.simulate(net, **{**HOW, "duration": 91.3})
     last = rv.simulate(net, duration=200.0 - 91.3, dt=DT, initial=first)
     np.testing.assert_array_equal(last.edges("wire").weight, run.edges("wire").weight)
+
+
+class Fades(rv.PlasticityRule):
+    """Adds a tag that fades a thousand times between two updates."""
+
+    update_every = 1000.0
+
+    def edge_state(self):
+        return {"tag": 1.0}
+
+    def on_pre(self, edge, pre, post, third):
+        return {"tag": edge["tag"] + 1.0}
+
+    def on_post(self, edge, pre, post, third):
+        return {"weight": edge["weight"] + edge["tag"]}
+
+    def update(self, edge, post, third, total, interval):
+        return {"weight": edge["weight"] + 1.0}
+
+
+def test_a_tag_that_fades_fast_between_seldom_updates():
+    """e^-1.1 + 3 e^-0.1 by four pairs, and one update; in single precision e^400 is no number."""
+    arrivals, kicks = ([times] for times in ([10.0, 400.0, 800.0, 950.0], [12.0, 401.0, 801.0, 951.0]))
+    source, clock = (
+        rv.Population(1, rv.neurons.SpikeTimes.of_trains(x), name=name) for x, name in ((arrivals, "source"), (kicks, "clock"))
+    )
+    cell = rv.Population(1, rv.neurons.LeakyIntegrateAndFire(refractory=0.5), name="cell")
+    wire = rv.Projection(source, cell, rv.synapses.ExponentialCurrent(), [[1]], weight=1.0, delay=1.0, plasticity=Fades(), name="wire")
+    kick = rv.Projection(clock, cell, rv.synapses.Delta(), [[1]], weight=50.0)
+    run = rv.simulate(rv.Network(source, clock, cell, kick, wire), duration=1001.0, dt=DT, precision="single")
+    assert run.edges(wire).weight[0] == pytest.approx(1.0 + np.exp(-1.1) + 3 * np.exp(-0.1) + 1.0, rel=1e-5)
 
 
 def test_short_term_and_long_term_together():

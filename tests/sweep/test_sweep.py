@@ -150,6 +150,18 @@ def test_sets_that_cannot_be_are_refused_before_anything_runs(sets, error, words
         rv.sweep(NET, sets, 10.0, dt=0.1)
 
 
+def test_a_record_called_as_what_is_swept_is_refused():
+    cells = rv.Population(2, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+    rule = rv.plasticity.PairSTDP(high=10.0)
+    wire = rv.Projection(cells, cells, rv.synapses.ExponentialCurrent(), [[0, 1], [1, 0]], weight=1.0, plasticity=rule, name="wire")
+    how = {"duration": 1.0, "dt": 0.1}
+    with pytest.raises(rv.ParameterError, match=r"wire.weight is swept, and a record .* name='weight_recorded'"):
+        rv.sweep(rv.Network(cells, wire), {"wire.weight": [1.0, 2.0]}, record=rv.Record(wire, "weight"), **how)
+    named = rv.Record(wire, "weight", name="weight_recorded")
+    swept = rv.sweep(rv.Network(cells, wire), {"wire.weight": [1.0, 2.0]}, record=named, **how)
+    assert swept["wire.weight_recorded"].isel(time=-1).values.tolist() == [[1.0, 1.0], [2.0, 2.0]]
+
+
 def test_a_function_that_raises_is_named():
     with pytest.raises(ZeroDivisionError) as raised:
         rv.sweep(NET, {"exc.leak": [10.0]}, 1.0, dt=0.1, functions={"ratio": lambda run: 1 / 0})

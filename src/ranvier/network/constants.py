@@ -194,7 +194,8 @@ class PlasticConstants:
         rule: with its parameters.
         incoming: the edges by target (`kernels.incoming`).
         sign: −1 where the weights are below 0 and the rule acts on their size.
-        every: steps between two updates of all edges by the rule, and by its homeostasis, int64 `[2]`.
+        every: steps between two updates of all edges by the rule, by its homeostasis, and between two references of what they keep,
+            int64 `[3]`.
         dendritic: the dendritic delay in steps, int64.
         place: where each edge stands in the order of delivery, sorted by target, then source; empty where nobody asks.
         structure: the rule by which edges come and go, with its parameters, or None.

@@ -30,6 +30,9 @@ from ranvier.plasticity.base import Change, PlasticityRule, fused, overrides
 from ranvier.plasticity.homeostasis import NoHomeostasis
 from ranvier.plasticity.structure import StructuralRule
 from ranvier.plasticity.traces import LowPass, Trace
+from ranvier.random import Key
+from ranvier.steps import MOST_STEPS
+from ranvier.synapses.base import SynapseModel
 
 WEIGHT, THIRD, REFERENCE = "weight", "third", "reference"
 HOMEOSTASIS = "homeostasis: "
@@ -37,6 +40,8 @@ OUTGOING, INCOMING = "outgoing", "incoming"
 """The first words of what a rule of structural plasticity knows of sources and of targets."""
 INHIBITORY_BELOW = -50.0
 """mV: a synapse of a lower reversal potential keeps its target from firing"""
+MOST_FADED = 20.0
+"""time constants after which what an edge keeps is written anew: e²⁰ times as large is no matter in single precision either"""
 ARRIVED, FIRED = "dendrite arrived", "dendrite fired"
 
 Learning = dict[str, Any]
@@ -155,7 +160,10 @@ def plastic_constants(
     """
     rule = projection.plasticity
     _check_sources(projection, rule, weight)
-    every = np.array([_steps_between_updates(rule, dt), max(1, round(float(rule.homeostasis.every) / dt))], np.int64)
+    update = _steps_between_updates(rule, dt)
+    every = np.array(
+        [update, max(1, round(float(rule.homeostasis.every) / dt)), min(update, _steps_between_references(rule, dt))], np.int64
+    )
     place = incoming.position[: len(weight) if placed else 0]
     known = weight if projection.structure is None else np.append(weight, _given_weight(projection))
     return PlasticConstants(
@@ -170,9 +178,15 @@ def plastic_constants(
 
 
 def _check_sources(projection: DrawnProjection, rule: PlasticityRule, weight: np.ndarray) -> None:
+    synapse = projection.projection.synapse
+    if rule.inhibitory and len(weight) > 0 and not weight.any() and _has_no_conductance(synapse):
+        raise ParameterError(
+            f"{projection.name}: its weights begin at 0, and {type(synapse).__name__} has no conductance that could inhibit: by "
+            f"{type(rule).__name__} they would grow to excite. Let them begin below 0, such as weight=-1e-6."
+        )
     if not rule.excitatory_only:
         return
-    reversal: Any = getattr(projection.projection.synapse, "reversal", None)
+    reversal: Any = getattr(synapse, "reversal", None)
     if isinstance(reversal, int | float | np.ndarray):
         inhibitory, why = bool(np.max(reversal) < INHIBITORY_BELOW), f"the reversal potential of their synapse is {np.max(reversal):g} mV"
     else:
@@ -182,6 +196,15 @@ def _check_sources(projection: DrawnProjection, rule: PlasticityRule, weight: np
             f"{projection.name}: {type(rule).__name__} is a rule for excitatory sources, and these are inhibitory: {why}. "
             "For inhibition there is rv.plasticity.InhibitorySTDP(); rv.plasticity.PairSTDP() acts on the size of weights of either sign."
         )
+
+
+def _has_no_conductance(synapse: SynapseModel) -> bool:
+    """Whether only the sign of a weight says if a synapse excites or inhibits."""
+    if type(synapse).kick is not SynapseModel.kick:
+        return True
+    transmitted = synapse.transmit(synapse.initial_state(1, Key(0)), None, jnp.zeros(()))
+    conductance, _ = synapse.membrane_input(transmitted, jnp.full(1, -60.0))
+    return isinstance(conductance, float) and conductance == 0.0
 
 
 def _given_weight(projection: DrawnProjection) -> np.ndarray:
@@ -207,8 +230,16 @@ def regulated(rule: PlasticityRule) -> bool:
 def _steps_between_updates(rule: PlasticityRule, dt: float) -> int:
     if overrides(rule, "update"):
         return max(1, round(rule.update_every / dt))
-    finite = [tau for tau in rule.edge_state().values() if not isinstance(tau, jax.core.Tracer) and math.isfinite(tau) and tau > 0]
-    return max(1, round(min(finite, default=100.0) / dt))
+    return max(1, round(min(_finite_times(rule), default=100.0) / dt))
+
+
+def _steps_between_references(rule: PlasticityRule, dt: float) -> int:
+    """For so long, what an edge keeps may be written as what it would have been at the beginning: a larger number than it is."""
+    return max(1, round(min(MOST_FADED * min(_finite_times(rule), default=math.inf) / dt, MOST_STEPS)))
+
+
+def _finite_times(rule: PlasticityRule) -> list[float]:
+    return [tau for tau in rule.edge_state().values() if not isinstance(tau, jax.core.Tracer) and math.isfinite(tau) and tau > 0]
 
 
 def sign_of(name: str, rule: PlasticityRule, weight: np.ndarray) -> float:
@@ -397,15 +428,20 @@ def learn(plan: PlasticPlan, constants: PlasticConstants, own: Learning, events:
     own = mark_targets(plan, rule, own, events)
     for which, wanted in enumerate((bool(plan.edge) or overrides(rule, "update"), regulated(rule))):
         if wanted:
+            due = _due(constants, events.k, which)
             edged = (WEIGHT, *plan.edge, *((REFERENCE,) if plan.edge else ()))
             changed = _now_and_then(
                 plan.fused or events.everywhere,
-                jnp.mod(events.k + 1, constants.every[which]) == 0,
+                due if which or not plan.edge else due | _due(constants, events.k, 2),
                 functools.partial(_updated, plan, constants, own, events, homeostasis=which == 1),
                 {name: own[name] for name in edged},
             )
             own = {**own, **changed}
     return own
+
+
+def _due(constants: PlasticConstants, k: jax.Array, which: int) -> jax.Array:
+    return jnp.mod(k + 1, constants.every[which]) == 0
 
 
 def _now_and_then(by_condition: bool, due: jax.Array, update: Any, some: Learning) -> Learning:
@@ -523,8 +559,9 @@ def _updated(
         else:
             new = rule.update(seen, at_edge, own.get(THIRD), total, interval)
         new = kept(plan, constants, new, dict.fromkeys(plan.edge, 1.0), dtype)
+        asked = exists & _due(constants, k, int(homeostasis))
         for name, value in new.items():
-            result[name] = jnp.where(exists, value, result[name])
+            result[name] = jnp.where(asked, value, result[name])
     if plan.edge:
         result[REFERENCE] = k + 1
     return result

@@ -74,6 +74,8 @@ class PlasticityRule(OfProjection):
 
     excitatory_only: ClassVar[bool] = False
     """whether it is for excitatory sources alone, and is refused for inhibitory ones"""
+    inhibitory: ClassVar[bool] = False
+    """whether it is meant for inhibitory sources: then weights that are all 0 must have a synapse that says that it inhibits"""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,8 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ranvier.model import parameter
+from ranvier.errors import ParameterError
+from ranvier.model import POSITIVE, parameter
 from ranvier.plasticity.modulator import Modulator
 
 
@@ -16,8 +18,11 @@ class Rewards(Modulator):
     """Rewards at given times: each adds to the third factor, which decays.
 
     Args:
-        times: when they come (ms), ascending.
+        times: when they come (ms), ascending, from 0 on.
         amount: what each adds.
+
+    Raises:
+        ParameterError: times that do not ascend, or are below 0.
 
     Example:
         >>> import ranvier as rv
@@ -26,8 +31,15 @@ class Rewards(Modulator):
         200.0
     """
 
-    times: Any = parameter((), "ms", None, "when rewards come", per="sample", double=True)
+    times: Any = parameter((), "ms", POSITIVE, "when rewards come", per="sample", double=True)
     amount: Any = parameter(0.5, "1", None, "what a reward adds to the third factor")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.times, jax.core.Tracer) and type(self.times) is not object:  # JAX puts bare objects in the place of leaves
+            times = np.atleast_1d(np.asarray(self.times, np.float64))
+            if times.ndim != 1 or np.any(np.diff(times) < 0):
+                raise ParameterError(f"{type(self).__name__}.times must be one time or a list of times that ascend: give np.sort(times).")
 
     def memory(self) -> Mapping[str, jax.Array]:
         return {"given": jnp.zeros((), jnp.int32)}

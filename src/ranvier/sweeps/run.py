@@ -393,6 +393,14 @@ def _check_names(task: Task, sets: Sets) -> None:
     for name, _ in task.wanted.functions:
         if name in taken:
             raise ParameterError(f"functions has {name!r}, and so is something else in the dataset called. Choose another name.")
+    for record in task.sim.records or ():
+        part = "" if record.part is None else task.sim.network.find(record.part)[0]
+        for variable in record.names:
+            if f"{part}.{variable}" in sets.paths:
+                raise ParameterError(
+                    f"{part}.{variable} is swept, and a record would be called so in the dataset, too. Give that another name, such as "
+                    f"rv.Record({part!r}, {variable!r}, name={f'{variable}_recorded'!r})."
+                )
 
 
 def _check_seeds(task: Task, sets: Sets) -> None:
