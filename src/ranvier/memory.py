@@ -10,6 +10,10 @@ import numpy as np
 from ranvier.errors import ParameterError
 
 
+LITTLE = 2**24
+"""Bytes that are there without asking, which takes longer than to make a small network."""
+
+
 def available_memory() -> float:
     """Bytes that can still be taken.
 
@@ -31,6 +35,8 @@ def require_memory(needed: float, what: str, hint: str, share: float = 0.9) -> N
     Raises:
         ParameterError: there is not so much.
     """
+    if needed < LITTLE:
+        return
     available = available_memory()
     if needed > share * available:
         raise ParameterError(

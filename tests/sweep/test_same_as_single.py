@@ -1,5 +1,7 @@
 """A set of a sweep has the numbers of a single run, bit for bit, however it is computed."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -15,8 +17,9 @@ LIF = rv.neurons.LeakyIntegrateAndFire(refractory=2.0)
 
 
 def everything(run):
-    """All that a run ends with, and all its spikes and records, as one array."""
-    parts = [np.ravel(x).astype(np.float64) for x in jax.tree.leaves(run.state)]
+    """All that a run ends with, and all its spikes and records, as one array; of the last steps' spikes as many as any layout keeps."""
+    state = dataclasses.replace(run.state, in_flight={name: rows[:4] for name, rows in run.state.in_flight.items()})
+    parts = [np.ravel(x).astype(np.float64) for x in jax.tree.leaves(state)]
     for population in run.spikes.populations:
         spikes = run.spikes[population]
         parts += [spikes.counts.astype(np.float64), [np.dot(spikes.steps + 1.0, spikes.neurons + 1.0)]]
@@ -83,6 +86,12 @@ def test_a_network_with_numbers_of_populations_and_projections_swept():
     compiled = loop.compilations
     assert_as_single(sim, {"exc.refractory": [1.0, 3.0], "out.weight": [10.0, 40.0], "out.delay": [0.5, 2.0]}, 60.0, batch=3)
     assert loop.compilations == compiled + 2  # one set, and several side by side
+
+
+def test_delays_that_need_less_room_than_the_network_was_prepared_for():
+    sim = rv.prepare(spiking(), dt=0.1, record=RECORD)
+    sim.run(0.0, parameters={"out.delay": 6.0})
+    assert_as_single(sim, {"out.delay": [0.5, 2.0, 6.0, 0.7]}, 60.0, batch=2)
 
 
 def test_a_network_with_seeds_currents_and_states_swept():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -190,14 +191,21 @@ def both_ways(degrees: np.ndarray, partner: np.ndarray, n: int) -> Edges:
 
 def binomial(key: Key, count: np.ndarray, probability: float) -> np.ndarray:
     """How many of `count` there are in each row, each with a probability; int64 `[rows]`."""
-    from scipy.special import bdtr
-
     u = key.uniform(len(count))
     degrees = np.zeros(len(count), np.int64)
-    for n in np.unique(count):
+    for n in np.unique(count).tolist():
         some = count == n
-        degrees[some] = np.searchsorted(bdtr(np.arange(n), n, probability), u[some], side="right")
+        degrees[some] = np.searchsorted(_up_to(n, probability), u[some], side="right")
     return degrees
+
+
+@functools.lru_cache(64)
+def _up_to(n: int, probability: float) -> np.ndarray:
+    """How likely at most 0, 1, … n − 1 of `n` are there, to be read only: the same for every seed."""
+    from scipy.special import bdtr
+
+    likely: np.ndarray = bdtr(np.arange(n), n, probability)
+    return likely
 
 
 def one_population(rule: str, sources: int, targets: int, own: int | None) -> None:

@@ -101,7 +101,9 @@ def own_place(sources: Sequence[Any], targets: Sequence[Any], rule: ConnectionRu
     of_source, of_target = _neurons(sources), _neurons(targets)
     for first, one, chosen in of_source:
         for begin, other, numbers in of_target:
-            if one is other:
+            if one is other and len(chosen) == len(numbers) == one.n:  # the whole population
+                found |= {begin - first} if one.n else set()
+            elif one is other:
                 common, i, j = np.intersect1d(chosen, numbers, assume_unique=True, return_indices=True)
                 found |= set(np.unique(begin + j - first - i).tolist()) if len(common) else set()
     own = found.pop() if len(found) == 1 else None

@@ -44,7 +44,7 @@ class Work:
         Raises:
             Exception: what the first job that failed has raised.
         """
-        if self.threads == 1:
+        if self.threads == 1 or (len(arguments) == 1 and not self.total):  # a thread would take longer to start than most jobs
             return [job(*a) for a in arguments]
         with ThreadPoolExecutor(self.threads) as pool:
             futures = [pool.submit(job, *a) for a in arguments]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +17,7 @@ import jax
 import numpy as np
 
 from ranvier.connect.base import ConnectionRule, Edges, Rows, kept_rows
-from ranvier.connect.part import Part
+from ranvier.connect.part import DrawnPart, Part
 from ranvier.connect.part import draw as draw_edges
 from ranvier.kernels.draws import Streams
 from ranvier.model import parameters, with_parameters
@@ -106,7 +108,7 @@ class Islands:
             raise NotAlike("what is drawn while it runs comes from one seed")
         shared = jax.device_put(loop.Shared(constants))
         own = self.layout.initial(drawn)
-        state = self._state(sets, initials, own) if at is None else continued(own, with_step(at, drawn.dt))
+        state = self._state(sets, initials, own) if at is None else continued(own, with_step(knowing_as_much(at, own), drawn.dt))
         begin = int(state.step)
         outside = self.layout.outside(drawn)
         if self._readable is None or self._readable.plan is not self.layout.plan:
@@ -267,25 +269,24 @@ class Islands:
         if known is not None and len(known[0]) == len(parts) and all(a is b for a, b in zip(known[0], parts, strict=True)):
             whole: Part = known[1]
             return whole
-        drawn: dict[int, Any] = {}
+        drawn: dict[int, _Copy] = {}
         for part in parts:
             if id(part) not in drawn:
-                one = draw_edges(part)
-                edges = one.edges(range(part.size))
-                drawn[id(part)] = (one, edges, one.weights(edges), one.steps(edges))
+                drawn[id(part)] = _copy_of(part)
         mine = [drawn[id(part)] for part in parts]
-        of_one = [one.one_weight for one, _, _, _ in mine]
-        shared = None not in of_one and len(set(of_one)) == 1 and not any(path == f"{name}.weight" for path in self.paths)
-        edges, order = _side_by_side([e for _, e, _, _ in mine], parts[0].sources, sizes)
-        delay = np.concatenate([d for _, _, _, d in mine])[order] * parts[0].dt
+        slices = _slices([one.drawn.begins for one in mine], sizes)
+        together = lambda each: np.concatenate([each(one)[some] for k in slices for one, some in zip(mine, k, strict=True)])
+        of_one = {one.drawn.one_weight for one in mine}
+        shared = None not in of_one and len(of_one) == 1 and not any(path == f"{name}.weight" for path in self.paths)
+        delays = {one.one_delay for one in mine}
         whole = dataclasses.replace(
             parts[0],
-            rule=_Given(edges, type(parts[0].rule).fixed),
+            rule=_Given(_side_by_side(mine, slices, parts[0].sources, sizes), type(parts[0].rule).fixed),
             sources=parts[0].sources * len(parts),
             targets=((sum(sizes) * len(parts), 0),),
             own=None,
-            weight=of_one[0] if shared else np.concatenate([w for _, _, w, _ in mine])[order],
-            delay=delay[0] if len(delay) and (delay == delay[0]).all() else delay,
+            weight=of_one.pop() if shared else together(lambda one: one.weights),
+            delay=(delays.pop() if len(delays) == 1 and None not in delays else together(lambda one: one.steps)) * parts[0].dt,
         )
         self._edges[name] = (list(parts), whole)
         return whole
@@ -418,17 +419,51 @@ def by_target(each: Sequence[np.ndarray], sizes: tuple[int, ...]) -> np.ndarray:
     return placed
 
 
-def _side_by_side(each: Sequence[Edges], sources: int, sizes: tuple[int, ...]) -> tuple[Edges, np.ndarray]:
-    """The edges of all copies as those of one projection, and the place of each among those of one copy after the other."""
-    count, firsts = len(each), np.concatenate([[0], np.cumsum(sizes)])
-    pre = np.concatenate([e.pre.astype(np.int64) + i * sources for i, e in enumerate(each)])
-    post = np.concatenate([e.post.astype(np.int64) for e in each])
-    which = np.repeat(np.arange(count), [len(e) for e in each])
-    population = np.searchsorted(firsts, post, side="right") - 1
-    n = np.asarray(sizes)[population]
-    post = firsts[population] * count + which * n + post - firsts[population]
-    order = np.arange(len(post)) if len(sizes) == 1 else np.argsort(post, kind="stable")
-    return Edges(pre[order].astype(np.int32), post[order].astype(np.int32)), order
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Copy:
+    """A copy's share of a projection, drawn: what all its edges have in common is not asked of each."""
+
+    drawn: DrawnPart
+    edges: Edges
+
+    @functools.cached_property
+    def weights(self) -> np.ndarray:
+        """One an edge."""
+        return self.drawn.weights(self.edges)
+
+    @functools.cached_property
+    def steps(self) -> np.ndarray:
+        """The delay of each edge in steps."""
+        return self.drawn.steps(self.edges)
+
+    @functools.cached_property
+    def one_delay(self) -> int | None:
+        """The delay that all have (steps), if they were given one."""
+        given = self.drawn.given_steps
+        return None if given is None or given.ndim else int(given)
+
+
+def _copy_of(part: Part) -> _Copy:
+    drawn = draw_edges(part)
+    return _Copy(drawn, drawn.edges(range(part.size)))
+
+
+def _slices(begins: Sequence[np.ndarray], sizes: tuple[int, ...]) -> list[list[slice]]:
+    """For each target population, where each copy has the edges onto it: of all copies one after the other they are those of one projection."""
+    firsts = np.cumsum([0, *sizes])
+    return [[slice(own[low], own[high]) for own in begins] for low, high in itertools.pairwise(firsts)]
+
+
+def _side_by_side(mine: Sequence[_Copy], slices: list[list[slice]], sources: int, sizes: tuple[int, ...]) -> Edges:
+    """The edges of all copies as those of one projection."""
+    count, first = len(mine), 0
+    pre, post = [], []
+    for n, some in zip(sizes, slices, strict=True):
+        for i, (one, own) in enumerate(zip(mine, some, strict=True)):
+            pre.append(one.edges.pre[own] + np.int32(i * sources))
+            post.append(one.edges.post[own] + np.int32(first * (count - 1) + i * n))
+        first += n
+    return Edges(np.concatenate(pre), np.concatenate(post))
 
 
 def _repeated(net: Network, count: int) -> Network:
@@ -475,6 +510,12 @@ def _nodes(tree: Any) -> list[Any]:
 
 def _method(linear: Any) -> Any:
     return None if linear is None else (linear.exact is not None, linear.whole is not None)
+
+
+def knowing_as_much(state: SimulationState, own: SimulationState) -> SimulationState:
+    """A state that one layout has left, for another that looks back further: delays that the first had room for ask for no more."""
+    rows = {name: _in_slots(x, max(len(x), len(own.in_flight.get(name, x)))) for name, x in state.in_flight.items()}
+    return dataclasses.replace(state, in_flight=rows)
 
 
 def _in_slots(rows: np.ndarray, slots: int) -> np.ndarray:

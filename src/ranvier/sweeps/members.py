@@ -12,6 +12,7 @@ from ranvier.given import seed_of
 from ranvier.result import Result
 from ranvier.simulation import Simulation
 from ranvier.surroundings import inside
+from ranvier.sweeps.islands import knowing_as_much
 from ranvier.sweeps.outcome import Outcome, Wanted
 from ranvier.sweeps.sets import INITIAL, SEED
 
@@ -51,6 +52,10 @@ class Task:
         with inside():
             with self.lock:  # the network is drawn and compiled by one thread at a time, and runs in many
                 given, seed, initial = self.parts(values)
+                if state is not None:
+                    drawn = self.sim._drawn_with(given, seed)
+                    self.sim.constants_of(drawn)  # settles in which layout it runs
+                    state = knowing_as_much(state, self.sim.layout.initial(drawn))
                 run = self.sim.start(steps or self.steps, parameters=given, seed=seed, initial=state or initial)
                 run.compiled()
             return run.execute(None)
