@@ -77,6 +77,9 @@ def test_a_voltage_is_weighted_near_spikes():
     wrong = (data.values[:, 0] + 65.0) ** 2
     assert values == pytest.approx([wrong.mean(), (weight * wrong).sum() / weight.sum()], rel=1e-6)
     assert plain.target(data, window).records[0].every_steps == 5
+    volts = (data / 1000).assign_attrs(units="V").assign_coords(time=("time", times / 1000, {"units": "s"}))
+    for name, values in plain.target(volts, window).numbers.items():
+        np.testing.assert_allclose(values, plain.target(data, window).numbers[name], rtol=1e-12)
 
 
 SIM = rv.prepare(rv.Population(1, rv.neurons.HodgkinHuxley(), current=rv.stimuli.SquarePulse(10.0, 5.0, 40.0), name="cell"), dt=0.1)
@@ -111,6 +114,14 @@ LEAK = ["cell.leak.conductance"]
         (TRACE.assign_coords(time=np.arange(50.0) - 5), LEAK, {}, rv.ParameterError, r"begins at -5 ms, before the run"),
         (TRACE.assign_coords(time=np.arange(50.0)[::-1]), LEAK, {}, rv.ParameterError, r"times that do not rise"),
         (TRACE.where(TRACE.time != 7), LEAK, {}, rv.ParameterError, r"data is nan"),
+        (TRACE.assign_attrs(units="nA"), LEAK, {}, rv.UnitError, r"data is in mV, but the quantity given is in nA"),
+        (
+            (np.arange(2.0), np.array([-65.0, 20.0])),
+            LEAK,
+            {"loss": rv.losses.Voltage(spike_weight=0.0)},
+            rv.ParameterError,
+            r"nothing is left to compare",
+        ),
         (TRACE.T, LEAK, {}, rv.ParameterError, r"first dimension"),
         ((np.arange(3.0), np.zeros((3, 2))), LEAK, {}, rv.ParameterError, r"2 traces, but cell has 1 neurons"),
         ((np.arange(3.0), np.zeros(4)), LEAK, {}, rv.ParameterError, r"3 times and 4 values"),

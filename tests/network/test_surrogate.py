@@ -307,6 +307,18 @@ def test_by_what_is_compared_with_the_time_no_gradient_is_taken():
             with pytest.raises(rv.UnsupportedError, match=r"source\.times has no derivative: it decides in which step"):
                 jax.eval_shape(kind(lambda t: end(t, "source.times")), np.array([1.0]))
         found = jax.jit(jax.vmap(end))(jnp.array([0.5, 1.0]))
+    for kind, how in (
+        (rv.stimuli.Sampled, rv.RungeKutta4()),
+        (rv.stimuli.Sampled, rv.ExponentialEuler()),
+        (rv.stimuli.PublishedSampling, None),
+    ):
+        sampled = rv.prepare(
+            rv.Population(1, rv.neurons.Passive(), current=kind([1.0, 2.0], every=0.5), name="cell"), dt=DT, integrator=how
+        )
+        assert [path for path in sampled.parameters if ".current." in path] == ["cell.current.values"]
+        last = lambda every, sim=sampled: sim.function(30)({"cell.current.every": every}, sim.state())[0].neurons["cell"]["V"][0]
+        with jax.enable_x64(True), pytest.raises(rv.UnsupportedError, match="no derivative by the time between a current's samples"):
+            jax.eval_shape(jax.grad(last), 0.5)
     alone = [sim.run(3.0, parameters={"cell.current.start": x}).state.neurons["cell"]["V"][0] for x in (0.5, 1.0)]
     np.testing.assert_allclose(found, alone, rtol=1e-12)
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ranvier import doors
+from ranvier import doors, units
 from ranvier.errors import ParameterError, not_written, unknown
 from ranvier.losses.sum import Sum, as_sum
 from ranvier.record.record import Record
@@ -226,7 +226,8 @@ def trace_of(data: Any, variable: str, window: Window) -> tuple[np.ndarray, np.n
     if hasattr(data, "coords") and hasattr(data, "dims"):
         if "time" not in data.coords or data.dims[:1] != ("time",):
             raise doors.refusal("data", data, wanted, "The time is the first dimension.")
-        times, values = np.asarray(data.coords["time"], float), np.asarray(data)
+        times = np.asarray(units.magnitude(data.coords["time"], "ms", "data: times"), float)
+        values = np.asarray(units.magnitude(data, "mV", "data") if variable == "V" else data)
     elif isinstance(data, tuple) and len(data) == 2:
         times, values = doors.numbers(data[0], "data: times", unit="ms", rank=1), data[1]
     else:

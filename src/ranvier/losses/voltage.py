@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier import doors
+from ranvier.errors import ParameterError
 from ranvier.losses.base import Loss, Seen, Target, Window, checked_part, trace_of
 from ranvier.record.record import Record
 
@@ -62,6 +63,11 @@ class Voltage(Loss):
                 crossed = np.flatnonzero((trace[:-1] < self.spike_threshold) & (trace[1:] >= self.spike_threshold)) + 1
                 near = (np.abs(times[:, None] - times[crossed]) <= self.spike_window).any(axis=1)
                 weight[near, neuron] = self.spike_weight
+        if not weight.any():
+            raise ParameterError(
+                f"Voltage: with spike_weight=0 nothing is left to compare, as every value of the data is within {self.spike_window:g} ms of a "
+                f"crossing of {self.spike_threshold:g} mV. Give a shorter spike_window, or another spike_threshold."
+            )
         numbers = {"rows": steps // every, "values": values, "root": np.sqrt(weight / weight.sum())}
         record = Record(window.part, self.variable, every_steps=every)
         return Target(numbers, (record,), int(steps[-1]) + 1, values.size, (window.begin + steps * window.dt, values))

@@ -9,10 +9,28 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import optimization_barrier
 
-from ranvier.errors import ParameterError
+from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.model import INPUT, parameter
 from ranvier.stimuli.base import Stimulus, plain
 from ranvier.stimuli.pulses import whole
+
+
+@jax.custom_jvp
+def _between(every: Any) -> Any:
+    """The time between samples, by which there is no derivative: which sample holds jumps with it, mostly at the beginnings of steps.
+
+    Raises:
+        UnsupportedError: somebody differentiates by it.
+    """
+    return every
+
+
+@_between.defjvp
+def _refuse(primals: Any, tangents: Any) -> Any:
+    raise UnsupportedError(
+        "There is no derivative by the time between a current's samples, `every`: it decides which of them holds. Leave it out of what is "
+        "differentiated; rv.fit searches it with rv.fitting.CMAES(), which needs no derivative."
+    )
 
 
 class Sampled(Stimulus):
@@ -37,7 +55,7 @@ class Sampled(Stimulus):
     equations = "I(t) = values[floor(t / every + 1e-6)]"
 
     values: Any = parameter(unit=INPUT, text="the samples, (time,) or (time, neuron)", per="sample")
-    every: Any = parameter(unit="ms", bounds=(1e-12, np.inf), text="time between samples", per="sample")
+    every: Any = parameter(unit="ms", bounds=(1e-12, np.inf), text="time between samples", per="sample", double=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,8 +69,12 @@ class Sampled(Stimulus):
     def piecewise_constant(self) -> bool:
         return True
 
+    @property
+    def _spacing(self) -> Any:
+        return _between(self.every) if isinstance(self.every, jax.core.Tracer) else self.every
+
     def _index(self, t: Any) -> Any:
-        return jnp.floor(t / self.every + 1e-6)
+        return jnp.floor(t / self._spacing + 1e-6)
 
     def _at(self, index: Any) -> Any:
         values = jnp.asarray(self.values)
@@ -73,9 +95,9 @@ class Sampled(Stimulus):
     def average(self, t: Any, t_next: Any) -> Any:
         first = self._index(t)
         last = jnp.ceil(t_next / self.every - 1e-6) - 1
-        share = whole(jnp.clip(((first + 1) * self.every - t) / (t_next - t), 0.0, 1.0))  # of the step, until the first sample ends
+        share = whole(jnp.clip(((first + 1) * self._spacing - t) / (t_next - t), 0.0, 1.0))  # of the step, until the first sample ends
         begun = self._at(first)
-        rest = share * begun + (1 - share) * self._at(last) + self._between(first, last, (t_next - t) / self.every)
+        rest = share * begun + (1 - share) * self._at(last) + self._between(first, last, (t_next - t) / self._spacing)
         return jnp.where(last <= first, begun, rest)
 
     def _between(self, first: Any, last: Any, per_step: Any) -> Any:
@@ -125,4 +147,4 @@ class PublishedSampling(Sampled):
 
     def _index(self, t: Any) -> Any:
         # the barrier keeps XLA from turning the product with the reciprocal back into a quotient
-        return jnp.trunc(t * optimization_barrier(1.0 / jnp.asarray(self.every)))
+        return jnp.trunc(t * optimization_barrier(1.0 / jnp.asarray(self._spacing)))
