@@ -9,7 +9,6 @@ import numpy as np
 
 from ranvier.errors import ParameterError
 
-
 LITTLE = 2**24
 """Bytes that are there without asking, which takes longer than to make a small network."""
 

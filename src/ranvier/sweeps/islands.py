@@ -449,7 +449,7 @@ def _copy_of(part: Part) -> _Copy:
 
 
 def _slices(begins: Sequence[np.ndarray], sizes: tuple[int, ...]) -> list[list[slice]]:
-    """For each target population, where each copy has the edges onto it: of all copies one after the other they are those of one projection."""
+    """For each target population, where each copy has the edges onto it. Those of all copies, one after the other, are a projection's."""
     firsts = np.cumsum([0, *sizes])
     return [[slice(own[low], own[high]) for own in begins] for low, high in itertools.pairwise(firsts)]
 
