@@ -66,7 +66,8 @@ class Voltage(Loss):
         if not weight.any():
             raise ParameterError(
                 "Voltage: with spike_weight=0 nothing is left to compare, as every value of the data is "
-                f"within {self.spike_window:g} ms of a crossing of {self.spike_threshold:g} mV. Give a shorter spike_window, or another spike_threshold."
+                f"within {self.spike_window:g} ms of a crossing of {self.spike_threshold:g} mV. "
+                "Give a shorter spike_window, or another spike_threshold."
             )
         numbers = {"rows": steps // every, "values": values, "root": np.sqrt(weight / weight.sum())}
         record = Record(window.part, self.variable, every_steps=every)

@@ -6,6 +6,7 @@ What a part draws is a function of the seed, its name and its own neurons' or ed
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -26,12 +27,13 @@ from ranvier.kernels.draws import MOST_POISSON
 from ranvier.memory import require_memory
 from ranvier.model import Model, check_bounds, drawn, parameters, with_parameters
 from ranvier.network.common import initial_values
-from ranvier.network.facts import NeuronFacts, StimulusFacts, initial_state, neuron_facts, stimulus_facts
+from ranvier.network.facts import NeuronFacts, StimulusFacts, draws_at_start, initial_state, neuron_facts, stimulus_facts
 from ranvier.network.numbers import InputNumbers, Numbers, PopulationNumbers, ProjectionNumbers
 from ranvier.network.room import BYTES_OF_COUPLED_EDGE, require_room
 from ranvier.network.spec import Network, PoissonInput, Projection, weight_unit
 from ranvier.network.state import NEVER
 from ranvier.random import Distribution, Key
+from ranvier.same import Same
 from ranvier.steps import in_steps
 from ranvier.stimuli.base import Constant, Stimulus
 from ranvier.synapses.base import SynapseModel
@@ -212,11 +214,11 @@ def draw_population(name: str, n: int, numbers: Any, key: Key, dt: float, like: 
     if like is not None:
         stimulus, known = _stimulus(name, n, numbers, like.model, key)
         return dataclasses.replace(like, stimulus=stimulus, stimulus_facts=known)
-    model = drawn(numbers.model, key, name, {"neuron": (n, "neuron")}, numbers.model.input_unit)
+    model, start = _begun(numbers.model, n, key, name, {"neuron": (n, "neuron")}, numbers.model.input_unit)
     facts = neuron_facts(name, model, n)
     given = dict(numbers.initial)
     last_spike = given.pop("last_spike", -math.inf)
-    values = initial_values(given, initial_state(model, n, key.child("model")), n, key, name, "neuron", model.unit_of)
+    values = initial_values(given, start, n, key, name, "neuron", model.unit_of)
     stimulus, known = _stimulus(name, n, numbers, model, key)
     last = np.full(n, NEVER) if isinstance(last_spike, float) and last_spike == -math.inf else _last_steps(last_spike, n, dt)
     return DrawnPopulation(
@@ -230,6 +232,27 @@ def draw_population(name: str, n: int, numbers: Any, key: Key, dt: float, like: 
         last_spike=last,
         given=_given_spikes(name, model, n, dt) if facts.fires == "given" else None,
     )
+
+
+SMALL = 4096
+"""Up to so many states what a model begins with is kept for other seeds: for more it takes memory, and little of the time."""
+
+
+def _begun(model: Any, n: int, key: Key, name: str, sizes: dict[str, tuple[int, str]], input_unit: str = "1") -> tuple[Any, dict[str, Any]]:
+    """A model, drawn, and the initial state of its `n` neurons or states."""
+    plain = n <= SMALL and all(type(value) in (int, float) for _, _, value in parameters(model))
+    known = _alike(Same(model), n, name, tuple(sizes.items()), input_unit) if plain else None
+    if known is not None:
+        return known
+    own = drawn(model, key, name, sizes, input_unit)
+    return own, initial_state(own, n, key.child("model"))
+
+
+@functools.lru_cache(64)
+def _alike(model: Same, n: int, name: str, sizes: tuple[Any, ...], input_unit: str) -> tuple[Any, dict[str, Any]] | None:
+    """The same for every seed, where nothing is drawn: to be read only."""
+    own = drawn(model.value, Key(0), name, dict(sizes), input_unit)
+    return None if draws_at_start(own, n) else (own, initial_state(own, n, Key(0)))
 
 
 def _last_steps(last_spike: Any, n: int, dt: float) -> np.ndarray:
@@ -374,8 +397,8 @@ def _at_targets(name: str, projection: Projection, numbers: ProjectionNumbers, p
             f"{name}: {kind} has its state at the target, but neither `receive` nor `kick`: "
             "nothing would reach it. Write one of them, or choose the site 'source'."
         )
-    synapse = drawn(numbers.synapse, key, name, {"neuron": (targets, "target"), "target": (targets, "target")})
-    values = _initial(numbers, name, synapse, targets, key)
+    synapse, start = _begun(numbers.synapse, targets, key, name, {"neuron": (targets, "target"), "target": (targets, "target")})
+    values = _initial(numbers, name, synapse, start, targets, key)
     rules = {"plasticity": numbers.plasticity, "structure": numbers.structure}
     dendritic = int(in_steps(projection.dendritic_delay, part.dt, f"The dendritic delay of {name}"))
     if dendritic >= LONGEST:
@@ -431,7 +454,7 @@ def _coupled(name: str, projection: Projection, numbers: ProjectionNumbers, part
     if site == "edge":
         sorted_initial = {k: edges.sorted_like(np.asarray(v)) if np.shape(v) == (states,) else v for k, v in numbers.initial.items()}
         numbers = dataclasses.replace(numbers, initial=sorted_initial)
-    values = _initial(numbers, name, synapse, states, key)
+    values = _initial(numbers, name, synapse, initial_state(synapse, states, key.child("model")), states, key)
     return DrawnProjection(name, projection, site, synapse, values, part, edges, weight, delay)
 
 
@@ -451,8 +474,9 @@ def coupled_synapse(name: str, projection: Projection, synapse: Any, edges: Edge
     return drawn(synapse, key, name, {"neuron": (states, site), "target": (targets, "target")}), site
 
 
-def _initial(numbers: ProjectionNumbers, name: str, synapse: SynapseModel, states: int, key: Key) -> dict[str, np.ndarray]:
-    start = initial_state(synapse, states, key.child("model"))
+def _initial(
+    numbers: ProjectionNumbers, name: str, synapse: SynapseModel, start: dict[str, Any], states: int, key: Key
+) -> dict[str, np.ndarray]:
     return initial_values(numbers.initial, start, states, key, name, "state", lambda v: synapse.variable_units.get(v, "1"))
 
 

@@ -85,6 +85,15 @@ def initial_state(model: NeuronModel | SynapseModel, n: int, key: Key) -> dict[s
     Compiled as one, and once: its operations one by one would take a second. What draws from the key is not compiled.
     """
 
+    if draws_at_start(model, n):
+        return model.initial_state(n, key)
+    with jax.ensure_compile_time_eval():  # also where what is around it is being traced
+        return jax.tree.map(np.asarray, _compiled_without_key(model, n))
+
+
+def draws_at_start(model: NeuronModel | SynapseModel, n: int) -> bool:
+    """Whether a model's initial state draws random numbers."""
+
     def draws() -> bool:
         try:
             jax.eval_shape(lambda m: _without_key(m, n), shapes_of(model))
@@ -92,10 +101,7 @@ def initial_state(model: NeuronModel | SynapseModel, n: int, key: Key) -> dict[s
             return True
         return False
 
-    if remembered(("draws", n, *structure(model)), lambda: (draws(),))[0]:
-        return model.initial_state(n, key)
-    with jax.ensure_compile_time_eval():  # also where what is around it is being traced
-        return jax.tree.map(np.asarray, _compiled_without_key(model, n))
+    return bool(remembered(("draws", n, *structure(model)), lambda: (draws(),))[0])
 
 
 def count_variables(model: NeuronModel) -> int:
