@@ -279,6 +279,7 @@ class Islands:
         of_one = {one.drawn.one_weight for one in mine}
         shared = None not in of_one and len(of_one) == 1 and not any(path == f"{name}.weight" for path in self.paths)
         delays = {one.one_delay for one in mine}
+        delay: Any = delays.pop() if len(delays) == 1 and None not in delays else together(lambda one: one.steps)
         whole = dataclasses.replace(
             parts[0],
             rule=_Given(_side_by_side(mine, slices, parts[0].sources, sizes), type(parts[0].rule).fixed),
@@ -286,7 +287,7 @@ class Islands:
             targets=((sum(sizes) * len(parts), 0),),
             own=None,
             weight=of_one.pop() if shared else together(lambda one: one.weights),
-            delay=(delays.pop() if len(delays) == 1 and None not in delays else together(lambda one: one.steps)) * parts[0].dt,
+            delay=delay * parts[0].dt,
         )
         self._edges[name] = (list(parts), whole)
         return whole
