@@ -16,6 +16,7 @@ from ranvier.connect.base import RowRule
 from ranvier.connect.by_source import BySource
 from ranvier.connect.degrees import FixedOutDegree
 from ranvier.connect.part import Part
+from ranvier.devices.mesh import check_sizes
 from ranvier.errors import ParameterError
 from ranvier.kernels import dispatch
 from ranvier.memory import available_memory
@@ -131,6 +132,9 @@ def plan_memory(
     Returns:
         A `MemoryPlan`; `.require()` refuses one that does not fit.
 
+    Raises:
+        ParameterError: something is no such number, or a device would be without neurons.
+
     Example:
         >>> import ranvier as rv
         >>> plan = rv.plan_memory(rv.models.microcircuit(), devices=4, precision="single", memory=2**30)
@@ -141,6 +145,8 @@ def plan_memory(
 
     devices, dt = doors.count(devices, "devices", low=1, high=MOST_DEVICES), doors.interval(dt, "dt")
     net, single = as_network(network, None, None)
+    many = {name: p.n for name, p in net.populations.items()}
+    check_sizes(many, devices)
     real = {"double": 8, "single": 4}[checked_precision(precision)]
     length = None if duration is None else doors.duration(duration, "duration")
     if memory is not None:
@@ -151,7 +157,7 @@ def plan_memory(
         free = int(_free()) if memory is None else memory
         each = lambda devices: _on_each(sizes, devices)
         kept = 0 if length is None else sum(_of_record(r, net, length, dt, real) for r in records)
-    needed = next((d for d in _growing(devices) if sum(each(d)) <= SHARE * free), None)
+    needed = next((d for d in _growing(devices, max(many.values(), default=1)) if sum(each(d)) <= SHARE * free), None)
     if needed is not None:
         needed = next(d for d in range(max(1, needed // 2), needed + 1) if sum(each(d)) <= SHARE * free)
     return MemoryPlan(devices, *each(devices), kept, free, sizes.many_edges, needed)
@@ -168,10 +174,12 @@ class _Sizes:
     many_edges: int = 0
 
 
-def _growing(devices: int) -> Iterator[int]:
-    while devices <= MOST_DEVICES:
+def _growing(devices: int, most: int) -> Iterator[int]:
+    most = min(most, MOST_DEVICES)
+    while devices < most:
         yield devices
         devices *= 2
+    yield most
 
 
 def _on_each(sizes: _Sizes, devices: int) -> tuple[int, int, int]:

@@ -42,6 +42,8 @@ def test_what_does_not_fit_is_refused_with_numbers_and_how_many_devices_would_do
     assert not rv.plan_memory(net, devices=plan.devices_needed - 1, memory=int(0.7 * whole)).fits
     with pytest.raises(ParameterError, match="no number of devices would"):
         rv.plan_memory(net, memory=1000).require()
+    with pytest.raises(ParameterError, match="at most devices=3200"):
+        rv.plan_memory(net, devices=3201)
 
 
 def test_a_network_that_no_machine_holds_is_planned_without_drawing_an_edge():

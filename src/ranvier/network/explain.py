@@ -156,7 +156,8 @@ def _learning_bytes(plan: Plan, wire: str, state: SimulationState) -> int:
 def _size(count: int) -> str:
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= size:
-            return f"{count / size:.3g} {unit}"
+            many = count / size
+            return f"{many:.3g} {unit}" if many < 1000 else f"{many:.0f} {unit}"
     return f"{count} B"
 
 
