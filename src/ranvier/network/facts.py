@@ -7,6 +7,7 @@ no parameter) and the shapes of its parameters. No value of a parameter decides 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ import numpy as np
 
 from ranvier.errors import ParameterError, UnsupportedError
 from ranvier.model import parameters
+from ranvier.network.by_numpy import NotByNumpy, evaluated, is_concrete
 from ranvier.network.common import moving_variables, resolve
 from ranvier.network.linearity import depends, of_any_length
 from ranvier.neurons.base import Inputs, NeuronModel
@@ -79,29 +81,43 @@ def _without_key(model: NeuronModel | SynapseModel, n: int) -> dict[str, Any]:
 _compiled_without_key = jax.jit(_without_key, static_argnums=1)
 
 
+def _traced_state(model: NeuronModel | SynapseModel, n: int) -> tuple[Any, dict[str, Any]] | None:
+    """A model's initial state, traced, and the shapes of its variables; None where it draws from its key."""
+
+    def find() -> tuple[Any]:
+        try:
+            return (jax.make_jaxpr(lambda m: _without_key(m, n), return_shape=True)(shapes_of(model)),)
+        except _KeyUsed:
+            return (None,)
+
+    return remembered(("initial", n, *structure(model)), find)[0]
+
+
 def initial_state(model: NeuronModel | SynapseModel, n: int, key: Key) -> dict[str, Any]:
     """A model's initial state: float64 `[n]` each, or numbers.
 
-    Compiled as one, and once: its operations one by one would take a second. What draws from the key is not compiled.
+    NumPy computes what was traced; what it does not know is compiled as one, and once: its operations one by one would take a second.
+    What draws from the key is neither.
     """
-
-    if draws_at_start(model, n):
+    traced = _traced_state(model, n)
+    if traced is None:
         return model.initial_state(n, key)
+    if is_concrete(model):
+        with contextlib.suppress(NotByNumpy):
+            return jax.tree.unflatten(jax.tree.structure(traced[1]), evaluated(traced[0], *jax.tree.leaves(model)))
     with jax.ensure_compile_time_eval():  # also where what is around it is being traced
         return jax.tree.map(np.asarray, _compiled_without_key(model, n))
 
 
 def draws_at_start(model: NeuronModel | SynapseModel, n: int) -> bool:
     """Whether a model's initial state draws random numbers."""
+    return _traced_state(model, n) is None
 
-    def draws() -> bool:
-        try:
-            jax.eval_shape(lambda m: _without_key(m, n), shapes_of(model))
-        except _KeyUsed:
-            return True
-        return False
 
-    return bool(remembered(("draws", n, *structure(model)), lambda: (draws(),))[0])
+def _shapes_of_state(model: NeuronModel | SynapseModel, n: int) -> dict[str, Any]:
+    """The variables of a model's state, of which only names and shapes are asked."""
+    traced = _traced_state(model, n)
+    return initial_state(model, n, Key(0)) if traced is None else traced[1]
 
 
 def count_variables(model: NeuronModel) -> int:
@@ -142,7 +158,7 @@ def neuron_facts(name: str, model: NeuronModel, n: int) -> NeuronFacts:
 
 
 def _neuron_facts(name: str, model: NeuronModel, n: int) -> NeuronFacts:
-    state = initial_state(model, n, Key(0))
+    state = _shapes_of_state(model, n)
     values = {variable: jax.ShapeDtypeStruct((n,), np.float64) for variable in state}
     for variable, value in state.items():
         if np.shape(value) not in ((), (n,)):
@@ -226,12 +242,12 @@ def synapse_facts(name: str, synapse: SynapseModel, states: int, presynaptic: Ne
 
 
 def _synapse_facts(name: str, synapse: SynapseModel, states: int, presynaptic: NeuronModel | None) -> SynapseFacts:
-    values = {v: jax.ShapeDtypeStruct((states,), np.float64) for v in initial_state(synapse, states, Key(0))}
+    values = {v: jax.ShapeDtypeStruct((states,), np.float64) for v in _shapes_of_state(synapse, states)}
     own, t = shapes_of(synapse), jax.ShapeDtypeStruct((), np.float64)
     pre = None
     if presynaptic is not None:
         presynaptic = jax.tree.map(lambda leaf: 1.0 if isinstance(leaf, Distribution) else leaf, presynaptic)  # only names are asked
-        names = initial_state(presynaptic, 1, Key(0)) if _fits_one(presynaptic) else _names_of(presynaptic)
+        names: Any = _shapes_of_state(presynaptic, 1) if _fits_one(presynaptic) else _names_of(presynaptic)
         each: Any = {v: jax.ShapeDtypeStruct((states,), np.float64) for v in names}
         pre = Presynaptic(each)
     shapes = jax.eval_shape(lambda m, s, p, t: m.derivatives(s, p, t), own, values, pre, t)
@@ -246,4 +262,4 @@ def _fits_one(model: NeuronModel) -> bool:
 
 def _names_of(model: NeuronModel) -> list[str]:
     n = next(np.shape(leaf)[0] for leaf in jax.tree.leaves(model) if np.ndim(leaf))
-    return list(initial_state(model, n, Key(0)))
+    return list(_shapes_of_state(model, n))

@@ -11,6 +11,7 @@ import numpy as np
 from ranvier.channels.base import IonChannel
 from ranvier.integrators import Euler, EulerMaruyama
 from ranvier.model import Model, in_precision
+from ranvier.network.facts import initial_state
 from ranvier.network.spec import Population
 from ranvier.neurons.base import Inputs, NeuronModel
 from ranvier.random import Key
@@ -70,7 +71,10 @@ def check_neuron(model: NeuronModel, *, published: bool = False) -> None:
         _check_spikes(model, name)
         if given is None:
             _check_neurons_apart(model, name)
-        at = (model, _moved(model.initial_state(N, Key(0)), N), np.arange(1.0, N + 1))
+        start = model.initial_state(N, Key(0))
+        for variable, x in initial_state(model, N, Key(0)).items():
+            check_close(x, start[variable], f"{name}: what a run starts from, {variable!r}, against initial_state", 1e-12)
+        at = (model, _moved(start, N), np.arange(1.0, N + 1))
         check_gradient(lambda at: model_rates(*at), at, f"{name}.derivatives: ")
     least = 0 if given is None else 1 + int(np.max(given[1], initial=-1))
     check_runs(model, name, sizes=(least, least + 1))
