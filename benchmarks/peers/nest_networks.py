@@ -152,6 +152,9 @@ def synapse(strength: float, scale: float) -> dict:
     }
 
 
+FORGETS = 1000
+"""neurons: up to so many, weights begin anew with each run, as they do elsewhere; more would go on learning less than one notices"""
+
 MODELS = {"brunel": brunel, "learning": learning_brunel, "microcircuit": microcircuit}
 
 
@@ -176,6 +179,8 @@ def build(options: argparse.Namespace) -> tuple:
 
 
 def once(options: argparse.Namespace, populations: list, recorder) -> dict:
+    if options.model == "learning" and options.neurons <= FORGETS:
+        nest.GetConnections(synapse_model="learning").weight = learning.brunel(options.neurons).weight
     earlier = recorder.n_events
     now = clock(options.threads)
     began = now()
