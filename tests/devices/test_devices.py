@@ -95,6 +95,7 @@ def test_a_rate_that_cannot_be_drawn_is_refused_as_on_one_device(others):
 
 def test_explain_says_what_the_devices_tell_each_other(others):
     assert "on 4 cpu devices" in others["explained"]
+    assert "devices tell each other within the step" not in others["explained"]
     assert "every 15 steps (the shortest delay), 1056 bytes while a device has up to 64 spikes" in others["explained"]
 
 

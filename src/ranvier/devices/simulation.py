@@ -147,8 +147,20 @@ class SimulationOnDevices(Simulation):
             populations=populations,
             projections=projections,
             devices=tuple(self._told(constants[lead])),
-            why_not_native="it lies on several devices",
+            why_not_native=self._why_not_native(constants[lead]),
         )
+
+    def _why_not_native(self, constants: Constants) -> str:
+        """Why XLA goes through the steps between two exchanges."""
+        shards, lead = self.shards, self.shards.here[0]
+        if shards.exchange.hears and not shards.exchange.listed:
+            return "devices tell each other within the step who spiked"
+        if any(isinstance(s, SourcePlan | EdgePlan) and s.transmits for s in shards.plan.synapses):
+            return "devices gather within the step what acts continuously"
+        with self._inside():
+            state = shards.enter(self._initial(self.drawn), shards.outside(self.drawn), False)[lead]
+            alone = dataclasses.replace(shards.echo, later=shards.exchange.later)
+            return loop.why_not_native(shards.layouts[lead], constants, state, alone)
 
     def _states(self, share: ProjectionExplanation) -> int:
         """How many states a projection or input has on all devices."""

@@ -216,8 +216,12 @@ class Exchange:
         cuts = [self.cut(name) for name in group.members]
         if all(cut.even for cut in cuts):
             return None
-        here = jax.lax.axis_index(AXIS)
+        here = self._here()
         return jnp.concatenate([jnp.arange(cut.room) < cut.count(here) for cut in cuts])
+
+    def _here(self) -> jax.Array:
+        """The number of the device that this is computed on."""
+        return jax.lax.axis_index(AXIS)
 
     def only_real(self, plan: Plan, spiked: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Who spiked, by group, without those that stand for nobody."""
@@ -230,6 +234,9 @@ class Echo(Exchange):
 
     def _gathered(self, values: jax.Array) -> jax.Array:
         return jnp.broadcast_to(values, (self.devices, *jnp.shape(values)))
+
+    def _here(self) -> jax.Array:
+        return jnp.asarray(0)
 
     def most(self, value: jax.Array) -> jax.Array:
         return value

@@ -265,14 +265,18 @@ def _append_rows(flags: jax.Array, first: jax.Array, steps: jax.Array, neurons: 
     return jax.lax.while_loop(lambda left: jnp.any(left[0]), one_row, (jnp.any(flags, axis=1), (steps, neurons, count)))[1]
 
 
-def why_not_native(layout: Any, constants: Constants, state: StepState) -> str:
-    """Why the steps of a network on one device are not one call of native kernels; nothing where they are. `state` is not packed."""
+def why_not_native(layout: Any, constants: Constants, state: StepState, exchange: Exchange | None = None) -> str:
+    """Why the steps of a network, or of a share between two exchanges, are not one call of native kernels; nothing where they are.
+
+    `state` is not packed.
+    """
     program = Program(layout.plan, layout.integrator, (), layout.plan.n, False, ())
     steps, neurons, _ = new_buffers(program, [])
     nothing: Any = np.int64(0), np.bool_(False), np.bool_(False)
     carry = Carry(state, steps, neurons, nothing[0], nothing[1], nothing[2], ())
     with jax.enable_x64(True):
-        return turns(program, lambda: Stepper(layout.plan, constants, layout.integrator, False)).why_not_native(carry)
+        stepper = lambda: Stepper(layout.plan, constants, layout.integrator, False, exchange=exchange)
+        return turns(program, stepper).why_not_native(carry)
 
 
 def _run(
