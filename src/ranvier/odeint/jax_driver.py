@@ -104,8 +104,11 @@ def _whole(recipe: Recipe, *numbers: Any) -> Any:
 @functools.lru_cache(maxsize=64)
 def _compiled(recipe: Recipe, inside: bool = False) -> Any:
     """The loop; `inside` a program of the user's, that one's options count."""
-    options = None if inside or platform() != "cpu" else compiler_options("cpu")
-    return jax.jit(functools.partial(_whole, recipe), compiler_options=options)
+    return jax.jit(functools.partial(_whole, recipe), compiler_options=None if inside else _options())
+
+
+def _options() -> Any:
+    return compiler_options("cpu") if platform() == "cpu" else None
 
 
 @functools.lru_cache(maxsize=16)
@@ -116,7 +119,7 @@ def _compiled_in_parts(recipe: Recipe) -> tuple[Any, Any]:
     def rows(carry: Any, start: Any, stop: Any, *numbers: Any) -> Any:
         return Loop(recipe, *numbers).rows(carry, start, stop)
 
-    return jax.jit(begin), jax.jit(rows, donate_argnums=0)
+    return jax.jit(begin, compiler_options=_options()), jax.jit(rows, donate_argnums=0, compiler_options=_options())
 
 
 def _double(problem: Problem) -> Any:

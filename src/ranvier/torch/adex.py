@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,8 +15,9 @@ from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
 from ranvier.torch.engine_parameters import one_refractory, parameters_of
 from ranvier.torch.functional import DEFAULT_SURROGATE, within_range
-from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.layer import computing_dtype
 from ranvier.torch.lif import LAYER, SURROGATE, above_reset, filled
+from ranvier.torch.planned import PlannedLayer
 from ranvier.torch.ranged import Ranged, of_dtype
 from ranvier.torch.surrogate import Surrogate
 
@@ -41,7 +42,7 @@ class AdExState(NamedTuple):
     refractory: Tensor | None = None
 
 
-class AdEx(SpikingLayer):
+class AdEx(PlannedLayer):
     """Adaptive exponential integrate-and-fire neurons, by Euler's method.
 
     ```
@@ -72,6 +73,7 @@ class AdEx(SpikingLayer):
     """
 
     learnable = ("leak", "adaptation", "adaptation_tau", "adaptation_jump")
+    settings = ("size", "dt", "refractory", "surrogate", "detach_reset")
     capacitance: Ranged
     leak: Ranged
     rest: Ranged
@@ -143,14 +145,20 @@ class AdEx(SpikingLayer):
             refractory=torch.zeros(x.shape, dtype=torch.int32, device=x.device) if self.refractory else None,
         )
 
-    def sequence(self, x: Tensor, state: AdExState) -> tuple[Tensor, AdExState]:
+    def _loops(self, x: Tensor, state: AdExState) -> tuple[Any, ...]:
+        """What the loops of C++ are given."""
         held = torch.zeros_like(state.v) if state.refractory is None else state.refractory
         rows = [self.dt, float(self.refractory), *(self.get_submodule(name).value for name in PARAMETERS)]
-        done = None if self.detach_reset else fused.attempt("adex", x, [state.v, state.w, held], rows, self.surrogate)
-        if done is None:
-            return self.step_by_step(x, state)
-        spikes, (v, w, held) = done
-        return spikes, AdExState(v, w, None if state.refractory is None else held)
+        return "adex", x, [state.v, state.w, held], rows, self.surrogate
+
+    def _plan(self, x: Tensor) -> Any:
+        loops = None if self.detach_reset else fused.plan(*self._loops(x, self.initial_state(x[0])))
+        waits = bool(self.refractory)
+        return loops and (lambda x: _as_state(waits, *loops(x)))
+
+    def sequence(self, x: Tensor, state: AdExState) -> tuple[Tensor, AdExState]:
+        done = None if self.detach_reset else fused.attempt(*self._loops(x, state))
+        return self.step_by_step(x, state) if done is None else _as_state(bool(self.refractory), *done)
 
     def step(self, x: Tensor, state: AdExState) -> tuple[Tensor, AdExState]:
         v, w, held = state
@@ -167,3 +175,8 @@ class AdEx(SpikingLayer):
             held = torch.where(spikes > 0, self.refractory, torch.clamp(held - 1, min=0)).to(held.dtype)
         acting = spikes.detach() if self.detach_reset else spikes
         return spikes.to(x.dtype), AdExState((1 - acting) * after_v + acting * p["reset"], after_w + acting * p["adaptation_jump"], held)
+
+
+def _as_state(waits: bool, spikes: Tensor, after: Sequence[Tensor]) -> tuple[Tensor, AdExState]:
+    v, w, held = after
+    return spikes, AdExState(v, w, held if waits else None)

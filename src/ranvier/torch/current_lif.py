@@ -54,6 +54,7 @@ class CurrentLIF(LIF):
     """
 
     learnable = (*LIF.learnable, "synapse_tau")
+    settings = LIF.settings
 
     @checked(size=arguments.size, synapse_tau=arguments.value)
     def __init__(self, size: int | tuple[int, ...] | None = None, *, synapse_tau: Any = 5.0, **others: Any):
@@ -69,6 +70,20 @@ class CurrentLIF(LIF):
     def step(self, x: Tensor, state: CurrentLIFState, **changes: Any) -> tuple[Tensor, CurrentLIFState]:  # type: ignore[override]
         spikes, state = self._advance(x, state, {**self._coupled(computing_dtype(x)), **self.draws(x), **changes})
         return spikes, state
+
+    def _plan(self, x: Tensor) -> Any:
+        state, coefficients = self.initial_state(x[0]), self._coupled(x.dtype)
+        currents = fused.plan("leaky_sum", x, [state.current], [coefficients.pop("current_decay")])
+        membranes = fused.quick.lif(x, state.lif, **coefficients)
+        if currents is None or membranes is None:
+            return None
+
+        def run(x: Tensor) -> tuple[Tensor, CurrentLIFState]:
+            driven, (current,) = currents(x)
+            spikes, lif = membranes(driven)
+            return spikes, CurrentLIFState(lif, current)
+
+        return run
 
     def sequence(self, x: Tensor, state: CurrentLIFState) -> tuple[Tensor, CurrentLIFState]:  # type: ignore[override]
         dtype = computing_dtype(x)

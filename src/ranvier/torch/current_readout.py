@@ -55,6 +55,7 @@ class CurrentReadout(LeakyReadout):
     """
 
     learnable = (*LeakyReadout.learnable, "synapse_tau")
+    settings = ("size", "dt")
 
     @checked(size=arguments.size, synapse_tau=arguments.value)
     def __init__(self, size: int | tuple[int, ...] | None = None, *, synapse_tau: Any = 5.0, **others: Any):
@@ -78,6 +79,20 @@ class CurrentReadout(LeakyReadout):
         current = state.current + x.to(dtype)
         v = (rest + decay * (state.v - rest)) + gain * current
         return v.to(x.dtype), CurrentReadoutState(v, decayed(self.dt, of_dtype(self.synapse_tau.value, dtype))[0] * current)
+
+    def _plan(self, x: Tensor) -> Any:
+        state, kept = self.initial_state(x[0]), decayed(self.dt, of_dtype(self.synapse_tau.value, x.dtype))[0]
+        currents = fused.plan("leaky_sum", x, [state.current], [kept])
+        membranes = fused.plan("leak", x, [state.v], list(self.coefficients(x.dtype)))
+        if currents is None or membranes is None:
+            return None
+
+        def run(x: Tensor) -> tuple[Tensor, CurrentReadoutState]:
+            driven, (current,) = currents(x)
+            v, (last,) = membranes(driven)
+            return v, CurrentReadoutState(last, current)
+
+        return run
 
     def sequence(self, x: Tensor, state: CurrentReadoutState) -> tuple[Tensor, CurrentReadoutState]:  # type: ignore[override]
         dtype = state.v.dtype

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,8 +15,9 @@ from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
 from ranvier.torch.engine_parameters import parameters_of
 from ranvier.torch.functional import DEFAULT_SURROGATE, within_range
-from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.layer import computing_dtype
 from ranvier.torch.lif import LAYER, SURROGATE, above_reset, filled
+from ranvier.torch.planned import PlannedLayer
 from ranvier.torch.ranged import of_dtype
 from ranvier.torch.surrogate import Surrogate
 
@@ -36,7 +37,7 @@ class IzhikevichState(NamedTuple):
     u: Tensor
 
 
-class Izhikevich(SpikingLayer):
+class Izhikevich(PlannedLayer):
     """Izhikevich's two-variable neuron of 2003.
 
     ```
@@ -69,6 +70,7 @@ class Izhikevich(SpikingLayer):
     """
 
     learnable = ("a", "b", "c", "d")
+    settings = ("size", "dt", "scheme", "surrogate", "detach_reset")
     dt: float
 
     @checked(
@@ -128,14 +130,18 @@ class Izhikevich(SpikingLayer):
         v = filled(x, self.initial_potential.value, dtype)
         return IzhikevichState(v, of_dtype(self.b.value, dtype) * v)
 
-    def sequence(self, x: Tensor, state: IzhikevichState) -> tuple[Tensor, IzhikevichState]:
+    def _loops(self, x: Tensor, state: IzhikevichState) -> tuple[Any, ...]:
+        """What the loops of C++ are given."""
         parameters = (self.a, self.b, self.c, self.d, self.peak, self.initial_potential)
-        rows = [self.dt, *(made.value for made in parameters)]
-        done = None if self.detach_reset else fused.attempt(f"izhikevich_{self.scheme}", x, list(state), rows, self.surrogate)
-        if done is None:
-            return self.step_by_step(x, state)
-        spikes, after = done
-        return spikes, IzhikevichState(*after)
+        return f"izhikevich_{self.scheme}", x, list(state), [self.dt, *(made.value for made in parameters)], self.surrogate
+
+    def _plan(self, x: Tensor) -> Any:
+        loops = None if self.detach_reset else fused.plan(*self._loops(x, self.initial_state(x[0])))
+        return loops and (lambda x: _as_state(*loops(x)))
+
+    def sequence(self, x: Tensor, state: IzhikevichState) -> tuple[Tensor, IzhikevichState]:
+        done = None if self.detach_reset else fused.attempt(*self._loops(x, state))
+        return self.step_by_step(x, state) if done is None else _as_state(*done)
 
     def step(self, x: Tensor, state: IzhikevichState) -> tuple[Tensor, IzhikevichState]:
         v, u = state
@@ -156,3 +162,7 @@ class Izhikevich(SpikingLayer):
         spikes = self.surrogate((after_v - peak) / (peak - c))
         acting = spikes.detach() if self.detach_reset else spikes
         return spikes.to(x.dtype), IzhikevichState((1 - acting) * after_v + acting * c, after_u + acting * d)
+
+
+def _as_state(spikes: Tensor, after: Sequence[Tensor]) -> tuple[Tensor, IzhikevichState]:
+    return spikes, IzhikevichState(*after)

@@ -137,6 +137,13 @@ class SpikingLayer(Parametrised):
 
     size: tuple[int, ...] = ()
 
+    def __init_subclass__(cls, **others: Any) -> None:
+        """A class that gives its own step goes through a sequence by it, not by the faster way of the class that it is derived from."""
+        super().__init_subclass__(**others)
+        first = {name: next(k for k, kind in enumerate(cls.__mro__) if name in vars(kind)) for name in ("step", "sequence")}
+        if first["step"] < first["sequence"]:
+            cls.sequence = SpikingLayer.sequence  # type: ignore[method-assign]
+
     def initial_state(self, x: Tensor) -> State:
         """The state before the first step of an input whose single steps look like `x`, `[B, …]`."""
         raise not_written(self, SpikingLayer.initial_state)

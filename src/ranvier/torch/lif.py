@@ -16,8 +16,8 @@ from ranvier.torch.arguments import checked
 from ranvier.torch.engine_parameters import membrane, parameters_of
 from ranvier.torch.firing import SigmoidFiring
 from ranvier.torch.functional import LIFState
-from ranvier.torch.fused.problem import SURROGATES
-from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.layer import computing_dtype
+from ranvier.torch.planned import PlannedLayer
 from ranvier.torch.ranged import Ranged, expm1, exponential, of_dtype
 from ranvier.torch.surrogate import Surrogate
 
@@ -33,7 +33,7 @@ LAYER = {
 """The arguments that layers have in common."""
 
 
-class LIF(SpikingLayer):
+class LIF(PlannedLayer):
     """Leaky integrate-and-fire neurons.
 
     ```
@@ -85,6 +85,7 @@ class LIF(SpikingLayer):
     """
 
     learnable: ClassVar[tuple[str, ...]] = ("tau", "leak", "rest", "threshold", "noise")
+    settings: ClassVar[tuple[str, ...]] = ("size", "dt", "euler", "input", "reset_by", "refractory", "surrogate", "detach_reset", "backend")
     dt: float
 
     @checked(
@@ -272,21 +273,12 @@ class LIF(SpikingLayer):
         spikes, state = functional.step(x.to(dtype), state, **{**self.coefficients(dtype), **self.draws(x), **changes})
         return spikes.to(x.dtype), state
 
-    def forward(self, x: Tensor, state: LIFState | None = None) -> tuple[Tensor, LIFState]:
-        if state is None and (key := self._key()) is not None and (done := fused.quick.sequence(self, key, x)) is not None:
-            return done
-        return super().forward(x, state)
-
     def _key(self) -> Any:
-        """All that a sequence from rest depends on besides its input, where that is numbers; else None."""
-        numbers = tuple([getattr(made, "number", None) for made in self._modules.values()])
-        if None in numbers or self.noise.number != 0.0 or type(self) not in (LIF, AdaptiveLIF) or self.backend == "reference":
-            return None
-        if type(self.surrogate) not in SURROGATES:
-            return None
-        settings = (self.size, self.dt, self.euler, self.input, self.reset_by, self.refractory, self.surrogate, self.detach_reset)
-        bounds = (self.threshold_min, self.threshold_max) if isinstance(self, AdaptiveLIF) else ()
-        return type(self), numbers, settings, bounds
+        noise: Any = self._modules["noise"]
+        return None if noise.number != 0.0 or self.backend == "reference" else super()._key()
+
+    def _plan(self, x: Tensor) -> Any:
+        return fused.quick.lif(x, self.initial_state(x[0]), **self.coefficients(x.dtype))
 
     def sequence(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         dtype = computing_dtype(x)
@@ -326,6 +318,7 @@ class AdaptiveLIF(LIF):
     """
 
     learnable = (*LIF.learnable, "threshold_tau", "threshold_jump")
+    settings = (*LIF.settings, "threshold_min", "threshold_max")
 
     @checked(
         size=arguments.size,

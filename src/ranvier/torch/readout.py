@@ -11,12 +11,13 @@ from torch import Tensor
 from ranvier.errors import ParameterError
 from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
-from ranvier.torch.layer import SpikingLayer, computing_dtype
+from ranvier.torch.layer import computing_dtype
 from ranvier.torch.lif import INPUT, LAYER, decayed, filled
+from ranvier.torch.planned import PlannedLayer
 from ranvier.torch.ranged import of_dtype
 
 
-class LeakyReadout(SpikingLayer):
+class LeakyReadout(PlannedLayer):
     """Leaky integrators: the output is the membrane potential.
 
     Args:
@@ -33,6 +34,7 @@ class LeakyReadout(SpikingLayer):
     """
 
     learnable: ClassVar[tuple[str, ...]] = ("tau", "leak", "rest")
+    settings: ClassVar[tuple[str, ...]] = ("size", "dt", "input")
     dt: float
 
     @checked(**LAYER, **dict.fromkeys(("tau", "leak", "rest"), arguments.value), input=INPUT)
@@ -71,6 +73,15 @@ class LeakyReadout(SpikingLayer):
         decay, gain, rest = self.coefficients(state.dtype)
         v = (rest + decay * (state - rest)) + gain * x.to(state.dtype)
         return v.to(x.dtype), v
+
+    def _plan(self, x: Tensor) -> Any:
+        loops = fused.plan("leak", x, [self.initial_state(x[0])], list(self.coefficients(x.dtype)))
+
+        def run(x: Tensor) -> tuple[Tensor, Tensor]:
+            v, (last,) = loops(x)  # type: ignore[misc]
+            return v, last
+
+        return loops and run
 
     def sequence(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         done = fused.attempt("leak", x.to(state.dtype), [state], list(self.coefficients(state.dtype)))

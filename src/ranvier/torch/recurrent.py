@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
 from ranvier.torch.layer import SpikingLayer, State, called, computing_dtype
 from ranvier.torch.lif import LIF, AdaptiveLIF
+from ranvier.torch.planned import PlannedLayer
 
 
 class RecurrentState(NamedTuple):
@@ -26,7 +27,7 @@ class RecurrentState(NamedTuple):
     output: Tensor
 
 
-class Recurrent(SpikingLayer):
+class Recurrent(PlannedLayer):
     """A layer that its own output reaches one step later: `x[t] + connection(output[t − 1])`.
 
     Args:
@@ -41,6 +42,9 @@ class Recurrent(SpikingLayer):
         (torch.Size([100, 8, 50]), torch.Size([8, 50]))
     """
 
+    layer: Any
+    connection: Any
+
     @checked(layer=arguments.instance(SpikingLayer, "rt.LIF(50)"), connection=arguments.module)
     def __init__(self, layer: SpikingLayer, connection: nn.Module):
         super().__init__()
@@ -49,21 +53,53 @@ class Recurrent(SpikingLayer):
     def initial_state(self, x: Tensor) -> RecurrentState:
         return RecurrentState(self.layer.initial_state(x), torch.zeros(x.shape, dtype=computing_dtype(x), device=x.device))
 
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        if state is None and (key := self._key()) is not None:
+            connection = self.connection
+            done = fused.quick.sequence(self, key, x, connection.weight, connection.bias)
+            if done is not None:
+                return done
+        return SpikingLayer.forward(self, x, state)
+
+    def _key(self) -> Any:
+        if type(self) is not Recurrent or not self._connects_plainly():
+            return None
+        weight, bias = self.connection.weight, self.connection.bias
+        key = self.layer._key()
+        if key is None or not fused.direct.plain(weight, bias):
+            return None
+        return Recurrent, key, self.size, weight.shape, weight.dtype, None if bias is None else bias.dtype
+
+    def _plan(self, x: Tensor) -> Any:
+        state, neurons = self.initial_state(x[0]), self.layer
+        weight, bias = self.connection.weight, self.connection.bias
+        run = fused.recurrent.plan(x, state.layer, state.output, weight, bias, **neurons.coefficients(x.dtype))
+
+        def planned(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, RecurrentState]:
+            spikes, after = run(x, weight, bias)
+            return spikes, RecurrentState(after, spikes[-1])
+
+        return run and planned
+
+    def _connects_plainly(self) -> bool:
+        """Whether it is leaky integrate-and-fire neurons with a matrix between them, and nobody listens."""
+        neurons, connection = self.layer, self.connection
+        if torch.compiler.is_compiling() or type(neurons) not in (LIF, AdaptiveLIF) or type(connection) is not nn.Linear:
+            return False
+        return neurons.backend != "reference" and not (connection._forward_hooks or connection._forward_pre_hooks)
+
     def sequence(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         done = self._fused(x, state)
         return self.step_by_step(x, state) if done is None else done
 
     def _fused(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState] | None:
         """The whole sequence of leaky integrate-and-fire neurons with a matrix between them; None where it cannot be done so."""
-        neurons, connection = self.layer, self.connection
-        if torch.compiler.is_compiling() or type(neurons) not in (LIF, AdaptiveLIF) or type(connection) is not nn.Linear:
+        if not self._connects_plainly():
             return None
-        if neurons.backend == "reference" or connection._forward_hooks or connection._forward_pre_hooks:
-            return None
-        weight, bias = connection.weight, connection.bias
+        neurons, weight, bias = self.layer, self.connection.weight, self.connection.bias
         if not fused.recurrent.fits(x, state.output, weight, bias, state.layer):
             return None
-        arguments = {**neurons.coefficients(x.dtype), **neurons.draws(x)}  # type: ignore[operator]
+        arguments = {**neurons.coefficients(x.dtype), **neurons.draws(x)}
         drawn = arguments["noise"]
         if (drawn is not None and drawn.requires_grad) or fused.unsupported(x, state.layer, **arguments) is not None:
             return None

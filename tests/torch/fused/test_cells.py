@@ -87,12 +87,15 @@ def test_without_gradients_in_threads_and_with_a_constant_input():
     torch.testing.assert_close(state.v, last.v, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("small", [1 << 18, 0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("adaptive", [True, False])
-def test_recurrent_neurons_are_the_reference(adaptive, bias, dtype, monkeypatch):
+def test_recurrent_neurons_are_the_reference(adaptive, bias, dtype, small, monkeypatch):
+    """With the loops' own products, and with PyTorch's. Its spikes are equal here, where no potential is at its threshold."""
     if fused.built_in("leak") is None:
         pytest.skip("the native module is not there")
+    monkeypatch.setattr(fused.recurrent, "SMALL", small)
     torch.manual_seed(0)
     kind = rt.AdaptiveLIF if adaptive else rt.LIF
     own = {"learn": ("tau", "threshold_jump")} if adaptive else {"learn": ("tau", "threshold"), "refractory": 2.0}
@@ -108,3 +111,56 @@ def test_recurrent_neurons_are_the_reference(adaptive, bias, dtype, monkeypatch)
     assert torch.equal(ours[0], wanted[0])
     for got, want in zip([*ours[1], *ours[2]], [*wanted[1], *wanted[2]], strict=True):
         assert (got - want).abs().max() <= TOLERANCE[dtype] * want.abs().max() + 1e-30
+
+
+FROM_REST = {
+    "LIF": (lambda: rt.LIF(6, refractory=2.0), 2.0),
+    "AdaptiveLIF": (lambda: rt.AdaptiveLIF(6), 2.0),
+    "CurrentLIF": (lambda: rt.CurrentLIF(6, refractory=2.0), 2.0),
+    "Izhikevich": (lambda: rt.Izhikevich(6), 25.0),
+    "AdEx": (lambda: rt.AdEx(6, refractory=0.3), 30_000.0),
+    "LeakyReadout": (lambda: rt.LeakyReadout(6), 2.0),
+    "CurrentReadout": (lambda: rt.CurrentReadout(6), 2.0),
+    "Recurrent": (lambda: rt.Recurrent(rt.LIF(6), torch.nn.Linear(6, 6)), 2.0),
+}
+
+
+@pytest.mark.parametrize("name", FROM_REST)
+def test_calls_from_rest_are_planned_once(name, monkeypatch):
+    """A plan is that of a call with the same state given, also after a setting has changed; inference may come before training."""
+    if fused.built_in("leak") is None:
+        pytest.skip("the native module is not there")
+    torch.manual_seed(0)
+    (make, strength), made = FROM_REST[name], []
+    layer = make()
+    planned = type(layer)._plan
+    monkeypatch.setattr(type(layer), "_plan", lambda self, x: made.append(self) or planned(self, x))
+    neurons = layer.layer if name == "Recurrent" else layer
+    for dt in (0.25, 0.125):
+        neurons.dt, made[:] = dt, []
+        x = strength * torch.rand(41, 3, 6)
+        with torch.inference_mode():
+            layer(x)
+            layer(x, layer.initial_state(x[0]))
+        ours, again, wanted = (results(run, layer, x, None) for run in (layer, layer, lambda x, _: layer(x, layer.initial_state(x[0]))))
+        assert made == [layer]
+        for got in (ours, again):
+            torch.testing.assert_close(got, wanted, rtol=1e-6, atol=1e-30)
+        last, first = layer(x)[1], layer(x)[1]
+        leaves(last)[0][1].zero_()  # nobody else's
+        torch.testing.assert_close([s for _, s in leaves(layer(x)[1])], [s for _, s in leaves(first)])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # PyTorch's own, on first use of forward mode
+@pytest.mark.parametrize("name", [name for name in FROM_REST if name != "Recurrent"])
+def test_forward_mode_is_not_lost(name):
+    make, strength = FROM_REST[name]
+    layer, x = make(), strength * torch.rand(9, 2, 6, generator=torch.Generator().manual_seed(0))
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
+        found = [torch.autograd.forward_ad.unpack_dual(run(dual)).tangent for run in (
+            lambda x: layer(x)[0], lambda x: layer(x, layer.initial_state(x[0]))[0],
+            lambda x: layer.step_by_step(x, layer.initial_state(x[0]))[0],
+        )]  # fmt: skip
+    torch.testing.assert_close(found[0], found[2])
+    torch.testing.assert_close(found[1], found[2])

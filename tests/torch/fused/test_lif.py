@@ -208,6 +208,15 @@ def test_vmap_is_a_loop(batched):
             assert torch.equal(ours[b], theirs)
 
 
+def test_vmap_of_neurons_that_share_a_refractory_period():
+    layer = rt.LIF(6, refractory=2.0)
+    xs = 3 * torch.rand(3, 40, 5, 6, generator=torch.Generator().manual_seed(0))
+    together = torch.vmap(lambda x: layer(x)[0])(xs)
+    assert together.sum() > 50
+    for ours, x in zip(together, xs, strict=True):
+        assert torch.equal(ours, layer(x)[0])
+
+
 def test_gradients_per_example_by_torch_func():
     x, state, parameters = problem(20, (4,), torch.float64, 7, columns=(4,))
     xs = torch.stack([x, 2 * x, x + 1]).detach()

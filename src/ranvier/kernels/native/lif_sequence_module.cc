@@ -2,6 +2,7 @@
 
 #include "lif_sequence_module.h"
 
+#include "lif_recurrent.h"
 #include "lif_sequence.h"
 
 namespace {
@@ -60,6 +61,33 @@ void bind(nb::module_& m, const char* sequence) {
                                                      pointer<T>(per_element),  pointer<T>(of_parameters), wanted};
             ranvier::lif_backward(with(s, x, x_stride, noise, uniform), state<T>(kept_v, kept_left, kept_threshold), chosen, gradients,
                                   threads);
+          },
+          nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "recurrent_forward",
+          [](const Sequence& s, int64_t steps, int64_t n, Address rows, Address bias, Address x, Address noise, Address uniform, Address v,
+             Address left, Address threshold, Address kept_v, Address kept_left, Address kept_threshold, Address output, Address driven,
+             Address spikes) {
+            ranvier::lif_recurrent_forward(with(s, x, s.elements, noise, uniform),
+                                           {steps, n, pointer<const T>(rows), pointer<const T>(bias)}, state<T>(v, left, threshold),
+                                           state<T>(kept_v, kept_left, kept_threshold),
+                                           {pointer<const T>(output), pointer<T>(driven), pointer<T>(spikes)});
+          },
+          nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "recurrent_backward",
+          [](const Sequence& s, int64_t steps, int64_t n, Address rows, Address driven, Address noise, Address uniform, Address kept_v,
+             Address kept_left, Address kept_threshold, int32_t surrogate, double shape_0, double shape_1, double shape_2, Address spikes,
+             int64_t spikes_stride, Address of_v, Address of_threshold, Address of_x, Address per_element, Address of_parameters,
+             uint32_t wanted, Address output, Address given, Address once, Address of_rows, Address of_bias) {
+            const ranvier::Surrogate chosen{static_cast<ranvier::SurrogateKind>(surrogate), {shape_0, shape_1, shape_2}};
+            const ranvier::LifGradients<T> gradients{pointer<const T>(spikes), spikes_stride,     pointer<T>(of_v),
+                                                     pointer<T>(of_threshold), pointer<T>(of_x),  nullptr,
+                                                     pointer<T>(per_element),  pointer<T>(of_parameters), wanted};
+            ranvier::lif_recurrent_backward(with(s, driven, s.elements, noise, uniform), {steps, n, pointer<const T>(rows), nullptr},
+                                            state<T>(kept_v, kept_left, kept_threshold), chosen, gradients,
+                                            {pointer<const T>(output), pointer<const T>(given), pointer<T>(once), pointer<T>(of_rows),
+                                             pointer<T>(of_bias)});
           },
           nb::call_guard<nb::gil_scoped_release>());
 }

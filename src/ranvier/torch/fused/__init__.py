@@ -3,10 +3,12 @@
 The same functions as in `ranvier.torch.functional`, which is the reference they are tested against.
 """
 
+from ranvier.torch.fused import direct as direct
 from ranvier.torch.fused import quick as quick
 from ranvier.torch.fused import recurrent as recurrent
 from ranvier.torch.fused.cell import attempt as attempt
 from ranvier.torch.fused.cell import built_in as built_in
+from ranvier.torch.fused.cell import plan as plan
 from ranvier.torch.fused.lif import lif_sequence as lif_sequence
 from ranvier.torch.fused.lif import run as run
 from ranvier.torch.fused.lif import unsupported as unsupported

@@ -14,7 +14,7 @@ from torch import Tensor
 from ranvier.errors import UnsupportedError
 from ranvier.torch.fused import native
 from ranvier.torch.fused.direct import plain
-from ranvier.torch.fused.lif import _common_shape, _numbers, _rows, _unfit
+from ranvier.torch.fused.lif import _common_shape, _forward_mode, _numbers, _rows, _unfit
 from ranvier.torch.fused.problem import CHUNK, SURROGATES, rows_of
 from ranvier.torch.surrogate import Surrogate
 
@@ -51,10 +51,20 @@ def attempt(
     """`sequence` of a built-in cell; None where its loops cannot run on these."""
     if torch.compiler.is_compiling():
         return None
+    cell = _fitting(name, x, states, rows, surrogate)
+    return None if cell is None else sequence(cell, x, states, rows, surrogate)
+
+
+def plan(name: str, x: Tensor, states: list[Tensor], rows: list[Any], surrogate: Surrogate | None = None) -> Loops | None:
+    """The loops of a built-in cell for inputs like `x`, where all parameters are numbers and the state at the start is this."""
+    cell = _fitting(name, x, states, rows, surrogate)
+    return None if cell is None else Loops(cell, x, _numbers(tuple(rows), x.dtype), surrogate, states, _stacked(x, states))
+
+
+def _fitting(name: str, x: Tensor, states: list[Tensor], rows: list[Any], surrogate: Surrogate | None) -> Cell | None:
     cell = built_in(name)
-    if cell is None or (surrogate is not None and type(surrogate) not in SURROGATES) or not fits(x, states, rows):
-        return None
-    return sequence(cell, x, states, rows, surrogate)
+    known = surrogate is None or type(surrogate) in SURROGATES
+    return cell if cell is not None and known and fits(x, states, rows) else None
 
 
 def fits(x: Tensor, states: list[Tensor], rows: list[Any]) -> bool:
@@ -63,7 +73,8 @@ def fits(x: Tensor, states: list[Tensor], rows: list[Any]) -> bool:
         x.dtype in _TYPES
         and x.numel() > 0
         and plain(x, *states)
-        and all(s.dtype in (x.dtype, torch.int32) for s in states)
+        and all(s.dtype in (x.dtype, torch.int32) and s.shape == x.shape[1:] for s in states)
+        and not _forward_mode(x, *states, *rows)
         and _unfit(x, {str(k): row for k, row in enumerate(rows) if isinstance(row, Tensor)}) is None
     )
 
@@ -80,89 +91,117 @@ def sequence(
         rows: the parameters, in the order of the cell: numbers, or tensors that broadcast against the input of a step.
         surrogate: of its spike, where the cell leaves it open.
     """
-    given = (
-        [0, [0.0, 0.0, 0.0]] if surrogate is None else [SURROGATES.index(type(surrogate)), [*vars(surrogate).values(), 0.0, 0.0, 0.0][:3]]
-    )
     numbers = not any(isinstance(row, Tensor) for row in rows)
     parameters = _numbers(tuple(rows), x.dtype) if numbers else _rows(x, rows, _common_shape(x, rows))
+    loops = Loops(cell, x, parameters, surrogate, states)
     if torch.is_grad_enabled() and any(t.requires_grad for t in (x, parameters, *states)):
-        output, *after = _Sequence.apply(cell, given, x, parameters, *states)
+        output, *after = _Sequence.apply(loops, x, parameters, *states)
         return output, tuple(after)
-    output, state, _ = _forward(cell, given, x, parameters, states, keep=False)
-    return output, _in_types(state, states)
+    output, state = loops.forward(x, _stacked(x, states), None)
+    return output, loops.parted(state)
 
 
-def _forward(
-    cell: Cell, surrogate: Any, x: Tensor, parameters: Tensor, states: Sequence[Tensor], keep: bool
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The output, the states after the last step in one tensor, and those that are kept."""
-    steps = x.shape[0]
-    output = torch.empty_like(x, memory_format=torch.contiguous_format)
-    state = torch.stack([one if one.dtype == x.dtype else one.to(x.dtype) for one in states])
-    chunk = min(CHUNK, steps)
-    kept = x.new_empty((-(-steps // chunk), *state.shape)) if keep else None
-    _call(cell, "forward", x, parameters, surrogate, chunk, state, kept, output=output)
-    return output, state, kept
+class Loops:
+    """The loops of a cell over inputs of one shape.
+
+    Args:
+        cell: which.
+        x: like the input `[T, …]`.
+        parameters: a row of each, `[parameters, period]`.
+        surrogate: of its spike, where the cell leaves it open.
+        states: like the states.
+        start: the states before the first step where that is always the same, as `_stacked` puts them together.
+    """
+
+    def __init__(
+        self, cell: Cell, x: Tensor, parameters: Tensor, surrogate: Surrogate | None, states: Sequence[Tensor], start: Tensor | None = None
+    ):
+        self.steps, self.of_step = x.shape[0], x.shape[1:]
+        self.elements, self.chunk = math.prod(self.of_step), min(CHUNK, self.steps)
+        self.parameters, self.types, self.start = parameters.detach().contiguous(), [one.dtype for one in states], start
+        self.ints = [one for one, kind in enumerate(self.types) if not kind.is_floating_point]
+        self.kind = 0 if surrogate is None else SURROGATES.index(type(surrogate))
+        self.shape = (ctypes.c_double * 3)(*([0.0] * 3 if surrogate is None else [*vars(surrogate).values(), 0.0, 0.0, 0.0][:3]))
+        self.functions = cell.function("forward", x.dtype), cell.function("backward", x.dtype)
+        self.extents = (self.steps, self.elements, self.parameters.shape[1], self.chunk)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The output and the last states of an input, from the start."""
+        assert self.start is not None
+        if x.requires_grad and torch.is_grad_enabled():
+            output, *after = _Sequence.apply(self, x, None)
+            return output, tuple(after)
+        output, state = self.forward(x, self.start.clone(), None)
+        return output, self.parted(state)
+
+    def new_kept(self, state: Tensor) -> Tensor:
+        """Room for the states before every chunk."""
+        return state.new_empty((-(-self.steps // self.chunk), *state.shape))
+
+    def parted(self, state: Tensor) -> tuple[Tensor, ...]:
+        """The states, each in its own dtype: rows of one tensor."""
+        return tuple([row if row.dtype == kind else row.to(kind) for row, kind in zip(state.unbind(), self.types, strict=True)])
+
+    def forward(self, x: Tensor, state: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The output, and the states after the last step, in the place of those before."""
+        output, x = torch.empty_like(x, memory_format=torch.contiguous_format), rows_of(x)
+        self._call(0, x, (state.data_ptr(), native.address(kept), 0, 0, 0, 0, 0), output.data_ptr())
+        return output, state
+
+    def backward(
+        self, x: Tensor, kept: Tensor, incoming: Tensor | None, of_state: Tensor, of_x: Tensor | None, of_parameters: Tensor | None
+    ) -> None:
+        """The gradients, that of the state in the place of that after."""
+        x, incoming = rows_of(x), None if incoming is None else rows_of(incoming)
+        addresses = (
+            0, kept.data_ptr(), native.address(incoming), self._stride(incoming),
+            of_state.data_ptr(), native.address(of_x), native.address(of_parameters),
+        )  # fmt: skip
+        self._call(1, x, addresses, 0)
+
+    def _call(self, direction: int, x: Tensor, addresses: tuple[int, ...], output: int) -> None:
+        numbers = (ctypes.c_int64 * 16)(
+            *self.extents, x.data_ptr(), self._stride(x), self.parameters.data_ptr(), *addresses, self.kind, output
+        )
+        self.functions[direction](numbers, self.shape, torch.get_num_threads())
+
+    def _stride(self, x: Tensor | None) -> int:
+        return 0 if x is None or x.shape[0] < self.steps else self.elements
 
 
-def _in_types(state: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return tuple([row if row.dtype == one.dtype else row.to(one.dtype) for row, one in zip(state.unbind(), states, strict=True)])
+def _stacked(x: Tensor, states: Sequence[Tensor]) -> Tensor:
+    return torch.stack([one if one.dtype == x.dtype else one.to(x.dtype) for one in states])
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, cell: Cell, surrogate: Any, x: Tensor, parameters: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        output, state, kept = _forward(cell, surrogate, x, parameters, states, keep=True)
-        ctx.cell, ctx.surrogate = cell, surrogate
-        ctx.save_for_backward(x, parameters, kept)
+    def forward(ctx: Any, loops: Loops, x: Tensor, parameters: Tensor | None, *states: Tensor) -> tuple[Tensor, ...]:
+        state = _stacked(x, states) if loops.start is None else loops.start.clone()
+        kept = loops.new_kept(state)
+        output, state = loops.forward(x, state, kept)
+        ctx.loops = loops
+        ctx.save_for_backward(x, kept)
         ctx.set_materialize_grads(False)
         # Rows of one tensor, which a user may change in place: each its own.
-        after = [row.clone() if row.dtype == one.dtype else row.to(one.dtype) for row, one in zip(state.unbind(), states, strict=True)]
-        ctx.mark_non_differentiable(*(one for one in after if not one.is_floating_point()))
+        after = [row.clone() if row.dtype == kind else row.to(kind) for row, kind in zip(state.unbind(), loops.types, strict=True)]
+        if loops.ints:
+            ctx.mark_non_differentiable(*(after[k] for k in loops.ints))
         return output, *after
 
     @staticmethod
     def backward(ctx: Any, of_output: Tensor | None, *of_states: Tensor | None) -> Any:
         if torch.is_grad_enabled():
             raise UnsupportedError("A fused sequence has no second derivative.")
-        x, parameters, kept = ctx.saved_tensors
-        wants_x, wants_parameters, *wants_states = ctx.needs_input_grad[2:]
+        (x, kept), loops = ctx.saved_tensors, ctx.loops
+        wants_x, wants_parameters, *wants_states = ctx.needs_input_grad[1:]
         of_x = torch.empty_like(x, memory_format=torch.contiguous_format) if wants_x else None
-        count, elements = parameters.shape[0], kept[0, 0].numel()
+        count = loops.parameters.shape[0]
         state = torch.zeros_like(kept[0])
         for k, one in enumerate(of_states):
             if one is not None:
                 state[k] = one
-        of_parameters = x.new_empty((count, elements)) if wants_parameters else None
-        incoming = None if of_output is None else rows_of(of_output)
-        _call(ctx.cell, "backward", x, parameters, ctx.surrogate, min(CHUNK, x.shape[0]), None, kept, incoming, state, of_x, of_parameters)
+        of_parameters = x.new_empty((count, loops.elements)) if wants_parameters else None
+        loops.backward(x, kept, of_output, state, of_x, of_parameters)
         if of_parameters is not None:
-            of_parameters = of_parameters.view(count, -1, parameters.shape[1]).sum(1)
-        return None, None, of_x, of_parameters, *(state[k] if wanted else None for k, wanted in enumerate(wants_states))
-
-
-def _call(
-    cell: Cell,
-    direction: str,
-    x: Tensor,
-    parameters: Tensor,
-    surrogate: Any,
-    chunk: int,
-    state: Tensor | None,
-    kept: Tensor | None,
-    incoming: Tensor | None = None,
-    of_state: Tensor | None = None,
-    of_x: Tensor | None = None,
-    of_parameters: Tensor | None = None,
-    output: Tensor | None = None,
-) -> None:
-    steps, elements = x.shape[0], math.prod(x.shape[1:])
-    x, parameters = rows_of(x), parameters.contiguous()
-    address = lambda t: 0 if t is None else t.data_ptr()
-    stride = lambda t: 0 if t is None or t.shape[0] < steps else elements
-    kind, shape = surrogate
-    numbers = (ctypes.c_int64 * 16)(
-        steps, elements, parameters.shape[1], chunk, x.data_ptr(), stride(x), parameters.data_ptr(), address(state), address(kept),
-        address(incoming), stride(incoming), address(of_state), address(of_x), address(of_parameters), kind, address(output),
-    )  # fmt: skip
-    cell.function(direction, x.dtype)(numbers, (ctypes.c_double * 3)(*shape), ctypes.c_int(torch.get_num_threads()))
+            of_parameters = of_parameters.view(count, -1, loops.parameters.shape[1]).sum(1)
+        return None, of_x, of_parameters, *(state[k] if wanted else None for k, wanted in enumerate(wants_states))

@@ -105,7 +105,8 @@ def prepared(
 @functools.lru_cache(maxsize=64)
 def _numbers(values: tuple[float, ...], dtype: torch.dtype) -> Tensor:
     """Rows of numbers that all neurons share. They are read alone."""
-    return torch.tensor([[value] for value in values], dtype=dtype)
+    with torch.inference_mode(False):  # whoever asks first: later calls may train
+        return torch.tensor([[value] for value in values], dtype=dtype)
 
 
 def run(x: Tensor, state: LIFState, **arguments: Any) -> tuple[Tensor, LIFState]:

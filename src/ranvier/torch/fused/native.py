@@ -48,6 +48,7 @@ def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wante
     """As `operator.lif_sequence_backward`, but None for what is not there; shapes as of `forward`."""
     x = problem.x
     steps, elements = x.shape[0], kept[0].shape[1]
+    kept = (kept[0].contiguous(), _contiguous(kept[1]), _contiguous(kept[2]))
     of_x = torch.empty_like(x, memory_format=torch.contiguous_format) if wanted.x else None
     of_noise = torch.empty_like(x, memory_format=torch.contiguous_format) if wanted.noise else None
     of_v = x.new_zeros(elements) if incoming.v is None else copied(incoming.v)
@@ -78,9 +79,11 @@ def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wante
 def _sequence(problem: LIFProblem, elements: int) -> tuple[Any, tuple[int, ...], tuple[Tensor | None, ...]]:
     """The loops of a problem, what both directions are given first, and the tensors that must outlive the call."""
     x, parameters, steps = rows_of(problem.x), problem.parameters.contiguous(), problem.x.shape[0]
-    noise, uniform = _contiguous(problem.noise), _contiguous(problem.uniform)
+    noise, uniform, refractory = _contiguous(problem.noise), _contiguous(problem.uniform), _contiguous(problem.refractory)
+    if refractory is not problem.refractory:  # `vmap` may give one number for many
+        problem = problem._replace(refractory=refractory)
     given = (x.data_ptr(), 0 if x.shape[0] < steps else elements, address(noise), address(uniform))
-    return sequence(problem, parameters, steps, elements, problem.chunk), given, (x, noise, uniform, parameters)
+    return sequence(problem, parameters, steps, elements, problem.chunk), given, (x, noise, uniform, parameters, refractory)
 
 
 def sequence(problem: LIFProblem, parameters: Tensor, steps: int, elements: int, chunk: int) -> Any:
@@ -89,6 +92,49 @@ def sequence(problem: LIFProblem, parameters: Tensor, steps: int, elements: int,
         steps, elements, parameters.shape[1], parameters.data_ptr(), address(problem.refractory), problem.adaptive, problem.by_subtraction,
         problem.detach_reset, problem.threshold_min, problem.threshold_max, chunk,
     )  # fmt: skip
+
+
+def recurrent_forward(
+    problem: LIFProblem, parameters: Tensor, x: Tensor, output: Tensor, weight: Tensor, bias: Tensor | None, state: list[Any],
+    kept: list[Any], driven: Tensor,
+) -> Tensor:  # fmt: skip
+    """The spikes of neurons that a matrix connects; `kernels/native/lif_recurrent.h` says what is what. The state goes on in place."""
+    spikes, elements, n = torch.empty_like(driven), state[0].numel(), x.shape[-1]
+    alive = (parameters.contiguous(), x.contiguous(), _contiguous(problem.noise), _contiguous(problem.uniform), output.contiguous(),
+             weight.mT.contiguous(), _contiguous(bias))  # fmt: skip
+    parameters, x, noise, uniform, output, rows, bias = alive
+    sequence(problem, parameters, 1, elements, 1).recurrent_forward(
+        x.shape[0], n, rows.data_ptr(), address(bias), x.data_ptr(), address(noise), address(uniform), *map(address, state),
+        *map(address, kept), output.data_ptr(), driven.data_ptr(), spikes.data_ptr(),
+    )  # fmt: skip
+    del alive
+    return spikes
+
+
+def recurrent_backward(
+    problem: LIFProblem, parameters: Tensor, driven: Tensor, output: Tensor, spikes: Tensor, weight: Tensor, kept: list[Any],
+    incoming: Tensor | None, of_v: Tensor, of_threshold: Tensor | None, of_parameters: Tensor | None, learnt: int,
+    wants_weight: bool, wants_bias: bool,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
+    """The gradients of what the neurons got, of the weights and of the bias; those of the last state and of the parameters in place."""
+    steps, n, elements = driven.shape[0], driven.shape[-1], of_v.numel()
+    of_driven = torch.empty_like(driven)
+    of_rows = driven.new_zeros((n, n)) if wants_weight else None
+    of_bias = driven.new_zeros(n) if wants_bias else None
+    once = work = None
+    if of_parameters is not None:
+        once, work = torch.zeros_like(of_parameters), driven.new_empty((learnt.bit_count(), elements))
+    given = None if incoming is None else rows_of(incoming)
+    alive = (parameters.contiguous(), _contiguous(problem.noise), _contiguous(problem.uniform), weight.contiguous(), output.contiguous())
+    parameters, noise, uniform, rows, output = alive
+    sequence(problem, parameters, 1, elements, 1).recurrent_backward(
+        steps, n, rows.data_ptr(), driven.data_ptr(), address(noise), address(uniform), *map(address, kept), problem.surrogate,
+        *problem.shape, address(given), 0 if given is None or len(given) < steps else elements, of_v.data_ptr(), address(of_threshold),
+        of_driven.data_ptr(), address(work), address(of_parameters), learnt, output.data_ptr(), spikes.data_ptr(), address(once),
+        address(of_rows), address(of_bias),
+    )  # fmt: skip
+    del alive
+    return of_driven, None if of_rows is None else of_rows.mT, of_bias
 
 
 class Steps:

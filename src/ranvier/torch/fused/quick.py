@@ -19,17 +19,18 @@ from ranvier.torch.fused.problem import Incoming, LIFProblem, Wanted, rows_of
 LARGEST = 1 << 16
 """Neurons of a batch; above, the loops take so long that nothing else counts, and the start is not worth keeping."""
 
-_plans: dict[Any, Plan | None] = {}
+_plans: dict[Any, Any] = {}
 _MOST = 256
 
 
-def sequence(layer: Any, key: Any, x: Tensor) -> tuple[Tensor, LIFState] | None:
-    """The spikes and the state after; None where this way is not for the layer or the input.
+def sequence(layer: Any, key: Any, x: Tensor, *given: Any) -> tuple[Tensor, Any] | None:
+    """The output and the state after; None where this way is not for the layer or the input.
 
     Args:
-        layer: an LIF layer.
+        layer: one with a `_plan`.
         key: all that its coefficients and its first state are made of.
         x: what the layer is called with.
+        given: what its plan takes beside x.
     """
     if torch.compiler.is_compiling() or type(x) is not Tensor or not direct.plain(x):
         return None
@@ -42,21 +43,20 @@ def sequence(layer: Any, key: Any, x: Tensor) -> tuple[Tensor, LIFState] | None:
         if len(_plans) >= _MOST:
             _plans.clear()
         plan = _plans[key] = _made(layer, x)
-    if plan is None:
-        return None
-    results = _Sequence.apply(plan, x) if x.requires_grad and torch.is_grad_enabled() else _forward(plan, x, None)
-    return results[0], LIFState(*results[1:])
+    return None if plan is None else plan(x, *given)
 
 
-def _made(layer: Any, x: Tensor) -> Plan | None:
+def _made(layer: Any, x: Tensor) -> Any:
     layer._check(x)
     if x.numel() == 0 or x[0].numel() > LARGEST or x.dtype not in (torch.float32, torch.float64):
         return None
-    with torch.no_grad():
-        state, arguments = layer.initial_state(x[0]), layer.coefficients(x.dtype)
-        if unsupported(x, state, **arguments) is not None:
-            return None
-        return Plan(prepared(x, state, **arguments)[0], state)
+    with torch.inference_mode(False), torch.no_grad():  # later calls may train
+        return layer._plan(x)
+
+
+def lif(x: Tensor, state: LIFState, **arguments: Any) -> Plan | None:
+    """The plan of leaky integrate-and-fire neurons; arguments as of `fused.lif_sequence`."""
+    return Plan(prepared(x, state, **arguments)[0], state) if unsupported(x, state, **arguments) is None else None
 
 
 class Plan:
@@ -73,6 +73,10 @@ class Plan:
         self.others = problem[1:]
         self.state = (state.v, state.refractory, state.threshold)
         self.loops = native.sequence(problem, problem.parameters, self.steps, self.elements, problem.chunk)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, LIFState]:
+        results = _Sequence.apply(self, x) if x.requires_grad and torch.is_grad_enabled() else _forward(self, x, None)
+        return results[0], LIFState(*results[1:])
 
     def problem(self, x: Tensor) -> LIFProblem:
         return LIFProblem(x, *self.others)

@@ -86,11 +86,12 @@ def _operands(problem: LIFProblem) -> tuple[tuple[Any, ...], tuple[Tensor, ...]]
     x = rows_of(problem.x)
     noise, uniform = (x if draws is None else draws.contiguous() for draws in (problem.noise, problem.uniform))
     parameters = problem.parameters.contiguous()
-    refractory = x if problem.refractory is None else problem.refractory
+    refractory = x if problem.refractory is None else problem.refractory.contiguous()
     # Not as numbers: Triton takes those in single precision.
     numbers = x.new_tensor([problem.threshold_min, problem.threshold_max, *problem.shape, math.pi, torch.finfo(x.dtype).max])
     stride = 0 if len(x) < len(problem.x) else x.shape[1]
-    return (x, stride, noise, uniform, parameters, refractory, parameters.shape[1], numbers), (x, noise, uniform, parameters, numbers)
+    alive = (x, noise, uniform, parameters, refractory, numbers)
+    return (x, stride, noise, uniform, parameters, refractory, parameters.shape[1], numbers), alive
 
 
 def _features(problem: LIFProblem) -> dict[str, Any]:

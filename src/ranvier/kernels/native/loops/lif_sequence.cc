@@ -71,20 +71,37 @@ int features_of(const LifSequence<T>& s) {
   return kPlain | (s.by_subtraction ? kSubtracts : 0);
 }
 
+// Room whose contents do not matter: clearing it would be most of a short call.
+template <class Room>
+std::unique_ptr<Room> uncleared() {
+  return std::unique_ptr<Room>(new Room);
+}
+
 // Rows of a tile, each at the start of a line.
 template <class T>
 class Rows {
  public:
-  explicit Rows(int64_t rows) : room_(rows * kRow<T> + kLine / sizeof(T)) {
-    const auto address = reinterpret_cast<uintptr_t>(room_.data());
-    first_ = room_.data() + (kLine - address % kLine) % kLine / sizeof(T);
+  explicit Rows(int64_t rows) : room_(new T[rows * kRow<T> + kLine / sizeof(T)]) {
+    const auto address = reinterpret_cast<uintptr_t>(room_.get());
+    first_ = room_.get() + (kLine - address % kLine) % kLine / sizeof(T);
   }
   RANVIER_INLINE T* operator[](int64_t row) { return first_ + row * kRow<T>; }
 
  private:
-  std::vector<T> room_;
+  std::unique_ptr<T[]> room_;
   T* first_;
 };
+
+// The first n numbers of a tile's row; what fills the last block up is zeros.
+template <class From, class To>
+void fill_row(const From* from, int64_t n, To* to) {
+  if (from == nullptr) {
+    std::fill_n(to, n, To(0));
+  } else {
+    std::copy_n(from, n, to);
+  }
+  std::fill_n(to + n, whole_blocks(n) - n, To(0));
+}
 
 // A block's place in a tile.
 struct Place {
@@ -192,7 +209,11 @@ class Columns {
     filled_ = wanted;
     for (int p = 0; p < kLifParameters; ++p) repeat(s.parameters + p * s.period, s.period, parameter_ + p * stride());
     if (s.uniform == nullptr) std::fill_n(parameter_ + kSlope * stride(), filled_, T(1));
-    if (s.refractory != nullptr) repeat(s.refractory, s.period, refractory_);
+    if (s.refractory != nullptr) {
+      repeat(s.refractory, s.period, refractory_);
+    } else if (features_of(s) & kWaiting) {
+      std::fill_n(refractory_, filled_, Integer<T>(0));
+    }
   }
 
   RANVIER_INLINE const T* parameter(int p, const Place& place) const { return parameter_ + p * stride() + advance_ * place.at; }
@@ -294,11 +315,11 @@ struct TileState {
   alignas(kLine) Integer<T> left[kTile<T>];
 };
 
-template <class T>
+template <int features, class T>
 void load(const LifState<T>& from, int64_t offset, int64_t n, T* v, Integer<T>* left, T* threshold) {
-  std::copy_n(from.v + offset, n, v);
-  if (from.left != nullptr) std::copy_n(from.left + offset, n, left);
-  if (from.threshold != nullptr) std::copy_n(from.threshold + offset, n, threshold);
+  fill_row(from.v + offset, n, v);
+  if constexpr ((features & kWaiting) != 0) fill_row(from.left == nullptr ? nullptr : from.left + offset, n, left);
+  if constexpr ((features & kAdaptive) != 0) fill_row(from.threshold + offset, n, threshold);
 }
 
 template <class T>
@@ -341,12 +362,12 @@ RANVIER_INLINE void forward_tile(const LifSequence<T>& s, const Columns<T>& colu
 template <int features, class T>
 RANVIER_INLINE void forward_tiles(const LifSequence<T>& s, const LifState<T>& state, const LifState<T>& kept, T* spikes, int64_t width,
                                   int64_t begin, int64_t end) {
-  const auto columns = std::make_unique<Columns<T>>();
-  const auto tile = std::make_unique<TileState<T>>();
+  const auto columns = uncleared<Columns<T>>();
+  const auto tile = uncleared<TileState<T>>();
   const Sink<T> sink(spikes, s);
   for (int64_t k = begin; k < end; ++k) {
     columns->fill(s, k * width, width);
-    load(state, columns->first, columns->n, tile->v, tile->left, tile->threshold);
+    load<features>(state, columns->first, columns->n, tile->v, tile->left, tile->threshold);
     forward_tile<features>(s, *columns, *tile, kept, sink);
     store(*tile, columns->first, columns->n, state);
   }
@@ -579,7 +600,7 @@ RANVIER_INLINE void backward_tile(const LifSequence<T>& s, const LifState<T>& ke
   Room<T> of_x, of_uniform, of_incoming, of_grad_x, of_driven;
   for (int64_t number = (s.steps - 1) / s.chunk; number >= 0; --number) {
     const int64_t begin = number * s.chunk, steps = std::min(s.chunk, s.steps - begin);
-    load(kept, number * s.elements + first, n, chunk.v[0], chunk.left[0], chunk.threshold[0]);
+    load<features>(kept, number * s.elements + first, n, chunk.v[0], chunk.left[0], chunk.threshold[0]);
     forward_again<features>(s, columns, chunk, begin, steps);
     for (int64_t c = steps - 1; c >= 0; --c) {
       const int64_t t = begin + c, next = std::max(t - 1, begin);
@@ -608,31 +629,22 @@ RANVIER_INLINE void backward_tile(const LifSequence<T>& s, const LifState<T>& ke
   }
 }
 
-template <class T>
-void begin_with(const T* of_last, int64_t first, int64_t n, T* to) {
-  if (of_last == nullptr) {
-    std::fill_n(to, n, T(0));
-  } else {
-    std::copy_n(of_last + first, n, to);
-  }
-}
-
 template <int features, class T>
 RANVIER_INLINE void backward_tiles(const LifSequence<T>& s, const LifState<T>& kept, const Surrogate& surrogate, const LifGradients<T>& g,
                                    int64_t width, int64_t begin, int64_t end) {
-  const auto columns = std::make_unique<Columns<T>>();
-  const auto gradients = std::make_unique<TileGradients<T>>();
-  const auto between = std::make_unique<Between<T>>();
+  const auto columns = uncleared<Columns<T>>();
+  const auto gradients = uncleared<TileGradients<T>>();
+  const auto between = uncleared<Between<T>>();
   const bool learns = g.wanted != 0;
   const Sinks<T> sinks{Sink<T>(g.x, s), Sink<T>(g.noise, s)};
   Chunk<T> chunk(features, (g.wanted >> kDecay & 1u) != 0, std::min(s.chunk, s.steps));
   for (int64_t k = begin; k < end; ++k) {
     columns->fill(s, k * width, width);
     const int64_t first = columns->first, n = columns->n;
-    begin_with(g.v, first, n, gradients->v);
-    if constexpr ((features & kAdaptive) != 0) begin_with(g.threshold, first, n, gradients->threshold);
+    fill_row(g.v == nullptr ? nullptr : g.v + first, n, gradients->v);
+    if constexpr ((features & kAdaptive) != 0) fill_row(g.threshold == nullptr ? nullptr : g.threshold + first, n, gradients->threshold);
     if (learns) {
-      for (auto& row : gradients->parameter) std::fill_n(row, n, T(0));
+      for (auto& row : gradients->parameter) fill_row(static_cast<const T*>(nullptr), n, row);
       backward_tile<features, true>(s, kept, surrogate, g, sinks, *columns, chunk, *gradients, *between);
       T* to = g.per_element + first;
       for (int p = 0; p < kLifParameters; ++p) {
