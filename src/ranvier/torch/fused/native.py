@@ -20,7 +20,7 @@ def missing() -> str | None:
     """Why the loops cannot be used; None if they can."""
     if not native_available():
         return "Ranvier's native module is not there (RANVIER_KERNELS=native says why)"
-    if not hasattr(getattr(_module(), "LifSequence_f32", None), "forward"):
+    if not hasattr(getattr(_module(), "LifSequence_f32", None), "recurrent_forward"):
         return "Ranvier's native module is older than this version: install it again"
     return None
 
