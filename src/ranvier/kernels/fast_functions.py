@@ -37,7 +37,8 @@ OWN: dict[str, Callable[..., Any]] = {
     "pow": power,
     "logistic": sigmoid,
 }
-"""By the names of JAX's primitives. XLA's `tanh` is as fast as can be."""
+"""By the names of JAX's primitives. XLA's `tanh` takes as long as our exponential, and is within 8 units in the last place in
+double, 5 in single precision."""
 
 
 def with_fast_functions(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "checks.h"
+#include "lif_recurrent.h"
 #include "lif_sequence.h"
 
 namespace {
@@ -63,9 +64,48 @@ void check(int64_t steps, int64_t batch, int64_t period, int64_t chunk, int feat
   }
 }
 
+// Neurons that a matrix connects: each gets its input and what the spikes of the step before send, whatever the loops' order.
+template <class T>
+void check_recurrent(int64_t steps, int64_t batch, int64_t n, bool adaptive, bool biased) {
+  const int64_t elements = batch * n;
+  const auto x = numbers<T>(steps * elements), rows = numbers<T>(n * n), bias = numbers<T>(n), output = numbers<T>(elements);
+  const auto parameters = numbers<T>(ranvier::kLifParameters * n), incoming = numbers<T>(steps * elements);
+  ranvier::LifSequence<T> sequence{1, elements, n, x.data(), elements, nullptr, nullptr, parameters.data(), nullptr, adaptive, false, false,
+                                   T(-1), T(1), 1};
+  State<T> state{numbers<T>(elements), numbers<T>(elements), {}};
+  State<T> kept{std::vector<T>(steps * elements), std::vector<T>(steps * elements), {}};
+  std::vector<T> driven(steps * elements), spikes(steps * elements);
+  ranvier::lif_recurrent_forward(sequence, {steps, n, rows.data(), biased ? bias.data() : nullptr}, state.pointers(false, adaptive),
+                                 kept.pointers(false, adaptive), {output.data(), driven.data(), spikes.data()});
+  for (int64_t t = 0; t < steps; ++t) {
+    const T* before = t == 0 ? output.data() : spikes.data() + (t - 1) * elements;
+    for (int64_t i = 0; i < elements; ++i) {
+      T wanted = x[t * elements + i] + (biased ? bias[i % n] : T(0));
+      for (int64_t k = 0; k < n; ++k) wanted += before[i / n * n + k] * rows[k * n + i % n];
+      const T off = driven[t * elements + i] - wanted;
+      expect(off < T(1e-3) && off > T(-1e-3), "lif_recurrent_forward: wrong input");
+    }
+  }
+  sequence.x = driven.data();
+  auto of_v = numbers<T>(elements), of_threshold = numbers<T>(elements);
+  std::vector<T> of_x(steps * elements), per_element(elements), of_parameters(ranvier::kLifParameters * n), once(of_parameters.size());
+  std::vector<T> of_rows(n * n), of_bias(n);
+  for (const uint32_t wanted : {0u, 1u << ranvier::kDecay}) {
+    ranvier::lif_recurrent_backward(sequence, {steps, n, rows.data(), nullptr}, kept.pointers(false, adaptive),
+                                    {ranvier::SurrogateKind::fast_sigmoid, {0.5, 2.0, 0.15}},
+                                    {incoming.data(), elements, of_v.data(), adaptive ? of_threshold.data() : nullptr, of_x.data(), nullptr,
+                                     per_element.data(), of_parameters.data(), wanted},
+                                    {output.data(), spikes.data(), once.data(), wanted ? of_rows.data() : nullptr, of_bias.data()});
+  }
+}
+
 }  // namespace
 
 void check_lif_sequence() {
+  for (const int64_t n : {1, 4, 7, 70}) {
+    check_recurrent<float>(5, 3, n, n == 7, n != 4);
+    check_recurrent<double>(4, 2, n, n != 7, n == 4);
+  }
   for (int features = 0; features < 64; ++features) {
     for (const int64_t period : {1, 7, 300}) {
       check<float>(9, 2, period, 4, features, 1 + features % 3);
