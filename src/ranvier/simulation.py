@@ -584,10 +584,7 @@ class Simulation:
         kind = functools.partial(SurrogateStepper, surrogate=surrogate) if isinstance(surrogate, Surrogate) else Stepper
         make = lambda: kind(layout.plan, constants, integrator, PACKED and not integrator.by_name, outside, everywhere=True)
         stepper = make()
-        entered = jax.tree.map(jnp.asarray, stepper.enter(state))
-        if type(integrator).init is not Integrator.init and not jax.tree.leaves(state.memory):
-            memory = integrator.init(stepper.system(entered), entered.moving, entered.step * constants.dt)
-            entered = dataclasses.replace(entered, memory=memory)
+        entered = stepper.with_memory(jax.tree.map(jnp.asarray, stepper.enter(state)))
         if steps is None:
             return stepper.leave(stepper.step(entered)[0]), {}
         records = self.records or []
@@ -745,9 +742,9 @@ class Simulation:
         """How it is computed; `rv.explain` prints it."""
         constants, _ = self.constants_of(self.drawn)
         of_parts = explained(self.network, self.layout, self.drawn, constants)
-        begins = Stepper(self.layout.plan, constants, self.layout.integrator, False, self.layout.outside(self.drawn)).enter(
-            self.layout.initial(self.drawn)
-        )
+        stepper = Stepper(self.layout.plan, constants, self.layout.integrator, False, self.layout.outside(self.drawn))
+        with self._inside():
+            begins = stepper.with_memory(stepper.enter(self.layout.initial(self.drawn)))
         return dataclasses.replace(of_parts, why_not_native=loop.why_not_native(self.layout, constants, begins))
 
     def __repr__(self) -> str:

@@ -100,6 +100,8 @@ def test_what_keeps_a_network_off_is_said():
     assert "XLA's loop, as no native kernel does" in str(explanation)
     cells = rv.Population(2, rv.neurons.HodgkinHuxley(), current=10.0, name="cells")
     assert "native kernel" in rv.explain(cells, dt=0.01).why_not_native
+    linear = rv.Population(2, LIF(), name="linear")  # which has an integrator of its own, beside that of the cells
+    assert "native kernel" in rv.explain(rv.Network(cells, linear), dt=0.01).why_not_native
 
 
 def test_a_trace_is_a_row_of_what_the_processor_does():

@@ -79,6 +79,12 @@ class Stepper:
         assert self.outside is not None
         return enter(self.plan, state, self.network.pack, self.outside)
 
+    def with_memory(self, state: StepState) -> StepState:
+        """The state with what the integrator remembers at the start, where it is one that remembers and has nothing to remember yet."""
+        if type(self.integrator).init is Integrator.init or jax.tree.leaves(state.memory):
+            return state
+        return dataclasses.replace(state, memory=self.integrator.init(self.system(state), state.moving, state.step * self.constants.dt))
+
     def leave(self, state: StepState) -> SimulationState:
         """The state in the user's order."""
         assert self.outside is not None
