@@ -25,6 +25,8 @@ from ranvier.random import Distribution, Key
 from ranvier.synapses.base import Presynaptic, SynapseModel
 
 REMEMBERED = 4096
+MOST_BY_NUMPY = 2**14
+"""Neurons whose initial state takes NumPy less time than XLA takes to compile it."""
 _remembered: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
 
 Found = TypeVar("Found")
@@ -96,13 +98,14 @@ def _traced_state(model: NeuronModel | SynapseModel, n: int) -> tuple[Any, dict[
 def initial_state(model: NeuronModel | SynapseModel, n: int, key: Key) -> dict[str, Any]:
     """A model's initial state: float64 `[n]` each, or numbers.
 
-    NumPy computes what was traced; what it does not know is compiled as one, and once: its operations one by one would take a second.
+    NumPy computes what was traced, of few neurons; what it does not know, and many, are compiled as one, and once: operations one by one
+    would take a second, and memory for each.
     What draws from the key is neither.
     """
     traced = _traced_state(model, n)
     if traced is None:
         return model.initial_state(n, key)
-    if is_concrete(model):
+    if n <= MOST_BY_NUMPY and is_concrete(model):
         with contextlib.suppress(NotByNumpy):
             return jax.tree.unflatten(jax.tree.structure(traced[1]), evaluated(traced[0], *jax.tree.leaves(model)))
     with jax.ensure_compile_time_eval():  # also where what is around it is being traced
