@@ -39,6 +39,7 @@ def compared(name, sim, sets, duration, singles, rounds) -> dict:
     total = len(values)
     chosen = list(values)[:: max(1, total // singles)][:singles]
     facts: dict = {}
+    computed: dict = {}
 
     used: dict = {}
 
@@ -55,7 +56,7 @@ def compared(name, sim, sets, duration, singles, rounds) -> dict:
         def run_once() -> float:
             began, before = time.perf_counter(), time.process_time()
             seen = rv.sweep(sim, sets, duration, measure="mean_rate", **how)
-            facts["computed"] = seen.computed
+            computed[called] = seen.computed
             used.setdefault(called, []).append(time.process_time() - before)
             return time.perf_counter() - began
 
@@ -74,7 +75,7 @@ def compared(name, sim, sets, duration, singles, rounds) -> dict:
         "what": name,
         "sets": total,
         "duration": duration,
-        "computed": facts["computed"],
+        "computed": computed,
         "rate": facts["rate"],
         "seconds": {k: v["median"] for k, v in seconds.items()},
         "processor_seconds": {k: statistics.median(v) for k, v in used.items()},

@@ -64,6 +64,12 @@ def test_every_neuron_with_all_its_parameters_swept(cls, n):
     assert_as_single(sim, rv.zipped(values), 10.0, side_by_side=None, batch=3)
 
 
+def test_many_single_cells_have_the_bits_of_runs_that_compute_many_steps_as_one_function():
+    cell = rv.Population(1, rv.neurons.HodgkinHuxley(), current=0.0, name="cell")
+    sim = rv.prepare(cell, dt=0.02, record=[], integrator=rv.ExponentialEuler())
+    assert_as_single(sim, {"cell.current": np.linspace(5.0, 20.0, 64)}, 60.0, side_by_side=None, batch=64)
+
+
 def spiking(n=40, short_term=False, noise=False):
     """Two populations with random edges, weights and delays, one projection onto both."""
     drive = rv.stimuli.WhiteNoise(mean=350.0, intensity=100.0) if noise else rv.normal(350.0, 50.0)

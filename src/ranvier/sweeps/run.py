@@ -43,7 +43,16 @@ NEURONS_AT_ONCE = 4096
 SETS_CHECKED = 2  # from beginning to end
 SETS_PROBED, STEPS_PROBED = 8, 8
 """How many sets go on for a few steps more, alone and side by side: what differs in a last bit is seen before it is forgotten."""
+FEWER = (64, 12)
+"""How many neurons stand side by side where more have other last bits than one alone, whose steps are one function: so are theirs, and
+of 12 each is computed by scalars, as one is."""
+MOST_SETS_BEFORE, MOST_STEPS_BEFORE, SHARE_BEFORE = 32, 4096, 8
+"""How many sets' first steps are looked at before all others: at most so many, and this part of either."""
 ONE_BY_ONE = 16  # so many sets between two reports of progress, where each runs alone
+
+
+class _TooMany(Exception):
+    """So many sets side by side do not have the bits of single runs; fewer may."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +110,9 @@ def sweep(
         functions: more, by name: functions of the `Result` of a run that give a number or an array.
         seed, initial: of the sets that say nothing of it.
         batch: how many sets run side by side; by default what suits the network and fits the memory.
-        exact: whether some sets of the first batch are run alone too, and compared: where one bit differs, all run one by one. False
-            leaves that out, and computes single cells as it does large populations, which is faster: last bits may then differ from
-            those of single runs.
+        exact: whether some sets are run alone too, and compared: where one bit differs, fewer stand side by side, or all run one by
+            one. False leaves that out, and computes single cells as it does large populations: last bits may then differ from those
+            of single runs, and 1 000 Hodgkin–Huxley cells take a fifth of the time.
         executor: where batches run: any `concurrent.futures.Executor`, a Dask client, or Ray (the module `ray`).
         store: a path: what is finished is written there batch by batch, and not run again when the same call is made again.
         overwrite: whether another sweep's store there is replaced.
@@ -202,12 +211,13 @@ class Runner:
         else:
             most = size or max(1, min(NEURONS_AT_ONCE // max(n, 1), self._fits(cores)))
             self.size = min(most, max(1, -(-len(todo) // cores)))
+        self.todo = list(todo)
         self.batches = [some for group in groups for some in chunks(group, self.size)]
         self.size = max(map(len, self.batches), default=1)
         self._islands: Islands | None = None
         self._lock = task.lock
         self._checking = threading.Lock()
-        self._checked = not task.exact
+        self._checked = self._probed = not task.exact
 
     @property
     def computed(self) -> str:
@@ -223,8 +233,9 @@ class Runner:
                     done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
                     for future in done:
                         found = future.result()
-                        if isinstance(found, list):  # not side by side: a few at a time, on all cores
-                            waiting |= {pool.submit(self.run, some) for some in chunks(found, ONE_BY_ONE)}
+                        if isinstance(found, list):  # not so many side by side: a few at a time, on all cores
+                            some_of_it = chunks(found, ONE_BY_ONE if self.why_apart else self.size)
+                            waiting |= {pool.submit(self.run, some) for some in some_of_it}
                         else:
                             yield found
             except BaseException:
@@ -250,12 +261,16 @@ class Runner:
     def run(self, indices: list[int]) -> dict[int, Outcome | str]:
         """What some sets gave."""
         found = None if self.why_apart or len(indices) == 1 else self._together(indices)
+        if found is None and not self.why_apart and len(indices) > self.size:
+            return {i: outcome for some in chunks(indices, self.size) for i, outcome in self.run(some).items()}
         return {i: self.task.outcome(self.sets[i]) for i in indices} if found is None else found
 
     def _together(self, indices: list[int]) -> dict[int, Outcome | str] | None:
-        """What some sets gave side by side, or None where they cannot run so."""
+        """What some sets gave side by side, or None where they, or so many, cannot run so."""
         try:
             return self._side_by_side(indices)
+        except _TooMany:
+            return None
         except NotAlike as error:
             self.why_apart = str(error)
             return None
@@ -269,26 +284,77 @@ class Runner:
 
     def _side_by_side(self, indices: list[int]) -> dict[int, Outcome | str]:
         task = self.task
+        with self._checking:  # the others wait for the verdict
+            if not self._probed and task.steps:
+                self._probe(indices)
+            self._probed = True
         with inside():
             with self._lock:
-                values = [self.sets[i] for i in indices]
-                values += [values[-1]] * (self.size - len(values))  # one size for all batches: one compilation
-                if self._islands is None or self._islands.count != len(values):
-                    self._islands = Islands(task.sim, len(values), self.sets.paths, task.exact)
-                own = self._islands
-                drawn, initials = self._drawn(values)
-                run = own.start(drawn, initials, task.steps)
-                run.compiled()
+                own, drawn, values, run = self._started(indices, task.steps)
             result = run.execute(None)
         result_of = own.results(result, drawn)
-        with self._checking:  # the others wait for the verdict
+        with self._checking:
             if self.why_apart:
                 raise NotAlike(self.why_apart)
+            if own.count > self.size:
+                raise _TooMany
             if not self._checked:
                 self._check(own, drawn, values, result, run.wrong)
         return {
             i: task.outcome(self.sets[i]) if place in run.wrong else task.wanted.of(result_of(place)) for place, i in enumerate(indices)
         }
+
+    def _started(self, indices: list[int], steps: int) -> tuple[Islands, list[Drawn], Sequence[Mapping[str, Any]], Any]:
+        """Some sets side by side, ready to be executed."""
+        if len(indices) > self.size:
+            raise _TooMany
+        values = [self.sets[i] for i in indices]
+        values += [values[-1]] * (self.size - len(values))  # one size for all batches: one compilation
+        if self._islands is None or self._islands.count != len(values):
+            self._islands = Islands(self.task.sim, len(values), self.sets.paths, self.task.exact)
+        own = self._islands
+        drawn, initials = self._drawn(values)
+        run = own.start(drawn, initials, steps)
+        run.compiled()
+        return own, drawn, values, run
+
+    def _probe(self, indices: list[int]) -> None:
+        """Runs the first steps of some sets alone too: mostly they show already what differs.
+
+        Raises:
+            NotAlike, _TooMany: a bit differs.
+        """
+        steps = min(self.task.steps, max(STEPS_PROBED, min(MOST_STEPS_BEFORE, self.task.steps // SHARE_BEFORE)))
+        sets = max(SETS_CHECKED, min(MOST_SETS_BEFORE, len(self.todo) // SHARE_BEFORE))
+        if max(map(len, self.batches)) * len(self.batches) < 2 * len(self.todo):  # of all there are, not those of one seed alone
+            indices = self.todo[:: max(1, len(self.todo) // len(indices))][: len(indices)]
+        with inside():
+            with self._lock:
+                own, drawn, values, run = self._started(indices, steps)
+            result = own.results(run.execute(None), drawn)
+        for i in [i for i in range(len(indices)) if i not in run.wrong][:: max(1, len(indices) // sets)]:
+            alone = self._alone(values[i], steps=steps)
+            if alone is not None and not same(result(i), alone):
+                self._differs(own.count)
+
+    def _differs(self, count: int) -> None:
+        """What is done about so many sets side by side that have other last bits than single runs.
+
+        Raises:
+            _TooMany: fewer may do.
+            NotAlike: or not.
+        """
+        neurons = sum(p.n for p in self.task.sim.network.populations.values())
+        fewer = [n // neurons for n in FEWER if 2 * neurons <= n < count * neurons]
+        if not fewer:
+            self.why_apart = (
+                "side by side the compiler arranges the arithmetic of this model otherwise, and last bits differ; "
+                "rv.sweep(…, exact=False) does not ask for them"
+            )
+            raise NotAlike(self.why_apart)
+        with self._lock:
+            self.size, self._islands = min(self.size, fewer[0]), None
+        raise _TooMany
 
     def _check(self, own: Islands, drawn: list[Drawn], values: Sequence[Mapping[str, Any]], result: Result, wrong: Any) -> None:
         """Runs some of the sets alone too, and more of them for a few steps from where they ended.
@@ -316,14 +382,13 @@ class Runner:
             found = [pool.submit(alike, i) for i in some(SETS_CHECKED)]
             found += [pool.submit(alike, i, whole(i).state) for i in some(SETS_PROBED) if i not in run.wrong]
         if not all(one.result() for one in found):
-            self.why_apart = "side by side the compiler arranges the arithmetic of this model otherwise, and last bits differ"
-            raise NotAlike(self.why_apart)
+            self._differs(own.count)
         self._checked = True
 
-    def _alone(self, values: Mapping[str, Any], state: Any = None) -> Result | None:
-        """A set alone, or, from a state on, a few steps of it; None where it goes wrong."""
+    def _alone(self, values: Mapping[str, Any], state: Any = None, steps: int | None = None) -> Result | None:
+        """A set alone, or some steps of it, or, from a state on, a few; None where it goes wrong."""
         try:
-            return self.task.run(values) if state is None else self.task.run(values, STEPS_PROBED, state)
+            return self.task.run(values, steps) if state is None else self.task.run(values, STEPS_PROBED, state)
         except SimulationDiverged:
             return None
 
