@@ -327,7 +327,7 @@ class Runner:
         steps = min(self.task.steps, max(STEPS_PROBED, min(MOST_STEPS_BEFORE, self.task.steps // SHARE_BEFORE)))
         sets = max(SETS_CHECKED, min(MOST_SETS_BEFORE, len(self.todo) // SHARE_BEFORE))
         if max(map(len, self.batches)) * len(self.batches) < 2 * len(self.todo):  # of all there are, not those of one seed alone
-            indices = self.todo[:: max(1, len(self.todo) // len(indices))][: len(indices)]
+            indices = [self.todo[i * (len(self.todo) - 1) // (len(indices) - 1)] for i in range(len(indices))]  # the first, the last, …
         with inside():
             with self._lock:
                 own, drawn, values, run = self._started(indices, steps)
