@@ -211,7 +211,7 @@ class Runner:
         else:
             most = size or max(1, min(NEURONS_AT_ONCE // max(n, 1), self._fits(cores)))
             self.size = min(most, max(1, -(-len(todo) // cores)))
-        self.todo = list(todo)
+        self.todo = list(todo) if len(groups) == 1 else []
         self.batches = [some for group in groups for some in chunks(group, self.size)]
         self.size = max(map(len, self.batches), default=1)
         self._islands: Islands | None = None
@@ -325,8 +325,8 @@ class Runner:
             NotAlike, _TooMany: a bit differs.
         """
         steps = min(self.task.steps, max(STEPS_PROBED, min(MOST_STEPS_BEFORE, self.task.steps // SHARE_BEFORE)))
-        sets = max(SETS_CHECKED, min(MOST_SETS_BEFORE, len(self.todo) // SHARE_BEFORE))
-        if max(map(len, self.batches)) * len(self.batches) < 2 * len(self.todo):  # of all there are, not those of one seed alone
+        sets = max(SETS_CHECKED, min(MOST_SETS_BEFORE, len(self.todo or indices) // SHARE_BEFORE))
+        if len(self.todo) > len(indices):  # a worker knows its batch alone, and what stands side by side may be of one seed
             indices = [self.todo[i * (len(self.todo) - 1) // (len(indices) - 1)] for i in range(len(indices))]  # the first, the last, …
         with inside():
             with self._lock:
