@@ -475,7 +475,7 @@ def program_of(
     capacity = 1 << int(max(spikes * plan.n, LEAST_SPIKES) - 1).bit_length()
     # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
     # XLA would compute every variable's equation for each of them.
-    packed = PACKED and not layout.integrator.by_name
+    packed = PACKED and not layout.integrator.by_name and not all(g.whole for g in plan.groups)
     populations = layout.net.populations
     largest = tuple(max(float(populations[name].model.largest_potential) for name in g.members) for g in plan.groups)
     return loop.Program(plan, layout.integrator, reads, capacity, packed, largest, exchange)

@@ -1,11 +1,13 @@
 """Exponential Euler: exact for a variable whose equation is linear in itself."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 
 from ranvier.integrators.base import Integrator, State
+from ranvier.kernels.relaxation import relaxed
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,14 @@ class ExponentialEuler(Integrator):
         xp = system.array_library
         rates, slopes = system.rate_and_slope(state, t)
 
-        def advance(x: Any, rate: Any, slope: Any, exp: Any) -> Any:
-            z = h * slope
-            near_zero = abs(z) < 1e-4
-            safe = xp.where(near_zero, 1.0, z)
-            phi = xp.where(near_zero, 1 + z / 2 + z * z / 6, (exp(safe) - 1) / safe)
-            return x + h * phi * rate
+        def advance(x: Any, rate: Any, slope: Any, phi: Any) -> Any:
+            return x + h * phi(h * slope) * rate
 
-        if not hasattr(system, "exponential_of"):
-            return jax.tree.map(lambda x, rate, slope: advance(x, rate, slope, xp.exp), state, rates, slopes), memory
+        if not hasattr(system, "relaxation_of"):
+            phi = functools.partial(relaxed, exp=xp.exp, where=xp.where)
+            return jax.tree.map(lambda x, rate, slope: advance(x, rate, slope, phi), state, rates, slopes), memory
         moved = {}
         for owner, own in state.items():
-            exp = system.exponential_of(owner)
-            moved[owner] = {v: advance(x, rates[owner][v], slopes[owner][v], exp) for v, x in own.items()}
+            phi = system.relaxation_of(owner)
+            moved[owner] = {v: advance(x, rates[owner][v], slopes[owner][v], phi) for v, x in own.items()}
         return moved, memory

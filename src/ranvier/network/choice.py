@@ -156,10 +156,11 @@ def choose(plan: Plan, drawn: Drawn, receptors: Sequence[Receptor], given: Mappi
     choices: dict[str, Choice] = {}
     groups = []
     for group in plan.groups:
-        choice, linear = _choice(plan, group, drawn, receptors, given[group.members[0]])
+        choice, linear, pointwise = _choice(plan, group, drawn, receptors, given[group.members[0]])
         choices[group.name] = choice
         held = choice.integrator is not None and choice.integrator.holds_current
-        groups.append(dataclasses.replace(group, linear=linear, held_current=held))
+        polynomial = group.polynomial and not pointwise  # the kernel has functions of its own
+        groups.append(dataclasses.replace(group, linear=linear, held_current=held, pointwise=pointwise, polynomial=polynomial))
     plan = dataclasses.replace(plan, groups=tuple(groups))
     each = {name: c.integrator for name, c in choices.items() if c.integrator is not None}
     kinds = list(dict.fromkeys(each.values()))
@@ -172,33 +173,47 @@ def choose(plan: Plan, drawn: Drawn, receptors: Sequence[Receptor], given: Mappi
 
 def _choice(
     plan: Plan, group: GroupPlan, drawn: Drawn, receptors: Sequence[Receptor], given: Integrator | None
-) -> tuple[Choice, Linear | None]:
+) -> tuple[Choice, Linear | None, bool]:
     if not group.moving and not any(s.moving for s in owned_by(plan, group)):
-        return Choice(None, "", why_not_native="there is nothing to integrate"), None
+        return Choice(None, "", why_not_native="there is nothing to integrate"), None, False
     near, parts = neighbourhood(plan, group), parameters_of(plan, group, drawn, receptors)
     ports = drawn.populations[group.members[0]].model.ports
     several = NotAffine("it has several compartments") if ports else None
     exactly = several or exact(near, parts)
     integrator, why = (given, "as you chose") if given is not None else _default(plan, group, drawn, exactly)
     _check_fit(group, integrator, drawn, exactly)
-    if not isinstance(integrator, ExactLinear | ExponentialEuler):
-        return Choice(integrator, why, why_not_native=f"{type(integrator).__name__} asks for the equations within the step"), None
-    reads = next((p for p in plan.plastic if p.group == group.name and p.sees), None)
+    apart = _why_not_alone(plan, group, near) or (several.reason if several else "")
     whole: WholeStep | NotAffine
-    if several is not None:
-        whole = several
-    elif reads is None:
-        whole = whole_step(near, parts, exactly=isinstance(integrator, ExactLinear))
+    if apart or not isinstance(integrator, ExactLinear | ExponentialEuler):
+        whole = NotAffine(apart or f"{type(integrator).__name__} asks for the equations within the step")
     else:
-        whole = NotAffine(f"the rule of {reads.name} sees its state before the reset")
-    reason = whole.reason if isinstance(whole, NotAffine) else "its spikes are located within the step" if group.located else ""
+        whole = whole_step(near, parts, exactly=isinstance(integrator, ExactLinear))
+    reason = whole.reason if isinstance(whole, NotAffine) else ""
     linear = Linear(
         exactly if isinstance(exactly, Exact) and isinstance(integrator, ExactLinear) else None,
-        None if reason or isinstance(whole, NotAffine) else whole,
+        None if isinstance(whole, NotAffine) else whole,
     )
+    pointwise = not apart and isinstance(whole, NotAffine) and not isinstance(integrator, ExactLinear) and _by_itself(plan, group, near)
     if not native_available():
         reason = "the native kernels are not there; the same step is computed by XLA"
-    return Choice(integrator, why, not reason, reason), linear
+    elif pointwise:
+        reason = ""
+    return Choice(integrator, why, not reason, reason), linear, pointwise
+
+
+def _why_not_alone(plan: Plan, group: GroupPlan, near: Neighbourhood) -> str:
+    """Why a group's step is not one function that integrates, holds, detects and resets; nothing where it may be."""
+    reads = next((p for p in plan.plastic if p.group == group.name and p.sees), None)
+    if reads is not None:
+        return f"the rule of {reads.name} sees its state before the reset"
+    return "its spikes are located within the step" if group.located else ""
+
+
+def _by_itself(plan: Plan, group: GroupPlan, near: Neighbourhood) -> bool:
+    """Whether what happens to a neuron in a step asks for nothing but its own state and that of the synapses at it."""
+    leaving = (s for s in owned_by(plan, group) if not isinstance(s, ReceptorPlan))
+    alone = not near.elsewhere and not near.diffuses and not any(s.moving for s in leaving)
+    return alone and bool(group.moving) and group.fires == "test" and group.resets
 
 
 def _default(plan: Plan, group: GroupPlan, drawn: Drawn, exactly: Exact | NotAffine) -> tuple[Integrator, str]:

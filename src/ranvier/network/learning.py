@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax.lax import optimization_barrier
+
 from ranvier.errors import ParameterError
 from ranvier.kernels.deliver_events import SpikeHistory
 from ranvier.kernels.due_edges import change_at_targets, change_where_due
@@ -342,7 +344,7 @@ def noted(structure: Any, own: Learning, side: str, names: tuple[str, ...], dt: 
     new, traces = dict(own), structure.source_traces() if side == OUTGOING else structure.target_traces()
     for name in names:
         y, trace = own[f"{side} {name}"], traces[name]
-        jump, kept = jnp.asarray(trace.jump, y.dtype), y * _decay(trace.tau, dt, y.dtype)
+        jump, kept = jnp.asarray(trace.jump, y.dtype), optimization_barrier(y * _decay(trace.tau, dt, y.dtype))
         new[f"{side} {name}"] = jnp.where(spikes, jump if trace.nearest else kept + jump, kept)
     return new
 

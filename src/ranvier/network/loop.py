@@ -242,7 +242,7 @@ def steps_at_once(program: Program, constants: Constants) -> int:
     plan = program.plan
     if plan.synapses or plan.plastic or plan.wires or plan.histories or plan.located or program.exchange is not None:
         return 1
-    of_kernels = lambda g: g.fires != "test" or (g.linear is not None and g.linear.whole is not None)
+    of_kernels = lambda g: g.fires != "test" or g.whole
     if isinstance(program.integrator, StochasticIntegrator) or any(map(of_kernels, plan.groups)):
         return 1
     if any(streams is not None for own in constants.groups.values() for streams in own.current_noise):

@@ -41,9 +41,14 @@ _ELEMENTWISE = (
     "select_n",
     "convert_element_type",
     "concatenate",
+    "mul",
+    "div",
+    "max",
+    "min",
 )
+_REAL = ("mul", "div", "max", "min")
 _SPREADS = ("broadcast_in_dim",)
-_SAME_MEMORY = ("reshape", "squeeze", "expand_dims", "copy", "copy_p", "optimization_barrier")
+_SAME_MEMORY = ("reshape", "squeeze", "expand_dims", "copy", "copy_p", "optimization_barrier", "stop_gradient")
 _OPERAND, _RESULT, _SCRATCH = range(3)
 _LINE = 64
 _MOST_RANK = 8
@@ -193,6 +198,13 @@ class _Writer:
             else:
                 self.once.append(operation)
 
+        # XLA may make one instruction of a product and a sum, which rounds once where two would twice.
+        self.summands: set[int] = set()
+        for operation in reversed(straight.operations):
+            through = operation.name in (*_SAME_MEMORY, *_SPREADS) and operation.name != "optimization_barrier"
+            if operation.name in ("add", "sub") or (through and id(operation.results[0]) in self.summands):
+                self.summands.update(map(id, operation.operands))
+
     def written(self, step: int, spikes: int, room: int) -> NativeSteps:
         changes = tuple(i for i, (before, after) in enumerate(zip(self.carry, self.results, strict=True)) if before is not after)
         if step not in changes or spikes not in changes:
@@ -264,7 +276,7 @@ class _Writer:
             return self._lies(results[0], memory, further + first * np.dtype(results[0].aval.dtype).itemsize)
         if name in _SPREADS and _size(operands[0].aval) == 1:
             name = "copy"
-        if name not in _ELEMENTWISE or not _simple(operation):
+        if name not in _ELEMENTWISE or not _simple(operation) or (name == "mul" and id(results[0]) in self.summands):
             raise _Foreign(name)
         home = self.homes.get(id(results[0]))
         memory = home if home is not None and self._in_place(i, name, operands, results[0], home) else self._new(results[0].aval)
@@ -360,4 +372,4 @@ def _simple(operation: Operation) -> bool:
         return types[0] == "b" and len(types) == 3
     if name in _SPREADS:
         return True
-    return types[0] != "b"
+    return types[0] == "f" if name in _REAL else types[0] != "b"

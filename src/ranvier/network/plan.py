@@ -46,6 +46,7 @@ class GroupPlan:
         polynomial: whether the elementary functions of `kernels.fast_functions` stand in for XLA's.
         held_current: whether its method holds the current over a step at its mean.
         linear: what `linearity` found out about its equations, where a method uses it.
+        pointwise: whether its step, from the integrator to the reset, asks for nothing but what each neuron has itself.
     """
 
     name: str
@@ -63,6 +64,7 @@ class GroupPlan:
     polynomial: bool
     held_current: bool = False
     linear: Any = None
+    pointwise: bool = False
 
     @property
     def n(self) -> int:
@@ -72,6 +74,11 @@ class GroupPlan:
     def located(self) -> bool:
         """Whether its spikes are located within the step."""
         return FRACTION in self.variables
+
+    @property
+    def whole(self) -> bool:
+        """Whether one kernel takes its whole step: it integrates, holds, detects and resets."""
+        return self.pointwise or (self.linear is not None and self.linear.whole is not None)
 
 
 @dataclasses.dataclass(frozen=True)

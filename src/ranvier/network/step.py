@@ -16,10 +16,11 @@ import numpy as np
 from jax.lax import optimization_barrier
 
 from ranvier.integrators.base import Integrator
+from ranvier.integrators.per_population import PerPopulation
 from ranvier.kernels.deliver_events import SpikeHistory, deliver_events, note_spikes
-from ranvier.kernels.dispatch import place_among
 from ranvier.kernels.drawn_edges import DrawnEdges, deliver_drawn
 from ranvier.kernels.draws import add_poisson, bernoulli
+from ranvier.kernels.given_spikes import given_spikes
 from ranvier.kernels.integrate_and_fire import integrate_and_fire
 from ranvier.network import learning, responses
 from ranvier.network.changing import add_changing
@@ -40,6 +41,7 @@ from ranvier.network.plan import (
     SourcePlan,
     SynapsesPlan,
 )
+from ranvier.network.pointwise import computed, pointwise
 from ranvier.network.recall import Recalled, recall
 from ranvier.network.responses import BROUGHT
 from ranvier.network.stacked import spread
@@ -203,15 +205,56 @@ class Stepper:
     def _integrate(self, working: Working) -> Working:
         """All variables from `t` to `t_next`. Groups whose whole step is one kernel are held, tested and reset there, too."""
         system = self._equations(working)
-        if any(not _whole(g) for g in self.plan.groups):
+        if any(not g.whole for g in self.plan.groups):
             # All groups, also those that the kernel takes below: XLA leaves out what nobody uses.
             key = NetworkDraws(system, working.k)
             moving, memory = self.integrator.step(system, working.moving, working.memory, working.t, working.t_next, key)
             working = dataclasses.replace(working, moving=moving, memory=memory, variables=system.complete(system.unpack(moving)))
         for group in self.plan.groups:
-            if _whole(group):
+            if group.pointwise:
+                working = self._take_pointwise_step(group, working)
+            elif group.whole:
                 working = self._take_whole_step(group, system, working)
         return working
+
+    def _take_pointwise_step(self, group: GroupPlan, working: Working) -> Working:
+        """The same for equations that are not linear: all that happens to a neuron by itself, one after the other."""
+        receptors = [r.name for r in self.plan.receptors_of(group.name)]
+        owners = (group.name, *receptors)
+
+        def step(variables: Variables, recent: jax.Array) -> tuple[Variables, jax.Array, jax.Array]:
+            state = dataclasses.replace(working.state, fixed={**working.state.fixed, **variables})
+            system = self.system(state, working.noise, working.recalled)
+            moving = {name: {v: variables[name][v] for v in self._moving(name)} for name in owners}
+            part, own = system.part({name: x for name, x in moving.items() if x}, owners, True)
+            moved, _ = self._integrator_of(group).step(part, own, (), working.t, working.t_next)
+            after = {name: {**variables[name], **moved.get(name, {})} for name in owners}
+            inside = dataclasses.replace(
+                working,
+                before={**working.before, **variables},
+                variables={**working.variables, **after},
+                recent={**working.recent, group.name: recent},
+            )
+            inside = self._reset_group(group, self._detect_group(group, self._hold_group(group, inside)))
+            return {name: inside.variables[name] for name in owners}, inside.recent[group.name], inside.spiked[group.name]
+
+        def updated(state: tuple[Variables, jax.Array]) -> tuple[tuple[Variables, jax.Array], jax.Array]:
+            variables, recent, spikes = step(*state)
+            return (variables, recent), spikes
+
+        before = {name: working.before[name] for name in owners}
+        (after, recent), spikes = pointwise(updated, (before, working.recent[group.name]))
+        for name in owners:
+            working = working.write(name, {v: x for v, x in after[name].items() if x is not before[name][v]})
+        return dataclasses.replace(working, recent={**working.recent, group.name: recent}, spiked={**working.spiked, group.name: spikes})
+
+    def _moving(self, owner: str) -> tuple[str, ...]:
+        return next(x.moving for x in (*self.plan.groups, *self.plan.synapses) if x.name == owner)
+
+    def _integrator_of(self, group: GroupPlan) -> Integrator:
+        if isinstance(self.integrator, PerPopulation):
+            return next(integrator for integrator, owners in self.integrator.parts if group.name in owners)
+        return self.integrator
 
     def _take_whole_step(self, group: GroupPlan, system: NetworkSystem, working: Working) -> Working:
         """Integrates, holds, detects and resets in one kernel."""
@@ -221,13 +264,15 @@ class Stepper:
         if any(group.stimulated):
             current = system.injected(group, working.t)
             if current.ndim == 0 and not each_gain:
-                coefficients = coefficients + gains * current
+                coefficients = coefficients + optimization_barrier(gains * current)
             else:
                 of = lambda rows, own, place: own[place] if place in own else spread(rows[:, place], group.sizes)
                 each = {
                     **each,
                     **{
-                        place: jnp.broadcast_to(of(coefficients, each, place) + of(gains, each_gain, place) * current, (group.n,))
+                        place: jnp.broadcast_to(
+                            of(coefficients, each, place) + optimization_barrier(of(gains, each_gain, place) * current), (group.n,)
+                        )
                         for place in whole.driven
                     },
                 }
@@ -269,23 +314,30 @@ class Stepper:
     def _hold(self, working: Working) -> Working:
         """What refractory neurons keep."""
         for group in self.plan.groups:
-            if group.refractory and group.held and not _alone(group):
-                waiting, name = self._waiting(group, working), group.name
-                held = {v: jnp.where(waiting, working.before[name][v], working.variables[name][v]) for v in group.held}
-                working = working.write(name, held)
+            if not _alone(group):
+                working = self._hold_group(group, working)
         return working
+
+    def _hold_group(self, group: GroupPlan, working: Working) -> Working:
+        if not (group.refractory and group.held):
+            return working
+        waiting, name = self._waiting(group, working), group.name
+        held = {v: jnp.where(waiting, working.before[name][v], working.variables[name][v]) for v in group.held}
+        return working.write(name, held)
 
     def _detect(self, working: Working) -> Working:
         """Who spikes."""
         for group in self.plan.groups:
-            if _alone(group):
-                continue
-            name, spikes = group.name, self._fire(group, working)
-            if group.refractory:
-                spikes = spikes & ~self._waiting(group, working)
-            recent = jnp.where(spikes, working.now, working.recent[name])
-            working = dataclasses.replace(working, recent={**working.recent, name: recent}, spiked={**working.spiked, name: spikes})
+            if not _alone(group):
+                working = self._detect_group(group, working)
         return working
+
+    def _detect_group(self, group: GroupPlan, working: Working) -> Working:
+        name, spikes = group.name, self._fire(group, working)
+        if group.refractory:
+            spikes = spikes & ~self._waiting(group, working)
+        recent = jnp.where(spikes, working.now, working.recent[name])
+        return dataclasses.replace(working, recent={**working.recent, name: recent}, spiked={**working.spiked, name: spikes})
 
     def _fire(self, group: GroupPlan, working: Working) -> jax.Array:
         name, model = group.name, self.network.models[group.name]
@@ -296,12 +348,13 @@ class Stepper:
         if group.fires == "given":
             given = self._group(name).given
             assert given is not None
-            steps, neurons = jnp.asarray(given.steps), jnp.asarray(given.neurons)
-            at = place_among(steps, working.k, side="left") + jnp.arange(given.most.shape[0])
-            due = steps.at[at].get(mode="clip") == working.k
-            return jnp.zeros(group.n, bool).at[jnp.where(due, neurons.at[at].get(mode="clip"), group.n)].set(True, mode="drop")
-        hazard = jnp.asarray(model.spike_hazard(after, working.t)).astype(self.plan.dtype)
-        probability = -jnp.expm1(-hazard * jnp.asarray(self.constants.dt).astype(self.plan.dtype))
+            return given_spikes(jnp.asarray(given.steps), jnp.asarray(given.neurons), working.k, group.n, given.most.shape[0])
+
+        def chance(after: dict[str, jax.Array], t: jax.Array) -> jax.Array:
+            hazard = jnp.asarray(model.spike_hazard(after, t)).astype(self.plan.dtype)
+            return -jnp.expm1(-hazard * jnp.asarray(self.constants.dt).astype(self.plan.dtype))
+
+        probability = computed(chance, after, working.t)
         streams = self._group(name).spikes
         assert streams is not None
         return bernoulli(self.constants.seed, streams, working.k, probability, group.n)
@@ -384,7 +437,7 @@ class Stepper:
         spikes = self._spikes_of(synapses.source, working)
         since = working.t - system.of_population(synapses.source, {"": system.last_spike_time(population.group)})[""]
         plasticity = self.constants.synapses[synapses.name].synapse
-        own, amplitude = plasticity.emit(working.variables[synapses.name], spikes, since.astype(self.plan.dtype))
+        own, amplitude = computed(plasticity.emit, working.variables[synapses.name], spikes, since.astype(self.plan.dtype))
         if self.exchange is not None:
             spikes = self._spikes_of(synapses.source, working, whole=True)
             amplitude = self.exchange.of_population(jnp.broadcast_to(amplitude, (population.n,)), synapses.source)
@@ -508,10 +561,13 @@ class Stepper:
         """What a spike does to the neuron itself."""
         for group in self.plan.groups:
             if group.resets and not _alone(group):
-                own = working.variables[group.name]
-                after = self.network.models[group.name].reset(own, working.spiked[group.name])
-                working = working.write(group.name, {v: jnp.asarray(x).astype(self.plan.dtype) for v, x in after.items()})
+                working = self._reset_group(group, working)
         return working
+
+    def _reset_group(self, group: GroupPlan, working: Working) -> Working:
+        own = working.variables[group.name]
+        after = self.network.models[group.name].reset(own, working.spiked[group.name])
+        return working.write(group.name, {v: jnp.asarray(x).astype(self.plan.dtype) for v, x in after.items()})
 
     @staticmethod
     def _write(synapses: SynapsesPlan, values: dict[str, Any], working: Working) -> Working:
@@ -519,11 +575,6 @@ class Stepper:
         return working.write(synapses.name, {v: x if x is own[v] else jnp.asarray(x).astype(own[v].dtype) for v, x in values.items()})
 
 
-def _whole(group: GroupPlan) -> bool:
-    """Whether one kernel takes a group's whole step."""
-    return group.linear is not None and group.linear.whole is not None
-
-
 def _alone(group: GroupPlan) -> bool:
     """Whether a group is held, tested and reset elsewhere than in the stages of those names."""
-    return _whole(group) or group.located
+    return group.whole or group.located

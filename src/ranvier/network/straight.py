@@ -13,6 +13,8 @@ from ranvier.kernels.fast_functions import is_literal
 from ranvier.network.linearity.jaxprs import called
 
 _PLATFORM = "cpu"
+NAMED = frozenset(("relaxation",))
+"""Functions that stay one operation, by the names under which they are traced."""
 
 
 class Value:
@@ -45,8 +47,8 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """As the trace calls it."""
-        return str(self.primitive.name)
+        """As the trace calls it, or the function that it calls."""
+        return str(self.params["name"]) if _is_named(self.primitive, self.params) else str(self.primitive.name)
 
     def again(self, *operands: Any) -> list[Any]:
         """What it makes of other operands."""
@@ -100,8 +102,12 @@ def _made(equation: Any, operands: list[Value], into: list[Operation]) -> Sequen
         return [Known(equation.outvars[0].aval, place)]
     if name == "cond" and isinstance(operands[0], Known):
         return _walk_into(params["branches"][int(operands[0].value)], operands[1:], into)
-    if (inner := called(equation)) is not None:
+    if not _is_named(equation.primitive, params) and (inner := called(equation)) is not None:
         return _walk_into(inner, operands, into)
     results = tuple(Value(v.aval) for v in equation.outvars)
     into.append(Operation(equation.primitive, params, tuple(operands), results))
     return results
+
+
+def _is_named(primitive: Any, params: dict[str, Any]) -> bool:
+    return primitive.name in ("jit", "pjit") and params.get("name") in NAMED

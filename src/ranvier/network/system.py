@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from types import EllipsisType
 from typing import Any
@@ -14,10 +15,12 @@ from jax.lax import optimization_barrier
 from ranvier.kernels.draws import normals
 from ranvier.kernels.exponential import exponential
 from ranvier.kernels.fast_functions import with_fast_functions
+from ranvier.kernels.relaxation import relaxation, relaxed
 from ranvier.kernels.weighted_sum import weighted_sum
 from ranvier.network.constants import Constants, CoupledConstants, MergedConstants
 from ranvier.network.exchange import Exchange
 from ranvier.network.plan import FRACTION, EdgePlan, GroupPlan, MergedPlan, Plan, ReceptorPlan, SourcePlan, SynapsesPlan
+from ranvier.network.pointwise import computed
 from ranvier.network.recall import Recalled
 from ranvier.network.state import NEVER
 from ranvier.network.working import Variables
@@ -289,7 +292,8 @@ class NetworkSystem:
         at = (lambda s: s.average(t, t + self.constants.dt)) if group.held_current else (lambda s: s(t))
         parts = []
         for name, stimulus in zip(group.members, self.constants.groups[group.name].stimuli, strict=True):
-            current = jnp.asarray(0.0 if stimulus is None else at(stimulus)).astype(self.plan.dtype)
+            current = 0.0 if stimulus is None else computed(at, stimulus) if group.whole else at(stimulus)
+            current = jnp.asarray(current).astype(self.plan.dtype)
             parts.append(current + self.held[name] if name in self.held else current)
         if len(parts) == 1:
             return parts[0]
@@ -304,7 +308,8 @@ class NetworkSystem:
                 if streams is not None:
                     intensity = jnp.asarray(stimulus.noise(t) / jnp.sqrt(self.constants.dt)).astype(self.plan.dtype)
                     n = self.plan.population(name).n
-                    held[name] = intensity * normals(self.constants.seed, streams, k, n, self.plan.dtype)
+                    # Rounded here, so that what it is added to does not depend on who adds it.
+                    held[name] = optimization_barrier(intensity * normals(self.constants.seed, streams, k, n, self.plan.dtype))
         return held
 
     def inputs(self, variables: Variables, t: jax.Array) -> dict[str, Inputs]:
@@ -361,9 +366,11 @@ class NetworkSystem:
     def interval(self, t: jax.Array, t_next: jax.Array) -> jax.Array:
         return (t_next - t).astype(self.plan.dtype)
 
-    def exponential_of(self, owner: str) -> Callable[[Any], Any]:
-        """The exponential for a group's or synapses' variables."""
-        return exponential if self._polynomial(owner) else jnp.exp
+    def relaxation_of(self, owner: str) -> Callable[[Any], Any]:
+        """`(e^z − 1) / z` for a group's or synapses' variables."""
+        if any(g.pointwise and owner in (g.name, *(r.name for r in self.plan.receptors_of(g.name))) for g in self.plan.groups):
+            return relaxation
+        return functools.partial(relaxed, exp=exponential if self._polynomial(owner) else jnp.exp, where=jnp.where)
 
     def _polynomial(self, owner: str) -> bool:
         for group in self.plan.groups:

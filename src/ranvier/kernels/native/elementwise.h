@@ -8,7 +8,7 @@
 namespace ranvier {
 
 // The numbers under which Python asks for them (network/native_steps.py).
-enum class Elementwise : int64_t { kCopy, kAdd, kSub, kAnd, kOr, kNot, kLt, kLe, kGt, kGe, kEq, kNe, kSelect, kConvert, kJoin, kEnd };
+enum class Elementwise : int64_t { kCopy, kAdd, kSub, kAnd, kOr, kNot, kLt, kLe, kGt, kGe, kEq, kNe, kSelect, kConvert, kJoin, kMul, kDiv, kMax, kMin, kEnd };
 
 // `stride` is 0 where one number stands for all. What is written lies in the same place, element by element, or elsewhere.
 struct Operand {
@@ -23,8 +23,8 @@ struct Operand {
 
 enum class Number { kFlag, kInt32, kUint32, kInt64, kFloat, kDouble };
 
-// Of two numbers of one type: a sum or difference of that type, which wraps around where it is of whole numbers, or a flag; of flags and,
-// or, and not of the first. Other operations do nothing.
+// Of two numbers of one type: a sum or difference of that type, which wraps around where it is of whole numbers, or a flag; of real numbers
+// a product, quotient, the larger or the smaller, too; of flags and, or, and not of the first. Other operations do nothing.
 void elementwise(Elementwise what, Number type, int64_t n, const Operand& a, const Operand& b, void* out);
 
 // out = flag ? b : a, of elements of so many bytes: 1, 4 or 8.

@@ -115,6 +115,9 @@ RANVIER_INLINE int64_t number_set(const bool* flags, int64_t n) {
   return set;
 }
 
+// Sets the flags of those who spike in a step, and no others: of spikes in ascending order of their steps.
+void given_spikes(const int64_t* steps, const int32_t* neurons, int64_t spikes, int64_t step, int64_t n, bool* flags);
+
 // Writes (step, i) for every set flag i, ascending, at positions count, count + 1, …; those outside the capacity are dropped.
 // Returns the new count, dropped ones included.
 int64_t compact_spikes(const bool* flags, int64_t n, int64_t step, int64_t* buffer_step, int32_t* buffer_neuron, int64_t capacity,

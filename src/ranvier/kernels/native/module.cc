@@ -19,6 +19,7 @@
 #include "lif_sequence_module.h"
 #include "loops.h"
 #include "plasticity_handlers.h"
+#include "pointwise_handler.h"
 #include "run_steps.h"
 #include "trace_handlers.h"
 
@@ -46,6 +47,21 @@ ffi::Error compact_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<ffi::S64> st
           ranvier::compact_spikes(flags.typed_data() + batch.block(f, i) * n, n, step.typed_data()[batch.block(s, i)],
                                   new_step->typed_data() + i * capacity, new_neuron->typed_data() + i * capacity, capacity,
                                   count.typed_data()[i]);
+    }
+  });
+}
+
+// steps and neurons [batch…, spikes], step [batch…], flags [batch…, n]
+ffi::Error given_spikes(ffi::Buffer<ffi::S64> steps, ffi::Buffer<ffi::S32> neurons, ffi::Buffer<ffi::S64> step, ffi::ResultBuffer<ffi::PRED> flags) {
+  const Dimensions s = steps.dimensions(), i = neurons.dimensions(), k = step.dimensions(), f = flags->dimensions();
+  if (f.size() < 1) return shapes("given_spikes");
+  const Batch batch(f, 1);
+  if (!batch.accepts(s, 1) || !batch.accepts(i, 1) || !batch.accepts(k, 0) || s.back() != i.back()) return shapes("given_spikes");
+  return perform([=]() mutable {
+    const int64_t n = f.back(), spikes = s.back();
+    for (int64_t b = 0; b < batch.size; ++b) {
+      ranvier::given_spikes(steps.typed_data() + batch.block(s, b) * spikes, neurons.typed_data() + batch.block(i, b) * spikes, spikes,
+                            step.typed_data()[batch.block(k, b)], n, flags->typed_data() + b * n);
     }
   });
 }
@@ -145,6 +161,12 @@ XLA_FFI_Error* integrate_and_fire_handler(XLA_FFI_CallFrame* frame) {
   return bound->Call(frame);
 }
 
+XLA_FFI_Error* pointwise_of_any(XLA_FFI_CallFrame* frame) {
+  static auto* bound =
+      ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets().Attr<ffi::Span<const int64_t>>("numbers").To(pointwise).release();
+  return bound->Call(frame);
+}
+
 // Under which names XLA knows the handlers, and in which order a program of steps numbers them.
 struct Kernel {
   const char* name;
@@ -159,6 +181,7 @@ constexpr Kernel kKernels[] = {
     {"normals_f64", handler<normals<ffi::F64>>},
     {"bernoulli_f32", handler<bernoulli<ffi::F32>>},
     {"bernoulli_f64", handler<bernoulli<ffi::F64>>},
+    {"given_spikes", handler<given_spikes>},
     {"poisson_counts", handler<poisson_counts>},
     {"add_poisson_f32", handler<add_poisson<ffi::F32>>},
     {"add_poisson_f64", handler<add_poisson<ffi::F64>>},
@@ -192,6 +215,7 @@ constexpr Kernel kKernels[] = {
     {"put_f64", handler<put<ffi::F64>>},
     {"integrate_and_fire_f32", integrate_and_fire_handler<ffi::F32>},
     {"integrate_and_fire_f64", integrate_and_fire_handler<ffi::F64>},
+    {"pointwise", pointwise_of_any},
     {"weighted_sum_f32", handler<weighted_sum<ffi::F32>>},
     {"weighted_sum_f64", handler<weighted_sum<ffi::F64>>},
     {"weighted_sum_dense_f32", handler<weighted_sum_dense<ffi::F32>>},

@@ -284,6 +284,10 @@ class Steps {
       case Elementwise::kAnd:
       case Elementwise::kOr: return call.operands.size() == 2 && type(0) == XLA_FFI_DataType_PRED && type(1) == type(0) && out == type(0);
       case Elementwise::kSelect: return call.operands.size() == 3 && type(0) == XLA_FFI_DataType_PRED && type(1) == type(2) && type(1) == out;
+      case Elementwise::kMul:
+      case Elementwise::kDiv:
+      case Elementwise::kMax:
+      case Elementwise::kMin: return call.operands.size() == 2 && type(0) == type(1) && type(0) == out && (out == XLA_FFI_DataType_F32 || out == XLA_FFI_DataType_F64);
       case Elementwise::kAdd:
       case Elementwise::kSub: return call.operands.size() == 2 && type(0) == type(1) && type(0) == out && out != XLA_FFI_DataType_PRED;
       default: return call.operands.size() == 2 && type(0) == type(1) && out == XLA_FFI_DataType_PRED && type(0) != out;

@@ -58,7 +58,16 @@ RANVIER_INLINE void of_numbers(Elementwise what, int64_t n, const Operand& a, co
     case Elementwise::kGe: return each<T, bool>(n, a, b, out, [](T x, T y) { return x >= y; });
     case Elementwise::kEq: return each<T, bool>(n, a, b, out, [](T x, T y) { return x == y; });
     case Elementwise::kNe: return each<T, bool>(n, a, b, out, [](T x, T y) { return x != y; });
-    default: return;
+    default: break;
+  }
+  if constexpr (std::is_floating_point_v<T>) {
+    switch (what) {
+      case Elementwise::kMul: return each<T, T>(n, a, b, out, [](T x, T y) { return x * y; });
+      case Elementwise::kDiv: return each<T, T>(n, a, b, out, [](T x, T y) { return x / y; });
+      case Elementwise::kMax: return each<T, T>(n, a, b, out, [](T x, T y) { return x > y || x != x ? x : y; });
+      case Elementwise::kMin: return each<T, T>(n, a, b, out, [](T x, T y) { return x < y || x != x ? x : y; });
+      default: return;
+    }
   }
 }
 

@@ -1,0 +1,343 @@
+// The loops of `pointwise.cc` for one level of the instruction set: included once a level, with RANVIER_LEVEL its name and
+// RANVIER_LEVEL_TARGET what the compiler may use.
+
+#define RANVIER_OF RANVIER_LEVEL_TARGET RANVIER_INLINE
+
+namespace RANVIER_LEVEL {
+
+// e^x: 0 below the smallest normal number, infinity above the largest.
+RANVIER_OF double exponential_of(double x) {
+  x = x < -708.4 ? -708.4 : x;
+  x = x > 710.0 ? 710.0 : x;
+  constexpr double beside = 6755399441055744.0;  // 1.5 · 2^52
+  const double shifted = x * 1.44269504088896340736 + beside, n = shifted - beside;
+  const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
+  double y = 2.5000061602835666e-08;
+  y = y * r + 2.763024837921144e-07;
+  y = y * r + 2.7557586373840165e-06;
+  y = y * r + 2.480149309890655e-05;
+  y = y * r + 0.00019841269506578688;
+  y = y * r + 0.0013888888943630114;
+  y = y * r + 0.008333333333494461;
+  y = y * r + 0.041666666666530155;
+  y = y * r + 0.16666666666666413;
+  y = y * r + 0.5000000000000011;
+  y = (y * r) * r + r + 1.0;
+  const uint64_t exponent = (bits_as<uint64_t>(shifted) - bits_as<uint64_t>(beside) + 1022u) << 52;  // of half the power, which has no end
+  return (y + y) * bits_as<double>(exponent);
+}
+
+RANVIER_OF float exponential_of(float x) {
+  x = x < -87.3f ? -87.3f : x;
+  x = x > 89.0f ? 89.0f : x;
+  constexpr float beside = 12582912.0f;  // 1.5 · 2^23
+  const float shifted = x * 1.44269504088896341f + beside, n = shifted - beside;
+  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  float y = 1.9875691500e-4f;
+  y = y * r + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  y = (y * r) * r + r + 1.0f;
+  const uint32_t exponent = (bits_as<uint32_t>(shifted) - bits_as<uint32_t>(beside) + 126u) << 23;
+  return (y + y) * bits_as<float>(exponent);
+}
+
+// (e^z − 1) / z, and 1 at 0: where |z| <= 1/2 the polynomial of one_pass.h, elsewhere the quotient. A neuron does not see whether another
+// needs the quotient.
+RANVIER_OF double relaxation_near(double z) {
+  const double w = z * z;
+  const double even = 1.0 + w * (0.1666666666666722 + w * (0.008333333333075146 + w * (0.00019841270281832442 + w * (2.7556979476271894e-06 + w * 2.517282043357941e-08))));
+  const double odd = 0.5 + w * (0.04166666666666706 + w * (0.001388888888870455 + w * (2.4801587616145414e-05 + w * (2.7557076636642725e-07 + w * 2.0962955815976076e-09))));
+  return even + z * odd;
+}
+
+RANVIER_OF float relaxation_near(float z) {
+  const float w = z * z;
+  const float even = 1.0f + w * (0.1666666716337204f + w * (0.008333181962370872f + w * 0.00019962176156695932f));
+  const float odd = 0.5000000596046448f + w * (0.04166530445218086f + w * 0.001399777363985777f);
+  return even + z * odd;
+}
+
+template <class T>
+RANVIER_LEVEL_TARGET void relaxation(int64_t n, const void* a, const void*, const void*, void* out) {
+  const T* const z = static_cast<const T*>(a);
+  T* const to = static_cast<T*>(out);
+  std::conditional_t<sizeof(T) == 4, int32_t, int64_t> far_away = 0;
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) far_away |= z[i] * z[i] <= T(0.25) ? 0 : 1;
+  if (far_away == 0) {
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) to[i] = relaxation_near(z[i]);
+    return;
+  }
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    const bool small = z[i] * z[i] <= T(0.25);
+    const T near = small ? z[i] : T(0), far = small ? T(1) : z[i];
+    const T series = relaxation_near(near), quotient = (exponential_of(far) - T(1)) / far;
+    to[i] = small ? series : quotient;
+  }
+}
+
+template <class T, class Out, class Of>
+RANVIER_LEVEL_TARGET void one(int64_t n, const void* a, const void*, const void*, void* out) {
+  const T* const x = static_cast<const T*>(a);
+  Out* const to = static_cast<Out*>(out);
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) to[i] = Of::of(x[i]);
+}
+
+template <class T, class Out, class Of, bool a_row, bool b_row>
+RANVIER_LEVEL_TARGET void two(int64_t n, const void* a, const void* b, const void*, void* out) {
+  const T *const x = static_cast<const T*>(a), *const y = static_cast<const T*>(b);
+  const T first = *x, second = *y;
+  Out* const to = static_cast<Out*>(out);
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) to[i] = Of::of(a_row ? x[i] : first, b_row ? y[i] : second);
+}
+
+template <class T, bool a_row, bool b_row, bool c_row>
+RANVIER_LEVEL_TARGET void product_and_sum(int64_t n, const void* a, const void* b, const void* c, void* out) {
+  const T *const x = static_cast<const T*>(a), *const y = static_cast<const T*>(b), *const z = static_cast<const T*>(c);
+  const T first = *x, second = *y, third = *z;
+  T* const to = static_cast<T*>(out);
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) to[i] = (a_row ? x[i] : first) * (b_row ? y[i] : second) + (c_row ? z[i] : third);
+}
+
+// flag ? second : first, both of them read: else each element is a jump.
+template <class T, bool b_row, bool c_row>
+RANVIER_LEVEL_TARGET void select_row(int64_t n, const void* a, const void* b, const void* c, void* out) {
+  const uint8_t* const flag = static_cast<const uint8_t*>(a);
+  const T *const x = static_cast<const T*>(b), *const y = static_cast<const T*>(c);
+  const T first = *x, second = *y;
+  T* const to = static_cast<T*>(out);
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    const T no = b_row ? x[i] : first, yes = c_row ? y[i] : second;
+    to[i] = static_cast<T>(no ^ ((no ^ yes) & (T(0) - static_cast<T>(flag[i]))));
+  }
+}
+
+template <class T, bool b_row, bool c_row>
+RANVIER_LEVEL_TARGET void select_all(int64_t n, const void* a, const void* b, const void* c, void* out) {
+  const bool yes = *static_cast<const uint8_t*>(a) != 0;
+  const T* const from = static_cast<const T*>(yes ? c : b);
+  T* const to = static_cast<T*>(out);
+  if (yes ? c_row : b_row) {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+  } else {
+    std::fill_n(to, n, *from);
+  }
+}
+
+#define RANVIER_ONE(Name, expression)      \
+  struct Name {                            \
+    template <class T>                     \
+    RANVIER_OF static auto of(T x) {       \
+      return expression;                   \
+    }                                      \
+  };
+#define RANVIER_TWO(Name, expression)      \
+  struct Name {                            \
+    template <class T>                     \
+    RANVIER_OF static auto of(T x, T y) {  \
+      return expression;                   \
+    }                                      \
+  };
+RANVIER_ONE(Copy, x)
+RANVIER_ONE(Negative, static_cast<T>(-x))
+RANVIER_ONE(Absolute, static_cast<T>(x < T(0) ? -x : x))
+RANVIER_ONE(AbsoluteReal, std::fabs(x))
+RANVIER_ONE(Sign, x > T(0) ? T(1) : x < T(0) ? T(-1) : x)
+RANVIER_ONE(Floor, std::floor(x))
+RANVIER_ONE(Ceiling, std::ceil(x))
+RANVIER_ONE(Round, std::nearbyint(x))
+RANVIER_ONE(RoundAway, std::round(x))
+RANVIER_ONE(SquareRoot, std::sqrt(x))
+RANVIER_ONE(Exponential, exponential_of(x))
+RANVIER_ONE(ExponentialMinusOne, std::expm1(x))
+RANVIER_ONE(Logarithm, std::log(x))
+RANVIER_ONE(LogarithmOfOneMore, std::log1p(x))
+RANVIER_ONE(Tanh, std::tanh(x))
+RANVIER_ONE(Sine, std::sin(x))
+RANVIER_ONE(Cosine, std::cos(x))
+RANVIER_ONE(Tangent, std::tan(x))
+RANVIER_ONE(ErrorFunction, std::erf(x))
+RANVIER_ONE(IsFinite, static_cast<uint8_t>(std::fabs(x) <= std::numeric_limits<T>::max()))
+RANVIER_ONE(Not, static_cast<uint8_t>(x ^ 1))
+RANVIER_TWO(Add, static_cast<T>(x + y))
+RANVIER_TWO(Subtract, static_cast<T>(x - y))
+RANVIER_TWO(Multiply, static_cast<T>(x * y))
+RANVIER_TWO(Divide, x / y)
+RANVIER_TWO(Maximum, x > y || x != x ? x : y)  // NaN if either is
+RANVIER_TWO(Minimum, x < y || x != x ? x : y)
+RANVIER_TWO(Power, std::pow(x, y))
+RANVIER_TWO(Remainder, std::fmod(x, y))
+RANVIER_TWO(Angle, std::atan2(x, y))
+RANVIER_TWO(Less, static_cast<uint8_t>(x < y))
+RANVIER_TWO(LessOrEqual, static_cast<uint8_t>(x <= y))
+RANVIER_TWO(Greater, static_cast<uint8_t>(x > y))
+RANVIER_TWO(GreaterOrEqual, static_cast<uint8_t>(x >= y))
+RANVIER_TWO(Equal, static_cast<uint8_t>(x == y))
+RANVIER_TWO(NotEqual, static_cast<uint8_t>(x != y))
+RANVIER_TWO(And, static_cast<T>(x & y))
+RANVIER_TWO(Or, static_cast<T>(x | y))
+RANVIER_TWO(ExclusiveOr, static_cast<T>(x ^ y))
+#undef RANVIER_ONE
+#undef RANVIER_TWO
+
+template <class T, class Out, class Of>
+PointwiseLoop loop_of_two(bool a_row, bool b_row) {
+  if (a_row && b_row) return two<T, Out, Of, true, true>;
+  if (a_row) return two<T, Out, Of, true, false>;
+  return b_row ? two<T, Out, Of, false, true> : two<T, Out, Of, false, false>;
+}
+
+template <class T, bool a_row>
+PointwiseLoop loop_of_three(bool b_row, bool c_row) {
+  if (b_row && c_row) return product_and_sum<T, a_row, true, true>;
+  if (b_row) return product_and_sum<T, a_row, true, false>;
+  return c_row ? product_and_sum<T, a_row, false, true> : product_and_sum<T, a_row, false, false>;
+}
+
+template <class T>
+PointwiseLoop loop_of_selection(bool a_row, bool b_row, bool c_row) {
+  if (a_row) {
+    if (b_row && c_row) return select_row<T, true, true>;
+    if (b_row) return select_row<T, true, false>;
+    return c_row ? select_row<T, false, true> : select_row<T, false, false>;
+  }
+  if (b_row && c_row) return select_all<T, true, true>;
+  if (b_row) return select_all<T, true, false>;
+  return c_row ? select_all<T, false, true> : select_all<T, false, false>;
+}
+
+template <class T>
+PointwiseLoop loop_of_conversion(PointwiseType to) {
+  switch (to) {
+    case PointwiseType::kInt32: return convert_row<T, int32_t>;
+    case PointwiseType::kInt64: return convert_row<T, int64_t>;
+    case PointwiseType::kUint32: return convert_row<T, uint32_t>;
+    case PointwiseType::kFloat: return convert_row<T, float>;
+    case PointwiseType::kDouble: return convert_row<T, double>;
+    default: return nullptr;
+  }
+}
+
+// What all numbers have.
+template <class T, class Exact>
+PointwiseLoop loop_of_numbers(PointwiseOperation operation, bool a_row, bool b_row) {
+  using Operation = PointwiseOperation;
+  switch (operation) {
+    case Operation::kNegative: return one<T, T, Negative>;
+    case Operation::kSign: return one<T, T, Sign>;
+    // Whole numbers wrap around.
+    case Operation::kAdd: return loop_of_two<Exact, Exact, Add>(a_row, b_row);
+    case Operation::kSubtract: return loop_of_two<Exact, Exact, Subtract>(a_row, b_row);
+    case Operation::kMultiply: return loop_of_two<Exact, Exact, Multiply>(a_row, b_row);
+    case Operation::kMaximum: return loop_of_two<T, T, Maximum>(a_row, b_row);
+    case Operation::kMinimum: return loop_of_two<T, T, Minimum>(a_row, b_row);
+    case Operation::kLess: return loop_of_two<T, uint8_t, Less>(a_row, b_row);
+    case Operation::kLessOrEqual: return loop_of_two<T, uint8_t, LessOrEqual>(a_row, b_row);
+    case Operation::kGreater: return loop_of_two<T, uint8_t, Greater>(a_row, b_row);
+    case Operation::kGreaterOrEqual: return loop_of_two<T, uint8_t, GreaterOrEqual>(a_row, b_row);
+    case Operation::kEqual: return loop_of_two<T, uint8_t, Equal>(a_row, b_row);
+    case Operation::kNotEqual: return loop_of_two<T, uint8_t, NotEqual>(a_row, b_row);
+    default: return nullptr;
+  }
+}
+
+template <class T>
+PointwiseLoop loop_of_reals(PointwiseOperation operation, bool a_row, bool b_row, bool c_row) {
+  using Operation = PointwiseOperation;
+  switch (operation) {
+    case Operation::kAbsolute: return one<T, T, AbsoluteReal>;
+    case Operation::kFloor: return one<T, T, Floor>;
+    case Operation::kCeiling: return one<T, T, Ceiling>;
+    case Operation::kRound: return one<T, T, Round>;
+    case Operation::kRoundAway: return one<T, T, RoundAway>;
+    case Operation::kSquareRoot: return one<T, T, SquareRoot>;
+    case Operation::kExponential: return one<T, T, Exponential>;
+    case Operation::kExponentialMinusOne: return one<T, T, ExponentialMinusOne>;
+    case Operation::kLogarithm: return one<T, T, Logarithm>;
+    case Operation::kLogarithmOfOneMore: return one<T, T, LogarithmOfOneMore>;
+    case Operation::kTanh: return one<T, T, Tanh>;
+    case Operation::kSine: return one<T, T, Sine>;
+    case Operation::kCosine: return one<T, T, Cosine>;
+    case Operation::kTangent: return one<T, T, Tangent>;
+    case Operation::kErrorFunction: return one<T, T, ErrorFunction>;
+    case Operation::kRelaxation: return relaxation<T>;
+    case Operation::kIsFinite: return one<T, uint8_t, IsFinite>;
+    case Operation::kDivide: return loop_of_two<T, T, Divide>(a_row, b_row);
+    case Operation::kPower: return loop_of_two<T, T, Power>(a_row, b_row);
+    case Operation::kRemainder: return loop_of_two<T, T, Remainder>(a_row, b_row);
+    case Operation::kAngle: return loop_of_two<T, T, Angle>(a_row, b_row);
+    case Operation::kProductAndSum: return a_row ? loop_of_three<T, true>(b_row, c_row) : loop_of_three<T, false>(b_row, c_row);
+    default: return loop_of_numbers<T, T>(operation, a_row, b_row);
+  }
+}
+
+template <class T>
+PointwiseLoop loop_of_wholes(PointwiseOperation operation, bool a_row, bool b_row) {
+  using Operation = PointwiseOperation;
+  switch (operation) {
+    case Operation::kAbsolute: return one<T, T, Absolute>;
+    case Operation::kAnd: return loop_of_two<T, T, And>(a_row, b_row);
+    case Operation::kOr: return loop_of_two<T, T, Or>(a_row, b_row);
+    case Operation::kExclusiveOr: return loop_of_two<T, T, ExclusiveOr>(a_row, b_row);
+    default: return loop_of_numbers<T, std::make_unsigned_t<T>>(operation, a_row, b_row);
+  }
+}
+
+inline PointwiseLoop loop_of_flags(PointwiseOperation operation, bool a_row, bool b_row) {
+  using Operation = PointwiseOperation;
+  switch (operation) {
+    case Operation::kNot: return one<uint8_t, uint8_t, Not>;
+    case Operation::kAnd: return loop_of_two<uint8_t, uint8_t, And>(a_row, b_row);
+    case Operation::kOr: return loop_of_two<uint8_t, uint8_t, Or>(a_row, b_row);
+    case Operation::kEqual: return loop_of_two<uint8_t, uint8_t, Equal>(a_row, b_row);
+    case Operation::kExclusiveOr:
+    case Operation::kNotEqual: return loop_of_two<uint8_t, uint8_t, NotEqual>(a_row, b_row);
+    default: return nullptr;
+  }
+}
+
+inline PointwiseLoop loop(PointwiseOperation operation, PointwiseType type, PointwiseType to, bool a_row, bool b_row, bool c_row) {
+  using Operation = PointwiseOperation;
+  using Type = PointwiseType;
+  if (operation == Operation::kCopy || operation == Operation::kSelect) {
+    const bool copies = operation == Operation::kCopy;
+    switch (width_of(type)) {
+      case 1: return copies ? one<uint8_t, uint8_t, Copy> : loop_of_selection<uint8_t>(a_row, b_row, c_row);
+      case 4: return copies ? one<uint32_t, uint32_t, Copy> : loop_of_selection<uint32_t>(a_row, b_row, c_row);
+      default: return copies ? one<uint64_t, uint64_t, Copy> : loop_of_selection<uint64_t>(a_row, b_row, c_row);
+    }
+  }
+  if (operation == Operation::kConvert) {
+    switch (type) {
+      case Type::kFlag: return loop_of_conversion<uint8_t>(to);
+      case Type::kInt32: return loop_of_conversion<int32_t>(to);
+      case Type::kInt64: return loop_of_conversion<int64_t>(to);
+      case Type::kUint32: return loop_of_conversion<uint32_t>(to);
+      case Type::kFloat: return loop_of_conversion<float>(to);
+      default: return loop_of_conversion<double>(to);
+    }
+  }
+  switch (type) {
+    case Type::kFlag: return loop_of_flags(operation, a_row, b_row);
+    case Type::kInt32: return loop_of_wholes<int32_t>(operation, a_row, b_row);
+    case Type::kInt64: return loop_of_wholes<int64_t>(operation, a_row, b_row);
+    case Type::kUint32: return nullptr;
+    case Type::kFloat: return loop_of_reals<float>(operation, a_row, b_row, c_row);
+    default: return loop_of_reals<double>(operation, a_row, b_row, c_row);
+  }
+}
+
+}  // namespace RANVIER_LEVEL
+
+#undef RANVIER_OF
+#undef RANVIER_LEVEL
+#undef RANVIER_LEVEL_TARGET
