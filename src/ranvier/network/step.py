@@ -225,8 +225,10 @@ class Stepper:
         def step(variables: Variables, recent: jax.Array) -> tuple[Variables, jax.Array, jax.Array]:
             state = dataclasses.replace(working.state, fixed={**working.state.fixed, **variables})
             system = self.system(state, working.noise, working.recalled)
-            moving = {name: {v: variables[name][v] for v in self._moving(name)} for name in owners}
-            part, own = system.part({name: x for name, x in moving.items() if x}, owners, True)
+            moving = {
+                name: {v: variables.get(name, own)[v] for v in own} for name, own in self.network.unpack(working.moving).items()
+            }
+            part, own = system.part(moving, owners, True)
             moved, _ = self._integrator_of(group).step(part, own, (), working.t, working.t_next)
             after = {name: {**variables[name], **moved.get(name, {})} for name in owners}
             inside = dataclasses.replace(
@@ -247,9 +249,6 @@ class Stepper:
         for name in owners:
             working = working.write(name, {v: x for v, x in after[name].items() if x is not before[name][v]})
         return dataclasses.replace(working, recent={**working.recent, group.name: recent}, spiked={**working.spiked, group.name: spikes})
-
-    def _moving(self, owner: str) -> tuple[str, ...]:
-        return next(x.moving for x in (*self.plan.groups, *self.plan.synapses) if x.name == owner)
 
     def _integrator_of(self, group: GroupPlan) -> Integrator:
         if isinstance(self.integrator, PerPopulation):

@@ -291,8 +291,9 @@ class NetworkSystem:
         """
         at = (lambda s: s.average(t, t + self.constants.dt)) if group.held_current else (lambda s: s(t))
         parts = []
+        apart = group.whole and (not group.pointwise or len(group.members) > 1)  # else it is a part of what the kernel does
         for name, stimulus in zip(group.members, self.constants.groups[group.name].stimuli, strict=True):
-            current = 0.0 if stimulus is None else computed(at, stimulus) if group.whole else at(stimulus)
+            current = 0.0 if stimulus is None else computed(at, stimulus) if apart else at(stimulus)
             current = jnp.asarray(current).astype(self.plan.dtype)
             parts.append(current + self.held[name] if name in self.held else current)
         if len(parts) == 1:

@@ -36,7 +36,8 @@ from ranvier.surrogates import Surrogate
 
 def without_whole_steps(plan: Plan) -> Plan:
     """The plan with all groups advanced stage by stage: a kernel that resets hides how far from the threshold a neuron was."""
-    staged = lambda g: g if g.linear is None else dataclasses.replace(g, linear=dataclasses.replace(g.linear, whole=None))
+    without = lambda linear: None if linear is None else dataclasses.replace(linear, whole=None)
+    staged = lambda g: dataclasses.replace(g, linear=without(g.linear), pointwise=False)
     return dataclasses.replace(plan, groups=tuple(staged(g) for g in plan.groups))
 
 
