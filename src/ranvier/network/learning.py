@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-
 from jax.lax import optimization_barrier
 
 from ranvier.errors import ParameterError

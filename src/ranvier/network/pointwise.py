@@ -140,6 +140,11 @@ class _Instruction:
     operands: list[_Register]
 
 
+def _called(operation: Operation) -> str:
+    """Its name; derivatives are added by a sum of their own."""
+    return "add" if operation.name == "add_any" else operation.name
+
+
 def _width(register: _Register) -> int:
     return np.dtype(register.type).itemsize
 
@@ -168,7 +173,7 @@ class _Writer:
 
     def own(self, operation: Operation) -> bool:
         """Whether the kernel can do it."""
-        name, params = operation.name, operation.params
+        name, params = _called(operation), operation.params
         values = (*operation.operands, *operation.results)
         if any(np.dtype(v.aval.dtype).name not in TYPES or self.size(v) not in (1, self.n) for v in values):
             return False
@@ -182,7 +187,7 @@ class _Writer:
         if name == "relaxation":
             return dtype.kind == "f"
         if name in ("select_n", "integer_pow", "square", "logistic", "rsqrt", "clamp", "exp2", "cbrt"):
-            flags = np.dtype(operation.operands[0].aval.dtype) == bool
+            flags = np.dtype(operation.operands[0].aval.dtype).kind == "b"
             if name == "select_n":
                 return flags and len(operation.operands) == 3
             return dtype.kind == "f" and name not in ("exp2", "cbrt") and abs(params.get("y", 1)) <= 64
@@ -190,7 +195,7 @@ class _Writer:
             return np.dtype(operation.results[0].aval.dtype) != bool
         if name not in _NUMBER or name in ("product_and_sum", "select", "convert", "copy"):
             return False
-        if dtype == bool:
+        if dtype.kind == "b":
             return name in _FLAGS
         if dtype == np.uint32 or (name == "not"):
             return False
@@ -211,8 +216,8 @@ class _Writer:
         before = [o for o in self.straight.operations if id(o) not in mine]
         made = {id(v) for o in own for v in o.results}
         results = [v for v in dict.fromkeys(self.straight.results) if id(v) in made]
-        if not results or len(own) > _MOST:
-            raise NotPointwise(f"it is {len(own)} operations" if results else "there is nothing for it to do")
+        if not results or not self.n or len(own) > _MOST:
+            raise NotPointwise(f"it is {len(own)} operations" if results and self.n else "there is nothing for it to do")
         for operation in own:
             self._write(operation)
         return self._encoded(results, before)
@@ -268,7 +273,7 @@ class _Writer:
         return self.made[key]
 
     def _write(self, operation: Operation) -> None:
-        name, results = operation.name, operation.results
+        name, results = _called(operation), operation.results
         if name in _AS_THEY_ARE or (name == "broadcast_in_dim" and self.size(operation.operands[0]) <= self.size(results[0])):
             for a, b in zip(operation.operands, results, strict=True):
                 self.same[id(b)] = a

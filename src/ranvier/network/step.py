@@ -225,9 +225,7 @@ class Stepper:
         def step(variables: Variables, recent: jax.Array) -> tuple[Variables, jax.Array, jax.Array]:
             state = dataclasses.replace(working.state, fixed={**working.state.fixed, **variables})
             system = self.system(state, working.noise, working.recalled)
-            moving = {
-                name: {v: variables.get(name, own)[v] for v in own} for name, own in self.network.unpack(working.moving).items()
-            }
+            moving = {name: {v: variables.get(name, own)[v] for v in own} for name, own in self.network.unpack(working.moving).items()}
             part, own = system.part(moving, owners, True)
             moved, _ = self._integrator_of(group).step(part, own, (), working.t, working.t_next)
             after = {name: {**variables[name], **moved.get(name, {})} for name in owners}

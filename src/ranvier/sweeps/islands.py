@@ -174,7 +174,8 @@ class Islands:
         layout = Layout(self.network, drawn, alone.dtype, alone.integrators, apart=alone.apart)
         users = lambda each: [(r.group.members, [u.name for u in r.users]) for r in each.receptors]
         kinds = lambda each: [
-            (g.members, g.polynomial and self.exact, g.fires, g.refractory, g.noisy, _method(g.linear), g.pointwise) for g in each.plan.groups
+            (g.members, g.polynomial and self.exact, g.fires, g.refractory, g.noisy, _method(g.linear), g.pointwise)
+            for g in each.plan.groups
         ]
         if users(layout) != users(alone) or kinds(layout) != kinds(alone) or layout.integrator != alone.integrator:
             raise NotAlike("side by side it would be computed in another way")

@@ -15,6 +15,7 @@ void check_elementwise();
 void check_integrate_and_fire();
 void check_lif_sequence();
 void check_plasticity();
+void check_pointwise();
 
 namespace {
 
@@ -188,6 +189,7 @@ int main() {
   check_integrate_and_fire();
   check_lif_sequence();
   check_plasticity();
+  check_pointwise();
   std::puts("check_loops: all loops stay inside their extents");
   return 0;
 }
