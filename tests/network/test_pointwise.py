@@ -139,6 +139,15 @@ def test_what_it_cannot_do_is_left_to_jax():
         np.testing.assert_allclose(by_kernel(lambda x: x - jnp.sum(x), x), x - jnp.sum(x), rtol=1e-12)
 
 
+def test_what_changes_places_or_stays_is_not_overwritten():
+    with jax.enable_x64(True):
+        a, b, c = rows(700, jnp.float64), rows(700, jnp.float64, 1), rows(700, jnp.float64, 2)
+        moved = lambda x: ((x[1], x[0], x[2] + x[0]), x[0] * 2 + x[2])
+        (x, y, z), w = jax.jit(lambda *x: pointwise(moved, x))(a, b, c)
+        for found, expected in ((x, b), (y, a), (z, c + a), (w, a * 2 + c)):
+            np.testing.assert_array_equal(found, expected)
+
+
 NEURONS = {
     "AdEx": (rv.neurons.AdaptiveExponentialIntegrateAndFire(refractory=1.0), 900.0),
     "Izhikevich": (rv.neurons.Izhikevich2003(), 12.0),

@@ -181,7 +181,7 @@ class _Writer:
             return all(self.size(a) == self.size(b) for a, b in zip(operation.operands, operation.results, strict=True))
         if name == "broadcast_in_dim":
             return self.size(operation.operands[0]) in (1, self.size(operation.results[0]))
-        if len(operation.results) != 1 or params.get("accuracy") is not None:
+        if len(operation.results) != 1 or not operation.operands or params.get("accuracy") is not None:
             return False
         dtype = np.dtype(operation.operands[-1].aval.dtype)
         if name == "relaxation":
@@ -349,16 +349,16 @@ class _Writer:
             for operand in x.operands:
                 operand.last = i
         aliases = self._aliases(results)
-        begins = {result: operand for operand, result in aliases.items()}
+        lies_at = {result: operand for operand, result in aliases.items()}
         made = {id(x.out): i for i, x in enumerate(order)}
         for place, value in enumerate(results):
             kind, source = np.dtype(value.aval.dtype).name, self._of(value)
             result = _Register(self.is_row(value), "result", kind, place)
-            i = made.get(id(source))
-            before_it = next((r for r in self.registers.values() if r.kind == "operand" and r.index == begins.get(place)), None)
-            direct = i is not None and source.row == result.row and (before_it is None or before_it.last <= i)
-            if direct and source.last < 0:  # nobody else reads it
-                order[i].out = result
+            by = made.get(id(source))
+            before_it = next((r for r in self.registers.values() if r.kind == "operand" and r.index == lies_at.get(place)), None)
+            soon = by is not None and source.row == result.row and (before_it is None or before_it.last <= by)
+            if by is not None and soon and source.last < 0:  # nobody else reads it
+                order[by].out = result
                 del made[id(source)]
             else:
                 source.last = len(order)
@@ -417,10 +417,10 @@ class _Writer:
         found: dict[int, int] = {}
         if not self.in_place:
             return found
+        handed_on = {id(self._of(v)) for v in results}  # an operand that is a result as it is must last to the end
         for place, result in zip(self.updated, self.straight.results, strict=False):
-            argument = self.straight.arguments[place]
-            register = self.registers.get(id(argument))
-            if register is not None and register.kind == "operand" and result in results and argument is not result:
+            register = self.registers.get(id(self.straight.arguments[place]))
+            if register is not None and register.kind == "operand" and result in results and id(register) not in handed_on:
                 found[register.index] = results.index(result)
         return found
 

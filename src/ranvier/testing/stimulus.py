@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -31,16 +32,29 @@ STEP = 0.01
 IRREGULAR_TIMES = np.array([0.00713, 7.3137, 19.9173, 61.8031])  # no stimulus jumps just there
 
 
-def _has_a_derivative(stimulus: Stimulus, i: int) -> bool:
-    """Whether the current at a time may be differentiated by the i-th of its numbers, or refuses it by name."""
+def _has_a_derivative(current: Callable[[Stimulus], jax.Array], stimulus: Stimulus, number: int) -> bool:
+    """Whether a current has one by a stimulus' number, or refuses it."""
     leaves, tree = jax.tree.flatten(stimulus)
-    current = lambda x: jnp.asarray(jax.tree.unflatten(tree, [*leaves[:i], x, *leaves[i + 1 :]])(IRREGULAR_TIMES[0]), float)
-    one = jax.ShapeDtypeStruct(np.shape(leaves[i]), np.float64)
+    by = lambda x: current(jax.tree.unflatten(tree, [*leaves[:number], x, *leaves[number + 1 :]]))
+    one = jax.ShapeDtypeStruct(jnp.shape(leaves[number]), "float64")
     try:
-        jax.eval_shape(lambda x, d: jax.jvp(current, (x,), (d,)), one, one)
+        jax.eval_shape(lambda x, d: jax.jvp(by, (x,), (d,)), one, one)
     except UnsupportedError:
         return False
     return True
+
+
+def _check_gradient(current: Callable[[Stimulus], jax.Array], stimulus: Stimulus, what: str) -> bool:
+    """Checks the derivatives by those numbers that have one; whether all have."""
+    leaves, tree = jax.tree.flatten(stimulus)
+    smooth = [i for i in range(len(leaves)) if _has_a_derivative(current, stimulus, i)]
+    given = lambda values: jax.tree.unflatten(tree, [values[smooth.index(i)] if i in smooth else x for i, x in enumerate(leaves)])
+    check_gradient(lambda values: current(given(values)), [leaves[i] for i in smooth], what)
+    return len(smooth) == len(leaves)
+
+
+def _at(current: Callable[..., jax.Array], t: float, stimulus: Stimulus) -> jax.Array:
+    return current(stimulus, t)
 
 
 def _held(t: float, stimulus: Stimulus) -> jax.Array:
@@ -77,16 +91,10 @@ def check_stimulus(stimulus: Stimulus, *, published: bool = False) -> None:
         require(shape.shape in ((), (N,)), f"{name} has the shape {shape.shape}; it must be one number, or one a neuron ({N},).")
         at = jax.jit(lambda s, t: jnp.asarray(s(t), float))
         values = [at(stimulus, t) for t in TIMES]
-        leaves, tree = jax.tree.flatten(stimulus)
-        smooth = [i for i in range(len(leaves)) if _has_a_derivative(stimulus, i)]
-
-        def with_smooth(t: float, values: list[jax.Array]) -> jax.Array:
-            return at(jax.tree.unflatten(tree, [values[smooth.index(i)] if i in smooth else x for i, x in enumerate(leaves)]), t)
-
         for t in IRREGULAR_TIMES:
-            check_gradient(functools.partial(with_smooth, t), [leaves[i] for i in smooth], f"{name} at t = {t} ms")
-            if len(smooth) < len(leaves):  # by when it jumps, its mean over a step has one
-                check_gradient(functools.partial(_held, t), stimulus, f"{name} from t = {t} to {t + STEP} ms")
+            smooth = _check_gradient(functools.partial(_at, at, t), stimulus, f"{name} at t = {t} ms")
+            if not smooth:  # by when it jumps, its mean over a step has one
+                _check_gradient(functools.partial(_held, t), stimulus, f"{name} from t = {t} to {t + STEP} ms")
         for t, value in zip(TIMES, values, strict=True):
             check_finite(value, f"{name} at t = {t} ms")
             require(np.array_equal(value, at(stimulus, t)), f"{name} gives another value when it is asked for t = {t} ms again.")
