@@ -39,6 +39,13 @@
 #define RANVIER_INDEPENDENT
 #endif
 
+// For loops so short that counting takes a good part of them.
+#if defined(__GNUC__) && !defined(__clang__)
+#define RANVIER_UNROLLED _Pragma("GCC unroll 4")
+#else
+#define RANVIER_UNROLLED
+#endif
+
 namespace ranvier {
 
 // Whether any of the `bytes` bytes is not 0; a multiple of eight.

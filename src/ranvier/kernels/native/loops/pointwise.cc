@@ -15,7 +15,7 @@
 namespace ranvier {
 namespace {
 
-constexpr int64_t kBytes = 24 * 1024;  // of rows that are kept between the loops: half of a first-level cache
+constexpr int64_t kBytes = 64 * 1024;  // of rows that are kept between the loops: longer rows for fewer calls, at a few reads from the second-level cache
 constexpr int64_t kFewest = 64, kMost = 1024;  // neurons in a block
 
 // To whole numbers as XLA does: NaN to 0, what is out of range to the nearest end.

@@ -95,6 +95,7 @@ RANVIER_LEVEL_TARGET void two(int64_t n, const void* a, const void* b, const voi
   const T first = *x, second = *y;
   Out* const to = static_cast<Out*>(out);
   RANVIER_INDEPENDENT
+  RANVIER_UNROLLED
   for (int64_t i = 0; i < n; ++i) to[i] = Of::of(a_row ? x[i] : first, b_row ? y[i] : second);
 }
 
@@ -104,6 +105,7 @@ RANVIER_LEVEL_TARGET void product_and_sum(int64_t n, const void* a, const void* 
   const T first = *x, second = *y, third = *z;
   T* const to = static_cast<T*>(out);
   RANVIER_INDEPENDENT
+  RANVIER_UNROLLED
   for (int64_t i = 0; i < n; ++i) to[i] = (a_row ? x[i] : first) * (b_row ? y[i] : second) + (c_row ? z[i] : third);
 }
 
