@@ -93,6 +93,13 @@ def test_records_fall_between_calls_and_full_lists_of_spikes_are_emptied(monkeyp
     np.testing.assert_array_equal(native["exc"].V, by_xla["exc"].V)
 
 
+@pytest.mark.parametrize("each", [False, True])
+def test_a_current_by_samples_is_read_natively(each):
+    values = np.random.default_rng(0).uniform(200.0, 500.0, (40, 30) if each else 40)
+    cells = rv.Population(30, LIF(), current=rv.stimuli.Sampled(values, every=0.73), initial={"V": rv.normal(-65, 5)}, name="cells")
+    assert_equal(*both(rv.Network(cells), 40.0, integrator=rv.ExactLinear()))
+
+
 def test_what_keeps_a_network_off_is_said():
     silent = rv.Population(2, LIF(), current=lambda t: 300.0 * jnp.sinh(t), name="cells")
     explanation = rv.explain(silent, dt=0.1)

@@ -94,6 +94,8 @@ def test_functions_at_their_ends(dtype):
         for name, function in (("exp", jnp.exp), ("maximum", lambda x: jnp.maximum(x, 0.5)), ("minimum", lambda x: jnp.minimum(0.5, x))):
             a, b = (np.asarray(by(function, x)) for by in (by_kernel, by_jax))
             np.testing.assert_allclose(a, b, rtol=4 * TOLERANCE[dtype], atol=1e-37 if dtype == "float32" else 1e-307, err_msg=name)
+        for kind in (jnp.int32, jnp.int64):
+            np.testing.assert_array_equal(by_kernel(lambda x, kind=kind: x.astype(kind), x), by_jax(lambda x, kind=kind: x.astype(kind), x))
         z = jnp.asarray([-700.0 if dtype == "float64" else -80.0, -1.0, -0.5, -1e-3, 0.0, 1e-9, 0.3, 2.0, np.nan], dtype)
         exact = np.where(np.asarray(z) == 0, 1.0, np.expm1(np.asarray(z, np.float64)) / np.where(np.asarray(z) == 0, 1.0, z))
         np.testing.assert_allclose(by_kernel(relaxation, z), exact, rtol=4 * TOLERANCE[dtype])

@@ -45,8 +45,11 @@ _ELEMENTWISE = (
     "div",
     "max",
     "min",
+    "floor",
+    "ceil",
+    "dynamic_slice",
 )
-_REAL = ("mul", "div", "max", "min")
+_REAL = ("mul", "div", "max", "min", "floor", "ceil")
 _SPREADS = ("broadcast_in_dim",)
 _SAME_MEMORY = ("reshape", "squeeze", "expand_dims", "copy", "copy_p", "optimization_barrier", "stop_gradient")
 _OPERAND, _RESULT, _SCRATCH = range(3)
@@ -278,6 +281,7 @@ class _Writer:
             name = "copy"
         if name not in _ELEMENTWISE or not _simple(operation) or (name == "mul" and id(results[0]) in self.summands):
             raise _Foreign(name)
+        operands = operands[:2] if name == "dynamic_slice" else operands  # along other axes it takes all
         home = self.homes.get(id(results[0]))
         memory = home if home is not None and self._in_place(i, name, operands, results[0], home) else self._new(results[0].aval)
         call = [-1 - _ELEMENTWISE.index(name), len(operands), *map(self._slot, operands), 1]
@@ -287,7 +291,7 @@ class _Writer:
 
     def _in_place(self, i: int, name: str, operands: Sequence[Value], result: Value, memory: _Memory) -> bool:
         """Whether an operation on each element may write where some of its operands lie."""
-        if name == "concatenate" or not self._free_after(i, memory):
+        if name in ("concatenate", "dynamic_slice") or not self._free_after(i, memory):
             return False
         there = [(x, self._where(x)[1]) for x in operands if self._where(x)[0] is memory]
         return all(further == 0 and _bytes(x.aval) == _bytes(result.aval) for x, further in there)
@@ -363,9 +367,11 @@ def _simple(operation: Operation) -> bool:
     name, types = operation.name, [np.dtype(x.aval.dtype).kind for x in operation.operands]
     if name in ("and", "or", "not"):
         return types[0] == "b"
-    if name == "convert_element_type":  # from whole numbers, and among real ones: what XLA makes of a real one out of range is its own
-        to = np.dtype(operation.results[0].aval.dtype).kind
-        return "b" not in (types[0], to) and (types[0] != "f" or to == "f")
+    if name == "convert_element_type":
+        return "b" not in (types[0], np.dtype(operation.results[0].aval.dtype).kind)
+    if name == "dynamic_slice":  # a row
+        of, sizes = operation.operands[0].aval.shape, operation.params["slice_sizes"]
+        return bool(sizes) and sizes[0] == 1 and tuple(sizes[1:]) == tuple(of[1:]) and types[1] == "i"
     if name == "concatenate":
         return bool(operation.params["dimension"] == 0)
     if name == "select_n":

@@ -1,4 +1,6 @@
 // The operations between kernels, and the walk over flags, beside plain loops.
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -54,6 +56,31 @@ void check_numbers(ranvier::Number type, int64_t n) {
   }
 }
 
+template <class T>
+void check_reals(ranvier::Number type, int64_t n) {
+  using ranvier::Elementwise;
+  const std::vector<T> a = numbers<T>(n), b = numbers<T>(n);
+  std::vector<T> product(n), quotient(n), largest(n), least(n), below(n), above(n);
+  const ranvier::Operand x{a.data(), 1}, y{b.data(), 1};
+  ranvier::elementwise(Elementwise::kMul, type, n, x, y, product.data());
+  ranvier::elementwise(Elementwise::kDiv, type, n, x, y, quotient.data());
+  ranvier::elementwise(Elementwise::kMax, type, n, x, y, largest.data());
+  ranvier::elementwise(Elementwise::kMin, type, n, x, y, least.data());
+  ranvier::elementwise(Elementwise::kFloor, type, n, x, x, below.data());
+  ranvier::elementwise(Elementwise::kCeiling, type, n, x, x, above.data());
+  for (int64_t i = 0; i < n; ++i) {
+    expect(product[i] == a[i] * b[i] && quotient[i] == a[i] / b[i], "elementwise: wrong product or quotient");
+    expect(largest[i] == std::max(a[i], b[i]) && least[i] == std::min(a[i], b[i]), "elementwise: not the larger or the smaller");
+    expect(below[i] == std::floor(a[i]) && above[i] == std::ceil(a[i]), "elementwise: not the whole number beside");
+  }
+  const T infinite = std::numeric_limits<T>::infinity(), ends[] = {-infinite, T(-1e30), T(-1.5), T(2.9), T(1e30), infinite, std::numeric_limits<T>::quiet_NaN()};
+  const int32_t least_of_all = std::numeric_limits<int32_t>::min(), largest_of_all = std::numeric_limits<int32_t>::max();
+  const int32_t expected[] = {least_of_all, least_of_all, -1, 2, largest_of_all, largest_of_all, 0};
+  int32_t whole[7];
+  ranvier::convert<T, int32_t>(7, {ends, 1}, whole);
+  for (int64_t i = 0; i < 7; ++i) expect(whole[i] == expected[i], "convert: wrong at the ends");
+}
+
 void check_flags(int64_t n, int64_t one_in) {
   using ranvier::Elementwise;
   const auto a = flags(n, one_in), b = flags(n, 2);
@@ -80,6 +107,8 @@ void check_elementwise() {
     check_numbers<int64_t>(ranvier::Number::kInt64, n);
     check_numbers<float>(ranvier::Number::kFloat, n);
     check_numbers<double>(ranvier::Number::kDouble, n);
+    check_reals<float>(ranvier::Number::kFloat, n);
+    check_reals<double>(ranvier::Number::kDouble, n);
   }
   for (const int64_t n : {0, 1, 7, 8, 63, 64, 65, 511, 512, 600, 2100}) {
     for (const int64_t one_in : {1, 2, 40, 5000}) check_flags(n, one_in);

@@ -272,6 +272,11 @@ class Steps {
       }
       return all == n;
     }
+    if (call.what == Elementwise::kRow) {
+      return call.operands.size() == 2 && operand(call, 0).dtype == result(call).dtype && n > 0 && slot_of(call.operands[0]).count >= n &&
+             slot_of(call.operands[0]).count % n == 0 && slot_of(call.operands[1]).count == 1 &&
+             (operand(call, 1).dtype == XLA_FFI_DataType_S32 || operand(call, 1).dtype == XLA_FFI_DataType_S64);
+    }
     for (const void* each : call.operands) {
       if (slot_of(each).count != 1 && slot_of(each).count != n) return false;
     }
@@ -284,6 +289,8 @@ class Steps {
       case Elementwise::kAnd:
       case Elementwise::kOr: return call.operands.size() == 2 && type(0) == XLA_FFI_DataType_PRED && type(1) == type(0) && out == type(0);
       case Elementwise::kSelect: return call.operands.size() == 3 && type(0) == XLA_FFI_DataType_PRED && type(1) == type(2) && type(1) == out;
+      case Elementwise::kFloor:
+      case Elementwise::kCeiling: return call.operands.size() == 1 && type(0) == out && (out == XLA_FFI_DataType_F32 || out == XLA_FFI_DataType_F64);
       case Elementwise::kMul:
       case Elementwise::kDiv:
       case Elementwise::kMax:
@@ -329,6 +336,13 @@ class Steps {
           if (to != operand(call, i).data) std::memcpy(to, operand(call, i).data, bytes);
           to += bytes;
         }
+        return;
+      }
+      case Elementwise::kRow: {  // of those that there are the nearest
+        const Operand at = given(call, 1);
+        const int64_t rows = slot_of(call.operands[0]).count / n, wanted = operand(call, 1).dtype == XLA_FFI_DataType_S32 ? at.at<int32_t>(0) : at.at<int64_t>(0);
+        const int64_t bytes = n * width_of(type);
+        std::memmove(out, static_cast<const unsigned char*>(operand(call, 0).data) + std::clamp<int64_t>(wanted, 0, rows - 1) * bytes, bytes);
         return;
       }
       case Elementwise::kCopy: {

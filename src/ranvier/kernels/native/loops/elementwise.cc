@@ -1,5 +1,6 @@
 #include "elementwise.h"
 
+#include <cmath>
 #include <type_traits>
 
 namespace ranvier {
@@ -66,6 +67,8 @@ RANVIER_INLINE void of_numbers(Elementwise what, int64_t n, const Operand& a, co
       case Elementwise::kDiv: return each<T, T>(n, a, b, out, [](T x, T y) { return x / y; });
       case Elementwise::kMax: return each<T, T>(n, a, b, out, [](T x, T y) { return x > y || x != x ? x : y; });
       case Elementwise::kMin: return each<T, T>(n, a, b, out, [](T x, T y) { return x < y || x != x ? x : y; });
+      case Elementwise::kFloor: return each<T, T>(n, a, a, out, [](T x, T) { return std::floor(x); });
+      case Elementwise::kCeiling: return each<T, T>(n, a, a, out, [](T x, T) { return std::ceil(x); });
       default: return;
     }
   }

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "elementary.h"
+#include "elementwise.h"
 #include "loops.h"
 
 // Products and sums may become one instruction here, as in integrate_and_fire.cc.
@@ -18,19 +19,9 @@ namespace {
 constexpr int64_t kBytes = 64 * 1024;  // of rows that are kept between the loops: longer rows for fewer calls, at a few reads from the second-level cache
 constexpr int64_t kFewest = 64, kMost = 1024;  // neurons in a block
 
-// To whole numbers as XLA does: NaN to 0, what is out of range to the nearest end.
 template <class From, class To>
 void convert_row(int64_t n, const void* a, const void*, const void*, void* out) {
-  const From* const x = static_cast<const From*>(a);
-  To* const to = static_cast<To*>(out);
-  if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    constexpr To low = std::numeric_limits<To>::min(), high = std::numeric_limits<To>::max();
-    for (int64_t i = 0; i < n; ++i) {
-      to[i] = x[i] != x[i] ? To(0) : x[i] <= static_cast<From>(low) ? low : x[i] >= static_cast<From>(high) ? high : static_cast<To>(x[i]);
-    }
-  } else {
-    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(x[i]);
-  }
+  convert<From, To>(n, {a, 1}, out);
 }
 
 #define RANVIER_LEVEL baseline
