@@ -763,6 +763,7 @@ def test_a_store_that_another_process_writes_is_not_resumed(with_file, file):
 
 def test_memory_is_asked_for_before_a_run(inside, monkeypatch):
     monkeypatch.setattr("ranvier.memory.available_memory", lambda: 1000.0)
+    monkeypatch.setattr("ranvier.memory.LITTLE", 0)
     with inside.websocket_connect(WS, headers={"origin": ORIGIN}) as socket:
         page = Page(socket)
         page.say("start", model="cuba", scale=0.31)

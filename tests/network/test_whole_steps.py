@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ranvier as rv
+from ranvier.kernels.dispatch import native_available
 from ranvier.network import choice
 from ranvier.network.linearity import NotAffine
 
@@ -122,16 +123,21 @@ def test_the_run_is_that_of_the_steps_one_by_one(case, precision, monkeypatch):
     [
         (rv.neurons.Izhikevich2007(), EULER),  # a square
         (rv.neurons.AdaptiveExponentialIntegrateAndFire(), EULER),  # an exponential
-        (rv.neurons.HodgkinHuxley(), EULER),  # no reset, an upward crossing
         (lif(), rv.RungeKutta4()),  # a method that has its own idea of a step
     ],
 )
-def test_what_is_not_linear_goes_step_by_step(model, integrator):
+def test_what_is_not_linear_but_resets_is_the_kernels_of_any_function(model, integrator):
     with jax.enable_x64(True):
         net = rv.Network(rv.Population(4, model, name="cells"))
         sim = rv.prepare(net, integrator=integrator)
-    linear = sim.layout.plan.groups[0].linear
-    assert linear is None or linear.whole is None
+    group = sim.layout.plan.groups[0]
+    assert (group.linear is None or group.linear.whole is None) and group.pointwise and group.whole
+    assert sim.explain()["cells"].native == native_available()
+
+
+def test_what_has_no_reset_goes_stage_by_stage():
+    sim = rv.prepare(rv.Network(rv.Population(4, rv.neurons.HodgkinHuxley(), name="cells")), integrator=EULER)
+    assert not sim.layout.plan.groups[0].whole
     assert not sim.explain()["cells"].native and sim.explain()["cells"].why_not_native
 
 

@@ -245,7 +245,7 @@ def test_who_writes_a_store_is_known(copy, capsys):
 
 FILE = """
 import ranvier as rv
-network = rv.Network(rv.Population(4, rv.neurons.LeakyIntegrateAndFire(), current=lambda t: 400.0 + t, name="cells"))
+network = rv.Network(rv.Population(4, rv.neurons.LeakyIntegrateAndFire(), current=lambda t: 400.0 + 1e-4 * t, name="cells"))
 duration = {duration}
 dt = 0.1
 integrator = rv.RungeKutta4()
@@ -265,7 +265,7 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     assert main(["resume", "run.zarr", "--duration", "60", "--file", "cells.py"]) == 0
     said = capsys.readouterr()
     assert "60 of 60 ms" in said.out and "only the name and the code were compared" in said.err
-    (tmp_path / "other.py").write_text(FILE.format(duration=40.0).replace("400.0 + t", "300.0 + t"))
+    (tmp_path / "other.py").write_text(FILE.format(duration=40.0).replace("400.0 + 1e-4", "300.0 + 1e-4"))
     assert main(["resume", "run.zarr", "--duration", "80", "--file", "other.py"]) == 1
     assert "is not the one of run.zarr" in capsys.readouterr().err
     assert main(["info", "run.zarr"]) == 0
@@ -288,7 +288,7 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_on_the_command_line(tmp_path):
-    (tmp_path / "cells.py").write_text(FILE.format(duration=1e7))
+    (tmp_path / "cells.py").write_text(FILE.format(duration=1e8))
     command = [sys.executable, "-m", "ranvier.cli", "run", "cells.py", "--store", "run.zarr"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
