@@ -6,10 +6,11 @@ out as if the kernel did not know it; delivery is the same native kernel in both
     taskset -c 0 python benchmarks/pointwise.py
 """
 
+import contextlib
 import time
+from unittest import mock
 
 import numpy as np
-import pytest
 from harness import arguments, save, take_turns
 
 import ranvier as rv
@@ -28,9 +29,8 @@ def prepared(model: str, method: str, n: int, precision: str, by_kernel: bool) -
     neuron, current = CASES[model]
     cells = rv.Population(n, neuron(), current=current, initial={"V": rv.normal(-70, 3)}, name="cells")
     wires = rv.Projection(cells, cells, rv.synapses.ExponentialCurrent(tau=5.0), rv.connect.fixed_in_degree(20), weight=1.0, delay=1.0)
-    with pytest.MonkeyPatch.context() as patch:
-        if not by_kernel:
-            patch.setattr("ranvier.network.choice._by_itself", lambda *of: False)
+    unknown = mock.patch("ranvier.network.choice._by_itself", lambda *of: False)
+    with contextlib.nullcontext() if by_kernel else unknown:
         sim = rv.prepare(rv.Network(cells, wires), dt=DT, integrator=METHODS[method], precision=precision)
         sim.run(DT)
     assert sim.explain().native == by_kernel

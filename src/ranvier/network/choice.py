@@ -177,12 +177,11 @@ def _choice(
     if not group.moving and not any(s.moving for s in owned_by(plan, group)):
         return Choice(None, "", why_not_native="there is nothing to integrate"), None, False
     near, parts = neighbourhood(plan, group), parameters_of(plan, group, drawn, receptors)
-    ports = drawn.populations[group.members[0]].model.ports
-    several = NotAffine("it has several compartments") if ports else None
+    several = NotAffine("it has several compartments") if drawn.populations[group.members[0]].model.ports else None
     exactly = several or exact(near, parts)
     integrator, why = (given, "as you chose") if given is not None else _default(plan, group, drawn, exactly)
     _check_fit(group, integrator, drawn, exactly)
-    apart = _why_not_alone(plan, group, near) or (several.reason if several else "")
+    apart = several.reason if several else _why_not_alone(plan, group)
     whole: WholeStep | NotAffine
     if apart or not isinstance(integrator, ExactLinear | ExponentialEuler):
         whole = NotAffine(apart or f"{type(integrator).__name__} asks for the equations within the step")
@@ -201,7 +200,7 @@ def _choice(
     return Choice(integrator, why, not reason, reason), linear, pointwise
 
 
-def _why_not_alone(plan: Plan, group: GroupPlan, near: Neighbourhood) -> str:
+def _why_not_alone(plan: Plan, group: GroupPlan) -> str:
     """Why a group's step is not one function that integrates, holds, detects and resets; nothing where it may be."""
     reads = next((p for p in plan.plastic if p.group == group.name and p.sees), None)
     if reads is not None:

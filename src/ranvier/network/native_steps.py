@@ -21,10 +21,9 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 
 from ranvier.kernels import dispatch
-from ranvier.network.straight import Known, Operation, Straight, Value, straightened
+from ranvier.network.straight import SAME_ELEMENTS, TYPES, Known, Operation, Straight, Value, straightened
 
 # As the handler numbers them (kernels/native/elementwise.h, run_steps.h).
-_TYPES = {"bool": 1, "int32": 4, "int64": 5, "uint32": 8, "float32": 11, "float64": 12}
 _ELEMENTWISE = (
     "copy",
     "add",
@@ -51,7 +50,6 @@ _ELEMENTWISE = (
 )
 _REAL = ("mul", "div", "max", "min", "floor", "ceil")
 _SPREADS = ("broadcast_in_dim",)
-_SAME_MEMORY = ("reshape", "squeeze", "expand_dims", "copy", "copy_p", "optimization_barrier", "stop_gradient")
 _OPERAND, _RESULT, _SCRATCH = range(3)
 _LINE = 64
 _MOST_RANK = 8
@@ -204,7 +202,7 @@ class _Writer:
         # XLA may make one instruction of a product and a sum, which rounds once where two would twice.
         self.summands: set[int] = set()
         for operation in reversed(straight.operations):
-            through = operation.name in (*_SAME_MEMORY, *_SPREADS) and operation.name != "optimization_barrier"
+            through = operation.name in (*SAME_ELEMENTS, *_SPREADS) and operation.name != "optimization_barrier"
             if operation.name in ("add", "sub") or (through and id(operation.results[0]) in self.summands):
                 self.summands.update(map(id, operation.operands))
 
@@ -256,9 +254,9 @@ class _Writer:
     def _slot(self, value: Value) -> int:
         memory, further = self._where(value)
         shape, dtype = value.aval.shape, np.dtype(value.aval.dtype).name
-        if dtype not in _TYPES or len(shape) > _MOST_RANK:
-            raise _Foreign(f"arrays of {dtype}" if dtype not in _TYPES else f"arrays of {len(shape)} dimensions")
-        return self.slots.setdefault((memory.place, memory.index, further, _TYPES[dtype], len(shape), *shape), len(self.slots))
+        if dtype not in TYPES or len(shape) > _MOST_RANK:
+            raise _Foreign(f"arrays of {dtype}" if dtype not in TYPES else f"arrays of {len(shape)} dimensions")
+        return self.slots.setdefault((memory.place, memory.index, further, TYPES[dtype], len(shape), *shape), len(self.slots))
 
     def _free_after(self, i: int, memory: _Memory) -> bool:
         """Whether nobody needs what lies in a memory after operation `i`, so that its result may take that place."""
@@ -270,7 +268,7 @@ class _Writer:
         name, operands, results = operation.name, operation.operands, operation.results
         if name == "ffi_call":
             return self._kernel(i, operation)
-        if name in _SAME_MEMORY or (name in _SPREADS and _size(operands[0].aval) == _size(results[0].aval)) or _same(operation):
+        if name in SAME_ELEMENTS or (name in _SPREADS and _size(operands[0].aval) == _size(results[0].aval)) or _same(operation):
             for operand, result in zip(operands, results, strict=True):
                 self._lies(result, *self._where(operand))
             return None

@@ -18,10 +18,7 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 
 from ranvier.kernels import dispatch
-from ranvier.network.straight import Known, Operation, Straight, Value, straightened
-
-TYPES = {"bool": 1, "int32": 4, "int64": 5, "uint32": 8, "float32": 11, "float64": 12}
-"""As XLA numbers the types of arrays."""
+from ranvier.network.straight import SAME_ELEMENTS, TYPES, Known, Operation, Straight, Value, straightened
 
 _OPERATIONS = (
     "copy",
@@ -69,11 +66,8 @@ _OPERATIONS = (
 )
 # As the handler numbers them (kernels/native/pointwise.h).
 _NUMBER = {name: number for number, name in enumerate(_OPERATIONS)}
-_REAL_ALONE = frozenset(
-    (*_OPERATIONS[4:20], "div", "pow", "rem", "atan2")  # what the kernel does to real numbers only
-)
+_WHOLES_TOO = frozenset(("neg", "abs", "sign", "add", "sub", "mul", "max", "min", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor"))
 _FLAGS = frozenset(("not", "and", "or", "xor", "eq", "ne"))
-_AS_THEY_ARE = frozenset(("reshape", "squeeze", "expand_dims", "copy", "copy_p", "optimization_barrier", "stop_gradient"))
 _MOST = 2048  # operations
 
 
@@ -177,7 +171,7 @@ class _Writer:
         values = (*operation.operands, *operation.results)
         if any(np.dtype(v.aval.dtype).name not in TYPES or self.size(v) not in (1, self.n) for v in values):
             return False
-        if name in _AS_THEY_ARE:
+        if name in SAME_ELEMENTS:
             return all(self.size(a) == self.size(b) for a, b in zip(operation.operands, operation.results, strict=True))
         if name == "broadcast_in_dim":
             return self.size(operation.operands[0]) in (1, self.size(operation.results[0]))
@@ -199,7 +193,7 @@ class _Writer:
             return name in _FLAGS
         if dtype == np.uint32 or (name == "not"):
             return False
-        return dtype.kind == "f" or name not in _REAL_ALONE
+        return dtype.kind == "f" or name in _WHOLES_TOO
 
     def written(self) -> Program:
         """The program.
@@ -274,7 +268,7 @@ class _Writer:
 
     def _write(self, operation: Operation) -> None:
         name, results = _called(operation), operation.results
-        if name in _AS_THEY_ARE or (name == "broadcast_in_dim" and self.size(operation.operands[0]) <= self.size(results[0])):
+        if name in SAME_ELEMENTS or (name == "broadcast_in_dim" and self.size(operation.operands[0]) <= self.size(results[0])):
             for a, b in zip(operation.operands, results, strict=True):
                 self.same[id(b)] = a
             return

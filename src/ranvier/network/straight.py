@@ -13,6 +13,10 @@ from ranvier.kernels.fast_functions import is_literal
 from ranvier.network.linearity.jaxprs import called
 
 _PLATFORM = "cpu"
+TYPES = {"bool": 1, "int32": 4, "int64": 5, "uint32": 8, "float32": 11, "float64": 12}
+"""The types of arrays that native handlers are told of, as XLA numbers them."""
+SAME_ELEMENTS = frozenset(("reshape", "squeeze", "expand_dims", "copy", "copy_p", "optimization_barrier", "stop_gradient"))
+"""Operations whose results are their operands, element by element in the same order."""
 NAMED = frozenset(("relaxation",))
 """Functions that stay one operation, by the names under which they are traced."""
 

@@ -16,7 +16,7 @@ from ranvier.stimuli.pulses import whole
 
 
 @jax.custom_jvp
-def _between(every: Any) -> Any:
+def _spacing_alone(every: Any) -> Any:
     """The time between samples, by which there is no derivative: which sample holds jumps with it, mostly at the beginnings of steps.
 
     Raises:
@@ -25,7 +25,7 @@ def _between(every: Any) -> Any:
     return every
 
 
-@_between.defjvp
+@_spacing_alone.defjvp
 def _refuse(primals: Any, tangents: Any) -> Any:
     raise UnsupportedError(
         "There is no derivative by the time between a current's samples, `every`: it decides which of them holds. Leave it out of what is "
@@ -71,7 +71,7 @@ class Sampled(Stimulus):
 
     @property
     def _spacing(self) -> Any:
-        return _between(self.every) if isinstance(self.every, jax.core.Tracer) else self.every
+        return _spacing_alone(self.every) if isinstance(self.every, jax.core.Tracer) else self.every
 
     def _index(self, t: Any) -> Any:
         return jnp.floor(t / self._spacing + 1e-6)
