@@ -153,6 +153,39 @@ def in_bits():
     return said
 
 
+def exchanges():
+    """What native kernels tell each other beside XLA's collectives: of several steps, at every step, of synapses that learn, of nothing."""
+    import ranvier as rv
+    from ranvier.devices import shards
+
+    lif = rv.neurons.LeakyIntegrateAndFire()
+    cells = rv.Population(21, lif, current=rv.uniform(380.0, 420.0), name="cells")
+    few = rv.Population(11, lif, current=390.0, name="few")
+    current, rule = rv.synapses.ExponentialCurrent(tau=5.0), rv.connect.fixed_in_degree(5)
+    learns = rv.Projection(cells, few, current, rule, weight=30.0, delay=0.5, plasticity=rv.plasticity.PairSTDP(high=60.0), name="learns")
+    networks = {
+        "some steps": rv.models.brunel(scale=0.02),
+        "every step": rv.models.coba(scale=0.1),
+        "learning": rv.Network(cells, few, learns),
+        "nothing": rv.Network(cells, few),
+    }
+    by_kernels, said = shards.circle_of, {}
+    for name, network in networks.items():
+        how = {"dt": 0.1, "seed": 1, "integrator": rv.ExponentialEuler() if name == "every step" else None}
+        record = [rv.Record(next(iter(network.populations)), "V", neurons=[0, 7, 20], every=0.7)]
+        runs = []
+        for circle in (by_kernels, lambda devices: 0):
+            shards.circle_of = circle
+            sim = rv.prepare(network, devices=5, record=record, **how)
+            runs.append((sim.run(30.0), sim.explain()))
+        (native, explained), (by_xla, _) = runs
+        said[name] = differences(by_xla, native) + differences(simulate(network, None, duration=30.0, record=record, **how), native, 1e-9)
+        said[f"{name}: spikes"] = len(native.spikes)
+        said[f"{name}: told"] = next(line.strip() for line in str(explained).splitlines() if "told" in line)
+        said[f"{name}: why not native"] = explained.why_not_native
+    return said
+
+
 def whole_from(result, start):
     """The end of a result."""
     import copy

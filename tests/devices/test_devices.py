@@ -59,6 +59,17 @@ def test_edges_that_are_drawn_at_each_spike_are_the_same_on_three_and_eight_devi
     assert said == {name: [] for name in said}
 
 
+@pytest.mark.skipif(not native_available(), reason="XLA's collectives tell it all")
+def test_what_native_kernels_tell_each_other_is_what_collectives_do():
+    said = said_by("exchanges")
+    for name in ("some steps", "every step", "learning", "nothing"):
+        assert said[name] == []
+        assert said[f"{name}: spikes"] > 20
+        assert said[f"{name}: why not native"] == ""
+    assert "every 15 steps (the shortest delay), 8 bytes a spike, by native kernels through memory" in said["some steps: told"]
+    assert "at every step, 4 bytes a spike or a bit a neuron" in said["every step: told"]
+
+
 def test_told_in_bits_as_on_accelerators_the_spikes_are_the_same():
     said = said_by("in_bits")
     assert said["some steps"] == said["every step"] == []
@@ -96,7 +107,8 @@ def test_a_rate_that_cannot_be_drawn_is_refused_as_on_one_device(others):
 def test_explain_says_what_the_devices_tell_each_other(others):
     assert "on 4 cpu devices" in others["explained"]
     assert "devices tell each other within the step" not in others["explained"]
-    assert "every 15 steps (the shortest delay), 1056 bytes while a device has up to 64 spikes" in others["explained"]
+    how = "8 bytes a spike" if native_available() else "1056 bytes while a device has up to 64 spikes"
+    assert f"every 15 steps (the shortest delay), {how}" in others["explained"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 import ranvier as rv
 from ranvier.devices.processes import ADDRESS, COUNT, NUMBER, PATIENCE_NAME
+from ranvier.kernels.dispatch import native_available
 
 SCRIPT = """
 import hashlib, json, sys
@@ -73,6 +74,33 @@ def test_two_processes_compute_what_one_does_and_each_holds_the_edges_of_its_own
         assert said["V"] == alone["V"]
         # 25 000 000 edges are 200 MB; what several processes need beside their own share is some 45 MB.
         assert said["peak"] < alone["peak"] - 30_000
+
+
+EVERY_STEP = """
+import json, sys
+import ranvier as rv
+from ranvier.devices import processes
+if sys.argv[1] != "alone":
+    rv.devices.join()
+net = rv.models.coba(scale=0.1)
+how = {"duration": 50.0, "dt": 0.1, "seed": 4, "integrator": rv.ExponentialEuler()}
+run = rv.simulate(net, record=rv.Record("exc", "V", neurons=[0, 300], every=0.7), **how)
+print(json.dumps({"steps": run.spikes.steps.tolist(), "neurons": run.spikes.neurons.tolist(), "V": float(run.records[0].values.sum()),
+                  "by sockets": processes._tell is not None, "lines": str(rv.explain(net, dt=0.1, integrator=how["integrator"]))}))
+"""
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_what_is_told_at_every_step_goes_through_sockets_and_is_the_same(count):
+    alone = subprocess.run([sys.executable, "-c", EVERY_STEP, "alone"], capture_output=True, text=True, check=True)
+    alone = json.loads(alone.stdout.strip().splitlines()[-1])
+    assert len(alone["steps"]) > 100
+    for (out, problem), code in ended(started(count, ["one of several"], EVERY_STEP)).values():
+        assert code == 0, problem[-3000:]
+        said = json.loads(out.strip().splitlines()[-1])
+        assert [said[what] for what in ("steps", "neurons", "V")] == [alone[what] for what in ("steps", "neurons", "V")]
+        assert said["by sockets"] == native_available()
+        assert not native_available() or "through memory and sockets" in said["lines"]
 
 
 DIFFERENT = """

@@ -15,7 +15,7 @@ import pathlib
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -36,6 +36,21 @@ ABORTED = (
     "\nranvier: JAX ended this process, as above: another process of the run ended, or gave no sign of life for {seconds} s, or is not the "
     "one that was asked for. What is in a store is whole up to its last checkpoint; `ranvier resume` goes on from it.\n"
 )
+
+
+_coordinator = ""
+_tell: Callable[[bytes], list[bytes]] | None = None
+
+
+def tell_by(way: Callable[[bytes], list[bytes]]) -> None:
+    """From now on processes tell each other in another way than by XLA's collectives; it raises a `ConnectionError` where one is lost."""
+    global _tell
+    _tell = way
+
+
+def coordinator() -> str:
+    """Address and port of the first process; nothing where the cluster's environment alone says it."""
+    return _coordinator
 
 
 class ProcessesDiffer(RanvierError, RuntimeError):
@@ -81,6 +96,8 @@ def join(
             raise ParameterError(f"process is {process}; of {processes} processes it can be 0 … {int(processes) - 1}.")
     if jax.distributed.is_initialized():
         return
+    global _coordinator
+    _coordinator = coordinator or ""
     _leave_at_once()
     wait = (
         float(environment.get(PATIENCE_NAME, PATIENCE))
@@ -181,6 +198,11 @@ def told_to_all(message: bytes) -> list[bytes]:
     """
     if jax.process_count() == 1:
         return [message]
+    if _tell is not None:
+        try:
+            return _tell(message)
+        except ConnectionError as error:
+            raise _lost(error) from None
     from jax.experimental import multihost_utils
 
     with losses():
@@ -212,10 +234,14 @@ def losses() -> Iterator[None]:
         broken = isinstance(error, jax.errors.JaxRuntimeError) or (type(error) is ValueError and "Gloo" in str(error))
         if not broken or jax.process_count() == 1:
             raise
-        raise ProcessLost(
-            f"Another process of this run ended or cannot be reached, so that this one (number {jax.process_index()} of "
-            f"{jax.process_count()}) ends too. What is in the store is whole up to its last checkpoint. ({_first_line(error)})"
-        ) from None
+        raise _lost(error) from None
+
+
+def _lost(error: Exception) -> ProcessLost:
+    return ProcessLost(
+        f"Another process of this run ended or cannot be reached, so that this one (number {jax.process_index()} of "
+        f"{jax.process_count()}) ends too. What is in the store is whole up to its last checkpoint. ({_first_line(error)})"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ranvier.connect.assemble import KINDS
 from ranvier.connect.capacity import room_for
+from ranvier.devices.circle import circle_of
 from ranvier.devices.processes import gathered
 from ranvier.devices.share import Share, joined
 from ranvier.integrators.base import Integrator
@@ -23,7 +24,7 @@ from ranvier.network.draw import Drawn
 from ranvier.network.exchange import AXIS, MOST_STEPS_KEPT, OUTBOX, Echo, Exchange
 from ranvier.network.layout import Layout
 from ranvier.network.learning import both_signs
-from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, LayoutChanged, Plan, PopulationPlan, SourcePlan
+from ranvier.network.plan import ALL_SPIKES, EdgePlan, GroupPlan, LayoutChanged, Plan, PopulationPlan, ShortTermPlan, SourcePlan
 from ranvier.network.recall import sent_before
 from ranvier.network.spec import Network
 from ranvier.network.state import SimulationState
@@ -88,7 +89,9 @@ class Shards:
         hears = bool(self.plan.histories or self.plan.plastic or _emits(self.plan))
         plain = hears and not _emits(self.plan) and [h.name for h in self.plan.histories] == [ALL_SPIKES]
         later = min(self._shortest(self.drawn), MOST_STEPS_KEPT) if plain else 0
-        self.exchange = Exchange(mesh, tuple(sizes.items()), hears, later, in_bits=packs(mesh))
+        in_bits = packs(mesh)
+        circle = circle_of(self.devices) if _tells_spikes_alone(self.plan) and not in_bits else 0
+        self.exchange = Exchange(mesh, tuple(sizes.items()), hears, later, in_bits, circle)
         self.echo = Echo(mesh, self.exchange.populations, self.exchange.hears)
         self._packing = Packing(self.plan)
         self._cut = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
@@ -316,6 +319,13 @@ def _whole_plan(plan: Plan, sizes: Mapping[str, int]) -> Plan:
 def packs(mesh: jax.sharding.Mesh) -> bool:
     """Whether devices tell each other flags in bits: a CPU takes longer to pack them than to send bytes to another of the machine."""
     return str(mesh.devices.flat[0].platform) != "cpu"
+
+
+def _tells_spikes_alone(plan: Plan) -> bool:
+    """Whether devices tell each other within the steps who spiked, and nothing else."""
+    if any(isinstance(s, ShortTermPlan) or (isinstance(s, SourcePlan | EdgePlan) and s.transmits) for s in plan.synapses):
+        return False
+    return not any(answer.brought for answer in plan.responses)
 
 
 def _emits(plan: Plan) -> bool:

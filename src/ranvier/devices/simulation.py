@@ -18,6 +18,7 @@ from ranvier.devices.rewiring import WiredShares, rewirer_of
 from ranvier.devices.run import RunOnDevices
 from ranvier.devices.shards import Shards
 from ranvier.errors import UnsupportedError
+from ranvier.kernels.dispatch import native_available
 from ranvier.network import loop
 from ranvier.network.constants import Constants
 from ranvier.network.draw import Drawn
@@ -50,6 +51,7 @@ class SimulationOnDevices(Simulation):
                 {
                     **versions(),
                     "ranvier's code": code_hash(),
+                    "whether there are native kernels": native_available(),
                     "devices": [d.id for d in self.devices],
                     "the network": _said(network),
                     **{name: _said(x) for name, x in how.items()},
@@ -153,13 +155,13 @@ class SimulationOnDevices(Simulation):
     def _why_not_native(self, constants: Constants) -> str:
         """Why XLA goes through the steps between two exchanges."""
         shards, lead = self.shards, self.shards.here[0]
-        if shards.exchange.hears and not shards.exchange.listed:
+        if shards.exchange.hears and not shards.exchange.listed and not shards.exchange.circle:
             return "devices tell each other within the step who spiked"
         if any(isinstance(s, SourcePlan | EdgePlan) and s.transmits for s in shards.plan.synapses):
             return "devices gather within the step what acts continuously"
         with self._inside():
             state = shards.enter(self._initial(self.drawn), shards.outside(self.drawn), False)[lead]
-            alone = dataclasses.replace(shards.echo, later=shards.exchange.later)
+            alone = dataclasses.replace(shards.echo, later=shards.exchange.later, circle=shards.exchange.circle)
             return loop.why_not_native(shards.layouts[lead], constants, state, alone)
 
     def _states(self, share: ProjectionExplanation) -> int:
@@ -177,14 +179,19 @@ class SimulationOnDevices(Simulation):
         where = f" of {processes} processes" if processes > 1 else ""
         yield f"on {' and '.join(f'{count} {kind}' for kind, count in kinds.items())} devices{where}, each with a share of every population"
         a_byte = 8 if exchange.in_bits else 1
+        by = "" if not exchange.circle else ", by native kernels through memory" + (" and sockets" if processes > 1 else "")
         if exchange.later:
             every = int(constants.tell_every)
             when = f"every {every} step{'s' * (every > 1)} (the shortest delay)"
-            if exchange.listed:
+            if exchange.listed and exchange.circle:
+                yield f"  told to all: who spiked, {when}, 8 bytes a spike{by}"
+            elif exchange.listed:
                 bytes_ = exchange.devices * 4 * (exchange.at_once + 2)
                 yield f"  told to all: who spiked, {when}, {bytes_} bytes while a device has up to {exchange.at_once} spikes"
             else:
                 yield f"  told to all: who spiked, {when}, {n * every // a_byte} bytes"
+        elif exchange.hears and exchange.circle:
+            yield f"  told to all: who spiked, at every step, 4 bytes a spike or a bit a neuron, what is less{by}"
         elif exchange.hears:
             yield f"  told to all: who spiked, at every step, {n // a_byte} bytes"
         else:

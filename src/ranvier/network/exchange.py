@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ranvier.kernels import dispatch
 from ranvier.network.plan import GroupPlan, Plan
 
 AXIS = "devices"
@@ -69,6 +70,26 @@ class Cut:
         return library.concatenate([longer.reshape(-1, *rest), shorter.reshape(-1, *rest)])
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Steps of which native kernels tell each other together.
+
+    Attributes:
+        first: the first of them, int64.
+        since: where the spikes of these steps begin in the device's list.
+        most: the most spikes that any device lists, as they last told.
+        stop: the step by which all must have been told.
+        every: how many steps there are at most.
+    """
+
+    first: Any
+    since: Any
+    most: Any
+    stop: Any
+    every: Any
+
+
 @dataclasses.dataclass(frozen=True)
 class Exchange:
     """What one device's step asks of the others; structure, so that it decides what is compiled.
@@ -81,6 +102,7 @@ class Exchange:
             in the step itself.
         in_bits: whether a bit tells that a neuron spiked, not a byte: where packing costs less than the way. What is told of several
             steps is then flags, too; else it is a list of spikes, and nothing needs to be kept in the step itself.
+        circle: the number under which native kernels know the devices and tell each other who spiked; 0 where XLA does.
     """
 
     mesh: jax.sharding.Mesh
@@ -88,6 +110,7 @@ class Exchange:
     hears: bool
     later: int = 0
     in_bits: bool = False
+    circle: int = 0
 
     @property
     def devices(self) -> int:
@@ -109,7 +132,10 @@ class Exchange:
         return Cut(dict(self.populations)[population], self.devices)
 
     def of_all(self, values: jax.Array) -> jax.Array:
-        """What each device has of its neurons, for the whole network, both in the user's order: `[neurons here]` to `[neurons]`."""
+        """Flags of each device's neurons, for the whole network, both in the user's order: `[neurons here]` to `[neurons]`."""
+        if self.circle:
+            whole = jax.ShapeDtypeStruct((sum(n for _, n in self.populations),), np.dtype(bool))
+            return dispatch.native_call("tell_spikes", whole, values, self._here(), circle=self.circle, sizes=self._sizes)
         shares = self._gathered(values)
         parts, first = [], 0
         for name, _ in self.populations:
@@ -161,6 +187,44 @@ class Exchange:
         _, flags, _, most = jax.lax.while_loop(lambda carry: carry[0] < carry[2], round_of, begin)
         return flags, most
 
+    def tell_when_due(
+        self, steps: jax.Array, neurons: jax.Array, until: Any, k: Any, history: dict[str, Any], window: Window
+    ) -> tuple[dict[str, Any], Window]:
+        """The same by native kernels, where `k` ends the window, and noted for delivery at once; nothing at other steps.
+
+        Args:
+            steps, neurons, until: a device's list of spikes, and how many it has.
+            k: the step that comes next.
+            history: of all spikes.
+            window: of what is told.
+        """
+        updated = history["source"], history["count"], window.since, window.first, window.most
+        given = steps, neurons, until, k, window.stop, window.every, self._here()
+        shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in updated]
+        aliases = {len(given) + i: i for i in range(len(updated))}
+        how = {"circle": self.circle, "sizes": self._sizes}
+        source, count, since, first, most = dispatch.native_call("tell_listed", shapes, *given, *updated, aliases=aliases, **how)
+        return {**history, "source": source, "count": count}, dataclasses.replace(window, since=since, first=first, most=most)
+
+    def most_when_due(self, number: Any, k: Any, window: Window) -> Window:
+        """With the largest of what the devices have, by native kernels, where `k` ends the window."""
+        given = number, k, window.stop, window.every, self._here()
+        shapes = [jax.ShapeDtypeStruct((), np.dtype(np.int64))] * 2
+        aliases = {len(given) + i: i for i in range(2)}
+        first, most = dispatch.native_call("tell_most", shapes, *given, window.first, window.most, aliases=aliases, circle=self.circle)
+        return dataclasses.replace(window, first=first, most=most)
+
+    def in_order(self, step: jax.Array, *before: Any) -> jax.Array:
+        """A step, once all else is there: what native kernels tell each other must not begin while XLA's collectives go on."""
+        if not self.circle or not before:
+            return step
+        shape = jax.ShapeDtypeStruct(step.shape, step.dtype)
+        return jnp.asarray(dispatch.native_call("after", shape, step, *before, aliases={0: 0}))
+
+    @property
+    def _sizes(self) -> np.ndarray:
+        return np.array([n for _, n in self.populations], np.int64)
+
     def _numbers(self, own: jax.Array) -> jax.Array:
         """The numbers in the whole network of neurons given by each device's own, `[devices, some]`."""
         cuts = [self.cut(name) for name, _ in self.populations]
@@ -205,6 +269,9 @@ class Exchange:
 
     def most(self, value: jax.Array) -> jax.Array:
         """The largest of what the devices have."""
+        if self.circle:
+            none = jnp.zeros((), jnp.int64)
+            return jnp.asarray(self.most_when_due(value, none, Window(none, none, none, none, none)).most)
         return jax.lax.pmax(value, AXIS)
 
     def total(self, value: jax.Array) -> jax.Array:
@@ -236,7 +303,7 @@ class Echo(Exchange):
         return jnp.broadcast_to(values, (self.devices, *jnp.shape(values)))
 
     def _here(self) -> jax.Array:
-        return jnp.asarray(0)
+        return jnp.zeros((), jnp.int32)
 
     def most(self, value: jax.Array) -> jax.Array:
         return value

@@ -25,9 +25,9 @@ from ranvier.integrators.stochastic import StochasticIntegrator
 from ranvier.kernels import compact_spikes, dispatch, on_gpu
 from ranvier.kernels.one_function import MOST_COMPUTED, as_one_function
 from ranvier.network.constants import Constants, EventEdges
-from ranvier.network.exchange import AXIS, Exchange
+from ranvier.network.exchange import AXIS, Exchange, Window
 from ranvier.network.native_steps import Turns
-from ranvier.network.plan import EdgePlan, MergedPlan, Plan, ReceptorPlan
+from ranvier.network.plan import ALL_SPIKES, EdgePlan, MergedPlan, Plan, ReceptorPlan
 from ranvier.network.step import Stepper
 from ranvier.network.working import StepState, Variables
 from ranvier.progress import stage
@@ -234,6 +234,24 @@ def turns(program: Program, stepper: Callable[[], Stepper]) -> Turns:
     return Turns(one_step, lambda c: c.state.step, lambda c: c.spikes, program.capacity - program.plan.n)
 
 
+def turns_together(program: Program, stepper: Callable[[], Stepper], otherwise: Callable[[Any, Any], Any] | None = None) -> Turns:
+    """The same on several devices, with what they tell each other in it: a loop of a carry and a window of what is told."""
+    exchange, alone = program.exchange, turns(program, stepper)
+    assert exchange is not None
+
+    def one_step(turn: tuple[Carry, Window]) -> tuple[Carry, Window]:
+        carry, window = alone.turn(turn[0]), turn[1]
+        state = carry.state
+        if not exchange.listed:
+            return carry, exchange.most_when_due(carry.spikes, state.step, window)
+        lists = carry.spike_steps, carry.spike_neurons, carry.spikes
+        history, window = exchange.tell_when_due(*lists, state.step, state.in_flight[ALL_SPIKES], window)
+        return dataclasses.replace(carry, state=dataclasses.replace(state, in_flight={**state.in_flight, ALL_SPIKES: history})), window
+
+    room = program.capacity - STEPS_BETWEEN_QUESTIONS * program.plan.n
+    return Turns(one_step, lambda turn: turn[0].state.step, lambda turn: turn[1].most, room, otherwise)
+
+
 def steps_at_once(program: Program, constants: Constants) -> int:
     """How many steps are computed as one function, where XLA does all of them: of few neurons alone on a CPU, without noise; else 1.
 
@@ -276,7 +294,10 @@ def why_not_native(layout: Any, constants: Constants, state: StepState, exchange
     carry = Carry(state, steps, neurons, nothing[0], nothing[1], nothing[2], ())
     with jax.enable_x64(True):
         stepper = lambda: Stepper(layout.plan, constants, layout.integrator, False, exchange=exchange)
-        return turns(program, stepper).why_not_native(carry)
+        if exchange is None or not exchange.circle:
+            return turns(program, stepper).why_not_native(carry)
+        window = Window(*(np.int64(0),) * 5)
+        return turns_together(dataclasses.replace(program, exchange=exchange), stepper).why_not_native((carry, window))
 
 
 def _run(
@@ -345,9 +366,11 @@ def _run(
             return turns(program, stepper).run(carry, stop)
 
         # All devices must go on or stop together: whether one's list is full is asked of all, but not at every step.
-        def some_steps(carry: Carry) -> Carry:
+        every = constants.tell_every if exchange.later else jnp.int64(STEPS_BETWEEN_QUESTIONS)
+
+        def some_steps(carry: Carry, stop: jax.Array) -> Carry:
             first, since = carry.state.step, carry.spikes
-            end = jnp.minimum(stop, first + (constants.tell_every if exchange.later else STEPS_BETWEEN_QUESTIONS))
+            end = jnp.minimum(stop, first + every)
             if exchange.hears and not exchange.listed:  # they ask each other in the step
                 carry = jax.lax.while_loop(lambda c: c.state.step < end, turns(program, stepper).turn, carry)
             else:
@@ -359,11 +382,27 @@ def _run(
                 most = exchange.most(carry.spikes)
             return dataclasses.replace(carry, full=most + STEPS_BETWEEN_QUESTIONS * n > program.capacity)
 
-        return jax.lax.while_loop(lambda c: (c.state.step < stop) & ~c.full, some_steps, carry)
+        def in_windows(carry: Carry, stop: jax.Array) -> Carry:
+            return jax.lax.while_loop(lambda c: (c.state.step < stop) & ~c.full, lambda c: some_steps(c, stop), carry)
+
+        if not exchange.circle or (exchange.later and not exchange.listed):
+            return in_windows(carry, stop)
+        most = jnp.where(carry.full, jnp.int64(program.capacity), jnp.int64(0))
+        window = Window(carry.state.step, carry.spikes, most, stop, every)
+
+        def otherwise(turn: tuple[Carry, Window], stop: jax.Array) -> tuple[Carry, Window]:
+            after = in_windows(turn[0], stop)
+            return after, dataclasses.replace(turn[1], most=jnp.where(after.full, jnp.int64(program.capacity), jnp.int64(0)))
+
+        carry, window = turns_together(program, stepper, otherwise).run((carry, window), stop)
+        return dataclasses.replace(carry, full=window.most + STEPS_BETWEEN_QUESTIONS * n > program.capacity)
 
     def record_and_go_on(carry: Carry) -> Carry:
         k = carry.state.step
         carry = write(carry)
+        if exchange is not None:
+            step = exchange.in_order(k, *jax.tree.leaves(carry.records))
+            carry = dataclasses.replace(carry, state=dataclasses.replace(carry.state, step=step))
         stop = k1
         for every, first, _, _ in schedules:
             following = jnp.where(k < first, first, k + every - jax.lax.rem(k - first, every))

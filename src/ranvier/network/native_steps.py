@@ -117,12 +117,16 @@ class NativeSteps:
 
 @dataclasses.dataclass(frozen=True)
 class Turns:
-    """A loop that does `carry = turn(carry)` while `step(carry) < stop` and `spikes(carry) <= room`."""
+    """A loop that does `carry = turn(carry)` while `step(carry) < stop` and `spikes(carry) <= room`.
+
+    `otherwise`, of carry and stop, is what XLA does in its place, where that is something else.
+    """
 
     turn: Callable[[Any], Any]
     step: Callable[[Any], Any]
     spikes: Callable[[Any], Any]
     room: int
+    otherwise: Callable[[Any, Any], Any] | None = None
 
     def traced(self, carry: Any) -> tuple[Any, Any]:
         """The trace of one turn, which takes and returns the leaves of what the loop carries, and their structure."""
@@ -160,6 +164,8 @@ class Turns:
         n = len(closed.consts)
 
         def by_xla(stop: Any, *arrays: Any) -> list[Any]:
+            if self.otherwise is not None:
+                return jax.tree.leaves(self.otherwise(jax.tree.unflatten(tree, arrays[n:]), stop))
             again = jaxpr_as_fun(type(closed)(closed.jaxpr, arrays[:n]))  # a turn is traced once
             same = lambda carry: jax.tree.unflatten(tree, again(*jax.tree.leaves(carry)))
             return jax.tree.leaves(dataclasses.replace(self, turn=same).by_xla(jax.tree.unflatten(tree, arrays[n:]), stop))

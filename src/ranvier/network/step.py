@@ -25,7 +25,7 @@ from ranvier.kernels.integrate_and_fire import integrate_and_fire
 from ranvier.network import learning, responses
 from ranvier.network.changing import add_changing
 from ranvier.network.constants import Constants, GroupConstants
-from ranvier.network.exchange import OUTBOX, Exchange
+from ranvier.network.exchange import OUTBOX, Exchange, Window
 from ranvier.network.linearity import adds_to
 from ranvier.network.plan import (
     ALL_SPIKES,
@@ -380,6 +380,10 @@ class Stepper:
         """
         exchange = self.exchange
         assert exchange is not None
+        if exchange.listed and exchange.circle:
+            window = Window(first, since, jnp.zeros((), jnp.int64), state.step, jnp.zeros((), jnp.int64))
+            history, window = exchange.tell_when_due(*spikes, until, state.step, state.in_flight[ALL_SPIKES], window)
+            return dataclasses.replace(state, in_flight={**state.in_flight, ALL_SPIKES: history}), window.most
         if exchange.listed:
             everybody, most = exchange.tell_listed(*spikes, since, until, first)
         else:

@@ -10,6 +10,7 @@
 #include "loops.h"
 
 void check_drawn_edges();
+void check_circle();
 void check_edges();
 void check_elementwise();
 void check_integrate_and_fire();
@@ -183,6 +184,7 @@ int main() {
       }
     }
   }
+  check_circle();
   check_edges();
   check_elementwise();
   check_drawn_edges();

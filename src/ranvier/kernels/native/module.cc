@@ -2,6 +2,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <csignal>
 #include <string>
@@ -21,6 +22,7 @@
 #include "plasticity_handlers.h"
 #include "pointwise_handler.h"
 #include "run_steps.h"
+#include "tell_handlers.h"
 #include "trace_handlers.h"
 
 namespace {
@@ -167,6 +169,69 @@ XLA_FFI_Error* pointwise_of_any(XLA_FFI_CallFrame* frame) {
   return bound->Call(frame);
 }
 
+XLA_FFI_Error* tell_spikes_handler(XLA_FFI_CallFrame* frame) {
+  static auto* bound = ffi::Ffi::Bind()
+                           .Ctx<ffi::RunId>()
+                           .Arg<ffi::Buffer<ffi::PRED>>()
+                           .Arg<ffi::Buffer<ffi::S32>>()
+                           .Ret<ffi::Buffer<ffi::PRED>>()
+                           .Attr<int64_t>("circle")
+                           .Attr<ffi::Span<const int64_t>>("sizes")
+                           .To(tell_spikes)
+                           .release();
+  return bound->Call(frame);
+}
+
+XLA_FFI_Error* tell_listed_handler(XLA_FFI_CallFrame* frame) {
+  static auto* bound = ffi::Ffi::Bind()
+                           .Ctx<ffi::RunId>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S32>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S32>>()
+                           .Arg<ffi::Buffer<ffi::S32>>()
+                           .Arg<ffi::Buffer<ffi::S32>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Ret<ffi::Buffer<ffi::S32>>()
+                           .Ret<ffi::Buffer<ffi::S32>>()
+                           .Ret<ffi::Buffer<ffi::S64>>()
+                           .Ret<ffi::Buffer<ffi::S64>>()
+                           .Ret<ffi::Buffer<ffi::S64>>()
+                           .Attr<int64_t>("circle")
+                           .Attr<ffi::Span<const int64_t>>("sizes")
+                           .To(tell_listed)
+                           .release();
+  return bound->Call(frame);
+}
+
+XLA_FFI_Error* tell_most_handler(XLA_FFI_CallFrame* frame) {
+  static auto* bound = ffi::Ffi::Bind()
+                           .Ctx<ffi::RunId>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S32>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Arg<ffi::Buffer<ffi::S64>>()
+                           .Ret<ffi::Buffer<ffi::S64>>()
+                           .Ret<ffi::Buffer<ffi::S64>>()
+                           .Attr<int64_t>("circle")
+                           .To(tell_most)
+                           .release();
+  return bound->Call(frame);
+}
+
+XLA_FFI_Error* after_handler(XLA_FFI_CallFrame* frame) {
+  static auto* bound = ffi::Ffi::Bind().Arg<ffi::Buffer<ffi::S64>>().RemainingArgs().Ret<ffi::Buffer<ffi::S64>>().To(after).release();
+  return bound->Call(frame);
+}
+
 // Under which names XLA knows the handlers, and in which order a program of steps numbers them.
 struct Kernel {
   const char* name;
@@ -216,6 +281,10 @@ constexpr Kernel kKernels[] = {
     {"integrate_and_fire_f32", integrate_and_fire_handler<ffi::F32>},
     {"integrate_and_fire_f64", integrate_and_fire_handler<ffi::F64>},
     {"pointwise", pointwise_of_any},
+    {"tell_spikes", tell_spikes_handler},
+    {"tell_listed", tell_listed_handler},
+    {"tell_most", tell_most_handler},
+    {"after", after_handler},
     {"weighted_sum_f32", handler<weighted_sum<ffi::F32>>},
     {"weighted_sum_f64", handler<weighted_sum<ffi::F64>>},
     {"weighted_sum_dense_f32", handler<weighted_sum_dense<ffi::F32>>},
@@ -252,9 +321,46 @@ void say_when_aborted(const std::string& words) {
 #endif
 }
 
+// Other processes, for good: the sockets are theirs from now on. Devices and hosts have their own, as neither waits for the other.
+ranvier::Peers *peers_of_devices = nullptr, *peers_of_hosts = nullptr;
+
+void open_peers(int64_t own, std::vector<int> of_devices, std::vector<int> of_hosts, double patience, double patience_of_hosts) {
+  peers_of_devices = new ranvier::Peers(own, std::move(of_devices), patience);
+  peers_of_hosts = new ranvier::Peers(own, std::move(of_hosts), patience_of_hosts);
+}
+
+void open_circle(int64_t number, std::vector<int64_t> processes, std::vector<int64_t> places, int64_t sharers, double patience) {
+  if (places.size() != processes.size()) throw std::invalid_argument("a place for each device");
+  Circles::open(number, std::make_unique<ranvier::Circle>(std::move(processes), std::move(places), peers_of_devices, sharers, patience));
+}
+
+nb::list tell(const nb::bytes& message) {
+  if (peers_of_hosts == nullptr) throw std::runtime_error("there are no other processes");
+  const auto* from = static_cast<const unsigned char*>(message.data());
+  ranvier::Bytes said(ranvier::Peers::kHead);
+  said.insert(said.end(), from, from + message.size());
+  std::vector<ranvier::Bytes> heard(peers_of_hosts->processes());
+  {
+    const nb::gil_scoped_release others;
+    peers_of_hosts->exchange(said, heard, ranvier::Place{}, [] {
+      const nb::gil_scoped_acquire own;
+      if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    });
+  }
+  nb::list all;
+  for (int64_t p = 0; p < peers_of_hosts->processes(); ++p) {
+    all.append(p == peers_of_hosts->own() ? message : nb::bytes(heard[p].data(), heard[p].size()));
+  }
+  return all;
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
+  nb::exception<ranvier::Lost>(m, "Lost", PyExc_ConnectionError);
+  m.def("open_peers", open_peers, nb::arg("own"), nb::arg("of_devices"), nb::arg("of_hosts"), nb::arg("patience"), nb::arg("patience_of_hosts"));
+  m.def("tell", tell, nb::arg("message"));
+  m.def("open_circle", open_circle, nb::arg("number"), nb::arg("processes"), nb::arg("places"), nb::arg("sharers"), nb::arg("patience"));
   m.def("say_when_aborted", say_when_aborted, nb::arg("words"));
   m.attr("ffi_api_version") = nb::make_tuple(XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR);
   m.def("handlers", [] {

@@ -1,6 +1,7 @@
 // What a handler does, once it has looked at its operands: at once, or, where the steps of a network are being written down, at each of them.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -13,6 +14,9 @@ using Work = std::function<void(xla::ffi::ThreadPool&)>;
 
 // Where steps are being written down in this thread: what each consists of. The operands then stay where they are.
 inline thread_local std::vector<Work>* written_down = nullptr;
+
+// With how many devices the steps that are being written down share the cores of this machine.
+inline thread_local int64_t sharers = 1;
 
 template <class Do>
 xla::ffi::Error perform(xla::ffi::ThreadPool& pool, Do&& work) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "buffers.h"
+#include "circle.h"
 #include "elementwise.h"
 #include "loops.h"
 #include "numbers.h"
@@ -23,8 +24,8 @@ namespace ranvier::handlers {
 
 using Handler = XLA_FFI_Error*(XLA_FFI_CallFrame*);
 
-inline XLA_FFI_Error* refuse(const XLA_FFI_CallFrame* frame, const char* why) {
-  XLA_FFI_Error_Create_Args error{XLA_FFI_Error_Create_Args_STRUCT_SIZE, nullptr, why, XLA_FFI_Error_Code_INVALID_ARGUMENT};
+inline XLA_FFI_Error* refuse(const XLA_FFI_CallFrame* frame, const char* why, XLA_FFI_Error_Code code = XLA_FFI_Error_Code_INVALID_ARGUMENT) {
+  XLA_FFI_Error_Create_Args error{XLA_FFI_Error_Create_Args_STRUCT_SIZE, nullptr, why, code};
   return frame->api->XLA_FFI_Error_Create(&error);
 }
 
@@ -78,7 +79,7 @@ class Steps {
 
   // Written down once: the handlers look at their operands, and leave what is to be done at each step.
   XLA_FFI_Error* write_down(XLA_FFI_CallFrame& frame) {
-    written_down = &work_;
+    written_down = &work_, sharers = 1;
     XLA_FFI_Error* error = nullptr;
     for (Call& call : calls_) {
       const size_t before = work_.size();
@@ -90,7 +91,7 @@ class Steps {
       }
       if (error != nullptr) break;
     }
-    written_down = nullptr;
+    written_down = nullptr, sharers_ = sharers;
     return error;
   }
 
@@ -103,11 +104,13 @@ class Steps {
     };
     static std::unordered_map<uint64_t, Known> all_known;  // by program; whoever has the helpers has it
     const int64_t to_the_end = std::numeric_limits<int64_t>::max();
-    if (pool.num_threads() < 2) {
+    const int64_t threads = pool.num_threads() / sharers_;
+    if (threads < 2) {
+      const Alone guard;
       some(pool, to_the_end);
       return;
     }
-    Helpers helpers(pool.num_threads() - 1);
+    Helpers helpers(threads - 1);
     if (!helpers.free()) {
       some(pool, to_the_end);
       return;
@@ -374,6 +377,7 @@ class Steps {
   const int64_t *step_ = nullptr, *stop_ = nullptr, *spikes_ = nullptr;
   int64_t room_ = 0;
   uint64_t fingerprint_ = 0;
+  int64_t sharers_ = 1;
 };
 
 // Operands: whatever the kernels take, and last what the memories that change begin as. Results: those, aliased. The only attribute is the
@@ -393,7 +397,11 @@ inline XLA_FFI_Error* run_steps(XLA_FFI_CallFrame* frame, Handler* const* kernel
   if (XLA_FFI_Error* error = steps.write_down(*frame)) return error;
   ffi::DiagnosticEngine diagnostic;
   ffi::ThreadPool pool = *ffi::CtxDecoding<ffi::ThreadPool>::Decode(frame->api, frame->ctx, diagnostic);
-  steps.run(pool);
+  try {
+    steps.run(pool);
+  } catch (const Lost& lost) {
+    return refuse(frame, lost.what(), XLA_FFI_Error_Code_UNAVAILABLE);
+  }
   return nullptr;
 }
 

@@ -174,6 +174,16 @@ class Helpers {
 
 inline thread_local Helpers* helpers = nullptr;
 
+// While it stands, this thread does everything itself: other devices of the network have the other cores.
+inline thread_local bool alone = false;
+
+struct Alone {
+  Alone() { alone = true; }
+  Alone(const Alone&) = delete;
+  Alone& operator=(const Alone&) = delete;
+  ~Alone() { alone = false; }
+};
+
 inline Helpers::Helpers(int64_t most) : most_(most), mine_(busy(), std::try_to_lock) {
   if (free()) helpers = this;
 }
@@ -191,11 +201,7 @@ inline int64_t worth_sharing(int64_t with_pool) { return helpers != nullptr ? st
 // Pieces are claimed one by one, so this thread does whatever the others have no time for, and never waits for one that has not begun.
 template <class Work>
 void share(xla::ffi::ThreadPool& pool, int64_t pieces, const Work& work) {
-  if (pieces <= 1) {
-    if (pieces == 1) work(0);
-    return;
-  }
-  if (helpers != nullptr && helpers->rest) {
+  if (pieces <= 1 || alone || (helpers != nullptr && helpers->rest)) {
     for (int64_t piece = 0; piece < pieces; ++piece) work(piece);
     return;
   }
