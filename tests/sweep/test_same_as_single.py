@@ -64,10 +64,13 @@ def test_every_neuron_with_all_its_parameters_swept(cls, n):
     assert_as_single(sim, rv.zipped(values), 10.0, side_by_side=None, batch=3)
 
 
-def test_many_single_cells_have_the_bits_of_runs_that_compute_many_steps_as_one_function():
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("integrator", [rv.ExponentialEuler(), rv.RungeKutta4()], ids=lambda x: type(x).__name__)
+def test_many_single_cells_have_the_bits_of_runs_that_compute_many_steps_as_one_function(integrator, precision):
     cell = rv.Population(1, rv.neurons.HodgkinHuxley(), current=0.0, name="cell")
-    sim = rv.prepare(cell, dt=0.02, record=[], integrator=rv.ExponentialEuler())
-    assert_as_single(sim, {"cell.current": np.linspace(5.0, 20.0, 64)}, 60.0, side_by_side=None, batch=64)
+    sim = rv.prepare(cell, dt=0.02, record=[], integrator=integrator, precision=precision)
+    curve = assert_as_single(sim, {"cell.current": np.linspace(5.0, 20.0, 64)}, 60.0, batch=64)
+    assert curve.computed == "64 sets side by side"
 
 
 def spiking(n=40, short_term=False, noise=False):
@@ -158,4 +161,3 @@ def test_what_need_not_be_exact_is_close():
     loose, exact = (rv.sweep(sim, sets, 20.0, exact=exact) for exact in (False, True))
     assert loose.computed.endswith("side by side")
     np.testing.assert_allclose(loose["cell.V"].values, exact["cell.V"].values, rtol=1e-8)
-    assert (loose["cell.V"].values != exact["cell.V"].values).any()

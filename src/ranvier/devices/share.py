@@ -116,7 +116,6 @@ class Share:
             last_spike=own.last_spike[places],
             given=given,
             begin=int(cut.first(self.device)),
-            whole=own.n,
         )
 
     def _model(self, name: str, own: DrawnPopulation, places: np.ndarray) -> Any:

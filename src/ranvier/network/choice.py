@@ -159,8 +159,7 @@ def choose(plan: Plan, drawn: Drawn, receptors: Sequence[Receptor], given: Mappi
         choice, linear, pointwise = _choice(plan, group, drawn, receptors, given[group.members[0]])
         choices[group.name] = choice
         held = choice.integrator is not None and choice.integrator.holds_current
-        polynomial = group.polynomial and not pointwise  # the kernel has functions of its own
-        groups.append(dataclasses.replace(group, linear=linear, held_current=held, pointwise=pointwise, polynomial=polynomial))
+        groups.append(dataclasses.replace(group, linear=linear, held_current=held, pointwise=pointwise))
     plan = dataclasses.replace(plan, groups=tuple(groups))
     each = {name: c.integrator for name, c in choices.items() if c.integrator is not None}
     kinds = list(dict.fromkeys(each.values()))

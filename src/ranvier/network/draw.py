@@ -49,9 +49,7 @@ class DrawnPopulation:
         values: the initial state, float64 `[n]` each.
         last_spike: the step of the last spike before the start, int64 `[n]`.
         given: the steps and the neurons of spikes known beforehand, sorted.
-        copies: how often the population stands in it, each time with other numbers (`sweeps`). One alone decides how it is computed.
-        begin, whole: where these neurons begin in the user's population and how many that has, where they are a device's
-            share of it (`devices`); the whole decides how it is computed. 0 where it is all of it.
+        begin: where these neurons begin in the user's population, where they are a device's share of it (`devices`).
     """
 
     name: str
@@ -63,14 +61,7 @@ class DrawnPopulation:
     values: dict[str, np.ndarray]
     last_spike: np.ndarray
     given: tuple[np.ndarray, np.ndarray] | None
-    copies: int = 1
     begin: int = 0
-    whole: int = 0
-
-    @property
-    def deciding(self) -> int:
-        """The size that decides how it is computed."""
-        return self.whole or self.n // self.copies
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

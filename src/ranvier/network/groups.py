@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from ranvier.kernels.draws import Streams
-from ranvier.kernels.fast_functions import WORTHWHILE
 from ranvier.model import in_precision
 from ranvier.network.constants import GivenSpikes, GroupConstants
 from ranvier.network.draw import Drawn, DrawnPopulation
@@ -27,18 +26,12 @@ def stream(population: str, what: str) -> Key:
     return Key(0).child("population").child(population).child(what)
 
 
-def _polynomial(member: DrawnPopulation) -> bool:
-    # By the population's own size: another population must not change the bits of this one.
-    return member.deciding >= WORTHWHILE
-
-
 def _go_together(a: DrawnPopulation, b: DrawnPopulation, integrators: Mapping[str, Any]) -> bool:
     """Whether two can advance as one: the same equations, and none that looks across neurons."""
     return (
         not (a.facts.alone or b.facts.alone)
         and a.facts == b.facts
         and integrators.get(a.name) == integrators.get(b.name)
-        and _polynomial(a) == _polynomial(b)
         and bool(jax.tree.structure(a.model) == jax.tree.structure(b.model))  # type: ignore[operator]
     )
 
@@ -78,7 +71,6 @@ def plan_groups(drawn: Drawn, merge: bool, integrators: Mapping[str, Any]) -> tu
             stimulated=tuple(m.stimulus is not None for m in together),
             noisy=tuple(m.stimulus_facts is not None and m.stimulus_facts.noisy for m in together),
             diffuses=lead.model.noisy,
-            polynomial=_polynomial(lead),
         )
         groups.append(plan)
         start = 0

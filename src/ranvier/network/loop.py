@@ -271,6 +271,25 @@ def steps_at_once(program: Program, constants: Constants) -> int:
     return min(MOST_AT_ONCE, program.capacity // (4 * plan.n))
 
 
+def _beside_itself(program: Program, constants: Constants) -> tuple[Stepper, Any, Any]:
+    """What takes a step, and how a state comes to it and back. A neuron alone in its group stands beside itself: what is one number XLA
+    arranges otherwise than a row, and last bits would not be those of the same neuron among others."""
+    plan = program.plan
+    alone = all(g.n == 1 for g in plan.groups)
+    if alone:
+        groups = tuple(dataclasses.replace(g, sizes=(2,)) for g in plan.groups)
+        populations = tuple(dataclasses.replace(p, n=2, first=2 * p.first) for p in plan.populations)
+        plan = dataclasses.replace(plan, groups=groups, populations=populations)
+
+    def enter(state: StepState) -> StepState:
+        return jax.tree.map(lambda x: jnp.repeat(x, 2, -1) if alone and jnp.ndim(x) else x, state)
+
+    def leave(state: Any) -> Any:
+        return jax.tree.map(lambda x: x[..., ::2] if alone and jnp.ndim(x) else x, state)
+
+    return Stepper(plan, constants, program.integrator, program.packed), enter, leave
+
+
 def _append_rows(flags: jax.Array, first: jax.Array, steps: jax.Array, neurons: jax.Array, count: jax.Array) -> Any:
     """The list of spikes with those of several steps, one row of flags each: only rows that have some are looked through."""
 
@@ -349,12 +368,17 @@ def _run(
         first = carry.state.step
         end = jnp.minimum(stop, first + at_once)
 
-        def one_step(turn: tuple[StepState, jax.Array]) -> tuple[StepState, jax.Array]:
-            state, flags = stepper().step(turn[0])
-            return state, jax.lax.dynamic_update_slice(turn[1], flags[None], (turn[0].step - first, 0))
+        def several(state: StepState, flags: jax.Array) -> tuple[StepState, jax.Array]:
+            stepper, enter, leave = _beside_itself(program, constants)
 
-        several = as_one_function(lambda state, flags: jax.lax.while_loop(lambda turn: turn[0].step < end, one_step, (state, flags)))
-        state, flags = several(carry.state, jnp.zeros((at_once, n), bool))
+            def one_step(turn: tuple[StepState, jax.Array]) -> tuple[StepState, jax.Array]:
+                state, spiked = stepper.step(turn[0])
+                return state, jax.lax.dynamic_update_slice(turn[1], leave(spiked)[None], (turn[0].step - first, 0))
+
+            state, flags = jax.lax.while_loop(lambda turn: turn[0].step < end, one_step, (enter(state), flags))
+            return leave(state), flags
+
+        state, flags = as_one_function(several)(carry.state, jnp.zeros((at_once, n), bool))
         with jax.named_scope("compact_spikes"):
             steps, neurons, spikes = _append_rows(flags, first, carry.spike_steps, carry.spike_neurons, carry.spikes)
         return Carry(state, steps, neurons, spikes, carry.ended, carry.full, carry.records)

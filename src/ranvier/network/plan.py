@@ -43,7 +43,6 @@ class GroupPlan:
         stimulated: for each member, whether a current is injected.
         noisy: for each member, whether that current has white noise.
         diffuses: whether white noise drives the variables.
-        polynomial: whether the elementary functions of `kernels.fast_functions` stand in for XLA's.
         held_current: whether its method holds the current over a step at its mean.
         linear: what `linearity` found out about its equations, where a method uses it.
         pointwise: whether its step, from the integrator to the reset, asks for nothing but what each neuron has itself.
@@ -61,7 +60,6 @@ class GroupPlan:
     stimulated: tuple[bool, ...]
     noisy: tuple[bool, ...]
     diffuses: bool
-    polynomial: bool
     held_current: bool = False
     linear: Any = None
     pointwise: bool = False

@@ -369,18 +369,11 @@ class NetworkSystem:
 
     def relaxation_of(self, owner: str) -> Callable[[Any], Any]:
         """`(e^z − 1) / z` for a group's or synapses' variables."""
-        if any(g.pointwise and owner in (g.name, *(r.name for r in self.plan.receptors_of(g.name))) for g in self.plan.groups):
-            return relaxation
-        return functools.partial(relaxed, exp=exponential if self._polynomial(owner) else jnp.exp, where=jnp.where)
+        return relaxation if self._in_kernel(owner) else functools.partial(relaxed, exp=exponential, where=jnp.where)
 
-    def _polynomial(self, owner: str) -> bool:
-        for group in self.plan.groups:
-            if group.name == owner:
-                return group.polynomial
-        synapses = self.plan.synapses_named(owner)
-        if isinstance(synapses, ReceptorPlan | MergedPlan):
-            return self.plan.group(synapses.group if isinstance(synapses, ReceptorPlan) else synapses.sources).polynomial
-        return isinstance(synapses, SourcePlan | EdgePlan) and self.plan.group_of(synapses.source).polynomial
+    def _in_kernel(self, owner: str) -> bool:
+        """Whether a group's or synapses' variables are moved by the kernel of a whole step, which has functions of its own."""
+        return any(g.pointwise and owner in (g.name, *(r.name for r in self.plan.receptors_of(g.name))) for g in self.plan.groups)
 
     def _right_hand_sides(self, variables: Variables, t: jax.Array) -> dict[str, Any]:
         """For each group and synapses the function from its own variables to their derivatives, the rest frozen."""
@@ -395,7 +388,7 @@ class NetworkSystem:
                 synapse = self.constants.synapses[synapses.name].synapse
                 pre = self.presynaptic(synapses, variables)
                 functions[synapses.name] = lambda own, s=synapse, p=pre: dict(s.derivatives(own, p, t))
-        return {name: with_fast_functions(f) if self._polynomial(name) else f for name, f in functions.items()}
+        return {name: f if self._in_kernel(name) else with_fast_functions(f) for name, f in functions.items()}
 
     def _as_state(self, derivative: Any, like: jax.Array) -> jax.Array:
         return jnp.broadcast_to(jnp.asarray(derivative).astype(self.plan.dtype), like.shape)

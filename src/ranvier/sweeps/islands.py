@@ -75,11 +75,10 @@ class Islands:
         sim: the network.
         count: how many copies.
         paths: what changes from set to set, and so has one value a neuron.
-        exact: whether it is computed as one copy alone would be; else as a population of that size, which is faster.
     """
 
-    def __init__(self, sim: Simulation, count: int, paths: Sequence[str], exact: bool = True):
-        self.sim, self.count, self.paths, self.exact = sim, count, tuple(paths), exact
+    def __init__(self, sim: Simulation, count: int, paths: Sequence[str]):
+        self.sim, self.count, self.paths = sim, count, tuple(paths)
         self.network = _repeated(sim.network, count)
         self.records = [_record(r, sim.network, count) for r in sim.recorded]
         self.layout: Layout | None = None
@@ -174,7 +173,7 @@ class Islands:
         layout = Layout(self.network, drawn, alone.dtype, alone.integrators, apart=alone.apart)
         users = lambda each: [(r.group.members, [u.name for u in r.users]) for r in each.receptors]
         kinds = lambda each: [
-            (g.members, g.polynomial and self.exact, g.fires, g.refractory, g.noisy, _method(g.linear), g.pointwise)
+            (g.members, g.fires, g.refractory, g.noisy, _method(g.linear), g.pointwise)
             for g in each.plan.groups
         ]
         if users(layout) != users(alone) or kinds(layout) != kinds(alone) or layout.integrator != alone.integrator:
@@ -199,7 +198,6 @@ class Islands:
         return dataclasses.replace(
             first,
             n=n * self.count,
-            copies=self.count if self.exact else 1,
             model=self._model(name, "", [p.model for p in own], (n,), given is not None),
             stimulus=None if first.stimulus is None else self._model(name, "current.", [p.stimulus for p in own], (n,)),
             values={v: np.concatenate([p.values[v] for p in own]) for v in first.values},

@@ -43,9 +43,8 @@ NEURONS_AT_ONCE = 4096
 SETS_CHECKED = 2  # from beginning to end
 SETS_PROBED, STEPS_PROBED = 8, 8
 """How many sets go on for a few steps more, alone and side by side: what differs in a last bit is seen before it is forgotten."""
-FEWER = (64, 12)
-"""How many neurons stand side by side where more have other last bits than one alone, whose steps are one function: so are theirs, and
-of 12 each is computed by scalars, as one is."""
+FEWER = (256, 64)
+"""How many neurons stand side by side where more have other last bits than one alone, whose steps are one function: so are theirs."""
 MOST_SETS_BEFORE, MOST_STEPS_BEFORE, SHARE_BEFORE = 32, 4096, 8
 """How many sets' first steps are looked at before all others: at most so many, and this part of either."""
 ONE_BY_ONE = 16  # so many sets between two reports of progress, where each runs alone
@@ -111,8 +110,8 @@ def sweep(
         seed, initial: of the sets that say nothing of it.
         batch: how many sets run side by side; by default what suits the network and fits the memory.
         exact: whether some sets are run alone too, and compared: where one bit differs, fewer stand side by side, or all run one by
-            one. False leaves that out, and computes single cells as it does large populations: last bits may then differ from those
-            of single runs, and 1 000 Hodgkin–Huxley cells take a fifth of the time.
+            one. False leaves that out: last bits may then differ from those of
+            single runs.
         executor: where batches run: any `concurrent.futures.Executor`, a Dask client, or Ray (the module `ray`).
         store: a path: what is finished is written there batch by batch, and not run again when the same call is made again.
         overwrite: whether another sweep's store there is replaced.
@@ -311,7 +310,7 @@ class Runner:
         values = [self.sets[i] for i in indices]
         values += [values[-1]] * (self.size - len(values))  # one size for all batches: one compilation
         if self._islands is None or self._islands.count != len(values):
-            self._islands = Islands(self.task.sim, len(values), self.sets.paths, self.task.exact)
+            self._islands = Islands(self.task.sim, len(values), self.sets.paths)
         own = self._islands
         drawn, initials = self._drawn(values)
         run = own.start(drawn, initials, steps)
