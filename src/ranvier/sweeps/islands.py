@@ -172,10 +172,7 @@ class Islands:
         alone = self.sim.layout
         layout = Layout(self.network, drawn, alone.dtype, alone.integrators, apart=alone.apart)
         users = lambda each: [(r.group.members, [u.name for u in r.users]) for r in each.receptors]
-        kinds = lambda each: [
-            (g.members, g.fires, g.refractory, g.noisy, _method(g.linear), g.pointwise)
-            for g in each.plan.groups
-        ]
+        kinds = lambda each: [(g.members, g.fires, g.refractory, g.noisy, _method(g.linear), g.pointwise) for g in each.plan.groups]
         if users(layout) != users(alone) or kinds(layout) != kinds(alone) or layout.integrator != alone.integrator:
             raise NotAlike("side by side it would be computed in another way")
         self.layout = layout
