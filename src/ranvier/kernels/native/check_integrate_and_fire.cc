@@ -83,7 +83,7 @@ void check(int64_t n) {
   const std::unique_ptr<bool[]> flags(new bool[n]);
   for (int64_t begin = 0, end = 0; begin < n; begin = end) {
     while (end < n && c.member_of(end) == c.member_of(begin) && (begin == end || integer(0, 99))) ++end;
-    ranvier::integrate_and_fire(c.neurons, c.member_of(begin), begin, end, flags.get());
+    ranvier::integrate_and_fire(c.neurons, c.member_of(begin), begin, end, flags.get(), nullptr);
   }
   const auto& s = c.neurons;
   for (int64_t i = 0; i < n; ++i) {
@@ -138,6 +138,8 @@ void check_one_pass(int64_t n) {
   potential = {};
   potential.variable = 0, potential.held = integer(0, 1), potential.relaxes = count > 1 && integer(0, 1);
   potential.form = potential.relaxes ? driven(integer(1, count - 1), 1) : driven(integer(1, count), 0);
+  const std::vector<T> currents = numbers<T>(n);
+  if (integer(0, 1)) potential.form.constant = {currents.data(), true};
   if (potential.relaxes) potential.slope = driven(integer(1, count - 1), 1);
   for (int64_t m = 1; m < count; ++m) {
     s.moving[m] = {};
@@ -160,7 +162,12 @@ void check_one_pass(int64_t n) {
     std::copy(recent.begin(), recent.end(), c.recent.begin());
     s.copies = copies;
     std::unique_ptr<bool[]> flags(new bool[n]);
-    ranvier::integrate_and_fire(s, 0, 0, n, flags.get());
+    std::vector<int32_t> who(n), wanted;
+    who.resize(ranvier::integrate_and_fire(s, 0, 0, n, flags.get(), who.data()));
+    for (int64_t i = 0; i < n; ++i) {
+      if (flags[i]) wanted.push_back(static_cast<int32_t>(i));
+    }
+    expect(who == wanted, "integrate_and_fire: others in the list");
     return flags;
   };
   const auto once = advanced(false);
@@ -185,5 +192,9 @@ void check_integrate_and_fire() {
       check_one_pass<float>(n);
       check_one_pass<double>(n);
     }
+  }
+  for (const int64_t n : {4096, 4097, 9001}) {  // several stretches
+    check_one_pass<float>(n);
+    check_one_pass<double>(n);
   }
 }

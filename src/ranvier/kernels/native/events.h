@@ -39,12 +39,18 @@ ffi::Error note_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<type> amplitude
       (width != n && width != 1)) {
     return shapes("note_spikes");
   }
+  const std::shared_ptr<const Spiking> list = batch.size == 1 && kept == 0 ? list_of(flags.typed_data(), n) : nullptr;
   return perform([=]() mutable {
     carry_over(source, new_source);
     carry_over(history, new_history);
     carry_over(count, new_count);
     for (int64_t i = 0; i < batch.size; ++i) {
       const int64_t slot = floor_mod(step.typed_data()[batch.block(s, i)], slots), row = i * slots + slot;
+      if (list != nullptr) {
+        std::copy_n(list->who.begin(), list->count, new_source->typed_data() + row * n);
+        new_count->typed_data()[row] = static_cast<int32_t>(list->count);
+        continue;
+      }
       const int64_t spikes = ranvier::note_spikes(flags.typed_data() + batch.block(f, i) * n,
                                                   amplitude.typed_data() + batch.block(a, i) * width, width == 1 ? 0 : 1, n,
                                                   new_source->typed_data() + row * n,

@@ -62,8 +62,9 @@ struct IntegrateAndFire {
   Coefficient<int32_t> refractory;  // without one, no neuron waits
 };
 
-// Advances the neurons begin … end − 1, all of one member, and sets their flags. A neuron's numbers do not depend on who stands beside it.
-void integrate_and_fire(const IntegrateAndFire<float>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags);
-void integrate_and_fire(const IntegrateAndFire<double>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags);
+// Advances the neurons begin … end − 1, all of one member, and sets their flags; writes who fires, unless `who` is null, and returns how
+// many. A neuron's numbers do not depend on who stands beside it.
+int64_t integrate_and_fire(const IntegrateAndFire<float>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags, int32_t* who);
+int64_t integrate_and_fire(const IntegrateAndFire<double>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags, int32_t* who);
 
 }  // namespace ranvier

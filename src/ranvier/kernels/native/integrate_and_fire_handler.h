@@ -120,6 +120,8 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
       if (x.from != x.to) std::memcpy(x.to, x.from, x.bytes);
     }
   };
+  const std::shared_ptr<Spiking> list = batch.size == 1 ? keep_list(flags->typed_data(), n) : nullptr;
+  std::vector<int64_t> found(n / std::min(kNeuronsAtOnce, kWorthSharingWithHelpers) + 1);  // on each stretch
   auto advance = [=](ffi::ThreadPool& threads, int64_t b, IntegrateAndFire<T>& neurons) mutable {
     neurons.interval = interval.typed_data()[batch.block(interval.dimensions(), b)];
     neurons.now = static_cast<int32_t>(step.typed_data()[batch.block(step.dimensions(), b)] -
@@ -129,10 +131,17 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
     const int64_t length = worth_sharing(kNeuronsAtOnce), pieces = (n + length - 1) / length;
     share(threads, pieces, [&](int64_t piece) {
       const int64_t begin = piece * length;
+      int64_t count = 0;
       for_each_segment(ends_of_members, members, begin, std::min(n, begin + length), [&](int64_t member, int64_t i, int64_t some) {
-        ranvier::integrate_and_fire(neurons, member, i, i + some, fired);
+        count += ranvier::integrate_and_fire(neurons, member, i, i + some, fired, list == nullptr ? nullptr : list->who.data() + begin + count);
       });
+      found[piece] = count;
     });
+    if (list == nullptr) return;
+    list->count = found[0];
+    for (int64_t piece = 1; piece < pieces; list->count += found[piece++]) {
+      std::copy_n(list->who.begin() + piece * length, found[piece], list->who.begin() + list->count);
+    }
   };
   IntegrateAndFire<T> neurons;
   if (!describe(0, neurons)) return shapes(kernel);

@@ -130,6 +130,9 @@ void given_spikes(const int64_t* steps, const int32_t* neurons, int64_t spikes, 
 int64_t compact_spikes(const bool* flags, int64_t n, int64_t step, int64_t* buffer_step, int32_t* buffer_neuron, int64_t capacity,
                        int64_t count);
 
+// The same of those who are listed.
+int64_t append_spikes(const int32_t* who, int64_t n, int64_t step, int64_t* buffer_step, int32_t* buffer_neuron, int64_t capacity, int64_t count);
+
 // out[i] = Σ weight[k] · value[pre[k]] over k in [indptr[i], indptr[i + 1]), in that order. `stride` is 0 for one shared weight.
 void weighted_sum(const int32_t* indptr, int64_t n_post, const int32_t* pre, int64_t n_edges, const float* weight, int64_t stride,
                   const float* value, int64_t n_pre, float* out);
@@ -271,6 +274,9 @@ void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTab
 void add_poisson(const DrawKey& key, uint32_t start, int64_t n, const PoissonTable& table, const double* weight, int64_t stride,
                  double* out);
 
-inline int64_t floor_mod(int64_t a, int64_t b) { return ((a % b) + b) % b; }
+inline int64_t floor_mod(int64_t a, int64_t b) {
+  const int64_t rest = a % b;
+  return rest < 0 ? rest + b : rest;
+}
 
 }  // namespace ranvier

@@ -40,11 +40,17 @@ ffi::Error compact_spikes(ffi::Buffer<ffi::PRED> flags, ffi::Buffer<ffi::S64> st
       !equal(count.dimensions(), new_count->dimensions())) {
     return shapes("compact_spikes");
   }
+  const std::shared_ptr<const Spiking> list = batch.size == 1 ? list_of(flags.typed_data(), f.back()) : nullptr;
   return perform([=]() mutable {
     carry_over(buffer_step, new_step);
     carry_over(buffer_neuron, new_neuron);
     const int64_t n = f.back(), capacity = b.back();
     for (int64_t i = 0; i < batch.size; ++i) {
+      if (list != nullptr) {
+        new_count->typed_data()[i] = ranvier::append_spikes(list->who.data(), list->count, step.typed_data()[0], new_step->typed_data(),
+                                                            new_neuron->typed_data(), capacity, count.typed_data()[i]);
+        continue;
+      }
       new_count->typed_data()[i] =
           ranvier::compact_spikes(flags.typed_data() + batch.block(f, i) * n, n, step.typed_data()[batch.block(s, i)],
                                   new_step->typed_data() + i * capacity, new_neuron->typed_data() + i * capacity, capacity,

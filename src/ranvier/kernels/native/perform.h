@@ -1,8 +1,10 @@
 // What a handler does, once it has looked at its operands: at once, or, where the steps of a network are being written down, at each of them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -12,8 +14,30 @@ namespace ranvier::handlers {
 
 using Work = std::function<void(xla::ffi::ThreadPool&)>;
 
-// Where steps are being written down in this thread: what each consists of. The operands then stay where they are.
+// Whose flags are set, ascending, as who sets them has noted it: who reads them next need not look at all.
+struct Spiking {
+  const bool* flags;
+  int64_t n;
+  std::vector<int32_t> who;  // room for all
+  int64_t count = 0;
+};
+
+// Where steps are being written down in this thread: what each consists of, and of which flags lists are kept. The operands then stay where
+// they are.
 inline thread_local std::vector<Work>* written_down = nullptr;
+inline thread_local std::vector<std::shared_ptr<Spiking>> lists_kept;
+
+// A list of those whose flags a handler sets, where there may be readers.
+inline std::shared_ptr<Spiking> keep_list(const bool* flags, int64_t n) {
+  if (written_down == nullptr) return nullptr;
+  return lists_kept.emplace_back(std::make_shared<Spiking>(Spiking{flags, n, std::vector<int32_t>(n)}));
+}
+
+inline std::shared_ptr<const Spiking> list_of(const bool* flags, int64_t n) {
+  const auto same = [&](const auto& list) { return list->flags == flags && list->n == n; };
+  const auto found = std::find_if(lists_kept.begin(), lists_kept.end(), same);
+  return found == lists_kept.end() ? nullptr : *found;
+}
 
 // With how many devices the steps that are being written down share the cores of this machine.
 inline thread_local int64_t sharers = 1;

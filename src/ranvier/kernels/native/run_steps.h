@@ -80,9 +80,10 @@ class Steps {
   // Written down once: the handlers look at their operands, and leave what is to be done at each step.
   XLA_FFI_Error* write_down(XLA_FFI_CallFrame& frame) {
     written_down = &work_, sharers = 1;
+    lists_kept.clear();
     XLA_FFI_Error* error = nullptr;
     for (Call& call : calls_) {
-      const size_t before = work_.size();
+      const size_t before = work_.size(), lists = lists_kept.size();
       if (call.kernel == nullptr) {
         work_.emplace_back([&call](ffi::ThreadPool&) { compute(call); });
       } else {
@@ -90,8 +91,12 @@ class Steps {
         if (error == nullptr && work_.size() == before) error = refuse(&frame, "run_steps: a kernel did not leave what it does");
       }
       if (error != nullptr) break;
+      // Who writes over flags makes their list untrue.
+      const auto gone = [&](const std::shared_ptr<Spiking>& list) { return writes(call, list->flags, list->n); };
+      lists_kept.erase(std::remove_if(lists_kept.begin(), lists_kept.begin() + lists, gone), lists_kept.begin() + lists);
     }
     written_down = nullptr, sharers_ = sharers;
+    lists_kept.clear();
     return error;
   }
 
@@ -237,6 +242,15 @@ class Steps {
     call.frame.rets = {XLA_FFI_Rets_STRUCT_SIZE, nullptr, n_results, call.result_types.data(), call.results.data()};
     call.frame.attrs = {XLA_FFI_Attrs_STRUCT_SIZE, nullptr, n_attributes, call.attribute_types.data(), call.names.data(), call.values.data()};
     return true;
+  }
+
+  static bool writes(const Call& call, const void* begin, int64_t bytes) {
+    const auto overlaps = [&](const void* result) {
+      const auto& buffer = *static_cast<const XLA_FFI_Buffer*>(result);
+      const auto low = reinterpret_cast<uintptr_t>(begin), from = reinterpret_cast<uintptr_t>(buffer.data);
+      return from < low + bytes && low < from + bytes_of(buffer);
+    };
+    return std::any_of(call.results.begin(), call.results.end(), overlaps);
   }
 
   // So many steps, or fewer where the end comes first; how many.

@@ -62,16 +62,18 @@ RANVIER_INLINE void deliver_stretches(const BlockOfEdges<T, Index>& edges, const
   }
 }
 
-RANVIER_INLINE int64_t slot_of(int64_t step, int64_t delay, int64_t slots) {
-  return delay < 0 || delay >= slots ? -1 : floor_mod(floor_mod(step, slots) - delay, slots);
+// Where the spikes of so many steps before the one in slot `now` are; −1 where there is no such place.
+RANVIER_INLINE int64_t slot_before(int64_t now, int64_t delay, int64_t slots) {
+  return delay < 0 || delay >= slots ? -1 : now - delay + (delay > now ? slots : 0);
 }
 
 template <class T, class Index>
 RANVIER_INLINE void deliver(const History<T>& history, int64_t step, const BlockOfEdges<T, Index>& edges, T* out) {
   Stretch<T> stretch[kStretches];
   int64_t found = 0;
+  const int64_t now = floor_mod(step, history.slots);
   for (int64_t d = 0; d < edges.n_delays; ++d) {
-    const int64_t slot = slot_of(step, edges.delays[d], history.slots);
+    const int64_t slot = slot_before(now, edges.delays[d], history.slots);
     if (slot < 0) continue;
     const int64_t count = std::min<int64_t>(history.count[slot], history.n);
     const int32_t* source = history.source + slot * history.n;
@@ -134,8 +136,9 @@ void deliver_events(const History<double>& history, int64_t step, const BlockOfE
 
 int64_t arriving_spikes(const int32_t* count, int64_t slots, int64_t step, const int32_t* delays, int64_t n_delays) {
   int64_t spikes = 0;
+  const int64_t now = floor_mod(step, slots);
   for (int64_t d = 0; d < n_delays; ++d) {
-    const int64_t slot = slot_of(step, delays[d], slots);
+    const int64_t slot = slot_before(now, delays[d], slots);
     if (slot >= 0) spikes += std::max<int64_t>(count[slot], 0);
   }
   return spikes;

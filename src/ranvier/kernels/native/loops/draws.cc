@@ -179,30 +179,43 @@ RANVIER_INLINE void all_compared(const DrawKey& key, uint32_t start, int64_t n, 
 // Poisson counts take one word each, so two neurons share a counter: in every 64, the first half have the first words.
 
 constexpr int64_t kPair = 2 * kLanes;
-constexpr int64_t kThresholds = 8;  // compared in one pass
+constexpr int64_t kThresholds = 8, kFewThresholds = 4;  // compared in one pass
+constexpr int64_t kManyThresholds = 32;                 // of so many it is looked up which all words reach
+constexpr uint32_t kSeldom = 0xFF800000u;               // a word above it is one in 512
 
 // AVX2 compares signed numbers only.
 RANVIER_INLINE int32_t ordered(uint32_t word) { return static_cast<int32_t>(word ^ 0x80000000u); }
 
-RANVIER_INLINE void count_all(const int32_t* RANVIER_RESTRICT words, const uint32_t* row, int64_t length, int32_t* RANVIER_RESTRICT counts) {
-  int32_t lowest = words[0], highest = words[0];
+// Adds how many of `some` thresholds each word reaches; whether one reaches them all.
+template <int64_t some>
+RANVIER_INLINE bool count_some(const int32_t* RANVIER_RESTRICT words, const uint32_t* row, int32_t* RANVIER_RESTRICT counts) {
+  int32_t threshold[some], below_last = 1;
+  for (int64_t t = 0; t < some; ++t) threshold[t] = ordered(row[t]);
   for (int64_t i = 0; i < kPair; ++i) {
-    lowest = words[i] < lowest ? words[i] : lowest;
-    highest = words[i] > highest ? words[i] : highest;
+    int32_t above = 0;
+    for (int64_t t = 0; t < some; ++t) above += threshold[t] > words[i];
+    counts[i] += static_cast<int32_t>(some) - above;
+    below_last &= threshold[some - 1] > words[i];
   }
+  return below_last == 0;
+}
+
+RANVIER_INLINE void count_all(const int32_t* RANVIER_RESTRICT words, const uint32_t* row, int64_t length, int32_t* RANVIER_RESTRICT counts) {
   int64_t k = 0;
-  while (k + kThresholds <= length && ordered(row[k + kThresholds - 1]) <= lowest) k += kThresholds;
-  for (int64_t i = 0; i < kPair; ++i) counts[i] = static_cast<int32_t>(k);
-  for (; k + kThresholds <= length && ordered(row[k]) <= highest; k += kThresholds) {
-    int32_t threshold[kThresholds];
-    for (int64_t t = 0; t < kThresholds; ++t) threshold[t] = ordered(row[k + t]);
-    for (int64_t i = 0; i < kPair; ++i) {
-      int32_t above = 0;
-      for (int64_t t = 0; t < kThresholds; ++t) above += threshold[t] > words[i];
-      counts[i] += static_cast<int32_t>(kThresholds) - above;
-    }
+  if (length > kManyThresholds) {
+    int32_t lowest = words[0];
+    for (int64_t i = 0; i < kPair; ++i) lowest = words[i] < lowest ? words[i] : lowest;
+    while (k + kThresholds <= length && ordered(row[k + kThresholds - 1]) <= lowest) k += kThresholds;
   }
-  for (; k < length && ordered(row[k]) <= highest; ++k) {
+  for (int64_t i = 0; i < kPair; ++i) counts[i] = static_cast<int32_t>(k);
+  if (k == 0 && length >= kFewThresholds && row[kFewThresholds - 1] >= kSeldom) {
+    if (!count_some<kFewThresholds>(words, row, counts)) return;
+    k = kFewThresholds;
+  }
+  for (; k + kThresholds <= length; k += kThresholds) {
+    if (!count_some<kThresholds>(words, row + k, counts)) return;
+  }
+  for (; k < length; ++k) {
     for (int64_t i = 0; i < kPair; ++i) counts[i] += ordered(row[k]) <= words[i];
   }
 }

@@ -37,8 +37,8 @@ struct Block {
 };
 
 template <class T>
-RANVIER_INLINE bool refractory(const Block<T>& block, int64_t i) {
-  return block.neurons.now <= block.neurons.recent[i] + block.neurons.refractory.of(i, block.member);
+RANVIER_INLINE bool refractory(const IntegrateAndFire<T>& s, int64_t member, int64_t i) {
+  return s.now <= s.recent[i] + s.refractory.of(i, member);
 }
 
 // Flags who is at or above the threshold, refractory or not.
@@ -55,31 +55,33 @@ RANVIER_INLINE void reach(int64_t n, const T* before, const T* after, const T* t
 }
 
 template <class T>
-RANVIER_INLINE void reset(Block<T>& block, int64_t i) {
-  const IntegrateAndFire<T>& s = block.neurons;
+RANVIER_INLINE void reset(const IntegrateAndFire<T>& s, int64_t member, int64_t i) {
   T fresh[kMostVariables];
   for (int64_t r = 0; r < s.n_resets; ++r) {
     const LinearForm<T>& form = s.resets[r].form;
-    fresh[r] = form.constant.of(i, block.member);
-    for (int64_t j = 0; j < form.n_terms; ++j) fresh[r] += form.terms[j].coefficient.of(i, block.member) * s.variables[form.terms[j].variable][i];
+    fresh[r] = form.constant.of(i, member);
+    for (int64_t j = 0; j < form.n_terms; ++j) fresh[r] += form.terms[j].coefficient.of(i, member) * s.variables[form.terms[j].variable][i];
   }
   for (int64_t r = 0; r < s.n_resets; ++r) s.variables[s.resets[r].variable][i] = fresh[r];
 }
 
-// Of those who are flagged, resets who fires, and takes the flag from those who wait.
-template <class T>
-RANVIER_INLINE void fire(Block<T>& block, bool* flags) {
-  const IntegrateAndFire<T>& s = block.neurons;
-  for_each_set(flags + block.first, block.n, [&](int64_t i) {
-    const int64_t neuron = block.first + i;
-    if (s.refractory.at != nullptr && refractory(block, neuron)) {
-      flags[neuron] = false;
-    } else {
-      s.recent[neuron] = s.now;
-      reset(block, neuron);
-    }
-  });
-}
+// Those who fire.
+struct Fired {
+  bool* flags;
+  int32_t* who;
+  int64_t count = 0;
+
+  // One who is at or above the threshold fires and is reset, or waits.
+  template <class T>
+  RANVIER_INLINE void add(const IntegrateAndFire<T>& s, int64_t member, int64_t i) {
+    flags[i] = s.refractory.at == nullptr || !refractory(s, member, i);
+    if (!flags[i]) return;
+    if (who != nullptr) who[count] = static_cast<int32_t>(i);
+    ++count;
+    s.recent[i] = s.now;
+    reset(s, member, i);
+  }
+};
 
 // -- one pass ---------------------------------------------------------------------------------------------------------------------
 //
@@ -88,10 +90,12 @@ RANVIER_INLINE void fire(Block<T>& block, bool* flags) {
 // the same bits.
 
 constexpr int64_t kMostDriving = 4, kMostDecaying = 3;
+constexpr int64_t kStretch = 4096;  // neurons between one look at who fires and the next
 
+// But for the constant.
 template <class T>
 bool same_for_all(const LinearForm<T>& form) {
-  bool each = form.constant.each;
+  bool each = false;
   for (int64_t j = 0; j < form.n_terms; ++j) each |= form.terms[j].coefficient.each;
   return !each;
 }
@@ -112,9 +116,24 @@ bool one_pass(const IntegrateAndFire<T>& s, int64_t member) {
   }
   for (int64_t m = 1; m < s.n_moving; ++m) {
     const MovingVariable<T>& x = s.moving[m];
-    if (x.held || x.relaxes || x.form.n_terms != 1 || x.form.terms[0].variable != x.variable || !same_for_all(x.form)) return false;
+    if (x.held || x.relaxes || x.form.n_terms != 1 || x.form.terms[0].variable != x.variable || x.form.constant.each || !same_for_all(x.form)) return false;
   }
   return true;
+}
+
+// Calls visit(entry, bit) for every set bit, ascending.
+template <class Visit>
+RANVIER_INLINE void for_each_bit(const uint16_t* bits, int64_t entries, const Visit& visit) {
+  const auto look = [&](int64_t entry) {
+    for (uint64_t left = bits[entry]; left != 0; left &= left - 1) visit(entry, lowest_set(left));
+  };
+  int64_t entry = 0;
+  for (; entry + 8 <= entries; entry += 8) {
+    uint64_t halves[2];
+    std::memcpy(halves, bits + entry, sizeof halves);
+    for (int64_t e = entry; (halves[0] | halves[1]) != 0 && e < entry + 8; ++e) look(e);
+  }
+  for (; entry < entries; ++entry) look(entry);
 }
 
 // The pass is written in vectors: what compilers make of the plain loop takes twice as long. Cloned functions divide vectors before they
@@ -137,7 +156,7 @@ bool one_pass(const IntegrateAndFire<T>& s, int64_t member) {
 #endif
 
 template <class T>
-using Pass = void (*)(const IntegrateAndFire<T>&, int64_t, int64_t, int64_t, bool*);
+using Pass = int64_t (*)(const IntegrateAndFire<T>&, int64_t, int64_t, int64_t, Fired);
 
 template <class T>
 Pass<T> best_pass() {
@@ -149,9 +168,9 @@ Pass<T> best_pass() {
 }
 
 template <class T>
-void advance_in_one_pass(const IntegrateAndFire<T>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
+int64_t advance_in_one_pass(const IntegrateAndFire<T>& neurons, int64_t member, int64_t begin, int64_t end, Fired fired) {
   static const Pass<T> pass = best_pass<T>();
-  pass(neurons, member, begin, end, flags);
+  return pass(neurons, member, begin, end, fired);
 }
 
 // -- any neurons, in a loop a form ------------------------------------------------------------------------------------------------
@@ -280,7 +299,8 @@ RANVIER_INLINE const T* tested(Block<T>& block, const T* const* variables, T* ro
 }
 
 template <class T>
-RANVIER_INLINE void advance(Block<T>& block, bool* flags) {
+RANVIER_INLINE void advance(Block<T>& block, Fired& fired) {
+  bool* const flags = fired.flags + block.first;
   const IntegrateAndFire<T>& s = block.neurons;
   const T* before[kMostVariables];
   for (int64_t v = 0; v < kMostVariables; ++v) block.after[v] = before[v] = s.variables[v] == nullptr ? nullptr : s.variables[v] + block.first;
@@ -304,41 +324,44 @@ RANVIER_INLINE void advance(Block<T>& block, bool* flags) {
   const T* threshold = s.test.constant.from(block.first, block.member);
   const T* end = tested(block, block.after, block.form);
   const T* start = s.either_end ? tested(block, before, block.slope) : end;
-  s.either_end ? reach<true>(block.n, start, end, threshold, s.test.constant.each, flags + block.first)
-               : reach<false>(block.n, start, end, threshold, s.test.constant.each, flags + block.first);
+  s.either_end ? reach<true>(block.n, start, end, threshold, s.test.constant.each, flags)
+               : reach<false>(block.n, start, end, threshold, s.test.constant.each, flags);
   for (int64_t m = 0; m < s.n_moving; ++m) {
     const int64_t v = s.moving[m].variable;
     if (block.after[v] != before[v]) std::copy_n(block.after[v], block.n, s.variables[v] + block.first);
   }
-  fire(block, flags);
+  for_each_set(flags, block.n, [&](int64_t i) { fired.add(s, block.member, block.first + i); });
 }
 
 template <class T>
-RANVIER_INLINE void advance_all(const IntegrateAndFire<T>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
+RANVIER_INLINE int64_t advance_all(const IntegrateAndFire<T>& neurons, int64_t member, int64_t begin, int64_t end, Fired fired) {
   Block<T> block(neurons, member);
   for (int64_t first = begin; first < end; first += kBlock<T>) {
     block.first = first;
     block.n = std::min(kBlock<T>, end - first);
-    advance(block, flags);
+    advance(block, fired);
   }
+  return fired.count;
 }
 
 }  // namespace
 
-RANVIER_LEVELS static void advance_in_loops(const IntegrateAndFire<float>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
-  advance_all(neurons, member, begin, end, flags);
+RANVIER_LEVELS static int64_t advance_in_loops(const IntegrateAndFire<float>& neurons, int64_t member, int64_t begin, int64_t end, Fired fired) {
+  return advance_all(neurons, member, begin, end, fired);
 }
 
-RANVIER_LEVELS static void advance_in_loops(const IntegrateAndFire<double>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
-  advance_all(neurons, member, begin, end, flags);
+RANVIER_LEVELS static int64_t advance_in_loops(const IntegrateAndFire<double>& neurons, int64_t member, int64_t begin, int64_t end, Fired fired) {
+  return advance_all(neurons, member, begin, end, fired);
 }
 
-void integrate_and_fire(const IntegrateAndFire<float>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
-  one_pass(neurons, member) ? advance_in_one_pass(neurons, member, begin, end, flags) : advance_in_loops(neurons, member, begin, end, flags);
+int64_t integrate_and_fire(const IntegrateAndFire<float>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags, int32_t* who) {
+  const Fired fired{flags, who};
+  return one_pass(neurons, member) ? advance_in_one_pass(neurons, member, begin, end, fired) : advance_in_loops(neurons, member, begin, end, fired);
 }
 
-void integrate_and_fire(const IntegrateAndFire<double>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
-  one_pass(neurons, member) ? advance_in_one_pass(neurons, member, begin, end, flags) : advance_in_loops(neurons, member, begin, end, flags);
+int64_t integrate_and_fire(const IntegrateAndFire<double>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags, int32_t* who) {
+  const Fired fired{flags, who};
+  return one_pass(neurons, member) ? advance_in_one_pass(neurons, member, begin, end, fired) : advance_in_loops(neurons, member, begin, end, fired);
 }
 
 }  // namespace ranvier

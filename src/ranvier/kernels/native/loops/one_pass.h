@@ -12,13 +12,14 @@ struct Pack;
 // One at a time: what is left of a block, and everything where the compiler has no vectors.
 template <class T>
 struct Pack<T, 1> {
+  static constexpr int kLanes = 1;
   using Real = T;
   using Whole = Integer<T>;
   RANVIER_PASS static Real& at(T* x) { return *x; }
   RANVIER_PASS static Real at(const T* x) { return *x; }
   RANVIER_PASS static Whole wide(const int32_t* x) { return *x; }
-  RANVIER_PASS static Whole bits(Real x) { return bits_as<Whole>(x); }
-  RANVIER_PASS static Whole every(Whole x) { return x; }
+  RANVIER_PASS static bool all_below(Real x, T limit) { return x < limit; }
+  RANVIER_PASS static uint32_t at_least(Real x, T limit) { return x >= limit; }
 };
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -27,6 +28,7 @@ constexpr int kLanesOfLevel = RANVIER_LEVEL_BYTES / sizeof(T);
 
 template <class T, int lanes>
 struct Pack {
+  static constexpr int kLanes = lanes;
   typedef T Real __attribute__((vector_size(lanes * sizeof(T)), aligned(sizeof(T)), may_alias));
   typedef Integer<T> Whole __attribute__((vector_size(lanes * sizeof(T)), aligned(sizeof(T)), may_alias));
   typedef int32_t Narrow __attribute__((vector_size(lanes * sizeof(int32_t)), aligned(sizeof(int32_t)), may_alias));
@@ -38,13 +40,32 @@ struct Pack {
 #endif
     return __builtin_convertvector(*reinterpret_cast<const Narrow*>(x), Whole);
   }
-  RANVIER_PASS static Whole bits(Real x) { return (Whole)x; }
-  RANVIER_PASS static Integer<T> every(Whole x) {
-    using Half = Pack<T, lanes / 2>;
-    typename Half::Whole halves[2];
-    std::memcpy(halves, &x, sizeof x);
-    return Half::every(halves[0] & halves[1]);
+  RANVIER_PASS static bool all_below(Real x, T limit) { return where_below(x, Real{} + limit) == (uint32_t{1} << lanes) - 1; }
+  RANVIER_PASS static uint32_t at_least(Real x, T limit) { return where_at_least(x, Real{} + limit); }
+
+  // A bit a lane: compilers make vectors of comparisons first.
+#if defined(RANVIER_TARGET_LEVELS) && RANVIER_LEVEL_BYTES == 64
+  RANVIER_PASS static uint32_t where_below(__m512d x, __m512d y) { return _mm512_cmp_pd_mask(x, y, _CMP_LT_OQ); }
+  RANVIER_PASS static uint32_t where_below(__m512 x, __m512 y) { return _mm512_cmp_ps_mask(x, y, _CMP_LT_OQ); }
+  RANVIER_PASS static uint32_t where_at_least(__m512d x, __m512d y) { return _mm512_cmp_pd_mask(x, y, _CMP_GE_OQ); }
+  RANVIER_PASS static uint32_t where_at_least(__m512 x, __m512 y) { return _mm512_cmp_ps_mask(x, y, _CMP_GE_OQ); }
+#else
+  RANVIER_PASS static uint32_t where_below(Real x, Real y) { return bits(x < y); }
+  RANVIER_PASS static uint32_t where_at_least(Real x, Real y) { return bits(x >= y); }
+  RANVIER_PASS static uint32_t bits(Whole x) {
+#if defined(RANVIER_TARGET_LEVELS) && RANVIER_LEVEL_BYTES == 32
+    if constexpr (sizeof(T) == 8) return static_cast<uint32_t>(_mm256_movemask_pd((__m256d)x));
+    else return static_cast<uint32_t>(_mm256_movemask_ps((__m256)x));
+#elif defined(RANVIER_TARGET_LEVELS)
+    if constexpr (sizeof(T) == 8) return static_cast<uint32_t>(_mm_movemask_pd((__m128d)x));
+    else return static_cast<uint32_t>(_mm_movemask_ps((__m128)x));
+#else
+    uint32_t all = 0;
+    for (int l = 0; l < lanes; ++l) all |= static_cast<uint32_t>(x[l] & 1) << l;
+    return all;
+#endif
   }
+#endif
 };
 #else
 template <class T>
@@ -76,34 +97,46 @@ RANVIER_PASS T relaxed_anywhere(T z) {
   return small ? series : quotient;
 }
 
-// constant + Σ factor · x, added from the left.
+// constant + Σ factor · x, added from the left. The constant is one for each neuron, or one that lies as often as there are lanes.
 template <class T, int K>
 struct Sum {
-  T constant;
+  const T* constant;
+  int64_t each;  // all bits set, or none
   T factor[K];
   const T* x[K];
 
-  RANVIER_PASS Sum(const Block<T>& block, const LinearForm<T>& form, const T* const* variables) : constant(form.constant.of(block.first, block.member)) {
-    for (int k = 0; k < K; ++k) factor[k] = form.terms[k].coefficient.of(block.first, block.member), x[k] = variables[form.terms[k].variable];
+  RANVIER_PASS Sum(const IntegrateAndFire<T>& s, int64_t member, int64_t first, const LinearForm<T>& form, T* same) {
+    const Coefficient<T>& own = form.constant;
+    if (!own.each) std::fill_n(same, kLanesOfLevel<T>, own.of(first, member));
+    constant = own.each ? own.at + first : same, each = own.each ? -1 : 0;
+    for (int k = 0; k < K; ++k) factor[k] = form.terms[k].coefficient.of(first, member), x[k] = s.variables[form.terms[k].variable] + first;
   }
 
   template <class P>
   RANVIER_PASS typename P::Real at(int64_t i) const {
-    typename P::Real sum = constant + factor[0] * P::at(x[0] + i);
+    typename P::Real sum = P::at(constant + (i & each)) + factor[0] * P::at(x[0] + i);
     for (int k = 1; k < K; ++k) sum += factor[k] * P::at(x[k] + i);
     return sum;
   }
 };
 
-// What decays by itself: x = constant + factor · x.
-template <class T>
-struct Decay {
-  T constant, factor;
-  T* x;
+// What decays by itself: x = constant + factor · x, of M variables.
+template <class T, int M>
+struct Decays {
+  T constant[M + 1], factor[M + 1];
+  T* x[M + 1];
+
+  RANVIER_PASS Decays(const IntegrateAndFire<T>& s, int64_t member, int64_t first) {
+    for (int m = 0; m < M; ++m) {
+      const MovingVariable<T>& own = s.moving[m + 1];
+      constant[m] = own.form.constant.of(0, member), factor[m] = own.form.terms[0].coefficient.of(0, member);
+      x[m] = s.variables[own.variable] + first;
+    }
+  }
 
   template <class P>
   RANVIER_PASS void at(int64_t i) const {
-    P::at(x + i) = constant + factor * P::at(x + i);
+    for (int m = 0; m < M; ++m) P::at(x[m] + i) = constant[m] + factor[m] * P::at(x[m] + i);
   }
 };
 
@@ -111,188 +144,167 @@ struct Decay {
 template <class T>
 struct Potential {
   T* v;
-  T* start;  // what it was at the start of the step, where that is needed
   const int32_t* recent;
   Integer<T> since;  // those that spiked then or later wait
   T threshold;
+  bool either_end;
 
-  // Moves it unless the neuron waits. `below` keeps its sign while no potential is at or above the threshold, at either end of the step
-  // where both count. (It says nothing of NaN: `reach` does.)
-  template <bool either_end, class P>
-  RANVIER_PASS void move(int64_t i, typename P::Real before, typename P::Real moved, typename P::Whole& below) const {
+  // Moves it unless the neuron waits. The bits of those who are at or above the threshold, at either end of the step where both count.
+  template <class P>
+  RANVIER_PASS uint32_t move(int64_t i, typename P::Real before, typename P::Real moved) const {
     const typename P::Real after = P::wide(recent + i) >= since ? before : moved;
     P::at(v + i) = after;
-    below &= P::bits(after - threshold);
-    if (either_end) below &= P::bits(before - threshold);
+    if (!either_end) return P::at_least(after, threshold);
+    return P::at_least(before > after ? before : after, threshold);
   }
 };
 
 // To a sum, while others decay.
-template <bool either_end, class T, int K, int M>
+template <class T, int K, int M>
 struct Jump {
   Sum<T, K> sum;
   Potential<T> potential;
-  Decay<T> decays[M + 1];
+  Decays<T, M> decays;
 
   template <class P>
-  RANVIER_PASS void at(int64_t i, typename P::Whole& below, typename P::Whole&) const {
-    const typename P::Real before = P::at(potential.v + i), moved = sum.template at<P>(i);
-    if (either_end) P::at(potential.start + i) = before;
-    potential.template move<either_end, P>(i, before, moved, below);
-    for (int m = 0; m < M; ++m) decays[m].template at<P>(i);
+  RANVIER_PASS uint32_t at(int64_t i) const {
+    const uint32_t above = potential.template move<P>(i, P::at(potential.v + i), sum.template at<P>(i));
+    decays.template at<P>(i);
+    return above;
   }
 };
 
-// By exponential Euler. `near` keeps its sign while the polynomial is right for all.
-template <bool either_end, class T, int S, int F>
+// out = before + h · φ(h · by) · drive for any h · by, by itself, since it is seldom needed.
+template <int lanes, class T>
+RANVIER_LEVEL_TARGET RANVIER_NOT_INLINE void relax_anywhere(T h, const T* before, const T* by, const T* drive, T* out) {
+  RANVIER_INDEPENDENT
+  for (int l = 0; l < lanes; ++l) out[l] = before[l] + (h * relaxed_anywhere(h * by[l])) * drive[l];
+}
+
+// By exponential Euler, while others decay.
+template <class T, int S, int F, int M>
 struct Relax {
   Sum<T, S> slope;
   Sum<T, F> form;
   Potential<T> potential;
+  Decays<T, M> decays;
   T interval;
 
   template <class P>
-  RANVIER_PASS void at(int64_t i, typename P::Whole& below, typename P::Whole& near) const {
-    const typename P::Real before = P::at(potential.v + i), by = slope.template at<P>(i), z = interval * by, square = z * z;
-    near &= P::bits(square - T(0.25));
-    P::at(potential.start + i) = before;
-    potential.template move<either_end, P>(i, before, before + (interval * relaxed(z, square, T())) * (form.template at<P>(i) + by * before), below);
-  }
-
-  RANVIER_PASS void anywhere(int64_t i, Integer<T>& below) const {
-    using One = Pack<T, 1>;
-    const T before = potential.v[i], by = slope.template at<One>(i);
-    potential.template move<either_end, One>(i, before, before + (interval * relaxed_anywhere(interval * by)) * (form.template at<One>(i) + by * before), below);
+  RANVIER_PASS uint32_t at(int64_t i) const {
+    using Real = typename P::Real;
+    const Real before = P::at(potential.v + i), by = slope.template at<P>(i), z = interval * by, square = z * z;
+    const Real drive = form.template at<P>(i) + by * before;
+    Real moved = before + (interval * relaxed(z, square, T())) * drive;
+    if (!P::all_below(square, T(0.25))) {
+      T of[4][P::kLanes];
+      P::at(of[0]) = before, P::at(of[1]) = by, P::at(of[2]) = drive;
+      relax_anywhere<P::kLanes>(interval, of[0], of[1], of[2], of[3]);
+      moved = P::at(of[3]);
+    }
+    const uint32_t above = potential.template move<P>(i, before, moved);
+    decays.template at<P>(i);
+    return above;
   }
 };
 
-template <class P, class T, class Step>
-RANVIER_PASS int64_t go(const Step& step, int64_t i, int64_t lanes, int64_t n, Integer<T>& below, Integer<T>& near) {
-  typename P::Whole all_below = ~typename P::Whole{}, all_near = ~typename P::Whole{};
-  for (; i + lanes <= n; i += lanes) step.template at<P>(i, all_below, all_near);
-  below &= P::every(all_below), near &= P::every(all_near);
-  return i;
-}
-
-// Over the neurons of a block; returns whether somebody may fire. By itself, so that the loop has all registers.
+// Over the neurons of a stretch: the bits of those at or above the threshold, in an entry for each vector and one for those left over.
+// Whether there are any. By itself, so that the loop has all registers.
 template <class T, class Step>
-RANVIER_LEVEL_TARGET RANVIER_NOT_INLINE bool go(const Step& given, int64_t n, Integer<T>& near) {
+RANVIER_LEVEL_TARGET RANVIER_NOT_INLINE bool go(const Step& given, int64_t n, uint16_t* above) {
+  using Some = Pack<T, kLanesOfLevel<T>>;
   const Step step = given;
-  Integer<T> below = -1;
-  const int64_t done = go<Pack<T, kLanesOfLevel<T>>, T>(step, 0, kLanesOfLevel<T>, n, below, near);
-  go<Pack<T, 1>, T>(step, done, 1, n, below, near);
-  return below >= 0;
-}
-
-// These return whether somebody may fire.
-
-template <bool either_end, int K, int M, class T>
-RANVIER_PASS bool jump(Block<T>& block, const Potential<T>& potential, const LinearForm<T>& form, const T* const* before, const Decay<T>* decays) {
-  Jump<either_end, T, K, M> step{{block, form, before}, potential, {}};
-  std::copy_n(decays, M, step.decays);
-  Integer<T> near = -1;
-  return go<T>(step, block.n, near);
-}
-
-template <bool either_end, int S, int F, class T>
-RANVIER_PASS bool relax(Block<T>& block, const Potential<T>& potential, const MovingVariable<T>& moving, const T* const* before) {
-  const Relax<either_end, T, S, F> step{{block, moving.slope, before}, {block, moving.form, before}, potential, block.neurons.interval};
-  Integer<T> near = -1;
-  bool may = go<T>(step, block.n, near);
-  if (near >= 0) {
-    std::copy_n(potential.start, block.n, potential.v);
-    Integer<T> below = -1;
-    RANVIER_INDEPENDENT
-    for (int64_t i = 0; i < block.n; ++i) step.anywhere(i, below);
-    may = below >= 0;
+  uint32_t any = 0, last = 0;
+  int64_t i = 0;
+  for (; i + Some::kLanes <= n; i += Some::kLanes) {
+    const uint32_t bits = step.template at<Some>(i);
+    *above++ = static_cast<uint16_t>(bits);
+    any |= bits;
   }
-  return may;
+  for (int64_t l = 0; i + l < n; ++l) last |= step.template at<Pack<T, 1>>(i + l) << l;
+  *above = static_cast<uint16_t>(last);
+  return (any | last) != 0;
 }
 
-template <bool either_end, int K, class T>
-RANVIER_PASS bool jump(Block<T>& block, const Potential<T>& potential, const LinearForm<T>& form, const T* const* before, const Decay<T>* decays,
-                       int64_t n_decays) {
-  switch (n_decays) {
-    case 0: return jump<either_end, K, 0>(block, potential, form, before, decays);
-    case 1: return jump<either_end, K, 1>(block, potential, form, before, decays);
-    case 2: return jump<either_end, K, 2>(block, potential, form, before, decays);
-    default: return jump<either_end, K, 3>(block, potential, form, before, decays);
+template <class T>
+struct Stretch {
+  const IntegrateAndFire<T>& neurons;
+  int64_t member, first, n;
+  Potential<T> potential;
+  uint16_t* above;
+};
+
+template <int M, int K, class T>
+RANVIER_PASS bool jump(const Stretch<T>& s) {
+  alignas(RANVIER_LEVEL_BYTES) T same[kLanesOfLevel<T>];
+  const Sum<T, K> sum(s.neurons, s.member, s.first, s.neurons.moving[0].form, same);
+  return go<T>(Jump<T, K, M>{sum, s.potential, {s.neurons, s.member, s.first}}, s.n, s.above);
+}
+
+template <int M, class T>
+RANVIER_PASS bool jump(const Stretch<T>& s) {
+  switch (s.neurons.moving[0].form.n_terms) {
+    case 1: return jump<M, 1>(s);
+    case 2: return jump<M, 2>(s);
+    case 3: return jump<M, 3>(s);
+    default: return jump<M, 4>(s);
   }
 }
 
-template <bool either_end, class T>
-RANVIER_PASS bool jump(Block<T>& block, const Potential<T>& potential, const LinearForm<T>& form, const T* const* before, const Decay<T>* decays,
-                       int64_t n_decays) {
-  switch (form.n_terms) {
-    case 1: return jump<either_end, 1>(block, potential, form, before, decays, n_decays);
-    case 2: return jump<either_end, 2>(block, potential, form, before, decays, n_decays);
-    case 3: return jump<either_end, 3>(block, potential, form, before, decays, n_decays);
-    default: return jump<either_end, 4>(block, potential, form, before, decays, n_decays);
+template <int M, int S, int F, class T>
+RANVIER_PASS bool relax(const Stretch<T>& s) {
+  alignas(RANVIER_LEVEL_BYTES) T same[2][kLanesOfLevel<T>];
+  const MovingVariable<T>& moving = s.neurons.moving[0];
+  const Sum<T, S> slope(s.neurons, s.member, s.first, moving.slope, same[0]);
+  const Sum<T, F> form(s.neurons, s.member, s.first, moving.form, same[1]);
+  return go<T>(Relax<T, S, F, M>{slope, form, s.potential, {s.neurons, s.member, s.first}, s.neurons.interval}, s.n, s.above);
+}
+
+template <int M, int S, class T>
+RANVIER_PASS bool relax(const Stretch<T>& s) {
+  switch (s.neurons.moving[0].form.n_terms) {
+    case 1: return relax<M, S, 1>(s);
+    case 2: return relax<M, S, 2>(s);
+    default: return relax<M, S, 3>(s);
   }
 }
 
-template <bool either_end, int S, class T>
-RANVIER_PASS bool relax(Block<T>& block, const Potential<T>& potential, const MovingVariable<T>& moving, const T* const* before) {
-  switch (moving.form.n_terms) {
-    case 1: return relax<either_end, S, 1>(block, potential, moving, before);
-    case 2: return relax<either_end, S, 2>(block, potential, moving, before);
-    default: return relax<either_end, S, 3>(block, potential, moving, before);
-  }
-}
-
-template <bool either_end, class T>
-RANVIER_PASS bool relax(Block<T>& block, const Potential<T>& potential, const MovingVariable<T>& moving, const T* const* before) {
+template <int M, class T>
+RANVIER_PASS bool advance(const Stretch<T>& s) {
+  const MovingVariable<T>& moving = s.neurons.moving[0];
+  if (!moving.relaxes) return jump<M>(s);
   switch (moving.slope.n_terms) {
-    case 1: return relax<either_end, 1>(block, potential, moving, before);
-    case 2: return relax<either_end, 2>(block, potential, moving, before);
-    default: return relax<either_end, 3>(block, potential, moving, before);
+    case 1: return relax<M, 1>(s);
+    case 2: return relax<M, 2>(s);
+    default: return relax<M, 3>(s);
   }
 }
 
 template <class T>
-RANVIER_PASS void advance_block(Block<T>& block, bool* flags) {
-  const IntegrateAndFire<T>& s = block.neurons;
-  const MovingVariable<T>& first = s.moving[0];
-  T* before[kMostVariables];
-  for (int64_t v = 0; v < kMostVariables; ++v) before[v] = s.variables[v] == nullptr ? nullptr : s.variables[v] + block.first;
-  Decay<T> decays[kMostDecaying];
-  const int64_t n_decays = s.n_moving - 1;
-  for (int64_t m = 0; m < n_decays; ++m) {
-    const MovingVariable<T>& x = s.moving[m + 1];
-    decays[m] = {x.form.constant.of(0, block.member), x.form.terms[0].coefficient.of(0, block.member), before[x.variable]};
+RANVIER_PASS bool advance(const Stretch<T>& s) {
+  switch (s.neurons.n_moving - 1) {
+    case 0: return advance<0>(s);
+    case 1: return advance<1>(s);
+    case 2: return advance<2>(s);
+    default: return advance<3>(s);
   }
-  const bool waits = first.held && s.refractory.at != nullptr;
-  const int32_t since = waits ? s.now - s.refractory.of(0, block.member) : std::numeric_limits<int32_t>::max();
-  const Potential<T> potential{before[first.variable], block.moved[0], s.recent + block.first, since, s.test.constant.of(0, block.member)};
-  bool may = false;
-  if (first.relaxes) {
-    may = s.either_end ? relax<true>(block, potential, first, before) : relax<false>(block, potential, first, before);
-    for (int64_t m = 0; m < n_decays; ++m) {
-      const Decay<T> decay = decays[m];
-      RANVIER_INDEPENDENT
-      for (int64_t i = 0; i < block.n; ++i) decay.template at<Pack<T, 1>>(i);
-    }
-  } else {
-    may = s.either_end ? jump<true>(block, potential, first.form, before, decays, n_decays)
-                       : jump<false>(block, potential, first.form, before, decays, n_decays);
-  }
-  if (!may) {
-    std::memset(flags + block.first, 0, block.n);
-    return;
-  }
-  s.either_end ? reach<true>(block.n, potential.start, potential.v, &potential.threshold, false, flags + block.first)
-               : reach<false>(block.n, potential.start, potential.v, &potential.threshold, false, flags + block.first);
-  fire(block, flags);
 }
 
 template <class T>
-RANVIER_LEVEL_TARGET void advance_all(const IntegrateAndFire<T>& neurons, int64_t member, int64_t begin, int64_t end, bool* flags) {
-  Block<T> block(neurons, member);
-  for (int64_t first = begin; first < end; first += kBlock<T>) {
-    block.first = first;
-    block.n = std::min(kBlock<T>, end - first);
-    advance_block(block, flags);
+RANVIER_LEVEL_TARGET int64_t advance_all(const IntegrateAndFire<T>& s, int64_t member, int64_t begin, int64_t end, Fired fired) {
+  constexpr int64_t lanes = kLanesOfLevel<T>;
+  uint16_t above[kStretch / lanes + 1];
+  const MovingVariable<T>& moving = s.moving[0];
+  const bool waits = moving.held && s.refractory.at != nullptr;
+  const int32_t since = waits ? s.now - s.refractory.of(0, member) : std::numeric_limits<int32_t>::max();
+  std::memset(fired.flags + begin, 0, end - begin);
+  for (int64_t first = begin; first < end; first += kStretch) {
+    const int64_t n = std::min(kStretch, end - first);
+    const Potential<T> potential{s.variables[moving.variable] + first, s.recent + first, since, s.test.constant.of(0, member), s.either_end};
+    if (!advance(Stretch<T>{s, member, first, n, potential, above})) continue;
+    for_each_bit(above, n / lanes + 1, [&](int64_t entry, int64_t bit) { fired.add(s, member, first + entry * lanes + bit); });
   }
+  return fired.count;
 }
 
 }  // namespace RANVIER_LEVEL
