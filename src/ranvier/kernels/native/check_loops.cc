@@ -44,6 +44,11 @@ void check_compact(int64_t n, int64_t capacity, int64_t count) {
     ++wanted;
   }
   expect(got == wanted, "compact_spikes: wrong count");
+  std::vector<int32_t> who(n), listed(capacity, -1);
+  const int64_t set = ranvier::note_spikes(flags.bytes, static_cast<const float*>(nullptr), 0, n, who.data(), nullptr);
+  std::vector<int64_t> times(capacity, -1);
+  expect(ranvier::append_spikes(who.data(), set, 7, times.data(), listed.data(), capacity, count) == wanted, "append_spikes: wrong count");
+  expect(listed == neurons && times == steps, "append_spikes: not as compact_spikes");
 }
 
 template <class T>
