@@ -3,8 +3,10 @@
 All take turns. The C draws its own network of the same statistics, so the rates stand beside the times.
 
     python benchmarks/native_steps.py --rounds 5
+    python benchmarks/native_steps.py --rounds 5 --only coba 4000    # measured anew, beside what is kept of the others
 """
 
+import json
 import os
 import statistics
 import subprocess
@@ -13,7 +15,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import arguments, save
+from harness import RESULTS, arguments, save
 
 FLAGS = ("-O3", "-march=native", "-ffast-math")
 LIMIT = Path(__file__).parent / "limit"
@@ -64,13 +66,22 @@ def ours(work: Work, precision: str, native: bool):
     return sim, dict(loop._programs)
 
 
+def kept_of_others(works: list[Work]) -> list[dict]:
+    path = RESULTS / f"{Path(__file__).stem}.json"
+    again = [(w.model, w.neurons) for w in works]
+    return [row for row in json.loads(path.read_text())["rows"] if (row["model"], row["n"]) not in again]
+
+
 def main() -> None:
     from ranvier.network import loop
 
-    options = arguments(__doc__.splitlines()[0])
+    only = lambda parser: parser.add_argument("--only", nargs=2, metavar=("MODEL", "N"), help="one network of so many neurons")
+    options = arguments(__doc__.splitlines()[0], only)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     works = [w for w in WORKS if not options.quick or w.neurons in (4000, 12_500)]
-    rows = []
+    if options.only:
+        works = [w for w in works if [w.model, str(w.neurons)] == options.only]
+    rows = kept_of_others(works) if options.only else []
     with tempfile.TemporaryDirectory() as folder:
         for work in works:
             for precision in work.precisions:
@@ -105,7 +116,8 @@ def main() -> None:
                 }
                 print(row, flush=True)
                 rows.append(row)
-    save(__file__, options, {"rows": rows})
+    order = [(w.model, w.neurons) for w in WORKS]
+    save(__file__, options, {"rows": sorted(rows, key=lambda row: order.index((row["model"], row["n"])))})
 
 
 if __name__ == "__main__":
