@@ -17,8 +17,9 @@
 #include <emmintrin.h>
 #endif
 
+// Into the second-level cache: the first could wait for only so many lines at once.
 #if defined(__GNUC__) || defined(__clang__)
-#define RANVIER_PREFETCH(address) __builtin_prefetch(address)
+#define RANVIER_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define RANVIER_PREFETCH(address) (void)(address)
 #endif
@@ -26,10 +27,10 @@
 namespace ranvier {
 namespace {
 
-// A tile is so many neighbouring neurons at most: a page of each row. Their state stays in the first-level cache over the whole
+// A tile is so many neighbouring neurons at most: two pages of each row. Their state stays in the first-level cache over the whole
 // sequence, and what a chunk of steps needs again in the second.
 template <class T>
-constexpr int64_t kTile = 4096 / sizeof(T);
+constexpr int64_t kTile = 8192 / sizeof(T);
 
 // The loops go over so many neurons, always all of them: what is less is filled up.
 constexpr int64_t kBlock = 64;
@@ -192,6 +193,12 @@ struct Column {
   RANVIER_INLINE T operator[](int64_t i) const { return shared ? value : row[i]; }
 };
 
+// The parameters that loops over plain neurons have, too.
+template <bool shared, class T>
+struct Values {
+  Column<shared, T> decay, gain, rest, threshold, reset;
+};
+
 // The parameters of a tile, one row each.
 template <class T>
 class Columns {
@@ -218,8 +225,9 @@ class Columns {
 
   RANVIER_INLINE const T* parameter(int p, const Place& place) const { return parameter_ + p * stride() + advance_ * place.at; }
   template <int features>
-  RANVIER_INLINE Column<(features & kPlain) != 0, T> column(int p, const Place& place) const {
-    return {parameter(p, place), *parameter(p, place)};
+  RANVIER_INLINE Values<(features & kPlain) != 0, T> values(const Place& place) const {
+    const auto column = [&](int p) { return Column<(features & kPlain) != 0, T>{parameter(p, place), *parameter(p, place)}; };
+    return {column(kDecay), column(kGain), column(kRest), column(kThreshold), column(kReset)};
   }
   RANVIER_INLINE const Integer<T>* refractory(const Place& place) const { return refractory_ + advance_ * place.at; }
 
@@ -263,20 +271,18 @@ struct Step {
 };
 
 template <int features, bool again, class T>
-RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const Step<T>& of) {
+RANVIER_INLINE void step(const LifSequence<T>& s, const Columns<T>& columns, const Values<(features & kPlain) != 0, T>& values,
+                         const Place& place, const Step<T>& of) {
   constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive, sets = features == kPlain;
   const T through = s.by_subtraction ? T(1) : T(0), low = s.threshold_min, high = s.threshold_max;
-  const auto decays = columns.template column<features>(kDecay, place), gains = columns.template column<features>(kGain, place),
-             rests = columns.template column<features>(kRest, place), thresholds = columns.template column<features>(kThreshold, place),
-             resets = columns.template column<features>(kReset, place);
   const T *threshold_decays = columns.parameter(kThresholdDecay, place), *jumps = columns.parameter(kThresholdJump, place),
           *slopes = columns.parameter(kSlope, place);
   const Integer<T>* refractory = columns.refractory(place);
   RANVIER_INDEPENDENT
   for (int64_t i = 0; i < kBlock; ++i) {
     // All loads and all arithmetic first, then choices between results: compilers turn those into masks.
-    const T v = of.v[i], reset = resets[i], rest = rests[i], given = thresholds[i];
-    T u = (rest + decays[i] * (v - rest)) + gains[i] * of.x[i];
+    const T v = of.v[i], reset = values.reset[i], rest = values.rest[i], given = values.threshold[i];
+    T u = (rest + values.decay[i] * (v - rest)) + values.gain[i] * of.x[i];
     if constexpr ((features & kPlain) == 0) u = u + of.noise[i];
     u = finite(u);
     Integer<T> left = 0;
@@ -337,6 +343,7 @@ RANVIER_INLINE void forward_tile(const LifSequence<T>& s, const Columns<T>& colu
   const int64_t first = columns.first, n = columns.n;
   const Source<T> inputs{s.x, s.x_stride}, noises{s.noise, s.elements}, uniforms{s.uniform, s.elements};
   Room<T> of_x, of_noise, of_uniform, of_spikes;
+  auto values = columns.template values<features>({0, n});
   for (int64_t t = 0; t < s.steps; ++t) {
     if (kept.v != nullptr && t % s.chunk == 0) store(state, t / s.chunk * s.elements + first, n, kept);
     const int64_t next = std::min(t + 1, s.steps - 1);
@@ -344,6 +351,7 @@ RANVIER_INLINE void forward_tile(const LifSequence<T>& s, const Columns<T>& colu
     T* row = spikes.row(t, first);
     for (int64_t at = 0; at < n; at += kBlock) {
       const Place place{at, std::min(kBlock, n - at)};
+      if constexpr ((features & kPlain) == 0) values = columns.template values<features>(place);
       T* result = spikes.block_of(row, place, of_spikes);
       Step<T> of;
       of.x = block_of(x, place, columns.zero, of_x);
@@ -353,7 +361,7 @@ RANVIER_INLINE void forward_tile(const LifSequence<T>& s, const Columns<T>& colu
       of.left = of.next_left = state.left + at;
       of.threshold = of.next_threshold = state.threshold + at;
       of.result = result;
-      step<features, false>(s, columns, place, of);
+      step<features, false>(s, columns, values, place, of);
       spikes.put(result, row, place);
     }
   }
@@ -413,21 +421,19 @@ struct Between {
 constexpr auto kNone = static_cast<SurrogateKind>(-1);
 
 template <int features, bool learns, SurrogateKind kind, class T>
-RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const T (&shape)[3],
-                              const StepBack<T>& of, Between<T>& between) {
+RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns, const Values<(features & kPlain) != 0, T>& values,
+                              const Place& place, const T (&shape)[3], const StepBack<T>& of, Between<T>& between) {
   constexpr bool waiting = features & kWaiting, adaptive = features & kAdaptive, stochastic = features & kStochastic;
-  constexpr bool subtracts = features & kSubtracts;
-  const T through = s.by_subtraction ? T(1) : T(0), acts = s.detach_reset ? T(0) : T(1), lost = acts * (T(1) - through);
+  constexpr bool subtracts = features & kSubtracts, sets = features == kPlain;
+  const T through = !sets && s.by_subtraction ? T(1) : T(0), acts = s.detach_reset ? T(0) : T(1), lost = acts * (T(1) - through);
   constexpr T largest = std::numeric_limits<T>::max();
   const T low = s.threshold_min, high = s.threshold_max;
-  const auto decays = columns.template column<features>(kDecay, place), gains = columns.template column<features>(kGain, place),
-             thresholds = columns.template column<features>(kThreshold, place), resets = columns.template column<features>(kReset, place);
   const T *threshold_decays = columns.parameter(kThresholdDecay, place), *jumps = columns.parameter(kThresholdJump, place),
           *sharpness = columns.parameter(kSlope, place), *slopes = between.slopes.value, *chances = between.chances.value;
   RANVIER_INDEPENDENT
   for (int64_t i = 0; i < kBlock; ++i) {
-    const T u = of.u[i], of_v = of.of_v[i], reset = resets[i];
-    T at = thresholds[i], jump = T(0);
+    const T u = of.u[i], of_v = of.of_v[i], reset = values.reset[i];
+    T at = values.threshold[i], jump = T(0);
     if constexpr (adaptive) {
       jump = jumps[i];
       at = at + threshold_decays[i] * (of.threshold[i] - at);
@@ -441,7 +447,7 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
     const T spike = spiked ? T(1) : T(0);
     const T fall = adaptive ? reset - through * at : reset;
     T of_acting = of_v * (subtracts ? acts * fall : acts * fall - lost * u), of_at = T(0), of_next = T(0);
-    T of_u = of_v * (spiked ? through : T(1));
+    T of_u = spiked ? (sets ? T(0) : through * of_v) : of_v;
     if constexpr (adaptive) {
       const T free = at + jump * spike, of_clamped = of.of_threshold[i];
       of_next = (free >= low) & (free <= high) ? of_clamped : T(0);
@@ -454,16 +460,16 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
     } else {
       slope = derivative<kind>(d, shape);
     }
-    T of_spike = (of.incoming[i] + of_acting) * slope, drives = T(1);
+    T of_spike = (of.incoming[i] + of_acting) * slope;
     if constexpr (waiting) of_spike = left > 0 ? T(0) : of_spike;
     T of_d = of_spike;
     if constexpr (stochastic) of_d = of_spike * sharpness[i];
     of_u += of_d;
     of_at -= of_d;
-    if constexpr (waiting) drives = left > 0 ? T(0) : drives;
     const T size = bits_as<T>(bits_as<Integer<T>>(u) & std::numeric_limits<Integer<T>>::max());
-    drives = size < largest ? drives : T(0);
-    const T driven = drives * of_u, decayed = driven * decays[i];
+    T driven = size < largest ? of_u : T(0);
+    if constexpr (waiting) driven = left > 0 ? T(0) : driven;
+    const T decayed = driven * values.decay[i];
     if constexpr (learns) {
       between.spikes.value[i] = spike;
       between.of_after.value[i] = of_v;
@@ -473,27 +479,16 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
     }
     if constexpr (adaptive) of.of_threshold[i] = of_at * threshold_decays[i];
     if constexpr ((features & kPlain) == 0 || learns) of.driven[i] = driven;
-    of.of_x[i] = driven * gains[i];
+    of.of_x[i] = driven * values.gain[i];
     of.of_v[i] = waiting && left > 0 ? of_u : decayed;
   }
 }
 
-template <int features, bool learns, class T>
-RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns, const Place& place, const Surrogate& surrogate,
-                              const StepBack<T>& of, Between<T>& between) {
+// The slopes of a block's spikes, into `between`.
+template <int features, class T>
+RANVIER_INLINE void slopes_of(const Columns<T>& columns, const Place& place, const Surrogate& surrogate, const StepBack<T>& of,
+                              Between<T>& between) {
   constexpr bool adaptive = features & kAdaptive, stochastic = features & kStochastic;
-  using Kind = SurrogateKind;
-  const T shape[3] = {T(surrogate.shape[0]), T(surrogate.shape[1]), T(surrogate.shape[2])};
-  if constexpr ((features & kPlain) != 0 && !learns) {
-    switch (surrogate.kind) {
-      case Kind::fast_sigmoid: return step_back<features, learns, Kind::fast_sigmoid>(s, columns, place, shape, of, between);
-      case Kind::arc_tangent: return step_back<features, learns, Kind::arc_tangent>(s, columns, place, shape, of, between);
-      case Kind::triangle: return step_back<features, learns, Kind::triangle>(s, columns, place, shape, of, between);
-      case Kind::gaussian: return step_back<features, learns, Kind::gaussian>(s, columns, place, shape, of, between);
-      case Kind::straight_through: return step_back<features, learns, Kind::straight_through>(s, columns, place, shape, of, between);
-      case Kind::multi_gaussian: return step_back<features, learns, Kind::multi_gaussian>(s, columns, place, shape, of, between);
-    }
-  }
   const T *given = columns.parameter(kThreshold, place), *threshold_decays = columns.parameter(kThresholdDecay, place),
           *sharpness = columns.parameter(kSlope, place);
   T *distances = between.d.value, *chances = between.chances.value, *slopes = between.slopes.value;
@@ -513,7 +508,6 @@ RANVIER_INLINE void step_back(const LifSequence<T>& s, const Columns<T>& columns
   } else {
     spike_slopes(surrogate, kBlock, distances, slopes);
   }
-  step_back<features, learns, kNone>(s, columns, place, shape, of, between);
 }
 
 // Adds a block's share to the gradients of the parameters that are wanted.
@@ -566,11 +560,13 @@ RANVIER_INLINE void forward_again(const LifSequence<T>& s, const Columns<T>& col
   const int64_t first = columns.first, n = columns.n;
   const Source<T> inputs{s.x, s.x_stride}, noises{s.noise, s.elements}, uniforms{s.uniform, s.elements};
   Room<T> of_x, of_noise, of_uniform;
+  auto values = columns.template values<features>({0, n});
   for (int64_t c = 0; c < steps; ++c) {
     const int64_t t = begin + c, next = std::min(t + 1, begin + steps - 1);
     const auto x = inputs.row(t, next, first), noise = noises.row(t, next, first), uniform = uniforms.row(t, next, first);
     for (int64_t at = 0; at < n; at += kBlock) {
       const Place place{at, std::min(kBlock, n - at)};
+      if constexpr ((features & kPlain) == 0) values = columns.template values<features>(place);
       Step<T> of;
       of.x = block_of(x, place, columns.zero, of_x);
       if constexpr ((features & kPlain) == 0) of.noise = block_of(noise, place, columns.zero, of_noise);
@@ -586,46 +582,82 @@ RANVIER_INLINE void forward_again(const LifSequence<T>& s, const Columns<T>& col
         of.next_threshold = chunk.threshold[c + 1] + at;
       }
       of.result = chunk.u[c] + at;
-      step<features, true>(s, columns, place, of);
+      step<features, true>(s, columns, values, place, of);
     }
   }
 }
 
-template <int features, bool learns, class T>
-RANVIER_INLINE void backward_tile(const LifSequence<T>& s, const LifState<T>& kept, const Surrogate& surrogate, const LifGradients<T>& g,
-                                  const Sinks<T>& sinks, const Columns<T>& columns, Chunk<T>& chunk, TileGradients<T>& gradients,
-                                  Between<T>& between) {
-  const int64_t first = columns.first, n = columns.n;
-  const Source<T> inputs{s.x, s.x_stride}, uniforms{s.uniform, s.elements}, incomings{g.spikes, g.spikes_stride};
+// What goes through a tile backwards.
+template <class T>
+struct TileBack {
+  const LifSequence<T>& s;
+  const Surrogate& surrogate;
+  const LifGradients<T>& g;
+  const Sinks<T>& sinks;
+  const Columns<T>& columns;
+  Chunk<T>& chunk;
+  TileGradients<T>& gradients;
+  Between<T>& between;
+};
+
+// Step number c of a chunk that begins at `begin`, back.
+template <int features, bool learns, SurrogateKind kind, class T>
+RANVIER_INLINE void row_back(const TileBack<T>& tile, int64_t begin, int64_t c) {
+  const auto& [s, surrogate, g, sinks, columns, chunk, gradients, between] = tile;
+  const int64_t first = columns.first, n = columns.n, t = begin + c, next = std::max(t - 1, begin);
+  const T shape[3] = {T(surrogate.shape[0]), T(surrogate.shape[1]), T(surrogate.shape[2])};
+  const auto x = Source<T>{s.x, s.x_stride}.row(t, t, first), uniform = Source<T>{s.uniform, s.elements}.row(t, t, first),
+             incoming = Source<T>{g.spikes, g.spikes_stride}.row(t, next, first);
+  T *grad_x = sinks.x.row(t, first), *grad_noise = sinks.noise.row(t, first);
   Room<T> of_x, of_uniform, of_incoming, of_grad_x, of_driven;
+  auto values = columns.template values<features>({0, n});
+  for (int64_t at = 0; at < n; at += kBlock) {
+    const Place place{at, std::min(kBlock, n - at)};
+    if constexpr ((features & kPlain) == 0) values = columns.template values<features>(place);
+    StepBack<T> of;
+    if constexpr (learns) of.x = block_of(x, place, columns.zero, of_x);
+    if constexpr ((features & kStochastic) != 0) of.uniform = block_of(uniform, place, columns.zero, of_uniform);
+    of.incoming = block_of(incoming, place, columns.zero, of_incoming);
+    of.u = chunk.u[c] + at;
+    of.v = chunk.v[chunk.keeps_v ? c : 0] + at;
+    of.threshold = (features & kAdaptive) != 0 ? chunk.threshold[c] + at : nullptr;
+    if constexpr ((features & kWaiting) != 0) of.left = chunk.left[c] + at;
+    of.of_v = gradients.v + at;
+    of.of_threshold = gradients.threshold + at;
+    of.of_x = sinks.x.block_of(grad_x, place, of_grad_x);
+    of.driven = sinks.noise.block_of(grad_noise, place, of_driven);
+    if constexpr (kind == kNone) slopes_of<features>(columns, place, surrogate, of, between);
+    step_back<features, learns, kind>(s, columns, values, place, shape, of, between);
+    if constexpr (learns) learn(columns, place, g.wanted, of, between, gradients);
+    sinks.x.put(of.of_x, grad_x, place);
+    sinks.noise.put(of.driven, grad_noise, place);
+  }
+}
+
+template <int features, bool learns, class T>
+RANVIER_INLINE void row_back(const TileBack<T>& tile, int64_t begin, int64_t c) {
+  using Kind = SurrogateKind;
+  if constexpr ((features & kPlain) != 0 && !learns) {
+    switch (tile.surrogate.kind) {
+      case Kind::fast_sigmoid: return row_back<features, learns, Kind::fast_sigmoid>(tile, begin, c);
+      case Kind::arc_tangent: return row_back<features, learns, Kind::arc_tangent>(tile, begin, c);
+      case Kind::triangle: return row_back<features, learns, Kind::triangle>(tile, begin, c);
+      case Kind::gaussian: return row_back<features, learns, Kind::gaussian>(tile, begin, c);
+      case Kind::straight_through: return row_back<features, learns, Kind::straight_through>(tile, begin, c);
+      case Kind::multi_gaussian: return row_back<features, learns, Kind::multi_gaussian>(tile, begin, c);
+    }
+  }
+  row_back<features, learns, kNone>(tile, begin, c);
+}
+
+template <int features, bool learns, class T>
+RANVIER_INLINE void backward_tile(const TileBack<T>& tile, const LifState<T>& kept) {
+  const auto& [s, surrogate, g, sinks, columns, chunk, gradients, between] = tile;
   for (int64_t number = (s.steps - 1) / s.chunk; number >= 0; --number) {
     const int64_t begin = number * s.chunk, steps = std::min(s.chunk, s.steps - begin);
-    load<features>(kept, number * s.elements + first, n, chunk.v[0], chunk.left[0], chunk.threshold[0]);
+    load<features>(kept, number * s.elements + columns.first, columns.n, chunk.v[0], chunk.left[0], chunk.threshold[0]);
     forward_again<features>(s, columns, chunk, begin, steps);
-    for (int64_t c = steps - 1; c >= 0; --c) {
-      const int64_t t = begin + c, next = std::max(t - 1, begin);
-      const auto x = inputs.row(t, t, first), uniform = uniforms.row(t, t, first), incoming = incomings.row(t, next, first);
-      T *grad_x = sinks.x.row(t, first), *grad_noise = sinks.noise.row(t, first);
-      for (int64_t at = 0; at < n; at += kBlock) {
-        const Place place{at, std::min(kBlock, n - at)};
-        StepBack<T> of;
-        if constexpr (learns) of.x = block_of(x, place, columns.zero, of_x);
-        if constexpr ((features & kStochastic) != 0) of.uniform = block_of(uniform, place, columns.zero, of_uniform);
-        of.incoming = block_of(incoming, place, columns.zero, of_incoming);
-        of.u = chunk.u[c] + at;
-        of.v = chunk.v[chunk.keeps_v ? c : 0] + at;
-        of.threshold = (features & kAdaptive) != 0 ? chunk.threshold[c] + at : nullptr;
-        if constexpr ((features & kWaiting) != 0) of.left = chunk.left[c] + at;
-        of.of_v = gradients.v + at;
-        of.of_threshold = gradients.threshold + at;
-        of.of_x = sinks.x.block_of(grad_x, place, of_grad_x);
-        of.driven = sinks.noise.block_of(grad_noise, place, of_driven);
-        step_back<features, learns>(s, columns, place, surrogate, of, between);
-        if constexpr (learns) learn(columns, place, g.wanted, of, between, gradients);
-        sinks.x.put(of.of_x, grad_x, place);
-        sinks.noise.put(of.driven, grad_noise, place);
-      }
-    }
+    for (int64_t c = steps - 1; c >= 0; --c) row_back<features, learns>(tile, begin, c);
   }
 }
 
@@ -638,6 +670,7 @@ RANVIER_INLINE void backward_tiles(const LifSequence<T>& s, const LifState<T>& k
   const bool learns = g.wanted != 0;
   const Sinks<T> sinks{Sink<T>(g.x, s), Sink<T>(g.noise, s)};
   Chunk<T> chunk(features, (g.wanted >> kDecay & 1u) != 0, std::min(s.chunk, s.steps));
+  const TileBack<T> tile{s, surrogate, g, sinks, *columns, chunk, *gradients, *between};
   for (int64_t k = begin; k < end; ++k) {
     columns->fill(s, k * width, width);
     const int64_t first = columns->first, n = columns->n;
@@ -645,7 +678,7 @@ RANVIER_INLINE void backward_tiles(const LifSequence<T>& s, const LifState<T>& k
     if constexpr ((features & kAdaptive) != 0) fill_row(g.threshold == nullptr ? nullptr : g.threshold + first, n, gradients->threshold);
     if (learns) {
       for (auto& row : gradients->parameter) fill_row(static_cast<const T*>(nullptr), n, row);
-      backward_tile<features, true>(s, kept, surrogate, g, sinks, *columns, chunk, *gradients, *between);
+      backward_tile<features, true>(tile, kept);
       T* to = g.per_element + first;
       for (int p = 0; p < kLifParameters; ++p) {
         if ((g.wanted >> p & 1u) == 0) continue;
@@ -653,7 +686,7 @@ RANVIER_INLINE void backward_tiles(const LifSequence<T>& s, const LifState<T>& k
         to += s.elements;
       }
     } else {
-      backward_tile<features, false>(s, kept, surrogate, g, sinks, *columns, chunk, *gradients, *between);
+      backward_tile<features, false>(tile, kept);
     }
     if (g.v != nullptr) std::copy_n(gradients->v, n, g.v + first);
     if (g.threshold != nullptr) std::copy_n(gradients->threshold, n, g.threshold + first);
