@@ -127,6 +127,70 @@ def test_state_dict(name, tmp_path):
         assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), layer.parameters(), strict=True))
 
 
+def test_numbers_of_a_state_dict_are_loaded():
+    given = rt.Sequential(nn.Linear(3, 2), rt.LIF(2, tau=10.0, reset=-1.0, threshold=0.4, learn="threshold"), rt.Delay(2, delay=3.0))
+    other = rt.Sequential(nn.Linear(3, 2), rt.LIF(2, tau=20.0, threshold=2.0, learn="threshold"), rt.Delay(2, delay=1.0))
+    x = 3 * torch.rand(50, 4, 3)
+    assert not torch.equal(other(x)[0], given(x)[0])
+    assert not other.load_state_dict(given.state_dict()).missing_keys
+    assert other[1].tau.value == 10.0 and other[1].reset.value == -1.0
+    torch.testing.assert_close(other[1].threshold.value, given[1].threshold.value)  # its range begins at the reset
+    assert torch.equal(other(x)[0], given(x)[0])
+
+
+def test_a_delay_that_is_loaded_is_counted_in_steps_anew():
+    given, other = (rt.Delay(2, delay=torch.tensor(delays)) for delays in ([1.0, 3.0], [2.0, 0.0]))
+    other.load_state_dict(given.state_dict())
+    x = torch.rand(6, 2)
+    assert torch.equal(other(x)[0], given(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "ours", "name"),
+    [
+        (rt.LIF(2), rt.LIF(2, dt=0.5), "dt is 1 in the state dict, but LIF.dt is 0.5"),
+        (rt.LIF(2, refractory=2.0), rt.LIF(2), "refractory is 2 in the state dict, but LIF.refractory is 0"),
+        (rt.AdaptiveLIF(2, threshold_max=3.0), rt.AdaptiveLIF(2), "threshold_max is 3 in"),
+        (rt.Delays(2, 2, max_delay=4.0), rt.Delays(2, 2, max_delay=3.0), "steps is 4 in"),
+        (rt.LIF(2), rt.LIF(2, learn="tau"), "tau.raw"),
+        (rt.LIF(2, learn="tau"), rt.LIF(2), "tau.number"),
+    ],
+)
+def test_a_state_dict_of_another_layer_is_refused_by_name(given, ours, name):
+    with pytest.raises(RuntimeError, match=name):
+        ours.load_state_dict(given.state_dict())
+
+
+def test_a_number_that_a_layer_cannot_have_is_not_loaded():
+    layer = rt.LIF(2)
+    state = layer.state_dict()
+    state["tau.number"] = torch.tensor(-1.0)
+    with pytest.raises(RuntimeError, match="tau.number: LIF.tau is -1, but it must be above 0"):
+        layer.load_state_dict(state)
+    assert layer.tau.value == 20.0
+
+
+@pytest.mark.parametrize("learn", [(), ("tau",)])
+def test_a_state_dict_from_before_numbers_were_in_it_is_loaded(learn):
+    layer = rt.LIF(2, learn=learn)
+    state = layer.state_dict()
+    for key in list(state):
+        if not key.endswith("raw"):
+            del state[key]
+    for of_module in state._metadata.values():
+        of_module["version"] = 1
+    layer.load_state_dict(state)
+    del state._metadata
+    layer.load_state_dict(state)
+
+
+def test_a_number_that_is_missing_is_named():
+    state = rt.LIF(2).state_dict()
+    del state["leak.number"]
+    with pytest.raises(RuntimeError, match="leak.number"):
+        rt.LIF(2).load_state_dict(state)
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_to_double_and_a_copy(name):
     layer = made(name).to(torch.float64)

@@ -77,6 +77,7 @@ class AdEx(PlannedLayer):
     capacitance: Ranged
     leak: Ranged
     rest: Ranged
+    stated = ("dt", "refractory")
     dt: float
 
     @checked(

@@ -39,13 +39,19 @@ class Delay(SpikingLayer):
         super().__init__()
         self._begin(size=size, dt=dt)
         self.delay = self._ranged("delay", delay, low=0.0, high=1e9, closed=True)
-        steps = torch.as_tensor(self.delay.value, dtype=torch.float64) / dt
+        self.register_buffer("in_steps", None, persistent=False)
+        self._count_steps()
+        self.register_load_state_dict_post_hook(Delay._count_steps)
+
+    def _count_steps(self, _: Any = None) -> None:
+        """The delays in steps, as they are now."""
+        steps = torch.as_tensor(self.delay.value).to(torch.float64) / self.dt
         whole = steps.round()
         if bool((whole - steps).abs().gt(1e-6 * whole.clamp(min=1)).any()):
-            raise ParameterError(f"Delay.delay must be a multiple of dt = {dt:g} ms.")
+            raise ParameterError(f"Delay.delay must be a multiple of dt = {self.dt:g} ms.")
         if whole.max() > arguments.MOST:
-            raise ParameterError(f"Delay.delay is {float(whole.max()) * dt:g} ms, more than {arguments.MOST} steps of dt = {dt:g} ms.")
-        self.register_buffer("in_steps", whole.long(), persistent=False)
+            raise ParameterError(f"Delay.delay is {float(whole.max()) * self.dt:g} ms, more than {arguments.MOST} steps of dt = {self.dt:g} ms.")
+        self.in_steps = whole.long()
         self.longest = int(whole.max())
 
     def initial_state(self, x: Tensor) -> Tensor:

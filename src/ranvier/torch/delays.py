@@ -47,6 +47,7 @@ class Delays(SpikingLayer):
     """
 
     learnable = ("weight", "delay")
+    stated = ("dt", "steps", "width")
     dt: float
 
     @checked(

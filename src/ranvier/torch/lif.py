@@ -86,6 +86,7 @@ class LIF(PlannedLayer):
 
     learnable: ClassVar[tuple[str, ...]] = ("tau", "leak", "rest", "threshold", "noise")
     settings: ClassVar[tuple[str, ...]] = ("size", "dt", "euler", "input", "reset_by", "refractory", "surrogate", "detach_reset", "backend")
+    stated = ("dt", "refractory")
     dt: float
 
     @checked(
@@ -319,6 +320,7 @@ class AdaptiveLIF(LIF):
 
     learnable = (*LIF.learnable, "threshold_tau", "threshold_jump")
     settings = (*LIF.settings, "threshold_min", "threshold_max")
+    stated = (*LIF.stated, "threshold_min", "threshold_max")
 
     @checked(
         size=arguments.size,

@@ -20,7 +20,8 @@ class Ranged(nn.Module):
 
     Learnt, it is `low + exp(raw)`, `high − exp(raw)` or `low + (high − low)·sigmoid(raw)`, as
     its range has one bound or two, and `raw` is what the optimiser moves. Not learnt, a number
-    stays a Python number (exact in every precision) and a tensor is a buffer.
+    stays a Python number (exact in every precision) and a tensor is a buffer. All are in the state
+    dict and loaded from there: a number as `number`, and with `raw` the bounds that it is meant in.
 
     Args:
         name: the word for it in errors, such as `"LIF.tau"`.
@@ -40,6 +41,9 @@ class Ranged(nn.Module):
         ranvier.errors.ParameterError: LIF.tau is -1, but it must be above 0.
     """
 
+    _version = 2
+    """State dicts of version 1 have no numbers."""
+
     def __init__(
         self,
         name: str,
@@ -57,7 +61,8 @@ class Ranged(nn.Module):
         super().__init__()
         self.low, self.high = low, high
         value = number_or_tensor(name, value)
-        self._check(name, value, closed and not learn, largest)
+        self._name, self._closed, self._largest = name, closed and not learn, largest
+        self._check(value)
         self._check_shape(name, value, shape)
         dtype = dtype or torch.get_default_dtype()
         self.number: float | None = None
@@ -69,7 +74,36 @@ class Ranged(nn.Module):
         else:
             self.register_buffer("fixed", torch.as_tensor(value, dtype=dtype, device=device))
 
-    def _check(self, name: str, value: Any, closed: bool, largest: float) -> None:
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name in self._numbers():
+            destination[prefix + name] = torch.tensor(getattr(self, name), dtype=torch.float64)
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, missing_keys: Any, unexpected_keys: Any, error_msgs: Any
+    ) -> None:
+        for name in self._numbers():
+            given = state_dict.pop(prefix + name, None)
+            if given is not None:
+                try:
+                    number = float(given)
+                    if name == "number":
+                        self._check(number)
+                    setattr(self, name, number)
+                except (ParameterError, RuntimeError, TypeError, ValueError) as error:
+                    error_msgs.append(f"{prefix}{name}: {error}")
+            elif local_metadata.get("version", 1) >= 2:
+                missing_keys.append(prefix + name)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+
+    def _numbers(self) -> list[str]:
+        """The attributes that are in the state dict."""
+        if self.number is not None:
+            return ["number"]
+        return [name for name in ("low", "high") if "raw" in self._parameters and math.isfinite(getattr(self, name))]
+
+    def _check(self, value: Any) -> None:
+        name, closed, largest = self._name, self._closed, self._largest
         numbers = np.asarray(value.detach().cpu().double() if isinstance(value, Tensor) else value, dtype=np.float64)
         inside = ((numbers >= self.low) & (numbers <= self.high)) if closed else ((numbers > self.low) & (numbers < self.high))
         bad = ~inside | ~np.isfinite(numbers)
@@ -148,9 +182,15 @@ class Parametrised(nn.Module):
     Attributes:
         size: the shape of what is learnt, where it is given as a number.
         dt: the time step (ms), where there is one.
+
+    Class attributes:
+        learnable: the names of what can be learnt.
+        stated: the numbers of the module itself that the state dict states. A state dict that states others is refused, for what is
+            learnt means something else with them.
     """
 
     learnable: ClassVar[tuple[str, ...]] = ()
+    stated: ClassVar[tuple[str, ...]] = ("dt",)
     size: tuple[int, ...] = ()
     dt: float | None
 
@@ -167,6 +207,27 @@ class Parametrised(nn.Module):
         self.size, self.dt = size or (), dt
         self._learnt = learnt_names(self._name, (learn,) if isinstance(learn, str) else learn, self.learnable)
         self._place = {"device": device, "dtype": dtype}
+
+    def _stated(self) -> dict[str, float]:
+        values = {name: getattr(self, name, None) for name in self.stated}
+        return {name: float(value) for name, value in values.items() if value is not None}
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name, value in self._stated().items():
+            destination[prefix + name] = torch.tensor(value, dtype=torch.float64)
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, missing_keys: Any, unexpected_keys: Any, error_msgs: Any
+    ) -> None:
+        for name, ours in self._stated().items():
+            given = state_dict.pop(prefix + name, None)
+            if given is not None and float(given) != ours:
+                error_msgs.append(
+                    f"{prefix}{name} is {float(given):g} in the state dict, but {self._name}.{name} is {ours:g}: make the layer with that "
+                    f"of the state dict, or delete {prefix + name!r} from it to keep the layer's."
+                )
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
 
     def _ranged(self, name: str, value: Any, **bounds: Any) -> Ranged:
         return Ranged(f"{self._name}.{name}", value, learn=name in self._learnt, shape=self.size, **bounds, **self._place)
