@@ -165,7 +165,7 @@ def test_a_number_that_a_layer_cannot_have_is_not_loaded():
     layer = rt.LIF(2)
     state = layer.state_dict()
     state["tau.number"] = torch.tensor(-1.0)
-    with pytest.raises(RuntimeError, match="tau.number: LIF.tau is -1, but it must be above 0"):
+    with pytest.raises(RuntimeError, match=r"tau\.number: LIF\.tau is -1, but it must be above 0"):
         layer.load_state_dict(state)
     assert layer.tau.value == 20.0
 
@@ -187,7 +187,7 @@ def test_a_state_dict_from_before_numbers_were_in_it_is_loaded(learn):
 def test_a_number_that_is_missing_is_named():
     state = rt.LIF(2).state_dict()
     del state["leak.number"]
-    with pytest.raises(RuntimeError, match="leak.number"):
+    with pytest.raises(RuntimeError, match=r"leak\.number"):
         rt.LIF(2).load_state_dict(state)
 
 

@@ -50,7 +50,9 @@ class Delay(SpikingLayer):
         if bool((whole - steps).abs().gt(1e-6 * whole.clamp(min=1)).any()):
             raise ParameterError(f"Delay.delay must be a multiple of dt = {self.dt:g} ms.")
         if whole.max() > arguments.MOST:
-            raise ParameterError(f"Delay.delay is {float(whole.max()) * self.dt:g} ms, more than {arguments.MOST} steps of dt = {self.dt:g} ms.")
+            raise ParameterError(
+                f"Delay.delay is {float(whole.max()) * self.dt:g} ms, more than {arguments.MOST} steps of dt = {self.dt:g} ms."
+            )
         self.in_steps = whole.long()
         self.longest = int(whole.max())
 
