@@ -175,6 +175,18 @@ def test_a_loop_is_one_graph_on_a_gpu_and_options_are_for_it_alone():
 def test_an_xla_without_the_options_compiles_all_the_same(monkeypatch):
     monkeypatch.setattr(dispatch, "platform", lambda: "gpu")
     monkeypatch.setattr(dispatch, "compiler_options", lambda platform: {"xla_gpu_no_such_option": True})
+    monkeypatch.setattr(dispatch, "_unknown", set())
     lowered = jax.jit(lambda x: x + 1).lower(1.0)
     with pytest.warns(UserWarning, match="launched from the host"):
         assert dispatch.compile_loop(lowered)(1.0) == 2.0
+
+
+def test_odeint_leaves_out_an_option_that_xla_does_not_know(monkeypatch):
+    known = {"xla_cpu_prefer_vector_width": 256}
+    monkeypatch.setattr(dispatch, "platform", lambda: "cpu")
+    monkeypatch.setattr(dispatch, "compiler_options", lambda platform: {"xla_cpu_no_such_option": 512, **known})
+    monkeypatch.setattr(dispatch, "_unknown", set())
+    looked_at = 0.125  # makes the loop another than those compiled before
+    points = rv.odeint(lambda x, t: -looked_at * x, jnp.ones(3), np.arange(0.0, 1.0, 0.1))
+    np.testing.assert_allclose(points[-1], np.exp(-looked_at * 0.9), rtol=1e-6)
+    assert dispatch._unknown == {"xla_cpu_no_such_option"}

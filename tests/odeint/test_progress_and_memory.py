@@ -92,6 +92,6 @@ def test_jax_memory_is_the_result():
     problem = Problem(lambda x, t: -x, jnp.ones(n), np.linspace(0, 1, points), (), RungeKutta4(), None, 0, (), None, 1, None, "jax")
     recipe = Recipe(problem)
     numbers = jax_driver._numbers(problem, recipe)
-    memory = jax_driver._compiled(recipe).lower(*numbers).compile().memory_analysis()
+    memory = jax_driver._compiled(recipe, inside=True).lower(*numbers).compile().memory_analysis()
     assert memory.output_size_in_bytes >= 4 * n * points
     assert memory.temp_size_in_bytes < 20 * 4 * n + 4 * n * points * 0.01

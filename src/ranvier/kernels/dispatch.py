@@ -79,19 +79,49 @@ def compiler_options(platform: str) -> dict[str, Any]:
 
 def compile_loop(lowered: Any) -> Any:
     """Compiles a loop over steps, with the options of the platform where its XLA knows them."""
-    options = compiler_options(platform())
+    return _with_known_options(lambda options: lowered.compile(compiler_options=options))
+
+
+def jit_loop(function: Callable[..., Any], **others: Any) -> Callable[..., Any]:
+    """`jax.jit` of a function that is a loop over steps, on a CPU with the options for such where its XLA knows them.
+
+    Args:
+        function: the loop.
+        others: as of `jax.jit`.
+    """
+
+    @functools.cache
+    def compiled(*options: tuple[str, Any]) -> Callable[..., Any]:
+        return jax.jit(function, compiler_options=dict(options) or None, **others)
+
+    def call(*operands: Any) -> Any:
+        if platform() != "cpu":
+            return compiled()(*operands)
+        return _with_known_options(lambda options: compiled(*(options or {}).items())(*operands))
+
+    return call
+
+
+_unknown: set[str] = set()
+"""Options that this XLA has refused."""
+
+
+def _with_known_options(attempt: Callable[[dict[str, Any] | None], Any]) -> Any:
+    """What `attempt` makes with the options for loops, without those that XLA refuses: as right, and slower."""
+    options = {name: value for name, value in compiler_options(platform()).items() if name not in _unknown}
     try:
-        return lowered.compile(compiler_options=options) if options else lowered.compile()
+        return attempt(options or None)
     except jax.errors.JaxRuntimeError as problem:
-        if not any(name in str(problem) for name in options):
+        refused = {name for name in options if name in str(problem)}
+        if not refused:
             raise
-        if platform() == "cpu":
-            return lowered.compile()  # as right, and slower
-        warn(
-            f"XLA does not take the options for loops ({problem}): each step is launched from the host, and two runs on a GPU may differ "
-            "in their last bits. XLA_FLAGS=--xla_gpu_deterministic_ops=true makes them equal."
-        )
-        return lowered.compile()
+        _unknown.update(refused)
+        if platform() != "cpu":
+            warn(
+                f"XLA does not take an option for loops ({problem}): each step may be launched from the host, and two runs on a GPU may "
+                "differ in their last bits. XLA_FLAGS=--xla_gpu_deterministic_ops=true makes them equal."
+            )
+    return _with_known_options(attempt)
 
 
 def place_among(ascending: jax.Array, values: Any, side: str) -> jax.Array:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.errors import SimulationDiverged
-from ranvier.kernels.dispatch import compiler_options, platform
+from ranvier.kernels.dispatch import jit_loop
 from ranvier.kernels.fast_functions import WORTHWHILE, with_fast_functions
 from ranvier.odeint import march
 from ranvier.odeint.problem import NOISE, Equations, Problem, optional
@@ -79,8 +79,9 @@ class Loop:
         return JaxEquations(self.problem, jnp, self.problem.args).saved(state, self.problem.times[point])
 
     def write(self, buffer: Any, row: Any, state: Any, point: Any) -> Any:
-        # Into one buffer, not a scan's stacked outputs: row 0 would need a copy of all of them.
-        return jax.tree.map(lambda rows, value: rows.at[row].set(value), buffer, self.saved(state, point))
+        # Into one buffer, not a scan's stacked outputs: row 0 would need a copy of all of them. A row that is there needs no check.
+        put = lambda rows, value: jax.lax.dynamic_update_index_in_dim(rows, jnp.asarray(value, rows.dtype), row, 0)
+        return jax.tree.map(put, buffer, self.saved(state, point))
 
     def begin(self) -> tuple[Any, int]:
         y0 = self.problem.y0
@@ -104,11 +105,7 @@ def _whole(recipe: Recipe, *numbers: Any) -> Any:
 @functools.lru_cache(maxsize=64)
 def _compiled(recipe: Recipe, inside: bool = False) -> Any:
     """The loop; `inside` a program of the user's, that one's options count."""
-    return jax.jit(functools.partial(_whole, recipe), compiler_options=None if inside else _options())
-
-
-def _options() -> Any:
-    return compiler_options("cpu") if platform() == "cpu" else None
+    return (jax.jit if inside else jit_loop)(functools.partial(_whole, recipe))
 
 
 @functools.lru_cache(maxsize=16)
@@ -119,7 +116,7 @@ def _compiled_in_parts(recipe: Recipe) -> tuple[Any, Any]:
     def rows(carry: Any, start: Any, stop: Any, *numbers: Any) -> Any:
         return Loop(recipe, *numbers).rows(carry, start, stop)
 
-    return jax.jit(begin, compiler_options=_options()), jax.jit(rows, donate_argnums=0, compiler_options=_options())
+    return jit_loop(begin), jit_loop(rows, donate_argnums=0)
 
 
 def _double(problem: Problem) -> Any:
