@@ -86,7 +86,7 @@ class LIF(PlannedLayer):
 
     learnable: ClassVar[tuple[str, ...]] = ("tau", "leak", "rest", "threshold", "noise")
     settings: ClassVar[tuple[str, ...]] = ("size", "dt", "euler", "input", "reset_by", "refractory", "surrogate", "detach_reset", "backend")
-    stated = ("dt", "refractory")
+    stated: ClassVar[tuple[str, ...]] = ("dt", "refractory")
     dt: float
 
     @checked(
