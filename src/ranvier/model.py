@@ -45,6 +45,7 @@ class ParameterInfo:
     alias: str | None
     per: str
     double: bool
+    at_start: bool
 
 
 def parameter(
@@ -55,6 +56,7 @@ def parameter(
     alias: str | None = None,
     per: str = "neuron",
     double: bool = False,
+    at_start: bool = False,
 ) -> Any:
     """Declares a parameter of a model.
 
@@ -71,6 +73,7 @@ def parameter(
             neuron) or `"sample"` (of any shape, checked by the model itself).
         double: keeps it in double precision in a run in single precision, as the time
             is: for what the equations compare with `t`. There is no derivative by it.
+        at_start: says that nothing but `initial_state` looks at it: what takes a state to begin with does not take it.
 
     Example:
         >>> class Leak(Model):
@@ -79,7 +82,7 @@ def parameter(
         0.3
     """
     low, high = bounds if bounds is not None else (-math.inf, math.inf)
-    return dataclasses.field(default=default, metadata={"parameter": ParameterInfo(unit, low, high, text, alias, per, double)})
+    return dataclasses.field(default=default, metadata={"parameter": ParameterInfo(unit, low, high, text, alias, per, double, at_start)})
 
 
 def component(default: Any = dataclasses.MISSING, kind: type[Any] | None = None) -> Any:

@@ -46,6 +46,7 @@ from ranvier.network.numbers import (
     ProjectionNumbers,
     is_moment,
     is_setting,
+    is_start,
     network_with,
     numbers_of,
     paths_of,
@@ -357,6 +358,8 @@ class Simulation:
             for within, value in paths_of(part):
                 if is_setting(part, within) or is_moment(part, within) or value is None or within.startswith("structure."):
                     continue
+                if is_start(part, within):
+                    continue  # as is the state that it says
                 if within == "weight" and getattr(part, "plasticity", None) is not None:
                     continue  # they are state
                 if within == "weight" and isinstance(part, ProjectionNumbers):
@@ -704,6 +707,11 @@ class Simulation:
                 raise UnsupportedError(
                     f"{path} has no derivative: it decides in which step something happens, or how often. "
                     "sim.run(parameters=…) takes it; sim.function takes what is in sim.parameters."
+                )
+            if is_start(self.numbers[name], within):
+                raise UnsupportedError(
+                    f"{path} says what runs begin with, and no step looks at it: the function takes a state. "
+                    f"Give it that of sim.state(parameters={{{path!r}: …}}), or differentiate by the state."
                 )
             if within == "weight" and getattr(self.numbers[name], "plasticity", None) is not None:
                 raise UnsupportedError(

@@ -132,6 +132,8 @@ LEAK = ["cell.leak.conductance"]
         (TRACE, LEAK, {"method": "adam"}, rv.ParameterError, r"an optimiser of optax"),
         (TRACE, LEAK, {"iterations": 0}, rv.ParameterError, r"iterations is 0"),
         (TRACE, LEAK, {"loss": 1.0}, rv.ParameterError, r"loss is 1.0"),
+        (TRACE, ["cell.initial_potential"], {}, rv.UnsupportedError, r"all runs of a fit begin in the same state"),
+        ((np.array([1.0, 1e9]), np.zeros(2)), LEAK, {}, rv.ParameterError, r"of 10000000001 steps, would take .* GiB"),
     ],
 )
 def test_what_cannot_be_fitted_is_said_before_anything_runs(data, parameters, options, error, says, monkeypatch):
@@ -149,6 +151,19 @@ def test_what_the_data_tell_is_certain_beside_what_they_do_not():
     fitted = lambda ranges: rv.fit(sim, noisy, ranges, surrogate=rv.surrogates.FixedSpikes()).uncertainty
     alone, both = fitted({"cell.leak": (1.0, 50.0)}), fitted({"cell.leak": (1.0, 50.0), "cell.reset": (-90.0, -40.0)})
     assert both["cell.leak"] == pytest.approx(alone["cell.leak"], rel=0.01) and np.isinf(both["cell.reset"])
+
+
+def test_only_what_counts_tells_how_certain_parameters_are():
+    sim = rv.prepare(rv.Population(1, rv.neurons.Passive(), current=1.0, name="cell"), dt=0.1)
+    data = sim.run(30.0, parameters={"cell.leak": 0.2}).V
+    noisy = data + np.random.default_rng(0).normal(0.0, 0.1, data.shape)
+    ranges, voltage = {"cell.leak": (0.05, 1.0)}, rv.losses.Voltage()
+    certain = lambda data, loss: rv.fit(sim, data, ranges, loss).uncertainty["cell.leak"]
+    one = certain(noisy, voltage)
+    assert certain(noisy, 0.0 * voltage + voltage) == pytest.approx(one) and certain(noisy, 3.0 * voltage) == pytest.approx(one)
+    assert np.isinf(certain(noisy, 0.0 * voltage))
+    assert np.isinf(certain(noisy[100:101], voltage))  # one value: nothing says how large the noise is
+    assert certain(data, voltage) < 1e-9  # no error is left over
 
 
 def test_the_start_of_a_pulse_is_found_without_a_gradient():

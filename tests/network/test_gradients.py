@@ -162,6 +162,15 @@ def test_a_batch_is_the_runs_one_by_one_and_second_derivatives_are_differences_o
     assert float(seconds[1]) == pytest.approx(float(slopes[2] - slopes[0]) / 0.02, rel=1e-6)
 
 
+def test_what_a_run_begins_with_is_state_and_no_parameter_of_the_function():
+    sim = rv.prepare(rv.Population(1, rv.neurons.HodgkinHuxley(), name="cell"), dt=0.1)
+    assert "cell.initial_potential" not in sim.parameters
+    with jax.enable_x64(True), pytest.raises(rv.UnsupportedError, match=r"the function takes a state.*sim.state\(parameters="):
+        sim.function(10)({"cell.initial_potential": -60.0}, sim.state())
+    changed = sim.state(parameters={"cell.initial_potential": -60.0})
+    assert changed.neurons["cell"]["V"].tolist() == [-60.0]
+
+
 def test_a_gradient_of_neurons_alone_keeps_no_more_than_three_root_steps_states():
     cell, steps = rv.Population(1, rv.neurons.HodgkinHuxley(), current=10.0, name="cell"), 10_000
     sim = rv.prepare(cell, dt=0.025, integrator=EULER)

@@ -84,9 +84,9 @@ def test_a_store_holds_the_dataset_and_goes_on_where_it_was_left(tmp_path):
 def test_a_store_of_another_sweep_is_refused_and_replaced_when_asked(tmp_path):
     place = tmp_path / "sweep.zarr"
     rv.sweep(NET, {"seed": [1, 2]}, 5.0, dt=0.1, store=place)
-    with pytest.raises(rv.StoreError, match="duration and the sets differ"):
+    with pytest.raises(rv.StoreError, match="what differs: duration, the sets"):
         rv.sweep(NET, {"seed": [1, 3]}, 6.0, dt=0.1, store=place)
-    with pytest.raises(rv.StoreError, match="the network differs"):
+    with pytest.raises(rv.StoreError, match="what differs: the network"):
         rv.sweep(rv.Population(5, NET.model, current=NET.current, name="exc"), {"seed": [1, 2]}, 5.0, dt=0.1, store=place)
     assert rv.sweep(NET, {"seed": [1, 3]}, 6.0, dt=0.1, store=place, overwrite=True).sizes["seed"] == 2
     (tmp_path / "file").write_text("no folder")
@@ -142,12 +142,29 @@ def test_a_set_that_diverges_is_nan_and_the_others_go_on(batch, store, tmp_path)
         ({"initial": [3]}, rv.ParameterError, "SimulationState"),
         ({3: [1.0]}, rv.ParameterError, "sets"),
         ([1, 2], rv.ParameterError, "mapping"),
+        ({}, rv.ParameterError, "sets is empty: say what changes"),
     ],
 )
 def test_sets_that_cannot_be_are_refused_before_anything_runs(sets, error, words, monkeypatch):
     monkeypatch.setattr("ranvier.simulation.Simulation.start", lambda *a, **k: pytest.fail("it ran"))
     with pytest.raises(error, match=words):
         rv.sweep(NET, sets, 10.0, dt=0.1)
+
+
+def test_weights_and_delays_that_cannot_be_are_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("ranvier.simulation.Simulation.start", lambda *a, **k: pytest.fail("it ran"))
+    cells = rv.Population(2, rv.neurons.LeakyIntegrateAndFire(), name="cells")
+    wire = rv.Projection(cells, cells, rv.synapses.ExponentialCurrent(), [[0, 1], [1, 0]], weight=1.0, name="wire")
+    for sets, words in (({"wire.delay": [1.0, 2.0, -1.0]}, "Value 2 of 'wire.delay'"), ({"wire.weight": [np.inf, 1.0]}, "Value 0")):
+        with pytest.raises(rv.ParameterError, match=words):
+            rv.sweep(rv.Network(cells, wire), sets, 10.0, dt=0.1)
+
+
+def test_what_is_swept_is_not_given_for_all_sets_as_well():
+    state = rv.simulate(NET, duration=1.0, dt=0.1).state
+    for sets, how in (({"seed": [1, 2]}, {"seed": 3}), ({"initial": [state]}, {"initial": state})):
+        with pytest.raises(rv.ParameterError, match="is swept, and given for all sets as well"):
+            rv.sweep(NET, sets, 10.0, dt=0.1, **how)
 
 
 def test_a_record_called_as_what_is_swept_is_refused():

@@ -21,6 +21,7 @@ from ranvier.given import checked_initial
 from ranvier.losses.base import Loss, Window
 from ranvier.losses.sum import Sum, as_sum
 from ranvier.losses.voltage import Voltage
+from ranvier.memory import require_memory
 from ranvier.network.scan import checked_memory
 from ranvier.network.state import SimulationState
 from ranvier.network.surrogate import acting, reason
@@ -111,6 +112,11 @@ def fit(
                     f"of a run with more nothing is known. Give it a few more than that, SpikeTimes(most={most + 4})."
                 )
         problem = Problem.of(sim, space, tuple(terms), state, surrogate, gradient_memory=memory)
+        require_memory(
+            starts * problem.bytes,
+            f"A fit of data that last {problem.steps * sim.dt:g} ms, of {problem.steps} steps,",
+            "Fit a shorter stretch, or fewer starts at once.",
+        )
         return searched(problem, method, iterations, starts, seed, callback)
 
 

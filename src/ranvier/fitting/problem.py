@@ -94,6 +94,15 @@ class Problem:
         return [term.target.numbers for term in self.terms]
 
     @property
+    def bytes(self) -> int:
+        """How much memory what one place shows takes, with its derivatives where they are computed forwards."""
+        rows = sum(
+            -(-self.steps // (r.every_steps or 1)) * self.sim.drawn.populations[str(r.part)].n * len(r.names) for r in self.sim.recorded
+        )
+        spikes = self.steps * sum(p.n for p in self.sim.drawn.populations.values())
+        return (spikes + rows * np.dtype(self.sim._dtype).itemsize) * (1 if self.backwards else 1 + self.space.size)
+
+    @property
     def by_run(self) -> bool:
         """Whether a parameter is given to runs only, as it decides in which step something happens."""
         return any(s.setting for s in self.space.searched)
@@ -120,8 +129,8 @@ class Problem:
 
     @property
     def points(self) -> int:
-        """How many values are compared."""
-        return sum(term.target.points for term in self.terms)
+        """How many values are compared, of the losses that count."""
+        return sum(term.target.points for term in self.terms if term.factor > 0)
 
     def seen(self, values: dict[str, Any]) -> Any:
         """What the run shows, with parameters by path."""

@@ -88,7 +88,8 @@ class Fit:
         """The parameters' covariance, `[parameters, parameters]`: how the data's noise, taken to be normal and independent, moves them.
 
         From the loss's curvature at the optimum, as the first derivatives of what its squares are of give it (Gauss and Newton), with
-        the noise as large as what the fit leaves over.
+        the noise as large as what the fit leaves over. Infinite along what the data do not determine, and everywhere where they
+        have no more values than there are parameters, as these say nothing of the noise.
 
         Raises:
             UnsupportedError: the loss is no mean of squares, or has no derivative.
@@ -105,11 +106,10 @@ class Fit:
             of = lambda row: problem.residuals_of(problem.space.unflat(row), problem.numbers)
             slopes_of = jax.jacrev(of) if problem.exact_times else jax.jacfwd(of)
             slopes = np.asarray(jax.jit(slopes_of)(problem.space.flat(self.parameters)))
-        noise = self.loss / max(1, points - size)
-        information = slopes.T @ slopes / noise if noise else np.full((size, size), np.inf)
-        if not np.isfinite(information).all():  # a fit without an error left over
-            return np.zeros((size, size))
-        return _inverse(information)
+        if points <= size or not np.isfinite(slopes).all():
+            return np.diag(np.full(size, np.inf))
+        of_unit_noise = _inverse(slopes.T @ slopes)
+        return np.where(np.isinf(of_unit_noise), of_unit_noise, of_unit_noise * self.loss / (points - size))
 
     @property
     def uncertainty(self) -> dict[str, Any]:

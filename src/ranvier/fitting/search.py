@@ -14,7 +14,7 @@ import numpy as np
 from ranvier import doors
 from ranvier.errors import ParameterError, UnknownNameError, UnsupportedError, unknown
 from ranvier.model import parameters as parameters_of
-from ranvier.network.numbers import InputNumbers, PopulationNumbers, is_moment, is_setting, paths_of, split
+from ranvier.network.numbers import InputNumbers, PopulationNumbers, is_moment, is_setting, is_start, paths_of, split
 from ranvier.simulation import Simulation
 from ranvier.surrogates import FixedSpikes
 
@@ -167,6 +167,11 @@ def _searched(sim: Simulation, smooth: Mapping[str, Any], path: Any, bounds: Any
     except (UnknownNameError, ParameterError) as error:
         structure = structure_of(sim, path)
         raise UnsupportedError(structure) if structure else type(error)(f"parameters: {error}") from None
+    if is_start(sim.numbers[name], within):
+        raise UnsupportedError(
+            f"{path} says what runs begin with, and all runs of a fit begin in the same state. "
+            f"Give that state: initial=sim.state(parameters={{{path!r}: …}}); of several, compare the fits."
+        )
     low, high, unit = _field(sim, name, within)
     setting, moment = is_setting(sim.numbers[name], within), is_moment(sim.numbers[name], within)
     if setting and within == "sources":

@@ -68,7 +68,7 @@ class Target:
         numbers: arrays, by name: they are arguments of what is compiled.
         records: what the run must record for it.
         steps: how many steps the run must have at least.
-        points: how many values are compared.
+        points: how many values count in it.
         shown: what `Fit.plot` draws: times (ms) and values, or the trains.
     """
 

@@ -71,7 +71,7 @@ class Voltage(Loss):
             )
         numbers = {"rows": steps // every, "values": values, "root": np.sqrt(weight / weight.sum())}
         record = Record(window.part, self.variable, every_steps=every)
-        return Target(numbers, (record,), int(steps[-1]) + 1, values.size, (window.begin + steps * window.dt, values))
+        return Target(numbers, (record,), int(steps[-1]) + 1, int((weight > 0).sum()), (window.begin + steps * window.dt, values))
 
     def residuals(self, seen: Seen, numbers: dict[str, Any]) -> Any:
         return jnp.ravel(numbers["root"] * (seen[self.variable][numbers["rows"]] - numbers["values"]))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ranvier.errors import ParameterError, UnsupportedError, unknown
-from ranvier.model import Model, parameters
+from ranvier.model import Model, ParameterInfo, parameters
 from ranvier.network.facts import structure
 from ranvier.network.spec import Network
 from ranvier.stimuli.base import Constant, Stimulus, as_stimulus
@@ -71,12 +71,23 @@ def is_setting(part: PartNumbers, within: str) -> bool:
 
 def is_moment(part: PartNumbers, within: str) -> bool:
     """Whether a parameter is compared with the time: it says in which step something begins or ends, and has no derivative either."""
+    return any(info.double for info in _declared(part, within))
+
+
+def is_start(part: PartNumbers, within: str) -> bool:
+    """Whether a parameter says what a run begins with, and no step looks at it."""
+    return any(info.at_start for info in _declared(part, within))
+
+
+def _declared(part: PartNumbers, within: str) -> Iterator[ParameterInfo]:
+    """What a model's field declares of a parameter; nothing of a weight and what else is no field."""
     prefix, model = within.rpartition(".")[0], getattr(part, "model", None) or part.synapse  # type: ignore[union-attr]
     for name in ("current", "rate", "short_term_plasticity", "plasticity", "release", "structure"):
         if prefix == name or prefix.startswith(f"{name}."):
             model, within = getattr(part, name, None), within[len(name) + 1 :]
             break
-    return isinstance(model, Model) and any(name == within and info.double for name, info, _ in parameters(model))
+    if isinstance(model, Model):
+        yield from (info for name, info, _ in parameters(model) if name == within)
 
 
 def numbers_of(net: Network) -> Numbers:

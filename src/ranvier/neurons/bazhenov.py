@@ -35,7 +35,7 @@ class ProjectionNeuron(ConductanceBasedNeuron):
     equations = "capacitance * dV/dt = I_input - I_sodium - I_potassium - I_transient - I_leak - I_potassium_leak"
     reference = _SOURCE
 
-    initial_potential: PerNeuron = parameter(-70.0, "mV", text="potential at the start, the gates at rest there")
+    initial_potential: PerNeuron = parameter(-70.0, "mV", text="potential at the start, the gates at rest there", at_start=True)
     sodium: IonChannel = component(BazhenovSodium())
     potassium: IonChannel = component(BazhenovPotassium())
     transient: IonChannel = component(TransientPotassium())
@@ -49,7 +49,7 @@ class LocalNeuron(ConductanceBasedNeuron):
     equations = "capacitance * dV/dt = I_input - I_calcium_current - I_calcium_potassium - I_potassium - I_leak - I_potassium_leak"
     reference = _SOURCE
 
-    initial_potential: PerNeuron = parameter(-70.0, "mV", text="potential at the start, the gates at rest there")
+    initial_potential: PerNeuron = parameter(-70.0, "mV", text="potential at the start, the gates at rest there", at_start=True)
     potassium: IonChannel = component(BazhenovPotassium())
     calcium_current: IonChannel = component(BazhenovCalcium())
     calcium_potassium: IonChannel = component(CalciumActivatedPotassium())

@@ -36,7 +36,7 @@ class ConductanceBasedNeuron(NeuronModel):
 
     capacitance: PerNeuron = parameter(1.0, "uF/cm^2", (1e-12, float("inf")), "membrane capacitance")
     threshold: PerNeuron = parameter(0.0, "mV", text="a spike is an upward crossing of this potential")
-    initial_potential: PerNeuron = parameter(-65.0, "mV", text="potential at the start, the gates at rest there")
+    initial_potential: PerNeuron = parameter(-65.0, "mV", text="potential at the start, the gates at rest there", at_start=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,7 +21,7 @@ class ConnorStevens(ConductanceBasedNeuron):
     equations = "capacitance * dV/dt = I_input - I_sodium - I_potassium - I_transient - I_leak"
     reference = "Connor, Walter & McKown 1977, Biophys J 18:81; parameters of Dayan & Abbott 2001, Theoretical Neuroscience, section 6.7"
 
-    initial_potential: PerNeuron = parameter(-68.0, "mV", text="potential at the start, the gates at rest there")
+    initial_potential: PerNeuron = parameter(-68.0, "mV", text="potential at the start, the gates at rest there", at_start=True)
     sodium: IonChannel = component(ConnorStevensSodium())
     potassium: IonChannel = component(ConnorStevensPotassium())
     transient: IonChannel = component(ConnorStevensTransientPotassium())

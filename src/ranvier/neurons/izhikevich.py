@@ -41,7 +41,7 @@ V >= peak: a spike, V = c, u = u + d"""
     c: PerNeuron = parameter(-65.0, "mV", text="potential after a spike")
     d: PerNeuron = parameter(8.0, "mV/ms", text="how much a spike adds to the recovery")
     peak: PerNeuron = parameter(30.0, "mV", text="potential at which the spike is cut off")
-    initial_potential: PerNeuron = parameter(-65.0, "mV", text="potential at the start, with u = b V")
+    initial_potential: PerNeuron = parameter(-65.0, "mV", text="potential at the start, with u = b V", at_start=True)
 
     @classmethod
     def regular_spiking(cls) -> Izhikevich2003:

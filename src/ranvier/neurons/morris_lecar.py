@@ -48,7 +48,7 @@ Rinzel & Ermentrout 1998, in Koch & Segev (eds.), Methods in Neuronal Modeling, 
     potassium_slope: PerNeuron = parameter(30.0, "mV", _LARGER_THAN_0, "over which they open (V4)")
     speed: PerNeuron = parameter(0.04, "1/ms", POSITIVE, "smallest rate of the potassium gate (phi)")
     threshold: PerNeuron = parameter(0.0, "mV", text="a spike is an upward crossing of this potential")
-    initial_potential: PerNeuron = parameter(-60.0, "mV", text="potential at the start, the gate at rest there")
+    initial_potential: PerNeuron = parameter(-60.0, "mV", text="potential at the start, the gate at rest there", at_start=True)
 
     @classmethod
     def hopf(cls) -> MorrisLecar:

@@ -25,7 +25,7 @@ class Stellate(ConductanceBasedNeuron):
     reference = "Acker, Kopell & White 2003, J Comput Neurosci 15:71"
 
     capacitance: PerNeuron = parameter(1.5, "uF/cm^2", (1e-12, float("inf")), "membrane capacitance")
-    initial_potential: PerNeuron = parameter(-60.0, "mV", text="potential at the start, the gates at rest there")
+    initial_potential: PerNeuron = parameter(-60.0, "mV", text="potential at the start, the gates at rest there", at_start=True)
     sodium: IonChannel = component(AckerSodium())
     potassium: IonChannel = component(AckerPotassium())
     persistent: IonChannel = component(AckerPersistentSodium())

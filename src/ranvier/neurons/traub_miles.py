@@ -25,7 +25,7 @@ class TraubMiles(ConductanceBasedNeuron):
     reference = """Traub & Miles 1991, Neuronal Networks of the Hippocampus
 Brette et al. 2007, J Comput Neurosci 23:349, benchmark 3: the parameters"""
 
-    initial_potential: PerNeuron = parameter(-60.0, "mV", text="potential at the start, the gates at rest there")
+    initial_potential: PerNeuron = parameter(-60.0, "mV", text="potential at the start, the gates at rest there", at_start=True)
     sodium: IonChannel = component(TraubMilesSodium())
     potassium: IonChannel = component(TraubMilesPotassium())
     leak: IonChannel = component(Leak(conductance=0.05, reversal=-60.0))

@@ -21,7 +21,7 @@ class WangBuzsaki(ConductanceBasedNeuron):
     equations = "capacitance * dV/dt = I_input - I_sodium - I_potassium - I_leak"
     reference = "Wang & Buzsáki 1996, J Neurosci 16:6402, eqs. 1-4"
 
-    initial_potential: PerNeuron = parameter(-64.0, "mV", text="potential at the start, the gates at rest there")
+    initial_potential: PerNeuron = parameter(-64.0, "mV", text="potential at the start, the gates at rest there", at_start=True)
     sodium: IonChannel = component(WangBuzsakiSodium())
     potassium: IonChannel = component(WangBuzsakiPotassium())
     leak: IonChannel = component(Leak(conductance=0.1, reversal=-65.0))

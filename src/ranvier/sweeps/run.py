@@ -107,7 +107,7 @@ def sweep(
         measure: what is kept of each population's spikes: `"spike_count"` (of each neuron), `"mean_rate"` (of all
             neurons, Hz), `"first_spike"` (of each neuron, ms; NaN for none), `"neuron_rate"` (of each neuron, Hz).
         functions: more, by name: functions of the `Result` of a run that give a number or an array.
-        seed, initial: of the sets that say nothing of it.
+        seed, initial: of all sets, where they are not swept.
         batch: how many sets run side by side; by default what suits the network and fits the memory.
         exact: whether some sets are run alone too, and compared: where one bit differs, fewer stand side by side, or all run one by
             one. False leaves that out: last bits may then differ from those of
@@ -468,7 +468,10 @@ def _check_names(task: Task, sets: Sets) -> None:
 
 
 def _check_seeds(task: Task, sets: Sets) -> None:
-    """Lets a seed beside an initial state be refused before anything runs."""
+    """Refuses, before anything runs, what is given twice, and a seed beside an initial state."""
+    for name, one in ((sets_of.SEED, task.seed), (sets_of.INITIAL, task.initial)):
+        if one is not None and name in sets.paths:
+            raise ParameterError(f"{name} is swept, and given for all sets as well: {name}=…. Leave out one of them.")
     if task.initial is None and sets_of.INITIAL not in sets.paths:
         return
     for values in sets:

@@ -26,6 +26,8 @@ SEED, INITIAL = "seed", "initial"
 
 _STRUCTURE = {"n", "model", "synapse", "connect", "site", "share", "source", "target", "name"}
 _OF_ALL = ("dt", "duration", "integrator", "precision")
+_ENDS: dict[str, Any] = {"weight": {}, "delay": {"low": 0.0}}
+_NO_ENDS: dict[str, Any] = {"infinite": True}
 _EXAMPLE = "{'exc.tau': [5.0, 10.0, 20.0], 'seed': range(10)}"
 
 
@@ -134,7 +136,7 @@ def zipped(values: Mapping[str, Sequence[Any]], name: str = "set") -> Sets:
             f"zipped lists have one length, but {' and '.join(f'{path} has {n}' for path, n in lengths.items())} values. "
             "Make them equal; every pair of values is the product, which a plain mapping gives."
         )
-    return Sets((Axis(name, lists),) if lists else ())
+    return Sets((Axis(name, lists),))
 
 
 def latin_hypercube(bounds: Mapping[str, Any], n: int, *, seed: int = 0, log: bool | Sequence[str] = False, name: str = "set") -> Sets:
@@ -225,6 +227,8 @@ def _lists(given: Any, what: str) -> dict[str, list[Any]]:
     found = {}
     for path, own in doors.mapping(given, what, _EXAMPLE).items():
         found[path] = _list(own, f"{what}[{path!r}]")
+    if not found:
+        raise ParameterError(f"{what} is empty: say what changes and through which values, such as {_EXAMPLE}.")
     return found
 
 
@@ -327,7 +331,7 @@ def _check_value(net: Network, drawn: Drawn, path: str, value: Any, unit: str | 
     try:
         given = with_numbers(net, drawn.numbers, {path: value})
         if unit is not None and not isinstance(value, Model | Distribution) and not callable(value):
-            doors.values(value, path, rank=(0, 1, 2), infinite=True, unit=unit, one="neuron or edge")
+            doors.values(value, path, rank=(0, 1, 2), **_ENDS.get(path.rpartition(".")[2], _NO_ENDS), unit=unit, one="neuron or edge")
             if np.ndim(value):  # does its length fit?
                 part = draw(net, given, seed=drawn.seed, dt=drawn.dt, like=drawn).projections.get(path.partition(".")[0])
                 if part is not None:

@@ -173,7 +173,7 @@ class StoredTable(Table):
         different = [key for key in sorted({*known, *description}) if known.get(key) != json.loads(json.dumps(description.get(key)))]
         if different:
             raise StoreError(
-                f"The store {self.path} is of another sweep: {' and '.join(different)} differ{'s' * (len(different) == 1)}. "
+                f"The store {self.path} is of another sweep; what differs: {', '.join(different)}. "
                 "Give the same arguments to go on with it, another place for this sweep, or overwrite=True to replace it."
             )
         self.finished = np.asarray(self.root[FINISHED][...])
