@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ranvier import doors
+from ranvier import doors, units
 from ranvier.compiled import turn_on_where_asked
 from ranvier.connect.part import draw as draw_edges
 from ranvier.devices.mesh import checked_devices
@@ -553,8 +553,7 @@ class Simulation:
         if not isinstance(parameters, Mapping):
             raise doors.refusal("parameters", parameters, "a mapping from paths to numbers, such as sim.parameters or {'exc.tau': 12.0}")
         for path, value in parameters.items():
-            if value is None or isinstance(value, str | bytes):
-                raise doors.refusal(f"parameters[{path!r}]", value, "a number or an array of numbers")
+            _check_plain(path, value)
         if not isinstance(state, SimulationState):
             raise ParameterError(
                 f"The function takes (parameters, state); the state is sim.state() or run.state, not a {type(state).__name__}."
@@ -577,7 +576,10 @@ class Simulation:
             layout = copy.copy(layout)
             layout.plan = without_whole_steps(layout.plan)
         whole = self._read_whole(self.records or ())
-        constants = layout.constants(drawn, placed=whole)
+        try:
+            constants = layout.constants(drawn, placed=whole)
+        except LayoutChanged:
+            raise self._as_prepared(parameters) from None
         constants = dataclasses.replace(constants, seed=(jnp.asarray(state.seed)[0], jnp.asarray(state.seed)[1]))
         integrator = layout.integrator
         outside = layout.outside(base)
@@ -619,6 +621,16 @@ class Simulation:
             for part, variable, rows in plan.columns_of(seen):
                 recorded.setdefault(part, {})[variable] = rows
         return stepper.leave(final), recorded
+
+    def _as_prepared(self, given: Mapping[str, Any]) -> ParameterError:
+        """The error of numbers that what the network was laid out for cannot hold: mostly several where it has one."""
+        known = self.parameters
+        several = [path for path, value in given.items() if np.shape(value) != np.shape(known.get(path, value))]
+        hint = f" {several[0]} has the shape {np.shape(given[several[0]])}, and {np.shape(known[several[0]])} there." if several else ""
+        return ParameterError(
+            f"The function takes {', '.join(several or given)} as the network was prepared: with one number for all, or an array.{hint} "
+            "Prepare the network with an array, such as weight=np.full(edges, 30.0), for one value each."
+        )
 
     def _is_moment(self, path: str) -> bool:
         """Whether a parameter says in which step something begins, and so has no derivative; a current with a mean of its own may have."""
@@ -723,6 +735,8 @@ class Simulation:
                 known, n = dict(paths_of(numbers[name]))[within], populations[name].n
                 if np.shape(value) not in ((), (n,), np.shape(known)):
                     raise ParameterError(f"{path} has the shape {np.shape(value)}; it must be one number or ({n},), one a neuron.")
+            elif within != "weight" and np.shape(value) and np.shape(value) != np.shape(self.parameters[path]):
+                raise self._as_prepared({path: value})
         for name, values in by_part.items():
             if name in populations:
                 own = populations[name]
@@ -758,6 +772,20 @@ class Simulation:
     def __repr__(self) -> str:
         n = sum(p.n for p in self.network.populations.values())
         return f"<Simulation of {n} neurons, dt = {self.dt:g} ms, {self.precision} precision>"
+
+
+def _check_plain(path: str, value: Any) -> None:
+    """Refuses what is no plain number: a function's numbers may be traced, so that nothing of them is converted."""
+    wanted = "a number or an array of numbers"
+    if units.is_quantity(value):
+        raise doors.refusal(f"parameters[{path!r}]", value, wanted, "A function takes plain numbers, in the units that rv.describe names.")
+    try:
+        real = value is not None and not jnp.issubdtype(jnp.asarray(value).dtype, np.complexfloating)
+        real = real and jnp.asarray(value).dtype != bool
+    except (TypeError, ValueError):
+        real = False
+    if not real:
+        raise doors.refusal(f"parameters[{path!r}]", value, wanted)
 
 
 def _projection_with(projection: Any, values: dict[str, Any]) -> Any:

@@ -162,6 +162,21 @@ def test_a_batch_is_the_runs_one_by_one_and_second_derivatives_are_differences_o
     assert float(seconds[1]) == pytest.approx(float(slopes[2] - slopes[0]) / 0.02, rel=1e-6)
 
 
+def test_a_gradient_in_single_precision_is_that_in_double():
+    found = {}
+    for precision in ("double", "single"):
+        sim = rv.prepare(currents(), dt=0.1, seed=3, precision=precision, record=[])
+        run, state = sim.function(60, gradient_memory="all", surrogate=rv.surrogates.FastSigmoid(slope=1.0)), sim.state()
+        parameters = {path: x for path, x in sim.parameters.items() if path.startswith(("exc.", "excitation."))}
+        late = lambda p, run=run, state=state: (run(p, state)[1]["inh"]["spikes"] * np.linspace(0.0, 1.0, 60)[:, None]).sum()
+        with jax.enable_x64(True):
+            found[precision] = jax.jit(jax.grad(late))(parameters)
+    for path, slope in found["double"].items():
+        assert found["single"][path].dtype == np.float32
+        np.testing.assert_allclose(found["single"][path], slope, rtol=1e-2, atol=1e-3 * np.abs(slope).max(), err_msg=path)
+    assert np.abs(found["double"]["excitation.weight"]).max() > 0 and np.abs(found["double"]["exc.threshold"]).max() > 0
+
+
 def test_what_a_run_begins_with_is_state_and_no_parameter_of_the_function():
     sim = rv.prepare(rv.Population(1, rv.neurons.HodgkinHuxley(), name="cell"), dt=0.1)
     assert "cell.initial_potential" not in sim.parameters
@@ -169,6 +184,31 @@ def test_what_a_run_begins_with_is_state_and_no_parameter_of_the_function():
         sim.function(10)({"cell.initial_potential": -60.0}, sim.state())
     changed = sim.state(parameters={"cell.initial_potential": -60.0})
     assert changed.neurons["cell"]["V"].tolist() == [-60.0]
+
+
+SIM = rv.prepare(currents(), dt=0.1, record=[])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"exc.capacitance": True}, "capacitance'] is True"),
+        ({"exc.capacitance": [200.0, "x"]}, "an array of numbers"),
+        ({"exc.capacitance": 1j}, "an array of numbers"),
+        ({"exc.capacitance": rv.normal(200.0, 1.0)}, "an array of numbers"),
+        ({"inhibition.weight": np.full((9, 3), -40.0)}, r"as the network was prepared.*has the shape \(9, 3\), and \(\) there"),
+        ({"excitation.tau": np.full(3, 2.0)}, r"as the network was prepared.*has the shape \(3,\), and \(\) there"),
+    ],
+)
+def test_what_is_no_plain_number_or_has_another_shape_is_refused_by_name(given, words):
+    with jax.enable_x64(True), pytest.raises(rv.ParameterError, match=words):
+        SIM.function(2)(given, SIM.state())
+
+
+def test_a_quantity_is_refused_and_not_taken_for_a_number():
+    mV = pytest.importorskip("pint").UnitRegistry().mV
+    with jax.enable_x64(True), pytest.raises(rv.ParameterError, match="takes plain numbers"):
+        SIM.function(2)({"exc.capacitance": 200.0 * mV}, SIM.state())
 
 
 def test_a_gradient_of_neurons_alone_keeps_no_more_than_three_root_steps_states():
