@@ -780,10 +780,10 @@ def _check_plain(path: str, value: Any) -> None:
     if units.is_quantity(value):
         raise doors.refusal(f"parameters[{path!r}]", value, wanted, "A function takes plain numbers, in the units that rv.describe names.")
     try:
-        real = value is not None and not jnp.issubdtype(jnp.asarray(value).dtype, np.complexfloating)
-        real = real and jnp.asarray(value).dtype != bool
+        kind = None if value is None or isinstance(value, str | bytes) else jnp.asarray(value).dtype
     except (TypeError, ValueError):
-        real = False
+        kind = None
+    real = kind is not None and (jnp.issubdtype(kind, np.floating) or jnp.issubdtype(kind, np.integer))
     if not real:
         raise doors.refusal(f"parameters[{path!r}]", value, wanted)
 
