@@ -198,14 +198,20 @@ def _rows(x: Tensor, values: list[Any], shape: torch.Size) -> Tensor:
     period = math.prod(shape)
     if not any(isinstance(v, Tensor) for v in values):
         return torch.tensor([[v] for v in values], dtype=x.dtype, device=x.device).expand(-1, period)
-    numbers = torch.tensor([0.0 if isinstance(v, Tensor) else v for v in values], dtype=x.dtype, device=x.device)
-    rows = (
-        v.to(device=x.device, dtype=x.dtype).reshape(_stripped(v)).expand(shape).reshape(period)
-        if isinstance(v, Tensor)
-        else number.expand(period)
-        for v, number in zip(values, numbers, strict=True)
-    )
-    return torch.stack(list(rows))
+    given = tuple(0.0 if isinstance(v, Tensor) else v for v in values)
+    if not torch.compiler.is_compiling() and direct.plain(x):
+        numbers = _numbers(given, x.dtype)
+    else:
+        numbers = torch.tensor([[v] for v in given], dtype=x.dtype, device=x.device)
+    columns = numbers.expand(-1, period).unbind()
+    return torch.stack([_row(v, x, shape) if isinstance(v, Tensor) else column for v, column in zip(values, columns, strict=True)])
+
+
+def _row(v: Tensor, x: Tensor, shape: torch.Size) -> Tensor:
+    """The values of a parameter for each neuron after which they repeat."""
+    if len(shape) == 1 and v.shape == shape and v.dtype == x.dtype and v.device == x.device:
+        return v
+    return v.to(device=x.device, dtype=x.dtype).reshape(_stripped(v)).expand(shape).reshape(math.prod(shape))
 
 
 def _learnt(values: list[Any]) -> int:
