@@ -296,3 +296,18 @@ def test_the_process_keeps_compiled_programs_and_says_nothing_on_the_side(here):
     assert done.returncode == 0, done.stderr
     assert list((here / "cache" / "ranvier" / "compiled").iterdir())
     assert "ms/s" not in done.stderr and "\r" not in done.stderr
+
+
+def test_a_plan_is_of_the_model_that_run_would_take(here, capsys):
+    def planned(*options):
+        assert main(["info", "brunel", "--plan", *options]) == 0
+        return capsys.readouterr().out
+
+    tenth, part = planned("--scale", "0.1"), planned("--scale", "0.1", "--devices", "2", "--precision", "single")
+    assert "edges in all: 156250" in tenth and "on one device" in tenth
+    assert "edges in all: 156250" in part and "on each of 2 devices" in part
+    assert "edges in all: 15625000" in planned()
+    assert main(["info", "brunel", "--explain", "--scale", "0.1"]) == 0
+    assert "exc: 1000 " in capsys.readouterr().out
+    assert "--scale is for a model" in refused(capsys, "info", "run.zarr", "--scale", "0.1")
+    assert "scale" in refused(capsys, "info", "brunel", "--plan", "--scale", "-1")

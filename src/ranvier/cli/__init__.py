@@ -45,10 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             from ranvier.cli.store import explain, info, plan
 
             if arguments.plan:
-                plan(_parser().parse_args(["run", arguments.store]), arguments.devices)
+                plan(_model_of(arguments), arguments.devices)
             elif arguments.explain:
-                explain(_parser().parse_args(["run", arguments.store]))
+                explain(_model_of(arguments))
             else:
+                _check_options_of_a_store(arguments)
                 info(arguments)
         elif arguments.command == "lab":
             lab.run(arguments, cache=argv is None)
@@ -102,6 +103,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _add_options_of_a_model(to: argparse.ArgumentParser) -> None:
+    """What `ranvier run` and `ranvier info` with a model take alike."""
+    to.add_argument("--duration", type=float, metavar="MS", help="how long (ms)")
+    to.add_argument("--dt", type=float, metavar="MS", help="the time step (ms)")
+    to.add_argument("--integrator", metavar="NAME", help=INTEGRATORS_HELP)
+    to.add_argument("--seed", type=int, metavar="N", help="the whole number that everything random comes from (default 0)")
+    to.add_argument("--precision", choices=("double", "single"), help="of the numbers (default: the model's own, or double)")
+    to.add_argument("--scale", type=float, metavar="X", help="the size of a ready-made network, as a share of the published one")
+    to.add_argument("--regime", choices=("A", "B", "C", "D"), help="what a Brunel network does (default C)")
+    to.add_argument("--gamma", type=float, metavar="X", help="the excitatory weights of drn, as a share of the published ones (default 1)")
+    to.add_argument("--no-gaba", action="store_true", help="leave the inhibition out (antennal lobe)")
+    to.add_argument("--plastic", action="store_true", help="let the excitatory weights of drn learn")
+
+
+def _model_of(info: argparse.Namespace) -> argparse.Namespace:
+    """The model that `ranvier info` is to say something of, as `ranvier run` would be asked for it."""
+    parser = argparse.ArgumentParser()
+    _add_options_of_a_model(parser)
+    given = {option: getattr(info, option) for option in vars(parser.parse_args([]))}
+    return argparse.Namespace(**{**vars(_parser().parse_args(["run", info.store])), **given})
+
+
+def _check_options_of_a_store(info: argparse.Namespace) -> None:
+    """Refuses the options of a model where a store is asked about.
+
+    Raises:
+        ParameterError: one is given.
+    """
+    from ranvier.errors import ParameterError
+
+    plain = vars(_parser().parse_args(["info", info.store]))
+    for option, value in vars(info).items():
+        if value != plain[option]:
+            name = option.replace("_", "-")
+            raise ParameterError(f"--{name} is for a model: write --plan or --explain with it, as in `ranvier info brunel --plan --{name} …`.")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ranvier", description="Simulates networks of biological neurons.")
     parser.add_argument("--version", action="store_true", help="say which version this is")
@@ -121,20 +159,11 @@ def _parser() -> argparse.ArgumentParser:
         help="a model that `ranvier models` lists, such as locust, train-digits, a file, or psst-folder and a folder",
     )
     run.add_argument("folder", nargs="?", metavar="DIR", help="of `ranvier run psst-folder DIR`: what PSST's call.py and run.py saved")
-    run.add_argument("--duration", type=float, metavar="MS", help="how long (ms)")
-    run.add_argument("--dt", type=float, metavar="MS", help="the time step (ms)")
-    run.add_argument("--integrator", metavar="NAME", help=INTEGRATORS_HELP)
-    run.add_argument("--seed", type=int, metavar="N", help="the whole number that everything random comes from (default 0)")
+    _add_options_of_a_model(run)
     run.add_argument("--out", metavar="FOLDER", help="where the results go (default results/NAME-seedN)")
-    run.add_argument("--precision", choices=("double", "single"), help="of the numbers (default: the model's own, or double)")
-    run.add_argument("--scale", type=float, metavar="X", help="the size of a ready-made network, as a share of the published one")
-    run.add_argument("--regime", choices=("A", "B", "C", "D"), help="what a Brunel network does (default C)")
-    run.add_argument("--gamma", type=float, metavar="X", help="the excitatory weights of drn, as a share of the published ones (default 1)")
     run.add_argument(
         "--devices", metavar="N", help="compute it on so many devices, each with a share of every population; or cpu, gpu, tpu"
     )
-    run.add_argument("--no-gaba", action="store_true", help="leave the inhibition out (antennal lobe)")
-    run.add_argument("--plastic", action="store_true", help="let the excitatory weights of drn learn")
     run.add_argument("--no-plots", action="store_true", help="draw no pictures")
     run.add_argument("--store", metavar="STORE", help="write spikes and records there while it runs, instead of a folder of results")
     run.add_argument("--checkpoint-every", type=float, metavar="MS", help="a place to go on from, so often in simulated time (ms)")
@@ -158,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         "--plan", action="store_true", help="say how much memory a model will take on each device, and refuse what does not fit"
     )
     info.add_argument("--devices", type=int, default=1, metavar="N", help="with --plan: on how many devices (default: 1)")
+    _add_options_of_a_model(info)
     check = commands.add_parser(
         "check",
         help="read all of a store and say what is damaged",
