@@ -8,8 +8,9 @@ Each case is a process of its own (or two), warmed up by a first run; medians, t
 that others use the clock tells little: by processor time efficiency is that of one core over that of two (a thread that waits looks out for
 work, which counts).
 
-A bare exchange is `EXCHANGES` gatherings of `BYTES` a device, one after the other in a compiled loop; what a row says of its exchange is
-that of its own bytes, over the steps between two. Of the bare exchange of `BYTES` the shortest of this time and those before is kept: what
+A bare exchange is `EXCHANGES` times who of `FLAGS` neurons on each of two devices spiked, one after the other in a compiled loop, by native
+kernels and by XLA's collectives; what a row says of its exchange is the bare one of its own neurons and spikes, over the steps between two.
+Of the bare exchanges of `SPIKES` spikes the shortest of this time and those before is kept: what
 others do at the machine only lengthens it. `devices` are what a user gets of two that are cores of one processor: they have the
 network whole where native kernels go through the steps. `cut` are the same two with a share each, as devices with a memory of their own
 have it, and `flags` those with the dense exchange: a bit for each neuron and step, where `cut` and `processes` tell lists of spikes.
@@ -25,8 +26,8 @@ import sys
 
 from harness import RESULTS, arguments, save
 
-EXCHANGES = 1000
-BYTES = 20_000
+EXCHANGES = 2000
+FLAGS, SPIKES = 20_000, 200
 HOWS = ("one core", "threads", "devices", "processes")
 WORKS = [
     ("coba", 10.0, 100.0, "double", (*HOWS, "cut")),
@@ -54,13 +55,23 @@ if case["how"] == "flags":
     shards.packs = lambda mesh: True
 if case["model"] == "exchange":
     import numpy as np
-    from jax.sharding import Mesh, NamedSharding, PartitionSpec
-    mesh, cut = Mesh(np.array(jax.devices()), ("d",)), PartitionSpec("d")
+    from jax.sharding import NamedSharding, PartitionSpec
+    from ranvier.devices.circle import circle_of
+    from ranvier.devices.mesh import mesh_of
+    from ranvier.network.exchange import Exchange
+    jax.config.update("jax_enable_x64", True)
+    size, devices = case["flags"], jax.devices()
+    mesh, cut = mesh_of(devices), PartitionSpec("devices")
+    exchange = Exchange(mesh, (("cells", size * len(devices)),), True, circle=0 if case["by_xla"] else circle_of(devices))
+    def again(_, x):
+        return jax.lax.dynamic_slice(exchange.of_all(x), (jax.lax.axis_index("devices") * size,), (size,))
     def tell(x):
-        return jax.lax.fori_loop(0, case["exchanges"], lambda i, x: jax.lax.all_gather(x[0], "d").sum(axis=0, dtype=x.dtype)[None], x)
+        return jax.lax.fori_loop(0, case["exchanges"], again, x[0])[None]
     told = jax.jit(jax.shard_map(tell, mesh=mesh, in_specs=cut, out_specs=cut, check_vma=False))
-    own = [jax.device_put(np.ones((1, case["bytes"]), np.uint8), d) for d in jax.local_devices()]
-    x = jax.make_array_from_single_device_arrays((2, case["bytes"]), NamedSharding(mesh, cut), own)
+    flags = np.zeros((1, size), bool)
+    flags[0, np.linspace(0, size - 1, case["spikes"]).astype(int)] = True
+    own = [jax.device_put(flags, d) for d in jax.local_devices()]
+    x = jax.make_array_from_single_device_arrays((2, size), NamedSharding(mesh, cut), own)
     told(x).block_until_ready()
     began, cpu = time.perf_counter(), time.process_time()
     told(x).block_until_ready()
@@ -80,12 +91,11 @@ cpu = time.process_time()
 run = sim.run(case["duration"])
 cpu = time.process_time() - cpu
 steps = round(case["duration"] / dt)
-every = size = 0
+every, here, native = 0, 0, True
 if hasattr(sim, "shards"):
     exchange = sim.shards.exchange
-    here, every = sim.shards.plan.n, min(exchange.later, 15) or 1
-    size = 4 * (exchange.at_once + 2) if exchange.listed else here * every // (8 if exchange.in_bits else 1)
-print(json.dumps({"us": 1e6 * run.info["run_seconds"] / steps, "cpu_us": 1e6 * cpu / steps, "every": every, "bytes": size,
+    here, every, native = sim.shards.plan.n, min(exchange.later, 15) or 1, not sim.explain().why_not_native
+print(json.dumps({"us": 1e6 * run.info["run_seconds"] / steps, "cpu_us": 1e6 * cpu / steps, "every": every, "here": here, "native": native,
                   "n": run.spikes.n, "rate": len(run.spikes) / run.spikes.n / case["duration"] * 1000, "spikes": len(run.spikes)}))
 """
 
@@ -119,13 +129,14 @@ def main() -> None:
     """Measures, and keeps the numbers."""
     options = arguments("One network on several devices and in several processes")
     rounds = 1 if options.quick else options.rounds
-    exchange: dict[tuple[str, int], float] = {}
+    exchange: dict[tuple[object, ...], float] = {}
 
-    def exchange_us(how: str, size: int) -> float:
-        if (how, size) not in exchange:
-            case = {"model": "exchange", "exchanges": EXCHANGES, "bytes": size, "how": how}
-            exchange[how, size] = statistics.median(once(case)["us"] for _ in range(rounds))
-        return exchange[how, size]
+    def exchange_us(how: str, flags: int, spikes: int, by_xla: bool = False) -> float:
+        what = (how, flags, spikes, by_xla)
+        if what not in exchange:
+            case = {"model": "exchange", "exchanges": EXCHANGES, "flags": flags, "spikes": spikes, "how": how, "by_xla": by_xla}
+            exchange[what] = statistics.median(once(case)["us"] for _ in range(rounds))
+        return exchange[what]
 
     rows = []
     for model, scale, duration, precision, hows in QUICK if options.quick else WORKS:
@@ -156,15 +167,21 @@ def main() -> None:
             if own[0]["n"] == alone[0]["n"]:
                 row["same_spikes"] = {x["spikes"] for x in own} == {alone[0]["spikes"]}
             if own[0]["every"]:
-                row["steps_between_exchanges"], row["bytes_a_device"] = own[0]["every"], own[0]["bytes"]
+                every, steps = own[0]["every"], duration / (0.05 if model == "cobahh" else 0.1)
+                spikes = round(own[0]["spikes"] / 2 / steps * every)
+                row["steps_between_exchanges"], row["spikes_a_device"], row["native"] = every, spikes, own[0]["native"]
                 on = "processes" if how == "processes" else "devices"
-                row["exchange_us_a_step"] = round(exchange_us(on, own[0]["bytes"]) / own[0]["every"], 1)
+                row["exchange_us_a_step"] = round(exchange_us(on, own[0]["here"], spikes, how == "flags") / every, 2)
             rows.append(row)
             print(row, flush=True)
     known = RESULTS / "devices.json"
     before = json.loads(known.read_text())["exchange_us"] if known.exists() else {}
-    bare = {how: min(round(exchange_us(how, BYTES), 1), before.get(how, math.inf)) for how in ("devices", "processes")}
-    save(__file__, options, {"rounds": rounds, "exchange_us": bare, "exchange_bytes": BYTES, "rows": rows})
+    bare = {}
+    for how in ("devices", "processes"):
+        for by_xla in (False, True):
+            name = f"{how}, by XLA" if by_xla else how
+            bare[name] = min(round(exchange_us(how, FLAGS, SPIKES, by_xla), 1), before.get(name, math.inf))
+    save(__file__, options, {"rounds": rounds, "exchange_us": bare, "exchange_flags": FLAGS, "exchange_spikes": SPIKES, "rows": rows})
 
 
 if __name__ == "__main__":

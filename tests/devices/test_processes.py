@@ -44,8 +44,8 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def started(count, arguments, program=SCRIPT, patience=60, missing=()):
-    port = free_port()
+def started(count, arguments, program=SCRIPT, patience=60, missing=(), port=None):
+    port = port or free_port()
     running = {}
     for number in range(count):
         if number in missing:

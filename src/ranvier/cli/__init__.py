@@ -137,7 +137,9 @@ def _check_options_of_a_store(info: argparse.Namespace) -> None:
     for option, value in vars(info).items():
         if value != plain[option]:
             name = option.replace("_", "-")
-            raise ParameterError(f"--{name} is for a model: write --plan or --explain with it, as in `ranvier info brunel --plan --{name} …`.")
+            raise ParameterError(
+                f"--{name} is for a model: write --plan or --explain with it, as in `ranvier info brunel --plan --{name} …`."
+            )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ records and the state between two visits of the host are so known to every proce
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import io
@@ -106,6 +107,8 @@ def join(
     )
     if coordinator is not None and process:
         _wait_for_the_first(coordinator, wait)
+    elif coordinator is not None:
+        _check_port(coordinator)
     try:
         jax.distributed.initialize(
             coordinator,
@@ -130,20 +133,50 @@ def join(
         ) from None
 
 
+def _host_and_port(coordinator: str) -> tuple[str, int]:
+    """The two parts of an address.
+
+    Raises:
+        ParameterError: it has others.
+    """
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit():
+        raise ParameterError(f"The first process's address is {coordinator!r}; write address and port, '10.0.0.1:1234'.")
+    return host.strip("[]"), int(port)
+
+
+def _check_port(coordinator: str) -> None:
+    """Refuses an address at which another program of this machine waits, of which JAX says nothing.
+
+    Raises:
+        ParameterError: its port is in use.
+    """
+    address = _host_and_port(coordinator)
+    try:
+        family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ParameterError(
+                f"The first process was to wait for the others at {coordinator}, but that port is in use: another program has it. "
+                "Take another port; `ranvier launch` without --port finds a free one."
+            ) from None
+
+
 def _wait_for_the_first(coordinator: str, wait: float) -> None:
     """Waits until the first process is there: JAX ends a process that it does not find.
 
     Raises:
         ProcessLost: it did not come.
     """
-    host, _, port = coordinator.rpartition(":")
+    address = _host_and_port(coordinator)
     end = time.monotonic() + wait
     while True:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=max(0.1, end - time.monotonic())).close()
+            socket.create_connection(address, timeout=max(0.1, end - time.monotonic())).close()
             return
-        except ValueError:
-            raise ParameterError(f"The first process's address is {coordinator!r}; write address and port, '10.0.0.1:1234'.") from None
         except OSError as error:
             if time.monotonic() >= end:
                 raise ProcessLost(

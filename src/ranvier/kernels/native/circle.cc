@@ -19,10 +19,9 @@ namespace ranvier {
 namespace {
 
 constexpr size_t kMostSessions = 16;
-// Who waits looks out for a while, then lets others have the core between two looks, and sleeps only at last: a thread that is woken begins
-// on the core of who woke it, and two that sleep and wake in turns stay on one core. To let others have the core may take milliseconds where
-// the machine is busy, which is worth it only where there are more devices than cores.
-constexpr std::chrono::microseconds kShort{20}, kLooksOut{500}, kAwake{2000};
+// Who waits looks out for a while, which is all that it takes where each has a core, and then sleeps: where others want the cores, who looks
+// out for long has to stand back later, and a thread that is woken need not.
+constexpr std::chrono::microseconds kShort{20}, kLooksOut{50}, kAwake{50};
 constexpr int64_t kLooksBetweenTimes = 16;
 constexpr int kMillisecondsAsleep = 100;
 constexpr size_t kReadAtOnce = size_t{1} << 16;
