@@ -80,11 +80,13 @@ CORE = {
     "event_ns": Constant(_stored()["ns_per_event"], "ns", "benchmarks/results/procedural.json: stored edges"),
     "chain": Constant(0, "µs a step", "in the time of an event"),
 }
-GLOO = {
-    "base": Constant(
-        measured("devices.json", "exchange_us", "processes"), "µs", "benchmarks/results/devices.json: 20 KB between two processes"
+SOCKETS = {
+    "base": Constant(20, "µs", "assumed: what a message takes longer over Ethernet than within a machine"),
+    "hop": Constant(
+        measured("devices.json", "exchange_us", "processes"),
+        "µs a process",
+        "benchmarks/results/devices.json: who of 20 000 neurons on each of two spiked, through a socket; each process has one to every other",
     ),
-    "hop": Constant(0, "µs a device", "assumed: a tree's depth is paid below"),
     "bytes": Constant(1.25, "bytes/ns", "assumed: 10 Gb/s Ethernet"),
 }
 
@@ -111,23 +113,21 @@ MICROCIRCUIT = Work("microcircuit", 77_169, 298_880_970, measured("microcircuit.
 LARGE = Work("10⁶ neurons, 10¹⁰ synapses", 1_000_000, 1e10, 5.0, 15)
 
 WAYS = ("bytes", "bits", "list")
-"""How who spiked is told: a byte a neuron and step, as CPUs do; a bit, as accelerators do; four bytes a spike, with room for six standard
-deviations more, which is not made."""
+"""How who spiked is told: a byte a neuron and step; a bit, as accelerators do; a list, eight bytes a spike, as CPUs do."""
 
 
 def told(work: Work, devices: int, way: str) -> float:
     """Bytes that a device tells in one exchange."""
     flags = work.neurons / devices * work.every
     spikes = flags * work.rate * DT / 1000
-    return {"bytes": flags, "bits": flags / 8, "list": 4 * (spikes + 6 * np.sqrt(spikes) + work.every)}[way]
+    return {"bytes": flags, "bits": flags / 8, "list": 8 * spikes + 16}[way]
 
 
-def exchange(link: dict[str, Constant], devices: int, own: float, tree: bool) -> float:
+def exchange(link: dict[str, Constant], devices: int, own: float) -> float:
     """Microseconds of one all-gather in which each device tells `own` bytes."""
     if devices == 1:
         return 0.0
-    hops = np.log2(devices) if tree else 1
-    return link["base"].value * hops + (devices - 1) * (link["hop"].value + own / link["bytes"].value / 1000)
+    return link["base"].value + (devices - 1) * (link["hop"].value + own / link["bytes"].value / 1000)
 
 
 def stretch(device: dict[str, Constant], neurons: float, events: np.ndarray, steps: int) -> np.ndarray:
@@ -138,16 +138,14 @@ def stretch(device: dict[str, Constant], neurons: float, events: np.ndarray, ste
     return fixed + (steps * neurons * device["neuron"].value + events * device["event"].value) / device["memory"].value / 1000
 
 
-def second(
-    work: Work, device: dict[str, Constant], link: dict[str, Constant], devices: int, way: str, tree: bool = False
-) -> dict[str, float]:
+def second(work: Work, device: dict[str, Constant], link: dict[str, Constant], devices: int, way: str) -> dict[str, float]:
     """One second of a network: what is worked, waited and told in it (seconds)."""
     draws = np.random.default_rng(SEED)
     edges_of_a_spike = work.edges / work.neurons / devices
     spikes_expected = work.neurons * work.rate * DT / 1000 * work.every
     clock = np.zeros(devices)
     worked = waited = telling = 0.0
-    one = exchange(link, devices, told(work, devices, way), tree)
+    one = exchange(link, devices, told(work, devices, way))
     for _ in range(round(1000 / DT / work.every)):
         spikes = draws.poisson(spikes_expected)
         busy = stretch(device, work.neurons / devices, draws.poisson(spikes * edges_of_a_spike, devices), work.every)
@@ -204,12 +202,12 @@ def tables() -> Iterator[str]:
     yield "\n**CPUs, one core of the machine measured here each,** 64 of them, over 10 Gb/s Ethernet.\n"
     yield head
     for way in WAYS:
-        yield row(LARGE.title, 64, way, second(LARGE, CORE, GLOO, 64, way, tree=True), memory(LARGE, 64))
+        yield row(LARGE.title, 64, way, second(LARGE, CORE, SOCKETS, 64, way), memory(LARGE, 64))
     yield f"\nWith edges that are not stored the large network takes {memory(LARGE, 64, stored=False)} a device.\n"
     yield "**What the estimate rests on.**\n"
     yield "| constant | value | source |"
     yield "|---|---|---|"
-    for where, of in (("H200", GPU), ("NVLink", NVLINK), ("InfiniBand", INFINIBAND), ("core", CORE), ("Ethernet", GLOO)):
+    for where, of in (("H200", GPU), ("NVLink", NVLINK), ("InfiniBand", INFINIBAND), ("core", CORE), ("Ethernet", SOCKETS)):
         for name, c in of.items():
             if c.value:
                 yield f"| {where}: {name.removesuffix('_ns')} | {c.value:.3g} {c.unit} | {c.source} |"

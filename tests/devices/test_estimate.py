@@ -23,8 +23,8 @@ def test_without_chance_it_is_what_a_formula_says(estimate):
     launches = 10 * (16 * 1.0 + 3.0)
     assert busy == pytest.approx([launches + 10 * 1000 * 96 / 4.8e6, launches + (10 * 1000 * 96 + 1e6 * 72) / 4.8e6])
     # A ring of eight: seven hops, seven times the bytes of one.
-    assert estimate.exchange(estimate.NVLINK, 8, 1e6, False) == pytest.approx(3.6 + 7 * (0.47 + 1e6 / (370e3 / 3)))
-    assert estimate.exchange(estimate.NVLINK, 1, 1e6, False) == 0.0
+    assert estimate.exchange(estimate.NVLINK, 8, 1e6) == pytest.approx(3.6 + 7 * (0.47 + 1e6 / (370e3 / 3)))
+    assert estimate.exchange(estimate.NVLINK, 1, 1e6) == 0.0
     found = estimate.second(estimate.LARGE, estimate.GPU, estimate.INFINIBAND, 64, "bits")
     assert found["seconds"] == pytest.approx(found["worked"] + found["waited"] + found["told"], rel=1e-9)
     assert 0 < found["waited"] < 0.01 * found["worked"]
