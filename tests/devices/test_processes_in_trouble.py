@@ -93,7 +93,7 @@ def test_one_that_stands_still_ends_the_other_in_words(tmp_path, which):
         running[which].communicate()
     assert code != 0
     assert LOST in problem or "gave no sign of life" in problem
-    assert rv.open_store(store).spikes.stop >= 40.0
+    assert rv.open_store(store).spikes.stop >= 20.0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tmpfs is Linux's")
