@@ -85,7 +85,7 @@ SOCKETS = {
     "hop": Constant(
         measured("devices.json", "exchange_us", "processes"),
         "µs a process",
-        "benchmarks/results/devices.json: who of 20 000 neurons on each of two spiked, through a socket; each process has one to every other",
+        "benchmarks/results/devices.json: who of 20 000 neurons on each of two spiked; a socket to each process",
     ),
     "bytes": Constant(1.25, "bytes/ns", "assumed: 10 Gb/s Ethernet"),
 }
