@@ -230,6 +230,7 @@ def measure(steps: int, neurons: int, threads: int, layers: dict[str, Layer], pe
     left_out = {name: f"training needs {peaks[name] + 2:.1f} inputs, free are {free:.1f}" for name in peaks if name not in trained}
     clock = "processor" if threads == 1 else "wall"
     return {
+        "machine": machine(),
         "load": [load, os.getloadavg()[0]],
         "firing_rate_a_step": rate,
         "same_spikes": agreement,
