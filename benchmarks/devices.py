@@ -11,9 +11,8 @@ work, which counts).
 A bare exchange is `EXCHANGES` times who of `FLAGS` neurons on each of two devices spiked, one after the other in a compiled loop, by native
 kernels and by XLA's collectives; what a row says of its exchange is the bare one of its own neurons and spikes, over the steps between two.
 Of the bare exchanges of `SPIKES` spikes the shortest of this time and those before is kept: what
-others do at the machine only lengthens it. `devices` are what a user gets of two that are cores of one processor: they have the
-network whole where native kernels go through the steps. `cut` are the same two with a share each, as devices with a memory of their own
-have it, and `flags` those with the dense exchange: a bit for each neuron and step, where `cut` and `processes` tell lists of spikes.
+others do at the machine only lengthens it. `flags` are the same two devices with the dense exchange: a bit for each neuron
+and step, through XLA, where `devices` and `processes` tell lists of spikes.
 """
 
 import json
@@ -30,9 +29,9 @@ EXCHANGES = 2000
 FLAGS, SPIKES = 20_000, 200
 HOWS = ("one core", "threads", "devices", "processes")
 WORKS = [
-    ("coba", 10.0, 100.0, "double", (*HOWS, "cut")),
-    ("brunel", 1.0, 200.0, "double", (*HOWS, "cut", "flags")),
-    ("microcircuit", 0.2, 100.0, "single", (*HOWS, "cut")),
+    ("coba", 10.0, 100.0, "double", HOWS),
+    ("brunel", 1.0, 200.0, "double", (*HOWS, "flags")),
+    ("microcircuit", 0.2, 100.0, "single", HOWS),
     ("microcircuit", 1.0, 100.0, "single", HOWS),
     ("cobahh", 1.0, 50.0, "double", ("one core", "threads", "devices")),
     ("brunel, twice", 0.5, 200.0, "double", HOWS),
@@ -43,9 +42,8 @@ QUICK = [("brunel", 0.2, 100.0, "double", HOWS), ("brunel, twice", 0.1, 100.0, "
 PROGRAM = """
 import json, os, sys, time
 case = json.loads(sys.argv[1])
-os.environ["RANVIER_CUT"] = str(int(case["how"] in ("cut", "flags")))
 import jax
-if case["how"] in ("devices", "cut", "flags"):
+if case["how"] in ("devices", "flags"):
     jax.config.update("jax_num_cpu_devices", 2)
 import ranvier as rv
 if case["how"] == "processes":
@@ -83,7 +81,7 @@ def twice(scale):
 make = twice if case["model"] == "brunel, twice" else getattr(rv.models, case["model"])
 net = make(scale=case["scale"])
 integrator = rv.ExponentialEuler() if case["model"] == "coba" else None
-devices = 2 if case["how"] in ("devices", "cut", "flags") else None
+devices = 2 if case["how"] in ("devices", "flags") else None
 dt = 0.05 if case["model"] == "cobahh" else 0.1
 sim = rv.prepare(net, dt=dt, integrator=integrator, devices=devices, precision=case["precision"])
 sim.run(20.0)

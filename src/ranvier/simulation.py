@@ -924,11 +924,9 @@ def made(network: Network, devices: tuple[jax.Device, ...] | None, **how: Any) -
     """A network, prepared on one device or on several."""
     if devices is None or len(devices) == 1:
         return Simulation(network, device=None if devices is None else devices[0], **how)
-    from ranvier.devices import cores
     from ranvier.devices.simulation import SimulationOnDevices
 
-    whole = cores.whole(network, devices, **how) if cores.of_one_processor(devices) else None
-    return whole if whole is not None else SimulationOnDevices(network, devices=devices, **how)
+    return SimulationOnDevices(network, devices=devices, **how)
 
 
 _kept: collections.OrderedDict[Any, Simulation] = collections.OrderedDict()

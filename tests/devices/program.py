@@ -4,7 +4,6 @@ It prints one line of JSON for the test that started it.
 """
 
 import json
-import os
 import sys
 import tempfile
 import warnings
@@ -14,8 +13,6 @@ import jax
 import numpy as np
 
 DEVICES = 8
-CUT = "RANVIER_CUT"
-"""Devices that are cores of one processor may have a network whole; here they are to be cut as others are."""
 SMALL = {
     "cuba": {"scale": 0.25},
     "coba": {"scale": 0.25},
@@ -370,31 +367,7 @@ def others():
     return said
 
 
-def cores():
-    """Devices that are cores of one processor have a network whole where native kernels go through its steps."""
-    import ranvier as rv
-
-    network = rv.models.brunel(scale=0.03)
-    how = {"dt": 0.1, "seed": 2, "record": [rv.Record("exc", "V", neurons=[0, 7, 250], every=0.5)]}
-    os.environ[CUT] = "0"
-    sim, folder = rv.prepare(network, devices=4, **how), Path(tempfile.mkdtemp()) / "run.zarr"
-    whole = simulate(network, None, duration=30.0, **how)
-    said = {"whole": differences(whole, sim.run(30.0)), "explained": str(sim.explain()), "spikes": len(whole.spikes)}
-    simulate(network, 4, duration=15.0, store=folder, **how)
-    os.environ[CUT] = "1"
-    said["gone on with cut"] = differences(whole, rv.resume(folder, duration=30.0, devices=2))
-    os.environ[CUT] = "0"
-    cells = rv.Population(9, rv.neurons.HodgkinHuxley(), current=10.0, name="cells")
-    said["by XLA"] = str(rv.prepare(cells, devices=4).explain())
-    try:
-        rv.simulate(rv.Population(3, rv.neurons.LeakyIntegrateAndFire()), duration=1.0, dt=0.1, devices=4)
-    except rv.ParameterError as error:
-        said["too few"] = str(error)
-    return said
-
-
 if __name__ == "__main__":
-    os.environ[CUT] = "1"
     jax.config.update("jax_num_cpu_devices", DEVICES)
     warnings.simplefilter("ignore")
     print(json.dumps(globals()[sys.argv[1]]()))

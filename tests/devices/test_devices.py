@@ -42,16 +42,6 @@ def test_a_store_written_on_four_devices_is_gone_on_with_on_one_and_on_two():
     assert said_by("stores") == {"gone on with": [], "bits": True}
 
 
-@pytest.mark.skipif(not native_available(), reason="XLA goes through all steps")
-def test_cores_of_one_processor_have_a_network_whole_where_its_steps_are_native():
-    said = said_by("cores")
-    assert said["spikes"] > 50
-    assert said["whole"] == said["gone on with cut"] == []
-    assert "on 4 devices that are cores of one processor: they have it whole" in said["explained"]
-    assert "on 4 cpu devices, each with a share of every population" in said["by XLA"]
-    assert "at most devices=3" in said["too few"]
-
-
 def test_edges_that_are_drawn_at_each_spike_are_the_same_on_three_and_eight_devices():
     said = said_by("drawn_at_spikes")
     assert said.pop("spikes") > 200

@@ -75,7 +75,6 @@ class Explanation:
 
     Attributes:
         why_not_native: why XLA goes through the steps, not one call of native kernels; nothing where that is what happens.
-        on_cores: that devices have it whole, where they are cores of one processor.
     """
 
     populations: tuple[PopulationExplanation, ...]
@@ -85,7 +84,6 @@ class Explanation:
     bytes: int
     devices: tuple[str, ...] = ()
     why_not_native: str = ""
-    on_cores: str = ""
 
     @property
     def native(self) -> bool:
@@ -114,7 +112,7 @@ class Explanation:
                 yield f"  shares them with {', '.join(w.shared)}"
         yield f"in flight: {self.history}"
         yield "steps: native kernels, one after the other" if self.native else f"steps: XLA's loop, as {self.why_not_native}"
-        yield from self.devices or ([self.on_cores] if self.on_cores else [])
+        yield from self.devices
         yield f"in all: {_size(self.bytes)}{' a device' if self.devices else ''}"
 
     def __str__(self) -> str:
