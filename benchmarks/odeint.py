@@ -1,4 +1,4 @@
-"""dx/dt = sin(x t), 500 points, n = 1 … 10⁵ equations, in double precision: `odeint` and its peers, side by side in one run.
+"""dx/dt = sin(x t), 500 points, n = 1 … 10⁵ equations, in double precision: `odeint` and its peers, side by side, on one core and on two.
 
 The question is PSST's own (its Fig. 1), but from x0 ≠ 0: at 0 nothing is computed.
 Contenders take turns, call by call; the first call (tracing, compiling) is apart
@@ -8,9 +8,12 @@ adaptive ones (diffrax, torchdiffeq dopri5, SciPy odeint, and ranvier's Adaptive
 rtol 1e-6, atol 1e-9 and take some tens of steps: another question, shown for scale.
 The limit is the same in plain C on one thread (limit/odeint.c, gcc -O3 -march=native
 -ffast-math), which takes its own time, the processor's.
-PyTorch has one thread, for two that share two cores with other work wait on each other.
+Each number of cores is a process of its own that may use no others, in which every
+contender has as many threads. Ratios are of processor time on one core, of time on
+two. Each case replaces itself in the results that are kept, so that a run may be cut
+into several.
 
-    python benchmarks/odeint.py --machine "AMD EPYC 2 cores" --out benchmarks/results/odeint.json
+    python benchmarks/odeint.py --machine "AMD EPYC 2 cores"
 """
 
 import argparse
@@ -19,6 +22,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -33,13 +37,14 @@ import scipy.integrate
 import tensorflow as tf
 import torch
 import torchdiffeq
+from harness import RESULTS, machine
 
 from ranvier.odeint import Adaptive, odeint
 
-torch.set_num_threads(1)
-
 T = np.arange(0, 5, 0.01)
-SIZES = (1, 10, 100, 1000, 10_000, 100_000)
+FIXED = ("NumPy loop", "TensorFlow scan", "diffrax fixed", "torchdiffeq rk4")
+"""The peers that take the same steps."""
+SIZES = (1, 1000, 10_000, 100_000)
 FLAGS = ["-O3", "-march=native", "-ffast-math", "-fopenmp-simd"]
 LSODA_LIMIT = 1000
 """SciPy's odeint reserves n² numbers, whether it needs them or not."""
@@ -195,50 +200,68 @@ def measure(n, seconds, in_c):
     }
 
 
-def shown(n, measured):
-    ours = measured["ranvier JAX"]
-    print(f"n = {n}")
-    for name, r in sorted(measured.items(), key=lambda item: item[1]["later_median_s"]):
+def shown(n, cores, case):
+    ours = case["contenders"]["ranvier JAX"]
+    print(f"n = {n}, {cores} cores")
+    for name, r in sorted(case["contenders"].items(), key=lambda item: item[1]["later_median_s"]):
         later, here = r["later_median_s"], r.get("later_processor_s", r["later_median_s"])
         took = f"first {r.get('first_s', 0):8.3f} s   later {1e3 * later:10.3f} ms   processor {1e3 * here:10.3f} ms"
         print(f"  {name:21} {took}   {later / ours['later_median_s']:8.2f} × ranvier JAX", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--machine", required=True, help="what to call this machine in the results")
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
-    parser.add_argument("--seconds", type=float, default=6.0, help="how long to repeat each size, three times at least")
-    options = parser.parse_args()
-    packages = ("jax", "numpy", "scipy", "torch", "tensorflow-cpu", "tensorflow", "diffrax", "torchdiffeq")
-    versions = {}
-    for package in packages:
+def on_cores(cores, n, seconds):
+    """One case, in this process, which has been started on so many cores."""
+    torch.set_num_threads(cores)
+    tf.config.threading.set_intra_op_parallelism_threads(cores)
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        measured = measure(n, seconds, limit(folder))
+    clock = "later_processor_s" if cores == 1 else "later_median_s"
+    ours = measured["ranvier JAX"][clock]
+    ratios = {name: round(r.get(clock, r["later_median_s"]) / ours, 2) for name, r in measured.items()}
+    return {
+        "load": [load, os.getloadavg()[0]],
+        "contenders": measured,
+        "each / ranvier JAX": {"of": "processor time" if cores == 1 else "time", **ratios},
+        "best fixed-step peer / ranvier JAX": min(ratios[name] for name in FIXED),
+    }
+
+
+def in_its_own_process(cores, n, seconds):
+    command = ["taskset", "-c", ",".join(map(str, range((os.cpu_count() or 1) - cores, os.cpu_count() or 1)))]
+    command += [sys.executable, __file__, "--seconds", str(seconds), "--case", str(cores), str(n)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def versions():
+    found = {}
+    for package in ("ranvier", "jax", "numpy", "scipy", "torch", "tensorflow-cpu", "tensorflow", "diffrax", "torchdiffeq"):
         try:
-            versions[package] = importlib.metadata.version(package)
+            found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    results = {}
-    with tempfile.TemporaryDirectory() as folder:
-        in_c = limit(folder)
-        for n in options.sizes:
-            results[str(n)] = measure(n, options.seconds, in_c)
-            shown(n, results[str(n)])
-    ratios = {
-        n: {
-            "each / ranvier JAX": {name: r["later_median_s"] / measured["ranvier JAX"]["later_median_s"] for name, r in measured.items()},
-            "each / ranvier JAX, processor time": {
-                name: r["later_processor_s"] / measured["ranvier JAX"]["later_processor_s"] for name, r in measured.items() if name != "C"
-            },
-            "ranvier NumPy / NumPy loop": measured["ranvier NumPy"]["later_median_s"] / measured["NumPy loop"]["later_median_s"],
-        }
-        for n, measured in results.items()
-    }
-    with open(options.out, "w") as file:
-        question = __doc__.splitlines()[0]
-        json.dump(
-            {"question": question, "machine": options.machine, "versions": versions, "results": results, "ratios": ratios}, file, indent=1
-        )
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--machine", default=None, help="a name for the machine, kept with the numbers")
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--cores", type=int, nargs="*", default=(1, 2))
+    parser.add_argument("--seconds", type=float, default=6.0, help="how long to repeat each size, three times at least")
+    parser.add_argument("--case", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.case:
+        return print(json.dumps(on_cores(*options.case, options.seconds)))
+    kept = RESULTS / f"{Path(__file__).stem}.json"
+    cases = json.loads(kept.read_text()).get("cases", {}) if kept.exists() else {}
+    for n in options.sizes:
+        for cores in options.cores:
+            case = cases[f"n = {n}, cores = {cores}"] = in_its_own_process(cores, n, options.seconds)
+            shown(n, cores, case)
+            found = {**machine(), **({"name": options.machine} if options.machine else {})}
+            text = json.dumps({"question": __doc__.splitlines()[0], "machine": found, "versions": versions(), "cases": cases}, indent=1)
+            kept.write_text(text + "\n")
 
 
 if __name__ == "__main__":
