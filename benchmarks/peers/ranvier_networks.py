@@ -146,7 +146,10 @@ def build(options: argparse.Namespace) -> tuple:
     def once() -> dict:
         seen[:] = [(now(), 0.0)]
         result = run(options.duration)
-        (began, first), (ended, last) = seen[1 if len(seen) > 2 else 0], seen[-1]  # the calls of the compiled loop; of several not the first
+        (began, first), (ended, last) = (
+            seen[1 if len(seen) > 2 else 0],
+            seen[-1],
+        )  # the calls of the compiled loop; of several not the first
         return {"microseconds_a_step": (ended - began) * 1e6 / round((last - first) / options.dt), **facts_of(options, result)}
 
     info = run(min(options.duration, 10.0)).info
