@@ -25,9 +25,6 @@ def sigmoid(x: jax.Array) -> jax.Array:
     return 1 / (1 + exponential(-x))
 
 
-WORTHWHILE = 16
-"""Elements; below, compiling our own takes longer than it saves."""
-
 OWN: dict[str, Callable[..., Any]] = {
     "exp": exponential,
     "expm1": exponential_minus_one,

@@ -12,7 +12,7 @@ import numpy as np
 
 from ranvier.errors import SimulationDiverged
 from ranvier.kernels.dispatch import jit_loop
-from ranvier.kernels.fast_functions import WORTHWHILE, with_fast_functions
+from ranvier.kernels.fast_functions import with_fast_functions
 from ranvier.odeint import march
 from ranvier.odeint.problem import NOISE, Equations, Problem, optional
 from ranvier.odeint.progress import Bar
@@ -20,6 +20,8 @@ from ranvier.odeint.recipe import Recipe
 from ranvier.random import Draws, Key
 
 OFFERS = ("interval", "rate", "rate_and_slope", "diffusion", "normal")
+WORTHWHILE = 16
+"""Elements of a state; below, compiling our own elementary functions takes longer than it saves."""
 CHUNKS = 100
 """Into how many parts a run with a progress bar is cut."""
 LONG = 1e6

@@ -110,8 +110,7 @@ def sweep(
         seed, initial: of all sets, where they are not swept.
         batch: how many sets run side by side; by default what suits the network and fits the memory.
         exact: whether some sets are run alone too, and compared: where one bit differs, fewer stand side by side, or all run one by
-            one. False leaves that out: last bits may then differ from those of
-            single runs.
+            one. False leaves that out: last bits may then differ from those of single runs.
         executor: where batches run: any `concurrent.futures.Executor`, a Dask client, or Ray (the module `ray`).
         store: a path: what is finished is written there batch by batch, and not run again when the same call is made again.
         overwrite: whether another sweep's store there is replaced.

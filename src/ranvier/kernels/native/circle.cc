@@ -34,18 +34,6 @@ void pause() {
 #endif
 }
 
-template <class T>
-T number_at(const unsigned char* bytes) {
-  T number;
-  std::memcpy(&number, bytes, sizeof number);
-  return number;
-}
-
-template <class T>
-void put(unsigned char* bytes, T number) {
-  std::memcpy(bytes, &number, sizeof number);
-}
-
 // Lets this thread go on from the core of its place on, where each device may have one: who starts several begins them on its own, and a
 // scheduler takes a good part of a second to draw apart two that wait for each other. It may move as before.
 void go_apart(const Place& place) {

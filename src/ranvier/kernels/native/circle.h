@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -17,6 +18,19 @@
 namespace ranvier {
 
 using Bytes = std::vector<unsigned char>;
+
+// Numbers in messages, which lie at any address.
+template <class T>
+T number_at(const unsigned char* bytes) {
+  T number;
+  std::memcpy(&number, bytes, sizeof number);
+  return number;
+}
+
+template <class T>
+void put(unsigned char* bytes, T number) {
+  std::memcpy(bytes, &number, sizeof number);
+}
 
 struct Message {
   const unsigned char* bytes = nullptr;

@@ -1,7 +1,6 @@
 #include "told_spikes.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "loops.h"
 
@@ -10,18 +9,6 @@ namespace {
 
 constexpr int32_t kBits = -1;  // in the place of how many spikes a list has
 constexpr int64_t kSize = 4, kHeadOfList = 16;
-
-template <class T>
-T number_at(const unsigned char* bytes) {
-  T number;
-  std::memcpy(&number, bytes, sizeof number);
-  return number;
-}
-
-template <class T>
-void put(unsigned char* bytes, T number) {
-  std::memcpy(bytes, &number, sizeof number);
-}
 
 }  // namespace
 
