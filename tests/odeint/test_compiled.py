@@ -1,9 +1,13 @@
 """What the array libraries do to functions: jit, vmap, grad, autograd, compile, tf.function."""
 
 import collections
+import dataclasses
+import functools
 import importlib
 import itertools
+import sys
 import types
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -183,6 +187,182 @@ def test_whatever_f_reads_is_noticed_when_it_changes(tmp_path, monkeypatch):
         assert float(odeint(f, jnp.ones(1), [0.0, 0.1], Euler())[-1, 0]) == pytest.approx(0.9)
         change()
         assert float(odeint(f, jnp.ones(1), [0.0, 0.1], Euler())[-1, 0]) == pytest.approx(0.8)
+
+
+def _two_of_a_kind():
+    first, second = types.SimpleNamespace(rate=1.0), types.SimpleNamespace(rate=1.0)
+    return lambda x, t: -first.rate * second.rate * x, lambda: setattr(second, "rate", 2.0)
+
+
+def _closure_cell():
+    rate = 1.0
+
+    def change():
+        nonlocal rate
+        rate = 2.0
+
+    return lambda x, t: -rate * x, change
+
+
+def _closure_of_a_closure():
+    table = {"a": [(1.0, [1.0])]}
+    inner = lambda: table["a"][0][1][0]
+    return lambda x, t: -inner() * x, lambda: table["a"][0][1].__setitem__(0, 2.0)
+
+
+def _memory_of_another_array():
+    whole = np.ones(4)
+    part = whole[::2]
+    return lambda x, t: -part[1] * x, lambda: whole.__setitem__(2, 2.0)
+
+
+def _partial_of_a_method():
+    class Cell:
+        def f(self, factor, x, t):
+            return -factor[0] * self.rate * x
+
+    cell, factor = Cell(), [1.0]
+    cell.rate = 1.0
+    return functools.partial(cell.f, factor), lambda: factor.__setitem__(0, 2.0)
+
+
+def _defaults():
+    def f(x, t, factor=[1.0], *, more=1.0):  # noqa: B006
+        return -factor[0] * more * x
+
+    return f, lambda: f.__defaults__[0].__setitem__(0, 2.0)
+
+
+def _defaults_by_name():
+    def f(x, t, *, factor=1.0):
+        return -factor * x
+
+    return f, lambda: f.__kwdefaults__.__setitem__("factor", 2.0)
+
+
+def _other_code():
+    def f(x, t):
+        return -1.0 * x
+
+    return f, lambda: setattr(f, "__code__", (lambda x, t: -2.0 * x).__code__)
+
+
+def _method_of_a_class_replaced():
+    class Cell:
+        def rate(self):
+            return 1.0
+
+        def __call__(self, x, t):
+            return -self.rate() * x
+
+    return Cell(), lambda: setattr(Cell, "rate", lambda self: 2.0)
+
+
+def _frozen():
+    @dataclasses.dataclass(frozen=True)
+    class Cell:
+        rate: float = 1.0
+
+        def f(self, x, t):
+            return -self.rate * x
+
+    cell = Cell()
+    return cell.f, lambda: object.__setattr__(cell, "rate", 2.0)
+
+
+def _what_a_defaultdict_makes():
+    table = collections.defaultdict(lambda: 1.0)
+
+    def change():
+        table.clear()
+        table.default_factory = lambda: 2.0
+
+    return lambda x, t: -table["rate"] * x, change
+
+
+def _weak_reference():
+    class Cell:
+        rate = 1.0
+
+    cell = Cell()
+    weak = weakref.ref(cell)
+    return lambda x, t: -weak().rate * x, lambda: setattr(cell, "rate", 2.0)
+
+
+def _method_of_a_list():
+    table = [1.0]
+    read = table.__getitem__
+    return lambda x, t: -read(0) * x, lambda: table.__setitem__(0, 2.0)
+
+
+def _table_of_pandas():
+    table = pytest.importorskip("pandas", reason="comes with other packages").DataFrame({"rate": [1.0]})
+    return lambda x, t: -float(table["rate"].iloc[0]) * x, lambda: table.__setitem__("rate", [2.0])
+
+
+def _imported_inside():
+    module = sys.modules["of_a_user_imported_inside"] = types.ModuleType("of_a_user_imported_inside")
+    module.rate = 1.0
+
+    def f(x, t):
+        from of_a_user_imported_inside import rate
+
+        return -rate * x
+
+    return f, lambda: setattr(module, "rate", 2.0)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        _two_of_a_kind,
+        _closure_cell,
+        _closure_of_a_closure,
+        _memory_of_another_array,
+        _partial_of_a_method,
+        _defaults,
+        _defaults_by_name,
+        _other_code,
+        _method_of_a_class_replaced,
+        _frozen,
+        _what_a_defaultdict_makes,
+        _weak_reference,
+        _method_of_a_list,
+        _table_of_pandas,
+        _imported_inside,
+    ],
+)
+def test_hidden_changes_are_noticed(made):
+    f, change = made()
+    rate = lambda: (1 - float(odeint(f, jnp.ones(1), [0.0, 0.1], Euler())[-1, 0])) / 0.1
+    assert rate() == pytest.approx(1.0, rel=1e-5) and rate() == pytest.approx(1.0, rel=1e-5)
+    change()
+    assert rate() == pytest.approx(2.0, rel=1e-5)
+
+
+def test_a_function_defined_again_under_its_name_is_another():
+    scope = {}
+    for rate in (1.0, 2.0):
+        exec(f"def helper(x):\n    return -{rate} * x\ndef f(x, t):\n    return helper(x)", scope)
+        x = odeint(scope["f"], jnp.ones(1), [0.0, 0.1], Euler())
+        assert float(x[-1, 0]) == pytest.approx(1 - 0.1 * rate)
+
+
+def test_times_changed_in_place_are_others():
+    t = np.array([0.0, 0.1])
+    step = lambda: float(odeint(lambda x, t: -x, jnp.ones(1), t, Euler())[-1, 0])
+    assert step() == pytest.approx(0.9)
+    t[1] = 0.2
+    assert step() == pytest.approx(0.8)
+
+
+def test_what_is_kept_with_a_compiled_loop_is_not_given_to_others():
+    rates = []
+    for rate in (1.0, 2.0, 3.0):  # each array is gone when the next is made, perhaps where it lay
+        held = jnp.full(1, rate)
+        rates.append((1 - float(odeint(lambda x, t, held=held: -held * x, jnp.ones(1), [0.0, 0.1], Euler())[-1, 0])) / 0.1)
+        del held
+    np.testing.assert_allclose(rates, [1.0, 2.0, 3.0], rtol=1e-5)
 
 
 def test_float64_jax_arrays_stay_so_without_the_flag():

@@ -10,13 +10,13 @@ import hashlib
 import sys
 import sysconfig
 import types
+import weakref
 from collections.abc import Hashable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-
-from ranvier.same import Same
 
 SMALL = 1 << 12
 """Bytes of a NumPy array up to which its values are kept; of a larger one it is their digest."""
@@ -24,6 +24,9 @@ DEEP = 5000
 """How many values are looked at; what lies beyond is compared by identity."""
 OPAQUE = ("jax", "jaxlib", "torch", "tensorflow", "keras")
 """Packages whose objects are compared by identity: they do not change, or change with what is compiled."""
+TABLES = ("pandas",)
+"""Packages whose objects have their numbers where only they find them."""
+_PLAIN = frozenset((bool, int, str, bytes))
 
 
 @dataclasses.dataclass
@@ -51,22 +54,45 @@ class Fingerprint:
 
     traced: bool = False
     seen: dict[int, int] = dataclasses.field(default_factory=dict)
+    held: list[Any] = dataclasses.field(default_factory=list)
+    """What is compared by identity. While it lives, nothing else has its identity: so who keeps a fingerprint keeps this too."""
+    looked_at: list[Any] = dataclasses.field(default_factory=list)
 
     def of(self, x: Any) -> Hashable:
         """A value that is equal as long as `x` would compute the same."""
         kind: Any = type(x)
-        if x is None or kind in (bool, int, str, bytes, float, complex):
-            return (kind, repr(x) if kind in (float, complex) else x)  # 0.0 == -0.0, and nan differs from itself
+        if x is None or kind in _PLAIN:
+            return (kind, x)
+        if kind is float or kind is complex:
+            return (kind, repr(x))  # 0.0 == -0.0, and nan differs from itself
+        if kind is types.ModuleType or kind is np.ufunc or isinstance(x, types.ModuleType):
+            return self._same(x)
         if isinstance(x, jax.core.Tracer):
             self.traced = True
-            return Same(x)
-        if isinstance(x, types.ModuleType | types.BuiltinFunctionType | np.ufunc):
-            return Same(x)
-        if id(x) in self.seen:
-            return ("seen", self.seen[id(x)])
+            return self._same(x)
+        number = self.seen.get(id(x))
+        if number is not None:
+            return ("seen", number)
         if len(self.seen) >= DEEP:
-            return Same(x)
+            return self._same(x)
         self.seen[id(x)] = len(self.seen)
+        self.looked_at.append(x)  # also what was made for this look alone: its identity must not be given to the next
+        if kind is types.FunctionType:
+            return self._of_function(x)
+        if _has_attributes_alone(kind):
+            return (kind, self.of(dict(x.__dict__))) if x.__dict__ else (kind,)
+        return self._of_object(x, kind)
+
+    def _same(self, x: Any) -> Hashable:
+        self.held.append(x)
+        return ("is", id(x))
+
+    def _of_function(self, x: types.FunctionType) -> Hashable:
+        defaults = () if x.__defaults__ is None and x.__kwdefaults__ is None else (self.of(x.__defaults__), self.of(x.__kwdefaults__))
+        own = (self.of(dict(x.__dict__)),) if x.__dict__ else ()
+        return ("function", x.__code__, defaults, own, *self._reads(x))
+
+    def _of_object(self, x: Any, kind: Any) -> Hashable:
         if isinstance(x, np.ndarray | np.generic):
             return (kind, self.of(x.tolist())) if x.dtype == object else (kind, x.shape, str(x.dtype), _values(x))
         if isinstance(x, bytearray | memoryview | array.array):
@@ -74,24 +100,31 @@ class Fingerprint:
         if isinstance(x, tuple | list | set | frozenset | collections.deque):
             return (kind, *map(self.of, x), *self._attributes(x))
         if isinstance(x, Mapping):
-            return (kind, *((self.of(k), self.of(v)) for k, v in x.items()), *self._attributes(x))
-        if isinstance(x, types.FunctionType):
-            return (x.__code__, self.of(x.__defaults__), self.of(x.__kwdefaults__), *self._attributes(x), *self._reads(x))
+            missing = (self.of(x.default_factory),) if isinstance(x, collections.defaultdict) else ()
+            return (kind, missing, *((self.of(k), self.of(v)) for k, v in x.items()), *self._attributes(x))
         if isinstance(x, types.MethodType):
             return (kind, self.of(x.__func__), self.of(x.__self__))
+        if isinstance(x, types.BuiltinFunctionType | types.MethodWrapperType):
+            own = x.__self__
+            return self._same(x) if own is None or isinstance(own, types.ModuleType) else (kind, x.__name__, self.of(own))
         if isinstance(x, functools.partial):
             return (kind, self.of(x.func), self.of(x.args), self.of(x.keywords))
         if isinstance(x, property):
             return (kind, self.of(x.fget))
         if isinstance(x, staticmethod | classmethod):
             return (kind, self.of(x.__func__))
+        if isinstance(x, weakref.ReferenceType):
+            return (kind, self.of(x()))
         if isinstance(x, type):
-            return (Same(x), *self._of_classes(x))
-        if kind.__module__.partition(".")[0] in OPAQUE:
-            return (Same(x), _version(x))
+            return (self._same(x), *self._of_classes(x))
+        package = kind.__module__.partition(".")[0]
+        if package in OPAQUE:
+            return (self._same(x), _version(x))
+        if package in TABLES and hasattr(x, "__array__"):
+            return (self._same(x), self.of(np.asarray(x)))
         if hasattr(x, "__dict__") or _slots(kind):
             return (kind, *self._attributes(x), *self._of_classes(kind))
-        return Same(x)
+        return self._same(x)
 
     def _attributes(self, x: Any) -> Iterator[Hashable]:
         """What an object has of its own."""
@@ -116,27 +149,32 @@ class Fingerprint:
                 yield None
         if _lies_in_a_library(function.__code__.co_filename):
             return  # its globals stay as they are
-        names = dict.fromkeys(_names(function.__code__))
+        names, known = _names(function.__code__), function.__globals__
         for name in names:
-            if name in function.__globals__:
-                value = function.__globals__[name]
+            if name in known:
+                value = known[name]
                 yield (name, self.of(value))
-                if isinstance(value, types.ModuleType):
-                    yield from self._read_of(value, names)
+            else:
+                value = sys.modules.get(name)  # which the function may import
+            if isinstance(value, types.ModuleType) and not _of_a_library(value.__name__):
+                yield from self._read_of(value, names)
 
-    def _read_of(self, module: types.ModuleType, names: dict[str, None]) -> Iterator[Hashable]:
+    def _read_of(self, module: types.ModuleType, names: tuple[str, ...]) -> Iterator[Hashable]:
         """What a function may read of a user's module: what has a name that stands in the function."""
-        if _of_a_library(module.__name__) or id(module) in self.seen:
+        if id(module) in self.seen:
             return
         self.seen[id(module)] = len(self.seen)
+        self.looked_at.append(module)
         for name in names:
             if name in vars(module):
                 value = vars(module)[name]
                 yield (name, self.of(value))
-                if isinstance(value, types.ModuleType):
+                if isinstance(value, types.ModuleType) and not _of_a_library(value.__name__):
                     yield from self._read_of(value, names)
 
 
+_OWN = __name__.partition(".")[0]
+_LIBRARIES = (*(sysconfig.get_path(place) for place in ("stdlib", "purelib", "platlib")), str(Path(__file__).parents[1]))
 _OF_EVERY_CLASS = frozenset(vars(type("", (), {}))) | {"__annotations__", "__slots__", "__static_attributes__", "__firstlineno__"}
 
 
@@ -154,6 +192,12 @@ def _version(x: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
+def _has_attributes_alone(kind: type) -> bool:
+    """Whether an object of a class is nothing but its attributes: of Ranvier's integrators, whose methods stay as they are."""
+    return all(base is object or base.__module__.partition(".")[0] == _OWN for base in kind.__mro__) and not _slots(kind)
+
+
+@functools.lru_cache(maxsize=1024)
 def _slots(kind: type) -> tuple[str, ...]:
     """The names of a class's slots, those of the classes that it is derived from too."""
     named = [vars(base).get("__slots__", ()) for base in kind.__mro__]
@@ -163,11 +207,11 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _of_a_library(module: str | None) -> bool:
-    """Whether a module is Python's own, or was installed: not one that a user changes while it is imported."""
+    """Whether a module is Python's own or Ranvier's, or was installed: not one that a user changes while it is imported."""
     if module is None:
         return False
     package = module.partition(".")[0]
-    if package in sys.stdlib_module_names and package != "__main__":
+    if package == _OWN or (package in sys.stdlib_module_names and package != "__main__"):
         return True
     file = getattr(sys.modules.get(package), "__file__", None)
     return file is not None and _lies_in_a_library(file)
@@ -175,12 +219,12 @@ def _of_a_library(module: str | None) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _lies_in_a_library(file: str) -> bool:
-    """Whether a file is Python's own, or was installed."""
-    return any(file.startswith(sysconfig.get_path(place)) for place in ("stdlib", "purelib", "platlib"))
+    """Whether a file is Python's own or Ranvier's, or was installed."""
+    return any(file.startswith(place) for place in _LIBRARIES)
 
 
 @functools.lru_cache(maxsize=1024)
 def _names(code: types.CodeType) -> tuple[str, ...]:
-    """The names that a function and the functions inside it look up."""
+    """The names that a function and the functions inside it look up, each once."""
     inner = (name for part in code.co_consts if isinstance(part, types.CodeType) for name in _names(part))
-    return (*code.co_names, *inner)
+    return tuple(dict.fromkeys((*code.co_names, *inner)))

@@ -14,10 +14,11 @@ from ranvier.errors import SimulationDiverged
 from ranvier.kernels.dispatch import jit_loop
 from ranvier.kernels.fast_functions import with_fast_functions
 from ranvier.odeint import march
-from ranvier.odeint.problem import NOISE, Equations, Problem, optional
+from ranvier.odeint.problem import NOISE, REMEMBERED, Equations, Problem, optional
 from ranvier.odeint.progress import Bar
 from ranvier.odeint.recipe import Recipe
 from ranvier.random import Draws, Key
+from ranvier.same import Same
 
 OFFERS = ("interval", "rate", "rate_and_slope", "diffusion", "normal")
 WORTHWHILE = 16
@@ -127,17 +128,30 @@ def _double(problem: Problem) -> Any:
     return jax.enable_x64(True) if wanted else contextlib.nullcontext()
 
 
+def _grid(times: Same, real: str) -> tuple[np.ndarray, np.ndarray]:
+    """The times and the lengths of the steps: these from double times, for the difference of rounded ones is less exact."""
+    return times.value.astype(real), np.diff(times.value).astype(real)
+
+
+_remembered_grid = functools.lru_cache(maxsize=16)(_grid)
+
+
+@functools.lru_cache(maxsize=16)
+def _words(seed: int) -> np.ndarray:
+    return np.array(Key(seed).seed_words, np.uint32)
+
+
 def _numbers(problem: Problem, recipe: Recipe) -> tuple[Any, ...]:
-    times: Any = problem.times
+    times: Any
     lengths: Any
-    if isinstance(times, np.ndarray):
-        lengths = np.diff(times).astype(problem.real)  # from double times: the difference of rounded ones is less exact
-        times = times.astype(problem.real)
+    if isinstance(problem.times, np.ndarray):
+        grid = _remembered_grid if problem.times.nbytes <= REMEMBERED else _grid
+        times, lengths = grid(Same(problem.times), problem.real)
     else:
-        times = times.astype(problem.real)
+        times = problem.times.astype(problem.real)
         lengths = jnp.diff(times)
     seed = problem.seed
-    words = np.array(Key(seed).seed_words, np.uint32) if isinstance(seed, int) else jnp.stack([seed.astype(jnp.uint32), jnp.uint32(0)])
+    words: Any = _words(seed) if isinstance(seed, int) else jnp.stack([seed.astype(jnp.uint32), jnp.uint32(0)])
     return jax.tree.map(_strong, problem.y0), times, lengths, recipe.values(problem), words
 
 

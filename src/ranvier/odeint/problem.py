@@ -18,6 +18,8 @@ from ranvier.odeint.event import Event
 from ranvier.random import Key
 
 LIBRARIES = {"numpy": "NumPy", "jax": "JAX", "torch": "PyTorch", "tensorflow": "TensorFlow"}
+REMEMBERED = 1 << 16
+"""Bytes of times up to which the next call with the same ones does not look at them again."""
 NOISE = Key(0).child("odeint")
 """The stream of the noise; the seed is the problem's."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 
 from ranvier.odeint.fingerprint import Fingerprint
 from ranvier.odeint.problem import Problem, library_of
+
+_NOTHING = jax.tree.structure(())
 
 
 class Recipe:
@@ -21,23 +24,33 @@ class Recipe:
     """
 
     def __init__(self, problem: Problem):
-        leaves, self.structure = jax.tree.flatten(problem.args)
+        leaves, self.structure = jax.tree.flatten(problem.args) if problem.args else ([], _NOTHING)
         self.varies = [isinstance(leaf, float | complex) or library_of(leaf) is not None for leaf in leaves]
         self.fixed = [None if varies else leaf for varies, leaf in zip(self.varies, leaves, strict=True)]
         prints = Fingerprint()
         read = (problem.f, problem.diffusion, problem.save, problem.events, problem.integrator, self.fixed)
-        self.key = (prints.of(read), self.structure, tuple(self.varies), problem.save_every)
-        self.traced = prints.traced
-        self.template = dataclasses.replace(problem, y0=None, times=None, args=(), seed=None)
+        self.key = (*map(prints.of, read), self.structure, tuple(self.varies), problem.save_every)
+        self.hash = hash(self.key)
+        self.traced, self.held = prints.traced, prints.held
+        self.posed = problem
 
     def __hash__(self) -> int:
-        return hash(self.key)
+        return self.hash
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and self.key == other.key
 
+    @functools.cached_property
+    def template(self) -> Problem:
+        """The problem without its numbers; the arrays that it was posed with are let go."""
+        template = dataclasses.replace(self.posed, y0=None, times=None, args=(), seed=None)
+        del self.posed
+        return template
+
     def values(self, problem: Problem) -> list[Any]:
         """The numbers and arrays among the arguments, which another call may change without compiling again."""
+        if not problem.args:
+            return []
         return [leaf for leaf, varies in zip(jax.tree.leaves(problem.args), self.varies, strict=True) if varies]
 
     def problem(self, y0: Any, times: Any, values: list[Any], seed: Any) -> Problem:

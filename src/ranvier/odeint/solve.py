@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import numbers
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from ranvier.integrators.runge_kutta import RungeKutta4
 from ranvier.odeint import tree
 from ranvier.odeint.adaptive import Adaptive
 from ranvier.odeint.event import Event
-from ranvier.odeint.problem import LIBRARIES, Problem, called, dtype_name, library_of, real_name
+from ranvier.odeint.problem import LIBRARIES, REMEMBERED, Problem, called, dtype_name, library_of, real_name
 
 STEP_METHODS = ("interval", "rate", "rate_and_slope", "diffusion", "normal")
 
@@ -183,7 +184,20 @@ def _times(t: Any, library: str) -> Any:
         t = _static_tensor(t)
     if units.is_quantity(t):
         raise doors.refusal("t", t, "plain numbers", "The unit of time is that of f: write t.magnitude, in that unit.")
-    times = np.array(doors.real_array(t, "t", "1", "numbers: a list or an array of times"), np.float64)
+    given = doors.real_array(t, "t", "1", "numbers: a list or an array of times")
+    if given.dtype == np.float64 and given.ndim == 1 and given.nbytes <= REMEMBERED:
+        return _remembered(given.tobytes())
+    return _in_order(np.array(given, np.float64))
+
+
+@functools.lru_cache(maxsize=16)
+def _remembered(times: bytes) -> np.ndarray:
+    """The times of an earlier call, which were looked at: one and the same array, so that what was made of it is found again."""
+    return _in_order(np.frombuffer(times).copy())
+
+
+def _in_order(times: np.ndarray) -> np.ndarray:
+    """The times, of which each is a number and none before the last."""
     if times.ndim != 1 or len(times) == 0:
         raise ParameterError(f"t has the shape {times.shape}, but it must be one row of at least one time, such as np.arange(0, 10, 0.01).")
     bad = ~np.isfinite(times)
