@@ -14,7 +14,7 @@ static double seconds(void) {
 
 int main(int argc, char **argv) {
   if (argc < 3) return 1;
-  const int points = 500, n = atoi(argv[1]), times = atoi(argv[2]);
+  const int n = atoi(argv[1]), times = atoi(argv[2]), points = argc > 3 ? atoi(argv[3]) : 500;
   double *x = aligned_alloc(64, ((size_t)points * n * sizeof(double) + 63) / 64 * 64);
   double best = 1e300;
   for (int again = 0; again < times; again++) {

@@ -7,13 +7,43 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ranvier.kernels.dispatch import native_available
 from ranvier.kernels.exponential import exponential_minus_one
 from ranvier.kernels.fast_functions import with_fast_functions
 from ranvier.kernels.logarithm import logarithm, power
 from ranvier.kernels.sine import LARGEST, cosine, sine
+from ranvier.network.pointwise import computed
 
 MORE = {np.float64: np.longdouble, np.float32: np.float64}
 RNG = np.random.default_rng(0)
+
+
+def by_the_kernel(function):
+    """The function, as the native kernel of neurons' own numbers computes it."""
+    return lambda x: computed(function, x)
+
+
+@pytest.mark.skipif(not native_available(), reason="without the native module there is nothing to test")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_those_of_the_native_kernel(dtype):
+    far = 1e8 if dtype == np.float64 else 6e4
+    turns = np.concatenate([spread(-4, 4), spread(-far, far), of_all_sizes(1e-30, far), np.arange(-9999, 9999) * np.pi / 2])
+    small = np.concatenate([spread(-2, 2), spread(-80, 80), of_all_sizes(1e-30, 1)])
+    for ours, true, x, most in [
+        (jnp.sin, np.sin, turns, 2),
+        (jnp.cos, np.cos, turns, 2),
+        (jnp.sin, np.sin, spread(-1e15, 1e15), 2),
+        (jnp.log, np.log, np.abs(np.concatenate([of_all_sizes(1e-35, 1e35), spread(0.5, 2)])), 1),
+        (jnp.expm1, np.expm1, small, 2),
+        (jnp.tanh, np.tanh, small, 3),
+    ]:
+        assert error_in_units(by_the_kernel(ours), true, dtype, x) <= most
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 1e30, -1e30, 720, -720], dtype)
+    for ours, true in [(jnp.sin, np.sin), (jnp.cos, np.cos), (jnp.log, np.log), (jnp.expm1, np.expm1), (jnp.tanh, np.tanh)]:
+        with jax.enable_x64(True), np.errstate(all="ignore"):
+            got, want = np.asarray(jax.jit(by_the_kernel(ours))(special)), true(special)
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+        assert np.array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
 
 
 @functools.cache

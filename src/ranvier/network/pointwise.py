@@ -169,7 +169,7 @@ class _Writer:
         """Whether the kernel can do it."""
         name, params = _called(operation), operation.params
         values = (*operation.operands, *operation.results)
-        if any(np.dtype(v.aval.dtype).name not in TYPES or self.size(v) not in (1, self.n) for v in values):
+        if any(v.aval.dtype.name not in TYPES or self.size(v) not in (1, self.n) for v in values):
             return False
         if name in SAME_ELEMENTS:
             return all(self.size(a) == self.size(b) for a, b in zip(operation.operands, operation.results, strict=True))
@@ -440,6 +440,15 @@ def pointwise(function: Callable[..., Any], updated: Any, *others: Any) -> Any:
     n, leaves = len(closed.consts), len(jax.tree.leaves(updated))
     results = _by_kernel(lambda *x: tuple(jaxpr_as_fun(type(closed)(closed.jaxpr, x[:n]))(*x[n:])), arguments, range(n, n + leaves))
     return jax.tree.unflatten(jax.tree.structure(shape), results)
+
+
+def written(straight: Straight, updated: Sequence[int]) -> Program:
+    """The program of a trace whose arguments with these numbers change from one run of it to the next; results lie apart from operands.
+
+    Raises:
+        NotPointwise: there is too little or too much to do.
+    """
+    return _Writer(straight, updated, in_place=False).written()
 
 
 def computed(function: Callable[..., Any], *arguments: Any) -> Any:

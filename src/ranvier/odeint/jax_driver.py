@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from typing import Any
 
@@ -11,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ranvier.errors import SimulationDiverged
-from ranvier.kernels.dispatch import jit_loop
+from ranvier.kernels.dispatch import choose, jit_loop, platform
 from ranvier.kernels.fast_functions import with_fast_functions
-from ranvier.odeint import march
+from ranvier.odeint import elementwise, march
 from ranvier.odeint.problem import NOISE, REMEMBERED, Equations, Problem, optional
 from ranvier.odeint.progress import Bar
 from ranvier.odeint.recipe import Recipe
@@ -27,6 +28,8 @@ CHUNKS = 100
 """Into how many parts a run with a progress bar is cut."""
 LONG = 1e6
 """From how many steps times variables on a run may have one without being asked: some tenths of a second."""
+VERY_LONG = 3e8
+"""The same where the native kernel takes all steps, of which it tells nothing until the end: some seconds at most."""
 
 
 def array_library() -> Any:
@@ -99,10 +102,61 @@ class Loop:
 
 
 def _whole(recipe: Recipe, *numbers: Any) -> Any:
+    """Every row: by the native kernel where elements of the state do not see each other; derivatives, batches and all else by XLA."""
+    y0, times, _, values, seed = numbers
+    by_xla = functools.partial(_by_xla, recipe)
+    kernel = elementwise.march(lambda y0, values: recipe.problem(y0, times, values, seed), y0, values)
+    if kernel is None:
+        return by_xla(*numbers)
+
+    def natively(y0: Any, times: Any, lengths: Any, values: list[Any], _: Any) -> Any:
+        first, structure = jax.tree.flatten(jax.tree.map(jnp.asarray, Loop(recipe, y0, times, lengths, values, seed).saved(y0, 0)))
+        return jax.tree.unflatten(structure, kernel(times, lengths, first, jax.tree.leaves(y0), values))
+
+    return _differentiable(functools.partial(choose, natively, by_xla), by_xla)(*numbers)
+
+
+def _differentiable(function: Any, like: Any) -> Any:
+    """`function`, whose derivatives and batches are those of another that computes the same."""
+    batchable = jax.custom_batching.custom_vmap(function)
+
+    @batchable.def_vmap
+    def batched(size: int, is_batched: Any, *operands: Any) -> Any:
+        axes = jax.tree.map(lambda batched: 0 if batched else None, is_batched)
+        rows = jax.vmap(like, in_axes=axes, axis_size=size)(*operands)
+        return rows, jax.tree.map(lambda _: True, rows)
+
+    run = jax.custom_jvp(batchable)
+    run.defjvp(lambda primals, tangents: jax.jvp(like, primals, tangents))
+    return run
+
+
+def _by_xla(recipe: Recipe, *numbers: Any) -> Any:
     loop = Loop(recipe, *numbers)
     carry, row = loop.begin()
     # Bounds that are Python numbers make a scan of it, which can be differentiated in reverse.
     return loop.rows(carry, row, loop.problem.rows)[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shapes:
+    """Numbers of a problem, alike where their shapes, types and structure are."""
+
+    numbers: Any = dataclasses.field(compare=False)
+    key: Any = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        leaves, structure = jax.tree.flatten(self.numbers)
+        shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves]
+        object.__setattr__(self, "numbers", jax.tree.unflatten(structure, shapes))
+        object.__setattr__(self, "key", (structure, *((x.shape, x.dtype) for x in shapes)))
+
+
+@functools.lru_cache(maxsize=64)
+def _is_native(recipe: Recipe, shapes: _Shapes) -> bool:
+    """Whether the native kernel takes all steps of a problem with numbers of these shapes."""
+    y0, times, _, values, seed = shapes.numbers
+    return platform() == "cpu" and elementwise.march(lambda y0, values: recipe.problem(y0, times, values, seed), y0, values) is not None
 
 
 @functools.lru_cache(maxsize=64)
@@ -166,11 +220,12 @@ def integrate(problem: Problem) -> Any:
     with _double(problem):
         numbers = _numbers(problem, recipe)
         if recipe.traced:  # a closure over traced values belongs to that trace alone
-            return _whole(recipe, *numbers)
+            return _by_xla(recipe, *numbers)
         traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(numbers))
         with Bar(problem.steps, problem.progress) as bar:
             work = problem.steps * sum(leaf.size for leaf in jax.tree.leaves(problem.y0))
-            if bar.active and not traced and problem.rows > 2 and (work > LONG or problem.progress):
+            long = lambda: work > LONG and (work > VERY_LONG or not _is_native(recipe, _Shapes(numbers)))
+            if bar.active and not traced and problem.rows > 2 and (problem.progress or long()):
                 begin, rows = _compiled_in_parts(recipe)
                 carry, row = begin(*numbers)
                 row = int(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -53,7 +54,7 @@ class Recipe:
             return []
         return [leaf for leaf, varies in zip(jax.tree.leaves(problem.args), self.varies, strict=True) if varies]
 
-    def problem(self, y0: Any, times: Any, values: list[Any], seed: Any) -> Problem:
+    def problem(self, y0: Any, times: Any, values: Sequence[Any], seed: Any) -> Problem:
         """The problem with these numbers, which may be traced."""
         rest = iter(values)
         leaves = [next(rest) if varies else leaf for varies, leaf in zip(self.varies, self.fixed, strict=True)]

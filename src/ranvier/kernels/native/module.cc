@@ -19,6 +19,7 @@
 #include "integrate_and_fire_handler.h"
 #include "lif_sequence_module.h"
 #include "loops.h"
+#include "march_handler.h"
 #include "plasticity_handlers.h"
 #include "pointwise_handler.h"
 #include "run_steps.h"
@@ -175,6 +176,12 @@ XLA_FFI_Error* pointwise_of_any(XLA_FFI_CallFrame* frame) {
   return bound->Call(frame);
 }
 
+XLA_FFI_Error* march_of_any(XLA_FFI_CallFrame* frame) {
+  static auto* bound =
+      ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().RemainingRets().Attr<ffi::Span<const int64_t>>("numbers").To(march).release();
+  return bound->Call(frame);
+}
+
 XLA_FFI_Error* tell_spikes_handler(XLA_FFI_CallFrame* frame) {
   static auto* bound = ffi::Ffi::Bind()
                            .Ctx<ffi::RunId>()
@@ -287,6 +294,7 @@ constexpr Kernel kKernels[] = {
     {"integrate_and_fire_f32", integrate_and_fire_handler<ffi::F32>},
     {"integrate_and_fire_f64", integrate_and_fire_handler<ffi::F64>},
     {"pointwise", pointwise_of_any},
+    {"march", march_of_any},
     {"tell_spikes", tell_spikes_handler},
     {"tell_listed", tell_listed_handler},
     {"tell_most", tell_most_handler},

@@ -52,4 +52,24 @@ void pointwise_rows(const Pointwise& program, const void* const* operands, void*
 // What is one number for all.
 void pointwise_numbers(const Pointwise& program, const void* const* operands, void* const* results, uint64_t* numbers);
 
+// Differential equations whose elements do not see each other, from row to row of what is kept. A step is a program; each of its operands is
+// a row of the state, the time before or after the step, its length, or something given.
+struct March {
+  static constexpr int64_t kTime = 0, kNextTime = 1, kLength = 2, kGiven = 3;  // operands that are no state, counted after those
+
+  Pointwise step;
+  int64_t n = 0;                 // elements of a row
+  int64_t rows = 0, every = 1;   // kept, the first of which is there; steps from one to the next
+  std::vector<int64_t> sources;  // for each operand the number of the state, or of the states and one of the above
+  std::vector<int64_t> kept;     // for each result in which buffer it is kept, or -1
+  std::vector<int64_t> states;   // for each state which result it becomes
+  int64_t width = 8;             // bytes of a time and of each element of the state
+};
+
+// How many elements stay in the first-level cache together.
+int64_t march_block(const March& march);
+
+// Elements begin … end − 1, at most a block, of every row. `buffers` hold the first row.
+void march(const March& march, const void* times, const void* lengths, const void* const* begins, const void* const* given, void* const* buffers, int64_t begin, int64_t end);
+
 }  // namespace ranvier

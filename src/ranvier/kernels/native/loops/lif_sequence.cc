@@ -7,12 +7,10 @@
 #include <vector>
 
 #include "elementary.h"
+#include "large_pages.h"
 #include "loops.h"
 #include "parallel.h"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -46,18 +44,6 @@ template <class T>
 using Integer = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
 
 int64_t whole_blocks(int64_t n) { return (n + kBlock - 1) / kBlock * kBlock; }
-
-// New memory of this size comes from the kernel page by page, at several times the cost of writing it once.
-void ask_for_large_pages(void* data, int64_t bytes) {
-#if defined(MADV_HUGEPAGE)
-  constexpr uintptr_t page = uintptr_t{1} << 21;
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) & ~(page - 1);
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) & ~(page - 1);
-  if (data != nullptr && end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#else
-  (void)data, (void)bytes;
-#endif
-}
 
 // What a neuron has: a template argument of the loops. The plain one shares its parameters with all others, and has no noise; its spikes
 // set the potential, or take from it if it subtracts.

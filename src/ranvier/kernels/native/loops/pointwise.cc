@@ -60,6 +60,10 @@ class Registers {
 
   unsigned char* operator[](int64_t i) const { return at_[i]; }
 
+  void put_operand(int64_t i, const void* at) { at_[i] = static_cast<unsigned char*>(const_cast<void*>(at)); }
+
+  void put_result(int64_t i, void* at) { at_[at_.size() - program_.results.size() + i] = static_cast<unsigned char*>(at); }
+
   void advance(int64_t n) {
     for (size_t i = 0; i < program_.operands.size(); ++i) move(program_.operands[i], i, n);
     for (size_t i = 0, first = at_.size() - program_.results.size(); i < program_.results.size(); ++i) move(program_.results[i], first + i, n);
@@ -78,6 +82,26 @@ class Registers {
   const Pointwise& program_;
   std::vector<unsigned char*>& at_;
 };
+
+constexpr int64_t kLine = 64, kBeside = 5 * kLine;  // so that rows do not lie in the same places of the cache
+
+// Elements of a block, and bytes from one of its rows to the next.
+int64_t block_of(const Pointwise& program) {
+  const int64_t fit = kBytes / (program.row_width * std::max<int64_t>(program.n_rows, 1));
+  return std::clamp(fit / kFewest * kFewest, kFewest, kMost);
+}
+
+int64_t apart_of(const Pointwise& program, int64_t block) {
+  constexpr int64_t widest = 8;  // results may be wider than what is kept between the loops
+  return (block * std::max(program.row_width, widest) + kLine - 1) / kLine * kLine + kBeside;
+}
+
+// Memory of this thread's own, from a line on.
+unsigned char* room_of(int64_t bytes) {
+  static thread_local std::vector<unsigned char> room;
+  room.resize(std::max<size_t>(room.size(), bytes + kLine));
+  return room.data() + (kLine - reinterpret_cast<uintptr_t>(room.data()) % kLine) % kLine;
+}
 
 void perform(const std::vector<Pointwise::Instruction>& instructions, const Registers& at, int64_t n) {
   for (const Pointwise::Instruction& x : instructions) x.loop(n, at[x.a], at[x.b], at[x.c], at[x.out]);
@@ -98,18 +122,59 @@ void pointwise_numbers(const Pointwise& program, const void* const* operands, vo
 }
 
 void pointwise_rows(const Pointwise& program, const void* const* operands, void* const* results, const uint64_t* numbers, int64_t begin, int64_t end) {
-  constexpr int64_t line = 64, beside = 5 * line;  // so that rows do not lie in the same places of the cache
-  const int64_t width = program.row_width, fit = kBytes / (width * std::max<int64_t>(program.n_rows, 1));
-  const int64_t block = std::clamp(fit / kFewest * kFewest, kFewest, kMost);
-  static thread_local std::vector<unsigned char> room;
-  const int64_t apart = block * width + beside;
-  room.resize(std::max<size_t>(room.size(), program.n_rows * apart + line));
-  unsigned char* const rows = room.data() + (line - reinterpret_cast<uintptr_t>(room.data()) % line) % line;
-  Registers at(program, operands, results, numbers, begin, rows, apart);
+  const int64_t block = block_of(program), apart = apart_of(program, block);
+  Registers at(program, operands, results, numbers, begin, room_of(program.n_rows * apart), apart);
   for (int64_t first = begin; first < end; first += block) {
     const int64_t n = std::min(block, end - first);
     perform(program.of_rows, at, n);
     at.advance(n);
+  }
+}
+
+int64_t march_block(const March& march) { return block_of(march.step); }
+
+void march(const March& march, const void* times, const void* lengths, const void* const* begins, const void* const* given, void* const* buffers, int64_t begin, int64_t end) {
+  const Pointwise& step = march.step;
+  const int64_t n = end - begin, width = march.width, apart = apart_of(step, n), n_results = step.results.size(), n_states = march.states.size();
+  unsigned char* const rows = room_of((step.n_rows + 2 * n_results) * apart);
+  unsigned char* const passing = rows + step.n_rows * apart;  // results that are not kept, of two steps in turn
+  std::vector<uint64_t> numbers(step.n_numbers + 1);
+  std::vector<const void*> operands(march.sources.size());
+  std::vector<void*> results(n_results);
+  std::vector<const void*> state(n_states);
+  const auto from = [&](const void* row, int64_t wide) { return static_cast<const unsigned char*>(row) + begin * wide; };
+  const auto in_row = [&](int64_t result, int64_t row) {
+    const int64_t wide = width_of(step.results[result].type);
+    return static_cast<unsigned char*>(buffers[march.kept[result]]) + (row * march.n + begin) * wide;
+  };
+  for (int64_t i = 0; i < n_states; ++i) state[i] = from(begins[i], width);
+  Registers at(step, operands.data(), results.data(), numbers.data(), 0, rows, apart);
+  for (size_t i = 0; i < march.sources.size(); ++i) {
+    const int64_t which = march.sources[i] - n_states - March::kGiven;
+    if (which >= 0) at.put_operand(i, from(given[which], step.operands[i].row ? width_of(step.operands[i].type) : 0));
+  }
+  const auto* const time = static_cast<const unsigned char*>(times);
+  const auto* const length = static_cast<const unsigned char*>(lengths);
+  for (int64_t row = 1, k = 0; row < march.rows; ++row) {
+    for (int64_t turn = 0; turn < march.every; ++turn, ++k) {
+      for (size_t i = 0; i < march.sources.size(); ++i) {
+        const int64_t source = march.sources[i];
+        if (source < n_states) {
+          at.put_operand(i, state[source]);
+        } else if (source < n_states + March::kGiven) {
+          const int64_t of_time = source - n_states;
+          at.put_operand(i, of_time == March::kLength ? length + k * width : time + (k + (of_time == March::kNextTime ? 1 : 0)) * width);
+        }
+      }
+      for (int64_t r = 0; r < n_results; ++r) {
+        const bool keeps = march.kept[r] >= 0 && turn + 1 == march.every;
+        results[r] = keeps ? in_row(r, row) : passing + (2 * r + k % 2) * apart;
+        at.put_result(r, results[r]);
+      }
+      perform(step.of_numbers, at, 1);
+      perform(step.of_rows, at, n);
+      for (int64_t i = 0; i < n_states; ++i) state[i] = results[march.states[i]];
+    }
   }
 }
 

@@ -44,6 +44,148 @@ RANVIER_OF float exponential_of(float x) {
   return (y + y) * bits_as<float>(exponent);
 }
 
+// What is added first to a number, to leave the nearest whole number in its low bits.
+template <class T>
+constexpr T beside_of = sizeof(T) == 4 ? T(12582912.0) : T(6755399441055744.0);
+
+// sin r for |r| <= π/2; the coefficients of ranvier/kernels/sine.py.
+RANVIER_OF double sine_near(double r) {
+  const double s = r * r;
+  double y = 2.7216743258720103e-15;
+  y = y * s - 7.643043166023409e-13;
+  y = y * s + 1.605894189407033e-10;
+  y = y * s - 2.5052106921474298e-08;
+  y = y * s + 2.7557319211743382e-06;
+  y = y * s - 0.00019841269841213365;
+  y = y * s + 0.008333333333333208;
+  y = y * s - 0.16666666666666666;
+  return (r * s) * y + r;
+}
+
+RANVIER_OF float sine_near(float r) {
+  const float s = r * r;
+  float y = -2.5029324e-08f;
+  y = y * s + 2.7600126e-06f;
+  y = y * s - 0.00019842605f;
+  y = y * s + 0.008333348f;
+  y = y * s - 0.16666667f;
+  return (r * s) * y + r;
+}
+
+// x − n · π or n · π/2. What is left after the first part has no more bits than a number, so nothing is lost where the two cancel.
+RANVIER_OF double without_turns(double x, double n, double part) {
+  x = std::fma(n * part, -3.141592653589793, x);
+  x = std::fma(n * part, -1.2246467991473532e-16, x);
+  return std::fma(n * part, 2.9947698097183397e-33, x);
+}
+
+RANVIER_OF float without_turns(float x, float n, float part) {
+  x = std::fma(n * part, -3.1415927410125732f, x);
+  x = std::fma(n * part, 8.742277657347586e-08f, x);
+  return std::fma(n * part, 3.4302490200117637e-15f, x);
+}
+
+// y, or −y where the whole number that `shifted` ends with is odd.
+template <class T>
+RANVIER_OF T signed_by(T y, T shifted) {
+  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+  return bits_as<T>(static_cast<Bits>(bits_as<Bits>(y) ^ (bits_as<Bits>(shifted) << (8 * sizeof(T) - 1))));
+}
+
+// Within 2 units in the last place; of large numbers it is the C library's.
+struct Sine {
+  template <class T>
+  RANVIER_OF static bool inside(T x) {
+    return std::fabs(x) <= (sizeof(T) == 4 ? T(65536.0) : T(17592186044416.0));
+  }
+  template <class T>
+  RANVIER_OF static T of(T x) {
+    const T shifted = x * T(0.318309886183790671538) + beside_of<T>, n = shifted - beside_of<T>;
+    const T y = signed_by(sine_near(without_turns(x, n, T(1))), shifted);
+    return x == T(0) ? x : y;  // the sign of a zero
+  }
+  template <class T>
+  static T beyond(T x) {
+    return std::sin(x);
+  }
+};
+
+struct Cosine {
+  template <class T>
+  RANVIER_OF static bool inside(T x) {
+    return std::fabs(x) <= (sizeof(T) == 4 ? T(65536.0) : T(17592186044416.0));
+  }
+  template <class T>
+  RANVIER_OF static T of(T x) {
+    const T shifted = (x * T(0.318309886183790671538) - T(0.5)) + beside_of<T>, n = shifted - beside_of<T>;
+    return signed_by(sine_near(without_turns(x, n + n + T(1), T(0.5))), shifted + T(1));
+  }
+  template <class T>
+  static T beyond(T x) {
+    return std::cos(x);
+  }
+};
+
+// Of normal numbers within a unit in the last place; the coefficients of ranvier/kernels/logarithm.py. Others are the C library's.
+struct Logarithm {
+  template <class T>
+  RANVIER_OF static bool inside(T x) {
+    return x >= std::numeric_limits<T>::min() && x <= std::numeric_limits<T>::max();
+  }
+  RANVIER_OF static double of(double x) {
+    const uint64_t above = bits_as<uint64_t>(x) - 0x3fe6a09e667f3bcdu;  // from √½ on
+    const uint64_t exponent = (above >> 52) + ((above >> 63) != 0 ? 0xfffffffffffff000u : 0u);
+    const double e = bits_as<double>(bits_as<uint64_t>(beside_of<double>) + exponent) - beside_of<double>;
+    const double f = bits_as<double>(bits_as<uint64_t>(x) - (exponent << 52)) - 1.0;
+    const double s = f / (f + 2.0), z = s * s, half = 0.5 * (f * f);
+    double y = 0.07398735796701168;
+    y = y * z + 0.07656943045147371;
+    y = y * z + 0.0909178569195845;
+    y = y * z + 0.11111099210482026;
+    y = y * z + 0.1428571437204994;
+    y = y * z + 0.19999999999702692;
+    y = y * z + 0.3333333333333368;
+    const double rest = s * ((z + z) * y + half), low = e * 1.90821492927058770002e-10 + rest;
+    return e * 6.93147180369123816490e-01 + (f - (half - low));
+  }
+  RANVIER_OF static float of(float x) { return static_cast<float>(of(static_cast<double>(x))); }
+  template <class T>
+  static T beyond(T x) {
+    return x >= T(0) && x < std::numeric_limits<T>::min() ? -std::numeric_limits<T>::infinity() : std::log(x);
+  }
+};
+
+// e^x − 1; the coefficients of ranvier/kernels/exponential.py.
+RANVIER_OF double exponential_minus_one(double x) {
+  const double within = x < -60.0 ? -60.0 : x > 710.0 ? 710.0 : x;
+  const double shifted = within * 1.44269504088896340736 + beside_of<double>, n = shifted - beside_of<double>;
+  const double r = (within - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
+  double y = 2.0886594362820896e-09;
+  y = y * r + 2.5109122929206796e-08;
+  y = y * r + 2.7557361928014977e-07;
+  y = y * r + 2.755724392383305e-06;
+  y = y * r + 2.4801587227576575e-05;
+  y = y * r + 0.0001984126988646235;
+  y = y * r + 0.0013888888888928326;
+  y = y * r + 0.008333333333321468;
+  y = y * r + 0.0416666666666666;
+  y = y * r + 0.16666666666666677;
+  y = y * r + 0.5;
+  y = (r * r) * y + r;
+  const double half = bits_as<double>((bits_as<uint64_t>(shifted) - bits_as<uint64_t>(beside_of<double>) + 1022u) << 52);  // of the power
+  y = half * y + (half - 0.5);
+  return x == 0.0 ? x : y + y;
+}
+
+RANVIER_OF float exponential_minus_one(float x) { return static_cast<float>(exponential_minus_one(static_cast<double>(x))); }
+
+RANVIER_OF double tangent_of_area(double x) {
+  const double within = x < -22.0 ? -22.0 : x > 22.0 ? 22.0 : x, y = exponential_minus_one(within + within);
+  return y / (y + 2.0);
+}
+
+RANVIER_OF float tangent_of_area(float x) { return static_cast<float>(tangent_of_area(static_cast<double>(x))); }
+
 // (e^z − 1) / z, and 1 at 0: where |z| <= 1/2 the polynomial of one_pass.h, elsewhere the quotient. A neuron does not see whether another
 // needs the quotient.
 RANVIER_OF double relaxation_near(double z) {
@@ -87,6 +229,31 @@ RANVIER_LEVEL_TARGET void one(int64_t n, const void* a, const void*, const void*
   Out* const to = static_cast<Out*>(out);
   RANVIER_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) to[i] = Of::of(x[i]);
+}
+
+// Where all are inside of what a function is made for, one loop; others are computed one by one, beside those that are.
+template <class T, class Of>
+RANVIER_LEVEL_TARGET void within(int64_t n, const void* a, const void*, const void*, void* out) {
+  const T* const x = static_cast<const T*>(a);
+  T* const to = static_cast<T*>(out);
+  std::conditional_t<sizeof(T) == 4, int32_t, int64_t> outside = 0;
+  RANVIER_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) outside |= Of::inside(x[i]) ? 0 : 1;
+  if (outside == 0) {
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) to[i] = Of::of(x[i]);
+    return;
+  }
+  T given[kMost];
+  for (int64_t first = 0; first < n; first += kMost) {
+    const int64_t some = std::min(kMost, n - first);
+    std::copy_n(x + first, some, given);
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < some; ++i) to[first + i] = Of::of(given[i]);
+    for (int64_t i = 0; i < some; ++i) {
+      if (!Of::inside(given[i])) to[first + i] = Of::beyond(given[i]);
+    }
+  }
 }
 
 template <class T, class Out, class Of, bool a_row, bool b_row>
@@ -160,12 +327,9 @@ RANVIER_ONE(Round, std::nearbyint(x))
 RANVIER_ONE(RoundAway, std::round(x))
 RANVIER_ONE(SquareRoot, std::sqrt(x))
 RANVIER_ONE(Exponential, exponential_of(x))
-RANVIER_ONE(ExponentialMinusOne, std::expm1(x))
-RANVIER_ONE(Logarithm, std::log(x))
+RANVIER_ONE(ExponentialMinusOne, exponential_minus_one(x))
 RANVIER_ONE(LogarithmOfOneMore, std::log1p(x))
-RANVIER_ONE(Tanh, std::tanh(x))
-RANVIER_ONE(Sine, std::sin(x))
-RANVIER_ONE(Cosine, std::cos(x))
+RANVIER_ONE(Tanh, tangent_of_area(x))
 RANVIER_ONE(Tangent, std::tan(x))
 RANVIER_ONE(ErrorFunction, std::erf(x))
 RANVIER_ONE(IsFinite, static_cast<uint8_t>(std::fabs(x) <= std::numeric_limits<T>::max()))
@@ -264,11 +428,11 @@ PointwiseLoop loop_of_reals(PointwiseOperation operation, bool a_row, bool b_row
     case Operation::kSquareRoot: return one<T, T, SquareRoot>;
     case Operation::kExponential: return one<T, T, Exponential>;
     case Operation::kExponentialMinusOne: return one<T, T, ExponentialMinusOne>;
-    case Operation::kLogarithm: return one<T, T, Logarithm>;
+    case Operation::kLogarithm: return within<T, Logarithm>;
     case Operation::kLogarithmOfOneMore: return one<T, T, LogarithmOfOneMore>;
     case Operation::kTanh: return one<T, T, Tanh>;
-    case Operation::kSine: return one<T, T, Sine>;
-    case Operation::kCosine: return one<T, T, Cosine>;
+    case Operation::kSine: return within<T, Sine>;
+    case Operation::kCosine: return within<T, Cosine>;
     case Operation::kTangent: return one<T, T, Tangent>;
     case Operation::kErrorFunction: return one<T, T, ErrorFunction>;
     case Operation::kRelaxation: return relaxation<T>;
