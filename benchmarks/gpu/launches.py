@@ -11,6 +11,7 @@ our own are among them; RANVIER_KERNELS=reference counts without.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import re
@@ -75,7 +76,8 @@ def of_model(model: Any, sharding: Any) -> dict[str, Any]:
         state = enter(run.structure, run.state, run._pack, run.outside)
         args = run._arguments(state, loop.buffer_shapes(run.program, run.plan.widths), run.k1, run.k0)
         shape = lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype, sharding=sharding)
-        lowered = loop.traced(run.program, jax.tree.map(shape, args)).lower()
+        with on_an_h200():
+            lowered = loop.traced(run.program, jax.tree.map(shape, args)).lower()
         text = lowered.compile(compiler_options=dispatch.compiler_options("gpu")).as_text()
     parts = computations(text)
     entry = re.findall(r"^ENTRY %?([\w.\-]+)", text, re.M)[0]
@@ -85,8 +87,17 @@ def of_model(model: Any, sharding: Any) -> dict[str, Any]:
     return {"step": step, "turns": [count for count, _ in turns], "nested": sum(len(bodies) for _, bodies in turns)}
 
 
+def on_an_h200() -> contextlib.AbstractContextManager[Any]:
+    """JAX 0.11 and newer ask which GPU a kernel is lowered for; older ones do not."""
+    if not hasattr(jax.sharding, "AbstractDevice"):
+        return contextlib.nullcontext()
+    device = jax.sharding.AbstractDevice(device_kind="NVIDIA H200", num_cores=None, platform="gpu")
+    return jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), abstract_device=device))
+
+
 def main(names: list[str]) -> None:
     dispatch.platform = lambda: "gpu"
+    dispatch.turns_at_once = lambda: 1  # what one step takes is asked
     config = pathlib.Path(__file__).with_name("h200.txtpb").read_text()
     topology = topologies.get_topology_desc(platform="cuda", topology="1x1x1", target_config=config)
     sharding = NamedSharding(Mesh(np.array(topology.devices), "d"), PartitionSpec())

@@ -17,6 +17,7 @@ import numpy as np
 from ranvier.errors import SimulationDiverged
 from ranvier.integrators.base import Integrator
 from ranvier.interruption import Interruption, RunInterrupted
+from ranvier.kernels import dispatch
 from ranvier.network import loop
 from ranvier.network.exchange import Exchange
 from ranvier.network.plan import Plan
@@ -472,6 +473,7 @@ def program_of(
         spikes: how many a neuron may have between two visits of the host, as far as there is room.
         exchange: what tells of other devices, if there are any.
     """
+    spikes = max(spikes, 2 * dispatch.turns_at_once())
     capacity = 1 << int(max(spikes * plan.n, LEAST_SPIKES) - 1).bit_length()
     # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
     # XLA would compute every variable's equation for each of them.

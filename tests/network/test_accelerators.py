@@ -15,6 +15,7 @@ from ranvier.models.catalogue import CATALOGUE
 from ranvier.network import loop
 from ranvier.network.transfer import enter
 from ranvier.surroundings import inside
+from tests.kernels.an_h200 import on_an_h200
 
 PLATFORMS = ("cuda", "tpu")
 SCALE = {
@@ -70,6 +71,12 @@ OF_DOUBLES_ON_TPU = {
     "case",
     "iota",
 }
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch):
+    """These programs are looked at, not run: also where there is a GPU."""
+    monkeypatch.setattr(dispatch, "platform", lambda: "cpu")
 
 
 def program_of(sim):
@@ -158,8 +165,9 @@ def test_a_tpu_computes_in_single_precision_and_says_so_once(small, monkeypatch)
 def test_a_gpu_gets_kernels_of_our_own_and_no_loop_within_the_step(small, monkeypatch):
     sim = rv.prepare(small, dt=0.1)
     monkeypatch.setattr(dispatch, "platform", lambda: "gpu")
-    traced, _ = program_of(sim)
-    with inside():
+    monkeypatch.setattr(dispatch, "turns_at_once", lambda: 1)
+    with inside(), on_an_h200():
+        traced, _ = program_of(sim)
         text = traced.lower(lowering_platforms=("cuda",)).as_text()
     assert text.count("custom_call @__gpu$xla.gpu.triton") == 3, "spikes noted, delivered and listed"
     assert text.count("stablehlo.while") == 1
@@ -170,11 +178,29 @@ def test_a_loop_is_one_graph_on_a_gpu_and_options_are_for_it_alone():
     assert dispatch.compiler_options("tpu") == {} and dispatch.compiler_options("cpu") == {"xla_cpu_prefer_vector_width": 512}
     options = dispatch.compiler_options("gpu")
     assert "WHILE" in options["xla_gpu_enable_command_buffer"] and options["xla_gpu_deterministic_ops"]
+    assert dispatch.compiler_options("gpu", 2) == {"xla_gpu_deterministic_ops": True}
+
+
+def test_loops_within_loops_are_counted():
+    once = lambda x: jax.lax.while_loop(lambda c: c < 9, lambda c: c + 1, x)
+    twice = lambda x: jax.lax.while_loop(lambda c: c < 99, lambda c: jax.jit(lambda c: once(c) + c)(c) + 1, x)
+    for function, wanted in ((lambda x: x, 0), (once, 1), (lambda x: once(once(x)), 1), (twice, 2)):
+        assert dispatch.loops_within(jax.jit(function).lower(1).as_text("hlo")) == wanted
+
+
+def test_several_turns_at_once_are_the_same_steps(small, monkeypatch):
+    wanted = rv.simulate(small, duration=37.3, dt=0.1, record=[], seed=3)
+    monkeypatch.setattr(dispatch, "turns_at_once", lambda: 8)
+    monkeypatch.setattr(dispatch, "native_available", lambda: False)
+    got = rv.simulate(small, duration=37.3, dt=0.1, record=[], seed=3)
+    assert len(wanted.spikes) > 10
+    np.testing.assert_array_equal(got.spikes.steps, wanted.spikes.steps)
+    np.testing.assert_array_equal(got.spikes.neurons, wanted.spikes.neurons)
 
 
 def test_an_xla_without_the_options_compiles_all_the_same(monkeypatch):
     monkeypatch.setattr(dispatch, "platform", lambda: "gpu")
-    monkeypatch.setattr(dispatch, "compiler_options", lambda platform: {"xla_gpu_no_such_option": True})
+    monkeypatch.setattr(dispatch, "compiler_options", lambda platform, loops: {"xla_gpu_no_such_option": True})
     monkeypatch.setattr(dispatch, "_unknown", set())
     lowered = jax.jit(lambda x: x + 1).lower(1.0)
     with pytest.warns(UserWarning, match="launched from the host"):
@@ -184,7 +210,7 @@ def test_an_xla_without_the_options_compiles_all_the_same(monkeypatch):
 def test_odeint_leaves_out_an_option_that_xla_does_not_know(monkeypatch):
     known = {"xla_cpu_prefer_vector_width": 256}
     monkeypatch.setattr(dispatch, "platform", lambda: "cpu")
-    monkeypatch.setattr(dispatch, "compiler_options", lambda platform: {"xla_cpu_no_such_option": 512, **known})
+    monkeypatch.setattr(dispatch, "compiler_options", lambda platform, loops: {"xla_cpu_no_such_option": 512, **known})
     monkeypatch.setattr(dispatch, "_unknown", set())
     looked_at = 0.125  # makes the loop another than those compiled before
     points = rv.odeint(lambda x, t: -looked_at * x, jnp.ones(3), np.arange(0.0, 1.0, 0.1))

@@ -215,7 +215,7 @@ def deliver_events(
     bounds, weights = bounds.astype(jnp.int64), jnp.atleast_2d(weights)
     most = getattr(edges, "most", None)
     if most is None:
-        most = on_gpu.most_arriving(target, weights, accumulator.shape[0]) if dispatch.gpu_kernels() else jnp.float64(0)
+        most = on_gpu.most_arriving(target, weights, accumulator.shape[0]) if dispatch.gpu_kernels() else jnp.zeros(3)
     return _deliver_events(most, *history, step, delays, segments, target, bounds, weights, offset, accumulator)
 
 

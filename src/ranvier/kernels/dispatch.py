@@ -59,17 +59,24 @@ def has_double_precision() -> bool:
     return platform() != "tpu"
 
 
-def compiler_options(platform: str) -> dict[str, Any]:
+def compiler_options(platform: str, loops: int = 1) -> dict[str, Any]:
     """What XLA is told about a loop over steps.
 
     On a CPU, to use its widest vectors: left to itself XLA takes half of AVX-512, at 1.4 to 1.7 times the time of a
-    Hodgkin–Huxley step. On a GPU, to launch all of it at once, as one graph, and not each kernel from the host; and to add
+    Hodgkin–Huxley step. On a GPU, to launch all of it at once, as one graph, and not each kernel from the host, unless there are
+    loops within the step: of those JAX 0.11 made graphs that overwrote a part of the state. And to add
     what arrives at a neuron in one order, so that the same seed gives the same spikes.
+
+    Args:
+        platform: for which.
+        loops: how many loops there are within one another in the program, less those around the step, but for one.
     """
     if platform == "cpu":
         return {"xla_cpu_prefer_vector_width": 512}
     if platform not in ("gpu", "cuda"):
         return {}
+    if loops > 1:
+        return {"xla_gpu_deterministic_ops": True}
     return {
         "xla_gpu_enable_command_buffer": "FUSION,CUSTOM_CALL,CONDITIONAL,DYNAMIC_SLICE_FUSION,WHILE",
         "xla_gpu_graph_min_graph_size": 1,
@@ -77,9 +84,43 @@ def compiler_options(platform: str) -> dict[str, Any]:
     }
 
 
-def compile_loop(lowered: Any) -> Any:
-    """Compiles a loop over steps, with the options of the platform where its XLA knows them."""
-    return _with_known_options(lambda options: lowered.compile(compiler_options=options))
+def turns_at_once() -> int:
+    """How many turns of a loop over steps stand one after the other in its body. A GPU asks 6 µs after each turn of a loop whether there
+    is another, as long as eight small kernels take."""
+    return 8 if platform() == "gpu" else 1
+
+
+def compile_loop(lowered: Any, around: int = 0) -> Any:
+    """Compiles a loop over steps, with the options of the platform where its XLA knows them.
+
+    Args:
+        lowered: the loop, lowered.
+        around: how many loops there are around that over steps.
+    """
+    loops = loops_within(lowered.as_text("hlo")) - around if platform() == "gpu" else 1
+    return _with_known_options(lambda options: lowered.compile(compiler_options=options), loops)
+
+
+def loops_within(hlo: str) -> int:
+    """How many loops there are within one another in an HLO module, in its text."""
+    called: dict[str, list[tuple[str, bool]]] = {}
+    entry = name = ""
+    for line in hlo.splitlines():
+        head = re.match(r"(ENTRY )?%?([\w.\-]+) .*\{$", line)
+        if head:
+            name = head[2]
+            entry = name if head[1] else entry
+            called[name] = []
+        elif name:
+            others = re.findall(r"(body|to_apply|calls|true_computation|false_computation)=%?([\w.\-]+)", line)
+            others += [("", b.strip(" %")) for found in re.findall(r"branch_computations=\{(.*?)\}", line) for b in found.split(",")]
+            called[name] += [(other, kind == "body") for kind, other in others]
+
+    @functools.cache
+    def depth(name: str) -> int:
+        return max((depth(other) + loop for other, loop in called.get(name, [])), default=0)
+
+    return depth(entry)
 
 
 def jit_loop(function: Callable[..., Any], **others: Any) -> Callable[..., Any]:
@@ -97,7 +138,7 @@ def jit_loop(function: Callable[..., Any], **others: Any) -> Callable[..., Any]:
     def call(*operands: Any) -> Any:
         if platform() != "cpu":
             return compiled()(*operands)
-        return _with_known_options(lambda options: compiled(*(options or {}).items())(*operands))
+        return _with_known_options(lambda options: compiled(*(options or {}).items())(*operands), 1)
 
     return call
 
@@ -106,9 +147,9 @@ _unknown: set[str] = set()
 """Options that this XLA has refused."""
 
 
-def _with_known_options(attempt: Callable[[dict[str, Any] | None], Any]) -> Any:
+def _with_known_options(attempt: Callable[[dict[str, Any] | None], Any], loops: int) -> Any:
     """What `attempt` makes with the options for loops, without those that XLA refuses: as right, and slower."""
-    options = {name: value for name, value in compiler_options(platform()).items() if name not in _unknown}
+    options = {name: value for name, value in compiler_options(platform(), loops).items() if name not in _unknown}
     try:
         return attempt(options or None)
     except jax.errors.JaxRuntimeError as problem:
@@ -121,7 +162,7 @@ def _with_known_options(attempt: Callable[[dict[str, Any] | None], Any]) -> Any:
                 f"XLA does not take an option for loops ({problem}): each step may be launched from the host, and two runs on a GPU may "
                 "differ in their last bits. XLA_FLAGS=--xla_gpu_deterministic_ops=true makes them equal."
             )
-    return _with_known_options(attempt)
+    return _with_known_options(attempt, loops)
 
 
 def place_among(ascending: jax.Array, values: Any, side: str) -> jax.Array:

@@ -352,7 +352,7 @@ def each_edge(source, count, step, delays, segments, target, targets):
 def _arrive_derivative(primals, tangents):
     source, amplitude, count, *where, pre, post, gain, limits, offset, weights, accumulator = primals
     *_, pre_dot, post_dot, gain_dot, limits_dot, _, weights_dot, accumulator_dot = tangents
-    most = jnp.float64(0)  # of what is delivered only the derivative is taken
+    most = jnp.zeros(3)  # of what is delivered only the derivative is taken
     deliver = lambda amplitude, weights, into: _deliver_events(most, source, amplitude, count, *where, weights[None], offset, into)
     learn = functools.partial(_arrive_everywhere, source, count, *where, offset, accumulator.shape[0])
     _, delivered = jax.jvp(deliver, (amplitude, weights, accumulator), (tangents[1], weights_dot, accumulator_dot))

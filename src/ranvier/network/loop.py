@@ -231,7 +231,8 @@ def turns(program: Program, stepper: Callable[[], Stepper]) -> Turns:
                 steps = _with_fractions(steps, neurons, carry.spikes, spikes, stepper().fractions(state))
         return Carry(state, steps, neurons, spikes, carry.ended, carry.full, carry.records)
 
-    return Turns(one_step, lambda c: c.state.step, lambda c: c.spikes, program.capacity - program.plan.n)
+    several = 1 if program.plan.plastic else dispatch.turns_at_once()
+    return Turns(one_step, lambda c: c.state.step, lambda c: c.spikes, program.capacity - program.plan.n, program.plan.n, several)
 
 
 def turns_together(program: Program, stepper: Callable[[], Stepper], otherwise: Callable[[Any, Any], Any] | None = None) -> Turns:
@@ -249,7 +250,7 @@ def turns_together(program: Program, stepper: Callable[[], Stepper], otherwise: 
         return dataclasses.replace(carry, state=dataclasses.replace(state, in_flight={**state.in_flight, ALL_SPIKES: history})), window
 
     room = program.capacity - STEPS_BETWEEN_QUESTIONS * program.plan.n
-    return Turns(one_step, lambda turn: turn[0].state.step, lambda turn: turn[1].most, room, otherwise)
+    return Turns(one_step, lambda turn: turn[0].state.step, lambda turn: turn[1].most, room, program.plan.n, 1, otherwise)
 
 
 def steps_at_once(program: Program, constants: Constants) -> int:
@@ -503,7 +504,7 @@ class Compiled:
     def __init__(self, program: Program, args: Any):
         began = time.perf_counter()
         self.lowered = traced(program, args).lower()
-        self.executable = dispatch.compile_loop(self.lowered)
+        self.executable = dispatch.compile_loop(self.lowered, around=1 if program.groups else 0)
         self.seconds = time.perf_counter() - began
         self.steps_per_second = 0.0  # as it ran last
         self._idle: list[Any] = []  # one at most; taken and left in one operation, as several threads may run this

@@ -12,6 +12,7 @@ platforms XLA's loop remains.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -119,6 +120,8 @@ class NativeSteps:
 class Turns:
     """A loop that does `carry = turn(carry)` while `step(carry) < stop` and `spikes(carry) <= room`.
 
+    A turn is one step and adds up to `most` spikes; XLA takes `several` at once.
+
     `otherwise`, of carry and stop, is what XLA does in its place, where that is something else.
     """
 
@@ -126,6 +129,8 @@ class Turns:
     step: Callable[[Any], Any]
     spikes: Callable[[Any], Any]
     room: int
+    most: int
+    several: int = 1
     otherwise: Callable[[Any, Any], Any] | None = None
 
     def traced(self, carry: Any) -> tuple[Any, Any]:
@@ -153,8 +158,21 @@ class Turns:
         return ""
 
     def by_xla(self, carry: Any, stop: Any) -> Any:
-        """XLA's own loop."""
-        return jax.lax.while_loop(lambda c: (self.step(c) < stop) & (self.spikes(c) <= self.room), self.turn, carry)
+        """XLA's own loop: of several turns at once, where that helps, as far as they fit, then of the turns that are left."""
+        several = self.several
+        while several:
+            more = several - 1
+            fit = lambda c, more=more: (self.step(c) + more < stop) & (self.spikes(c) + more * self.most <= self.room)
+            carry = jax.lax.while_loop(fit, functools.partial(self._turns, several), carry)
+            several = 1 if several > 1 else 0
+        return carry
+
+    def _turns(self, several: int, carry: Any) -> Any:
+        for left in reversed(range(several)):
+            carry = self.turn(carry)
+            # Each turn is compiled as if it were alone, so that results do not depend on where a loop ends.
+            carry = jax.lax.optimization_barrier(carry) if left else carry
+        return carry
 
     def run(self, carry: Any, stop: jax.Array) -> Any:
         """What the loop carries when it has stopped: of native kernels where that is possible."""

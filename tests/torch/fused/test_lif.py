@@ -41,7 +41,7 @@ def problem(steps, shape, dtype, seed, *, adaptive=False, refractory=0, columns=
 def results(function, x, state, parameters, weights=None, **others):
     """Spikes, last state, and gradients of a loss that weighs every spike and the last state differently."""
     spikes, last = function(x, state, **parameters, **others)
-    weights = torch.linspace(-1, 2, spikes.numel(), dtype=x.dtype).cos().view_as(spikes) if weights is None else weights
+    weights = torch.linspace(-1, 2, spikes.numel(), dtype=x.dtype, device=x.device).cos().view_as(spikes) if weights is None else weights
     loss = (spikes * weights).sum() + (last.v**2).sum() + (0 if last.threshold is None else (3 * last.threshold).sum())
     leaves = [x, state.v, state.threshold, *parameters.values(), others.get("noise")]
     leaves = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.requires_grad]

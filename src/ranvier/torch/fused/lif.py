@@ -230,5 +230,5 @@ def _flat(tensor: Tensor | None, axis: int) -> Tensor | None:
 
 
 def _shape_of(surrogate: Surrogate) -> list[float]:
-    fields = list(vars(surrogate).values())  # they are in the order of the class
+    fields = [getattr(surrogate, name) for name in surrogate.__dataclass_fields__]
     return fields + [0.0] * (3 - len(fields))
