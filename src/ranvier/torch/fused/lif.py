@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from typing import Any
@@ -230,5 +231,5 @@ def _flat(tensor: Tensor | None, axis: int) -> Tensor | None:
 
 
 def _shape_of(surrogate: Surrogate) -> list[float]:
-    fields = [getattr(surrogate, name) for name in surrogate.__dataclass_fields__]
+    fields = [getattr(surrogate, field.name) for field in dataclasses.fields(surrogate)]  # type: ignore[arg-type]
     return fields + [0.0] * (3 - len(fields))
