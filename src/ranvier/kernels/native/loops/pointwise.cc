@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kBytes = 64 * 1024;  // of rows that are kept between the loops: longer rows for fewer calls, at a few reads from the second-level cache
 constexpr int64_t kFewest = 64, kMost = 1024;  // neurons in a block
+constexpr int64_t kShort = 256, kWhole = 16;   // elements of a row that is filled up, and of the widest vector
 
 template <class From, class To>
 void convert_row(int64_t n, const void* a, const void*, const void*, void* out) {
@@ -135,14 +136,25 @@ int64_t march_block(const March& march) { return block_of(march.step); }
 
 void march(const March& march, const void* times, const void* lengths, const void* const* begins, const void* const* given, void* const* buffers, int64_t begin, int64_t end) {
   const Pointwise& step = march.step;
-  const int64_t n = end - begin, width = march.width, apart = apart_of(step, n), n_results = step.results.size(), n_states = march.states.size();
-  unsigned char* const rows = room_of((step.n_rows + 2 * n_results) * apart);
+  // A short row is filled up with its last element: what is less than a vector is computed one by one, and takes longer.
+  const int64_t n = end - begin, filled = n < kShort ? (n + kWhole - 1) / kWhole * kWhole : n;
+  const int64_t width = march.width, apart = apart_of(step, filled), n_results = step.results.size(), n_states = march.states.size();
+  unsigned char* const rows = room_of((step.n_rows + 2 * n_results + n_states + static_cast<int64_t>(march.sources.size())) * apart);
   unsigned char* const passing = rows + step.n_rows * apart;  // results that are not kept, of two steps in turn
+  unsigned char* free = passing + 2 * n_results * apart;
   std::vector<uint64_t> numbers(step.n_numbers + 1);
   std::vector<const void*> operands(march.sources.size());
   std::vector<void*> results(n_results);
   std::vector<const void*> state(n_states);
-  const auto from = [&](const void* row, int64_t wide) { return static_cast<const unsigned char*>(row) + begin * wide; };
+  const auto from = [&](const void* row, int64_t wide) -> const void* {
+    const unsigned char* const first = static_cast<const unsigned char*>(row) + begin * wide;
+    if (filled == n) return first;
+    unsigned char* const copy = free;
+    free += apart;
+    std::memcpy(copy, first, n * wide);
+    for (int64_t i = n; i < filled; ++i) std::memcpy(copy + i * wide, first + (n - 1) * wide, wide);
+    return copy;
+  };
   const auto in_row = [&](int64_t result, int64_t row) {
     const int64_t wide = width_of(step.results[result].type);
     return static_cast<unsigned char*>(buffers[march.kept[result]]) + (row * march.n + begin) * wide;
@@ -151,7 +163,7 @@ void march(const March& march, const void* times, const void* lengths, const voi
   Registers at(step, operands.data(), results.data(), numbers.data(), 0, rows, apart);
   for (size_t i = 0; i < march.sources.size(); ++i) {
     const int64_t which = march.sources[i] - n_states - March::kGiven;
-    if (which >= 0) at.put_operand(i, from(given[which], step.operands[i].row ? width_of(step.operands[i].type) : 0));
+    if (which >= 0) at.put_operand(i, step.operands[i].row ? from(given[which], width_of(step.operands[i].type)) : given[which]);
   }
   const auto* const time = static_cast<const unsigned char*>(times);
   const auto* const length = static_cast<const unsigned char*>(lengths);
@@ -167,13 +179,16 @@ void march(const March& march, const void* times, const void* lengths, const voi
         }
       }
       for (int64_t r = 0; r < n_results; ++r) {
-        const bool keeps = march.kept[r] >= 0 && turn + 1 == march.every;
-        results[r] = keeps ? in_row(r, row) : passing + (2 * r + k % 2) * apart;
+        const bool there = filled == n && march.kept[r] >= 0 && turn + 1 == march.every;
+        results[r] = there ? in_row(r, row) : passing + (2 * r + k % 2) * apart;
         at.put_result(r, results[r]);
       }
       perform(step.of_numbers, at, 1);
-      perform(step.of_rows, at, n);
+      perform(step.of_rows, at, filled);
       for (int64_t i = 0; i < n_states; ++i) state[i] = results[march.states[i]];
+    }
+    for (int64_t r = 0; r < n_results && filled != n; ++r) {
+      if (march.kept[r] >= 0) std::memcpy(in_row(r, row), results[r], n * width_of(step.results[r].type));
     }
   }
 }
