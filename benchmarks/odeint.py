@@ -1,8 +1,8 @@
 """dx/dt = sin(x t), n = 1 … 10⁶ equations, in double precision: `odeint` and its peers, side by side, on one core and on two.
 
 The question is PSST's own (its Fig. 1), but from x0 ≠ 0: at 0 nothing is computed. 500 points 0.01 apart
-up to n = 10⁴, 100 at 10⁵ and 20 at 10⁶, for a NumPy loop over 500 takes a minute there.
-Contenders take turns, call by call; the first call (tracing, compiling) is apart
+up to n = 10⁴, 100 at 10⁵ and 10 at 10⁶, for a NumPy loop over 500 takes a minute there.
+Contenders take turns, of up to ten calls where those are short; the first call (tracing, compiling) is apart
 from the later ones, of which the median counts. Fixed-step contenders take the same
 points with four slopes a step, except diffrax (three, Bosh3, the nearest it has). PSST's loop over NumPy arrays writes
 columns; one that writes rows, which NumPy likes better, stands beside it. Adaptive ones
@@ -44,7 +44,7 @@ LSODA_LIMIT = 1000
 def times(n):
     import numpy as np
 
-    return np.arange(500 if n <= 10_000 else 100 if n <= 100_000 else 20) * 0.01
+    return np.arange(500 if n <= 10_000 else 100 if n <= 100_000 else 10) * 0.01
 
 
 def runge_kutta_step(f, x, t, h):
@@ -242,10 +242,18 @@ def measure(n, cores, seconds, in_c):
         del result
     agreement = {name: float(np.abs(end - ends["NumPy loop"]).max()) for name, end in ends.items()}
     assert max(agreement.values()) < 1e-4, agreement
+    in_a_row = {}
+    for name, call in calls.items():  # the first of short calls finds others in the caches, and the threads asleep
+        began = time.perf_counter()
+        began_here = time.process_time()
+        call()
+        later[name].append(time.perf_counter() - began)
+        processor[name].append(time.process_time() - began_here)
+        in_a_row[name] = min(10, max(1, int(0.02 / later[name][0])))
     until = time.perf_counter() + seconds
     while min(map(len, later.values())) < 3 or (time.perf_counter() < until and len(later["NumPy loop"]) < 21):
         for name, call in calls.items():
-            for _ in range(1 if first["NumPy loop"] > 0.02 else 5):  # the first of short calls finds others in the caches
+            for _ in range(in_a_row[name]):
                 began, began_here = time.perf_counter(), time.process_time()
                 call()
                 later[name].append(time.perf_counter() - began)

@@ -1,5 +1,8 @@
 """Equations whose elements do not see each other: the native kernel beside NumPy's loop, and what stays with XLA."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -184,6 +187,29 @@ def test_derivatives_of_batches_and_batches_of_derivatives():
     each = jax.vmap(jax.grad(one))(x0)
     np.testing.assert_allclose(jax.grad(lambda x: jax.vmap(one)(x).sum())(x0), each, rtol=1e-5)
     np.testing.assert_allclose(jnp.stack([jax.grad(one)(x) for x in x0]), each, rtol=1e-5)
+
+
+SPREAD = """
+import jax, jax.numpy as jnp, numpy as np
+from ranvier.odeint import odeint
+jax.config.update("jax_num_cpu_devices", 2)
+mesh, spec = jax.sharding.Mesh(np.array(jax.devices()), ("x",)), jax.sharding.PartitionSpec
+solve = lambda y: odeint(lambda y, t: -y, y, np.linspace(0, 1, 11))
+y0 = jax.device_put(jnp.linspace(0, 1, 64), jax.sharding.NamedSharding(mesh, spec("x")))
+want = solve(jnp.linspace(0, 1, 64))
+rows = solve(y0)
+assert len(rows.sharding.device_set) == 2 and not rows.sharding.is_fully_replicated, rows.sharding
+np.testing.assert_allclose(rows, want, rtol=1e-6)
+np.testing.assert_allclose(jax.jit(solve)(y0), want, rtol=1e-6)
+np.testing.assert_allclose(jax.shard_map(solve, mesh=mesh, in_specs=spec("x"), out_specs=spec(None, "x"))(y0), want, rtol=1e-6)
+there = solve(jax.device_put(jnp.linspace(0, 1, 64), jax.devices()[1]))
+assert there.devices() == {jax.devices()[1]}
+np.testing.assert_allclose(there, want, rtol=1e-6)
+"""
+
+
+def test_states_on_several_devices():
+    subprocess.run([sys.executable, "-c", SPREAD], check=True)
 
 
 def test_a_bar_that_is_asked_for_is_shown_all_the_same(capsys):

@@ -106,7 +106,8 @@ def _whole(recipe: Recipe, *numbers: Any) -> Any:
     y0, times, _, values, seed = numbers
     by_xla = functools.partial(_by_xla, recipe)
     kernel = elementwise.march(lambda y0, values: recipe.problem(y0, times, values, seed), y0, values)
-    if kernel is None:
+    shared = bool(jax.sharding.get_abstract_mesh().manual_axes)  # inside `jax.shard_map`, where results must say over which axes they vary
+    if kernel is None or shared:
         return by_xla(*numbers)
 
     def natively(y0: Any, times: Any, lengths: Any, values: list[Any], _: Any) -> Any:
@@ -160,9 +161,9 @@ def _is_native(recipe: Recipe, shapes: _Shapes) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled(recipe: Recipe, inside: bool = False) -> Any:
-    """The loop; `inside` a program of the user's, that one's options count."""
-    return (jax.jit if inside else jit_loop)(functools.partial(_whole, recipe))
+def _compiled(recipe: Recipe, inside: bool = False, spread: bool = False) -> Any:
+    """The loop; `inside` a program of the user's, that one's options count; XLA's for a state that is, and stays, `spread` over devices."""
+    return (jax.jit if inside else jit_loop)(functools.partial(_by_xla if spread else _whole, recipe))
 
 
 @functools.lru_cache(maxsize=16)
@@ -236,7 +237,8 @@ def integrate(problem: Problem) -> Any:
                     row = end
                     bar.update((row - 1) * problem.save_every)
                 return carry[2]
-        return _compiled(recipe, traced)(*numbers)
+        spread = not traced and any(len(leaf.sharding.device_set) > 1 for leaf in jax.tree.leaves(problem.y0))
+        return _compiled(recipe, traced, spread)(*numbers)
 
 
 def _adaptive(recipe: Recipe, y0: Any, times: Any, values: list[Any], which: Any) -> tuple[Any, Any]:

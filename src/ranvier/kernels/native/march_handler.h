@@ -10,7 +10,7 @@
 
 namespace ranvier::handlers {
 
-constexpr int64_t kMarchAtOnce = 20'000;  // operations on elements; fewer are not worth the hand-over to another thread
+constexpr int64_t kMarchAtOnce = 1'500'000;  // operations on elements, some tenths of a millisecond; fewer are not worth the hand-over to another thread
 
 // As odeint/elementwise.py writes it; false where it makes no sense.
 inline bool read_march(Numbers& numbers, March& march, int64_t& n_buffers) {
