@@ -97,6 +97,16 @@ def test_shapes_precisions_and_arguments(native):
     assert native() == [True] * 4
 
 
+@pytest.mark.parametrize("number", [2.0, np.float64(2.0), 2])
+def test_a_number_as_argument_takes_the_precision_of_the_state(native, number):
+    with jax.enable_x64(True):
+        for dtype in (np.float32, np.float64):
+            rows = odeint(lambda y, t, a: -a * y, jnp.ones(5, dtype), T, args=(number,))
+            assert rows.dtype == dtype
+            np.testing.assert_allclose(rows[-1], np.exp(-4.0), rtol=1e-5)
+    assert False not in native()
+
+
 def test_events(native):
     current = np.linspace(0.0, 30.0, 64)
     reset = lambda y, t, spiked: {"V": jnp.where(spiked, -65.0, y["V"]), "last": jnp.where(spiked, t, y["last"])}

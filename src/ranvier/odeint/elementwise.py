@@ -45,6 +45,13 @@ class March:
         return [jnp.reshape(rows, (rows.shape[0], *x.shape)) for rows, x in zip(made, first, strict=True)]
 
 
+def shaped(x: Any) -> jax.ShapeDtypeStruct:
+    """The shape and type of an array or number, weak as that of a plain number is."""
+    if not hasattr(x, "dtype"):
+        return jax.ShapeDtypeStruct((), jnp.result_type(x), weak_type=True)
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, weak_type=getattr(x, "weak_type", False))
+
+
 def march(problem: Callable[[Any, Sequence[Any]], Problem], y0: Any, values: Sequence[Any]) -> March | None:
     """What the kernel does, or None where it cannot or would not gain.
 
@@ -71,9 +78,8 @@ def march(problem: Callable[[Any, Sequence[Any]], Problem], y0: Any, values: Seq
         after, _ = equations.step(tree, own.integrator.init(equations, tree, t), t, t_next, None)
         return jax.tree.leaves(after), [jnp.asarray(x) for x in jax.tree.leaves(equations.saved(after, t_next))]
 
-    like = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype) if hasattr(x, "dtype") else jax.ShapeDtypeStruct((), jnp.result_type(x))
     number = jax.ShapeDtypeStruct((), real)
-    traced = jax.make_jaxpr(step)([like(x) for x in leaves], number, number, number, [like(x) for x in values])
+    traced = jax.make_jaxpr(step)([shaped(x) for x in leaves], number, number, number, [shaped(x) for x in values])
     straight = straightened(traced.jaxpr)
     n = len(leaves)
     if traced.effects or any(operation.name in SCALAR for operation in straight.operations):

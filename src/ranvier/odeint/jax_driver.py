@@ -148,9 +148,9 @@ class _Shapes:
 
     def __post_init__(self) -> None:
         leaves, structure = jax.tree.flatten(self.numbers)
-        shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves]
+        shapes = [elementwise.shaped(x) for x in leaves]
         object.__setattr__(self, "numbers", jax.tree.unflatten(structure, shapes))
-        object.__setattr__(self, "key", (structure, *((x.shape, x.dtype) for x in shapes)))
+        object.__setattr__(self, "key", (structure, *((x.shape, x.dtype, x.weak_type) for x in shapes)))
 
 
 @functools.lru_cache(maxsize=64)
