@@ -14,6 +14,7 @@ import ranvier as rv
 from ranvier.connect import Capacity, ConnectionRule, Edges, Part, Rows, assemble, capacity_for, part, work
 from ranvier.connect.capacity import CapacityExceeded
 from ranvier.kernels.deliver_events import sort_edges
+from ranvier.kernels.edges import Tiles
 from ranvier.random import Key
 
 builder = importlib.import_module("ranvier.connect.assemble")  # whose name the function has too
@@ -95,10 +96,18 @@ def check(built, parts, sources, targets, blocks, dtype):
 
 
 @both_paths
-@given(sets(), st.sampled_from(["float32", "float64"]), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 7, 2**18]))
-def test_it_is_a_sort(path, monkeypatch, network, dtype, blocks, threads, chunk):
-    """For any parts, blocks, threads and chunks, native and reference."""
+@given(
+    sets(),
+    st.sampled_from(["float32", "float64"]),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from([1, 7, 2**18]),
+    st.sampled_from([1, 10, 2**16]),
+)
+def test_it_is_a_sort(path, monkeypatch, network, dtype, blocks, threads, chunk, tile):
+    """For any parts, blocks, threads, chunks and tiles, native and reference."""
     monkeypatch.setattr(builder, "CHUNK", chunk)
+    monkeypatch.setattr(builder, "TILE", tile)
     parts, sources, targets = network
     check(assemble(parts, sources, targets, dtype, blocks=blocks, threads=threads), parts, sources, targets, blocks, dtype)
 
@@ -115,6 +124,25 @@ def test_threads_and_blocks_do_not_matter(monkeypatch):
         for a, b in zip(one, assemble([big()], 300, 300, "float32", threads=threads), strict=True):
             np.testing.assert_array_equal(a, b)
     check(assemble([big()], 300, 300, "float32", blocks=4, threads=2), [big()], 300, 300, 4, "float32")
+
+
+@pytest.mark.parametrize("word", [np.uint32, np.uint64])
+def test_tiles_do_not_matter(path, monkeypatch, word):
+    """Nor how much room what is known of an edge takes while edges are sorted."""
+    monkeypatch.setattr(builder, "CHUNK", 1000)
+    monkeypatch.setattr(Tiles, "word", np.dtype(word))
+    for tile, tiles in ((100, 75), (1000, 5), (10_000, 1)):
+        monkeypatch.setattr(builder, "TILE", tile)
+        assert builder._tiles(9000, 300, 60, np.array([0, 150, 300])).n == tiles
+        check(assemble([big()], 300, 300, "float32", blocks=2), [big()], 300, 300, 2, "float32")
+
+
+def test_tiles_are_smaller_where_a_word_of_32_bits_then_holds_an_edge():
+    assert builder._tiles(10**9, 10**6, 64, np.array([0, 500_000, 10**6])) == Tiles(10**6, 64, 7, 19)
+    assert builder._tiles(10**9, 10**6, 200, np.array([0, 500_000, 10**6])) == Tiles(10**6, 200, 7, 19)  # there would be too many
+    assert builder._tiles(10**8, 10**5, 500, np.array([0, 50_000, 10**5])) == Tiles(10**5, 500, 7, 16)
+    assert builder._tiles(10**8, 10**5, 1000, np.array([0, 50_000, 10**5])) == Tiles(10**5, 1000, 6, 16)
+    assert builder._tiles(1000, 1000, 10**6, np.array([0, 1000])) == Tiles(1000, 10**6, 10, 10)
 
 
 def test_more_edges_than_int32_counts(path, monkeypatch):

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ranvier.kernels import dispatch, edges
-from ranvier.kernels.edges import Candidates, EdgeRows
+from ranvier.kernels.edges import Candidates, EdgeRows, Tiles
 from ranvier.random import Key
 
 compared = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -72,41 +72,138 @@ def test_numbers(module, monkeypatch, start):
 
 
 @compared
-@given(st.data(), st.integers(1, 6), st.integers(1, 3), st.sampled_from([np.int32, np.int64]), st.sampled_from(["float32", "float64"]))
-def test_counting_and_placing(module, monkeypatch, data, sources, delays, counter, dtype):
-    lengths = np.array(data.draw(st.lists(st.integers(0, 5), max_size=5)), np.int64)
+@given(draws(), st.integers(0, 5), st.integers(0, 9))
+def test_count_rows(module, monkeypatch, arguments, shift, offset):
+    def call():
+        count = np.full((700 + offset >> shift) + 1, 3)
+        edges.count_rows(*arguments, offset, shift, count)
+        return count
+
+    native, reference = both(monkeypatch, call)
+    np.testing.assert_array_equal(native, reference, strict=True)
+    np.testing.assert_array_equal(native - 3, np.bincount((edges.draw_rows(*arguments) + offset) >> shift, minlength=len(native)))
+
+
+@compared
+@given(
+    st.data(),
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.integers(0, 4),
+    st.sampled_from([3, 31]),
+    st.sampled_from([None, "float32", "float64", "int32", "int64"]),
+)
+def test_spreading_and_settling_is_a_sort(module, monkeypatch, data, sources, delays, shift, target_bits, dtype):
+    """Of edges drawn target after target in two units, whatever a word is; by source, delay, and their order."""
+    lengths = np.array(data.draw(st.lists(st.integers(0, 5), max_size=7)), np.int64)
     n, random = int(lengths.sum()), np.random.default_rng(data.draw(st.integers(0, 99)))
     pre = random.integers(0, sources, n).astype(np.int32)
-    delay = (random.integers(0, delays, n) if delays > 1 else np.zeros(0)).astype(np.int32)
-    weight = (random.random(n) if data.draw(st.booleans()) else np.zeros(0)).astype(dtype)
+    delay = np.minimum(random.integers(0, delays, n), data.draw(st.integers(0, 3))).astype(np.int32)
+    value = np.zeros(0, "float32") if dtype is None else (1000 * random.random(n)).astype(dtype)
+    begin = np.cumsum(lengths) - lengths
     order = random.permutation(len(lengths))
-    rows = EdgeRows((np.cumsum(lengths) - lengths)[order], lengths[order], order.astype(np.int32))
+    rows = EdgeRows(begin[order], lengths[order], order.astype(np.int32))
+    half, room, low = len(lengths) // 2, 5, 100
+    tiles = Tiles(sources, delays, shift, target_bits)
+    row_of = np.repeat(order, lengths[order])
+    edge_of = np.concatenate([np.arange(begin[r], begin[r] + lengths[r]) for r in order] + [np.zeros(0, np.int64)]).astype(int)
 
     def call():
-        count = np.zeros(sources * delays, counter)
-        edges.count_edges(pre, delay, delays, count)
-        cursor = np.cumsum(count, dtype=counter) - count
-        target, placed = np.full(n, -1, np.int32), np.zeros(len(weight), dtype)
-        edges.place_edges(rows, pre, delay, delays, weight, cursor, target, placed)
-        return count, cursor, target, placed
+        count, used = np.zeros(tiles.n, np.int64), np.zeros(delays, bool)
+        edges.count_tiles(pre, shift, count)
+        ends = np.concatenate([[0], np.cumsum(count)])
+        target, placed = np.full(n, -1, np.int32), np.zeros_like(value)
+        words, cursor = target.view(np.uint32) if tiles.word == np.uint32 else np.zeros(n, tiles.word), ends[:-1].copy()
+        for some in (slice(0, half), slice(half, None)):
+            given = delay if delays > 1 else delay[:0]
+            edges.spread_edges(EdgeRows(*(x[some] for x in rows)), pre, given, tiles, value, cursor, words, placed, used)
+        np.testing.assert_array_equal(cursor, ends[1:])
+        number = np.where(used, np.cumsum(used) - 1, -1).astype(np.int32)
+        segments = np.full((sources, room + 1), -1, np.int32)
+        columns = [placed] if len(value) else []
+        for first, last in ((0, tiles.n // 2), (tiles.n // 2, tiles.n)):
+            edges.settle_edges(tiles, first, ends[first : last + 1], words, number, low, target, columns, segments)
+        return used, target, placed, segments
 
     native, reference = both(monkeypatch, call)
     for a, b in zip(native, reference, strict=True):
         np.testing.assert_array_equal(a, b, strict=True)
-    count, cursor, target, _ = native
-    np.testing.assert_array_equal(cursor, np.cumsum(count))
-    assert sorted(target) == sorted(np.repeat(rows.target, rows.length))
+    used, target, placed, segments = native
+    assert set(np.flatnonzero(used)) == set(delay)
+    wanted = np.lexsort((np.arange(n), delay[edge_of], pre[edge_of]))
+    np.testing.assert_array_equal(target, low + row_of[wanted])
+    if len(value):
+        np.testing.assert_array_equal(placed, value[edge_of][wanted])
+    cells = np.stack([[((pre == i) & (delay == d)).sum() for d in np.flatnonzero(used)] for i in range(sources)]).reshape(sources, -1)
+    ends = np.cumsum(cells).reshape(cells.shape)
+    np.testing.assert_array_equal(segments[:, 1 : cells.shape[1] + 1], ends)
+    np.testing.assert_array_equal(segments[:, 0], np.cumsum(cells.sum(axis=1)) - cells.sum(axis=1))
+    assert (segments[:, cells.shape[1] :] == np.cumsum(cells.sum(axis=1))[:, None]).all()
+
+
+def test_a_word_holds_what_is_known_of_an_edge():
+    assert Tiles(1000, 64, 5, 16).word == np.uint32 and Tiles(1000, 64, 5, 16).n == 32 and Tiles(0, 1, 5, 16).n == 0
+    assert Tiles(1000, 64, 10, 16).word == np.uint32 and Tiles(1000, 65, 10, 16).word == np.uint64
+
+
+def test_delays_are_numbered(module, monkeypatch):
+    delay, number = np.array([0.0, 0.14, 0.15, 0.25, 0.349]), np.array([-1, 10, 11, 12], np.int32)
+
+    def call():
+        out = np.zeros(5, np.int32)
+        edges.number_delays(delay, 0.1, 1.0, number, out)
+        return out
+
+    native, reference = both(monkeypatch, call)
+    np.testing.assert_array_equal(native, reference, strict=True)
+    np.testing.assert_array_equal(native, number[np.maximum(np.rint(delay / 0.1), 1).astype(int)])
+    for outside in (0.4, np.nan, np.inf, -1.0):
+        with pytest.raises(IndexError, match="one of the 4 that are known"):
+            edges.number_delays(np.array([outside]), 0.1, 0.0, number, np.zeros(1, np.int32))
 
 
 def test_the_native_module_refuses_what_does_not_fit(module):
-    few, many, out = np.zeros(2, np.int32), np.zeros(3, np.int32), np.zeros(4, np.int32)
-    with pytest.raises(ValueError, match="one delay an edge"):
-        module.count_edges(few, many, 2, out)
-    with pytest.raises(ValueError, match="one cell for each source and delay"):
-        module.count_edges(few, few, 3, out)
+    few, many, row, numbers = np.zeros(2, np.int32), np.zeros(3, np.int32), np.zeros(1, np.int64), np.zeros(2, np.float32)
+    fits = {"delay": few, "shift": 1, "bits": 3, "value": numbers, "cursor": np.zeros(2, np.int64), "words": np.zeros(2, np.uint32)}
+
+    def spread(**changed):
+        delay, shift, bits, value, cursor, words = (fits | changed).values()
+        used = np.zeros(2, bool)
+        module.spread_edges(row, row, few[:1], few, delay, 4, shift, bits, value, cursor, words, numbers, used)
+
+    spread()
+    for wrong, message in (
+        ({"delay": many}, "one delay an edge"),
+        ({"shift": 0}, "one cursor a tile"),
+        ({"shift": 28, "bits": 5}, "words are too short"),
+        ({"value": np.zeros(3, np.float32)}, "one value an edge"),
+        ({"value": np.zeros(2)}, "one value an edge"),
+        ({"words": np.zeros(1, np.uint32)}, "one value a word"),
+        ({"words": np.zeros(2, np.uint16)}, "4 or 8 bytes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            spread(**wrong)
+    fits = {"first": 0, "begin": np.zeros(3, np.int64), "columns": [numbers], "segments": np.zeros(8, np.int32)}
+
+    def settle(**changed):
+        first, begin, columns, segments = (fits | changed).values()
+        module.settle_edges(4, 1, 3, first, begin, np.zeros(2, np.uint32), few, 0, few, columns, segments)
+
+    settle()
+    for wrong, message in (
+        ({"first": 1}, "tiles that there are"),
+        ({"begin": np.zeros(0, np.int64)}, "tiles that there are"),
+        ({"columns": [np.zeros(3)]}, "one number an edge"),
+        ({"segments": np.zeros(9, np.int32)}, "whole segments"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            settle(**wrong)
+    impossible = 1, 2, np.array([5]), 0, 3, 0, False, False
     with pytest.raises(ValueError, match="degrees that cannot be met"):
-        module.draw_rows(1, 2, np.array([5]), 0, 3, 0, False, False, np.zeros(5, np.int32))
+        module.draw_rows(*impossible, np.zeros(5, np.int32))
+    with pytest.raises(ValueError, match="degrees that cannot be met"):
+        module.count_rows(*impossible, 0, 0, np.zeros(3, np.int64))
     with pytest.raises(ValueError, match="no pair is allowed"):
         module.draw_degrees(1, 2, 5, 1, 0, True, np.zeros(1, np.int64))
     with pytest.raises(TypeError):  # a copy would be filled, and lost
-        module.count_edges(few, few, 2, out.astype(np.int16))
+        module.count_tiles(few, 0, np.zeros(4, np.int16))

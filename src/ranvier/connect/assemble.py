@@ -1,13 +1,15 @@
-"""Edges of one or several projections, laid out as event delivery wants them, in two passes over blocks of targets.
+"""Edges of one or several projections, laid out as event delivery wants them, and nothing else is ever as large as they are.
 
-Weights, delays and sources are drawn anew whenever they are asked for, each a
-function of the edge. So the first pass counts the edges of each source and delay, the
-second puts each edge where it belongs, and nothing else is ever as large as the result.
+Sources, weights and delays are drawn anew whenever they are asked for, each a function
+of the edge. First the edges of each tile, a few sources that are neighbours, are counted; then
+edges are drawn target after target, and each goes behind those that its tile has; at last
+each tile is sorted by source and delay, which a core's cache holds.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,13 +20,16 @@ from ranvier.connect.capacity import Capacity, CapacityExceeded, room_for
 from ranvier.connect.part import DrawnPart, Part, draw, numbered
 from ranvier.connect.work import Work, usable_cores
 from ranvier.errors import ParameterError
-from ranvier.kernels.edges import EdgeRows, count_edges, place_edges
+from ranvier.kernels.edges import EdgeRows, Tiles, count_tiles, settle_edges, spread_edges
 from ranvier.memory import aligned_empty, require_memory
 from ranvier.random import Distribution
 
 CHUNK = 1 << 17  # edges that a thread draws at once
 LONGEST = 1 << 24  # delay, in steps
-FEW_DELAYS = 256  # different ones, that are counted without being looked for first
+FEW_DELAYS = 256  # different ones, that are numbered without being looked for first
+TILE = 1 << 16  # edges that are sorted at once, so many that a core's cache holds them
+MOST_TILES = 1 << 13  # that edges are spread over where fewer would do
+UNITS = 4  # for each thread, so that all end at about the same time
 MOST_IN_INT32 = np.iinfo(np.int32).max
 KINDS = ("one", "source", "edge")
 """How many weights there are: `"one"` for all edges, `[]`; one a `"source"`, `[sources, 1]`; one an `"edge"`, `[edges]`."""
@@ -69,7 +74,7 @@ class _Piece(NamedTuple):
 
 
 class _Unit(NamedTuple):
-    """What one thread builds: a stretch of the targets of one block."""
+    """What one thread draws: a stretch of the targets of one block."""
 
     block: int
     begin: int
@@ -132,39 +137,40 @@ def assemble(
     kind = _kind(drawn, weights)
     size = capacity.edges if isinstance(capacity, Capacity) else room_for(total, parts, 0, 0).edges if capacity else total
     counter = np.dtype(np.int32 if size <= MOST_IN_INT32 else np.int64)
-    cells = sources * len(delays)
-    each = max(1, min(-(-work.threads // blocks), total // max(1, blocks * cells)))  # so that counters take no more than targets
-    units = _units(bounds, layout.ends, each)
+    tiles = _tiles(total, sources, len(delays), bounds)
+    units = _units(bounds, layout.ends, 1 if work.threads == 1 else -(-UNITS * work.threads // blocks))
     place = np.dtype(np.int32 if everything <= MOST_IN_INT32 else np.int64)
     needed = size * (4 + (dtype.itemsize if kind == "edge" else 0) + (place.itemsize if order else 0))
-    needed += counter.itemsize * ((1 + order) * len(units) * cells + 2 * blocks * (cells + sources))
-    needed += work.threads * CHUNK * BYTES_OF_DRAWING
+    needed += counter.itemsize * blocks * sources * (len(delays) + 1) + (0 if tiles.word.itemsize == 4 else total * tiles.word.itemsize)
+    needed += work.threads * (2 * CHUNK + TILE) * BYTES_OF_DRAWING
     require_memory(needed, f"The network, with {total:.3g} edges and {len(delays)} different delays,", TAKES_LESS)
+    if isinstance(capacity, Capacity):
+        _check_room(capacity.edges, total, "edges")
 
     common = _common_weights(drawn, sources, kind, dtype)
-    counts = np.zeros((len(units), cells), counter)
-    work.map(_count, [(layout, unit, counts[i], work) for i, unit in enumerate(units)])
-    counts = layout.leave_out_unused_delays(counts)
-    delays = layout.delays
-    longest = int(delays.max(initial=0))
+    cursors, begins = _begins(_edges_of_tiles(layout, units, tiles, work), units, blocks)
+    target = _with_end(total, size, np.int32)
+    weight = _with_end(total, size if kind == "edge" else 0, dtype)
+    numbered_by = _with_end(total, size if order else 0, place)
+    words = target[:total].view(tiles.word) if tiles.word.itemsize == 4 else np.empty(total, tiles.word)
+    placed = _Placed(target[:total], weight[:total], numbered_by[:total], words)
+    low = bounds.tolist()
+    used = work.map(_spread, [(layout, unit, low[unit.block], tiles, own, placed, work) for unit, own in zip(units, cursors, strict=True)])
+    layout.forget_delays_but(np.logical_or.reduce(used))
+    delays, longest = layout.delays, int(layout.delays.max(initial=0))
     room = room_for(total, parts, len(delays), longest) if capacity is True else capacity or Capacity(total, len(delays), longest)
-    _check_room(room, total, len(delays), longest)
-    segments = _segments(counts, units, blocks, sources, len(delays), room.delays)
-    placed = _Placed(
-        _with_end(total, room.edges, np.int32),
-        _with_end(total, room.edges if kind == "edge" else 0, dtype),
-        _with_end(total, room.edges if order else 0, place),
-    )
-    cursors = (counts, counts.copy()) if order else (counts, counts)
-    work.map(_place, [(layout, unit, [own[i] for own in cursors], placed, work) for i, unit in enumerate(units)])
+    _check_room(room.delays, len(delays), "different delays")
+    _check_room(room.longest, longest, "steps of the longest delay")
+    segments = aligned_empty((blocks, sources, room.delays + 1), counter)
+    _settle_all(layout, low, begins, tiles, placed, segments, work)
     more = np.full(room.delays - len(delays), -1, np.int32)
     return EventEdges(
         np.concatenate([delays.astype(np.int32), more]),
         segments,
-        placed.target,
-        placed.weight if common is None else common,
+        target,
+        weight if common is None else common,
         bounds,
-        placed.order if order else None,
+        numbered_by if order else None,
     )
 
 
@@ -175,14 +181,9 @@ def _with_end(used: int, size: int, dtype: np.typing.DTypeLike) -> np.ndarray:
     return array
 
 
-def _check_room(room: Capacity, edges: int, delays: int, longest: int) -> None:
-    for wanted, there, what in (
-        (edges, room.edges, "edges"),
-        (delays, room.delays, "different delays"),
-        (longest, room.longest, "steps of the longest delay"),
-    ):
-        if wanted > there:
-            raise CapacityExceeded(f"{wanted} {what}, and room for {there}")
+def _check_room(there: int, wanted: int, what: str) -> None:
+    if wanted > there:
+        raise CapacityExceeded(f"{wanted} {what}, and room for {there}")
 
 
 def _check_sizes(parts: Sequence[Part], sources: int, targets: int, dtype: np.dtype[Any], blocks: int) -> None:
@@ -270,6 +271,7 @@ class _Layout:
         ends: how many edges the targets up to each one have, int64 `[targets]`.
         delays: in steps, ascending, int64 `[delays]`.
         number: of each delay in steps, its number; int32.
+        now: of each of these numbers, what it becomes when only delays that some edge has are counted; int32 `[delays]`.
     """
 
     def __init__(self, drawn: Sequence[DrawnPart], targets: int, delays: np.ndarray):
@@ -285,62 +287,84 @@ class _Layout:
         self.ends = np.cumsum(edges)
         firsts = np.cumsum([0, *map(len, drawn)])
         self.first_edge = {id(d): int(first) for d, first in zip(drawn, firsts[:-1], strict=True)}
-        self._number(delays)
-
-    def _number(self, delays: np.ndarray) -> None:
         self.delays = delays
         self.number = np.zeros(int(delays.max(initial=-1)) + 1, np.int32)
         self.number[delays] = np.arange(len(delays))
 
-    def leave_out_unused_delays(self, counts: np.ndarray) -> np.ndarray:
-        """Forgets the delays that no edge has. Takes and returns the counts of each unit's edges, `[units, sources · delays]`."""
-        if not counts.size:
-            return counts
-        cells = counts.reshape(len(counts), -1, len(self.delays))
-        used = np.zeros(len(self.delays), bool)
-        for unit in cells:
-            used |= unit.any(axis=0)
-        if used.all():
-            return counts
-        self._number(self.delays[used])
-        return np.ascontiguousarray(cells[:, :, used]).reshape(len(counts), -1)
+    def forget_delays_but(self, used: np.ndarray) -> None:
+        """Numbers anew the delays that edges have, bool `[delays]`; `now` has the new number of each old one."""
+        self.now = np.where(used, np.cumsum(used) - 1, -1).astype(np.int32)
+        self.delays = self.delays[used]
+
+    def before(self, target: int) -> int:
+        """How many edges the targets before this one have."""
+        return int(self.ends[target - 1]) if target else 0
 
     def chunks(self, unit: _Unit) -> Iterator[tuple[int, int]]:
-        """Stretches of the unit's targets with about `CHUNK` edges each."""
-        begin = unit.begin
+        """Stretches of the unit's targets with about `CHUNK` edges each, or twice as many where several parts share them."""
+        begin, edges = unit.begin, CHUNK * min(2, len(self.pieces))
         while begin < unit.end:
-            before = self.ends[begin - 1] if begin else 0
-            end = min(unit.end, max(begin + 1, int(np.searchsorted(self.ends, before + CHUNK, side="right"))))
+            end = min(unit.end, max(begin + 1, int(np.searchsorted(self.ends, self.before(begin) + edges, side="right"))))
             yield begin, end
             begin = end
 
-    def stretches(self, begin: int, end: int) -> list[_Stretch]:
-        """The edges onto the targets `begin` … `end − 1`, drawn, a part at a time."""
-        found = []
+    def pieces_onto(self, begin: int, end: int) -> Iterator[tuple[DrawnPart, range, int]]:
+        """Who has edges onto the targets `begin` … `end − 1`: a part, which of its targets they are, and the first one's place in all."""
         for drawn, first, onto, size in self.pieces:
             low, high = max(begin, onto), min(end, onto + size)
             if low < high:
                 block = range(low - onto + first, high - onto + first)
                 if drawn.begins[block.stop] > drawn.begins[block.start]:
-                    found.append(_Stretch(drawn, block, low, drawn.edges(block)))
-        return found
+                    yield drawn, block, low
 
-    def ends_of(self, stretches: list[_Stretch]) -> tuple[np.ndarray, np.ndarray]:
-        """Sources among all of the set, and numbers of delays (none where there is one delay): int32 `[edges]`."""
-        pre = np.concatenate([among_all(s.edges.pre, s.drawn.part) for s in stretches])
+    def stretches(self, begin: int, end: int) -> list[_Stretch]:
+        """The edges onto the targets `begin` … `end − 1`, drawn, a part at a time."""
+        return [_Stretch(drawn, block, low, drawn.edges(block)) for drawn, block, low in self.pieces_onto(begin, end)]
+
+    def sources_of(self, stretches: list[_Stretch], desk: _Desk) -> np.ndarray:
+        """Their sources among all of the set, int32 `[edges]`."""
+        pre = desk.room("sources", stretches, np.int32)
+        for s, some in _one_after_the_other(stretches):
+            among_all(s.edges.pre, s.drawn.part, pre[some])
+        return pre
+
+    def delays_of(self, stretches: list[_Stretch], desk: _Desk) -> np.ndarray:
+        """The numbers of their delays, int32 `[edges]`; none where there is one delay."""
         if len(self.delays) == 1:
-            return pre, np.empty(0, np.int32)
-        return pre, np.concatenate([self.number[s.drawn.steps(s.edges, s.start)] for s in stretches])
+            return np.empty(0, np.int32)
+        delay = desk.room("delays", stretches, np.int32)
+        for s, some in _one_after_the_other(stretches):
+            s.drawn.number_delays(s.edges, s.start, self.number, delay[some])
+        return delay
 
-    def order_of(self, stretches: list[_Stretch], dtype: np.dtype[Any]) -> np.ndarray:
+    def order_of(self, stretches: list[_Stretch], desk: _Desk, dtype: np.dtype[Any]) -> np.ndarray:
         """The place of each edge among those of all parts, `[edges]`."""
-        firsts = [self.first_edge[id(s.drawn)] + s.start for s in stretches]
-        return np.concatenate([np.arange(first, first + len(s.edges), dtype=dtype) for first, s in zip(firsts, stretches, strict=True)])
+        order = desk.room("order", stretches, dtype)
+        for s, some in _one_after_the_other(stretches):
+            first = self.first_edge[id(s.drawn)] + s.start
+            order[some] = np.arange(first, first + len(s.edges))
+        return order
 
 
-def among_all(pre: np.ndarray, part: Part) -> np.ndarray:
+def among_all(pre: np.ndarray, part: Part, out: np.ndarray | None = None) -> np.ndarray:
     """Sources of a part by their places in the whole set."""
-    return pre + np.int32(part.pre_offset) if part.pre_places is None else part.pre_places[pre]
+    if part.pre_places is None:
+        return np.add(pre, np.int32(part.pre_offset), out=out)
+    return np.take(part.pre_places, pre, out=out)
+
+
+class _Desk:
+    """Arrays that one thread draws into, the same for chunk after chunk, so that they stay in its cache."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def room(self, what: str, stretches: list[_Stretch], dtype: np.typing.DTypeLike) -> np.ndarray:
+        """For one number for each of the edges."""
+        edges = sum(len(s.edges) for s in stretches)
+        if what not in self._arrays or len(self._arrays[what]) < edges:
+            self._arrays[what] = np.empty(edges + edges // 8, dtype)
+        return self._arrays[what][:edges]
 
 
 class _Stretch(NamedTuple):
@@ -371,71 +395,130 @@ def _units(bounds: np.ndarray, ends: np.ndarray, each: int) -> list[_Unit]:
     return units
 
 
-def _count(layout: _Layout, unit: _Unit, count: np.ndarray, work: Work) -> None:
-    """The unit's edges of each source and delay."""
+def _tiles(total: int, sources: int, delays: int, bounds: np.ndarray) -> Tiles:
+    """Tiles of about `TILE` edges. One that is smaller is not worth it for a word of 32 bits if there are very many then."""
+    target_bits = (int(np.diff(bounds).max()) - 1).bit_length()
+    all_sources = max(sources - 1, 0).bit_length()
+    if total <= CHUNK:
+        return Tiles(sources, delays, all_sources, target_bits)
+    shift = min(all_sources, max(0, int(math.log2(TILE * sources * (len(bounds) - 1) / total))))
+    narrow = 32 - target_bits - (delays - 1).bit_length()
+    if 0 <= narrow < shift and sources >> narrow <= MOST_TILES:
+        shift = narrow
+    return Tiles(sources, delays, shift, target_bits)
+
+
+def _edges_of_tiles(layout: _Layout, units: Sequence[_Unit], tiles: Tiles, work: Work) -> np.ndarray:
+    """How many edges of each unit are in each tile; int64 `[units, tiles]`."""
+    count = np.zeros((len(units), tiles.n), np.int64)
+    if tiles.n > 1:
+        work.total += int(layout.ends[-1])
+        work.map(_count, [(layout, unit, tiles, count[i], work) for i, unit in enumerate(units)])
+    elif tiles.n:
+        count[:, 0] = [layout.before(unit.end) - layout.before(unit.begin) for unit in units]
+    return count
+
+
+def _count(layout: _Layout, unit: _Unit, tiles: Tiles, count: np.ndarray, work: Work) -> None:
     for begin, end in layout.chunks(unit):
-        stretches = layout.stretches(begin, end)
-        if stretches:
-            pre, delay = layout.ends_of(stretches)
-            count_edges(pre, delay, len(layout.delays), count)
-            work.did(len(pre))
+        for drawn, block, _ in layout.pieces_onto(begin, end):
+            part = drawn.part
+            if drawn.rows.count is not None and part.pre_places is None:
+                drawn.rows.count(block, part.pre_offset, tiles.shift, count)
+            else:
+                count_tiles(among_all(drawn.edges(block).pre, part), tiles.shift, count)
+        work.did(layout.before(end) - layout.before(begin))
 
 
-def _segments(counts: np.ndarray, units: Sequence[_Unit], blocks: int, sources: int, delays: int, room: int) -> np.ndarray:
-    """The segment table. Counts of edges become the place of each unit's first edge of every source and delay."""
-    segments = aligned_empty((blocks, sources, room + 1), counts.dtype)
-    segments[:] = 0
-    if delays and sources:
-        place = 0
-        for block in range(blocks):
-            own = [i for i, unit in enumerate(units) if unit.block == block]
-            after = np.cumsum(counts[own].sum(axis=0, dtype=counts.dtype), dtype=counts.dtype) + counts.dtype.type(place)
-            segments[block, :, 1 : delays + 1] = after.reshape(sources, delays)
-            segments[block, 1:, 0] = segments[block, :-1, delays]
-            segments[block, 0, 0] = place
-            place = int(after[-1])
-            begin = segments[block, :, :delays].ravel()
-            segments[block, :, delays + 1 :] = segments[block, :, delays, None]
-            for i in own:
-                begin, counts[i] = begin + counts[i], begin
-    return segments
+def _begins(count: np.ndarray, units: Sequence[_Unit], blocks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each unit's edges of each tile begin, `[units, tiles]`, and those of all, with the last one's end, `[blocks, tiles + 1]`."""
+    cursors, begins = np.empty_like(count), np.zeros((blocks, count.shape[1] + 1), np.int64)
+    place = 0
+    for block in range(blocks):
+        own = [i for i, unit in enumerate(units) if unit.block == block]
+        begins[block, 0] = place
+        begins[block, 1:] = place + np.cumsum(count[own].sum(axis=0))
+        cursors[own] = begins[block, :-1] + np.cumsum(count[own], axis=0) - count[own]
+        place = int(begins[block, -1])
+    return cursors, begins
 
 
 class _Placed(NamedTuple):
-    """The edges where they belong; `[0]` for what is not kept."""
+    """The edges where they belong; `[0]` for what is not kept. The words lie where targets will, if they are not longer."""
 
     target: np.ndarray
     weight: np.ndarray
     order: np.ndarray
+    words: np.ndarray
 
 
-def _place(layout: _Layout, unit: _Unit, cursors: list[np.ndarray], placed: _Placed, work: Work) -> None:
-    """Each of the unit's edges to its place."""
+def _spread(layout: _Layout, unit: _Unit, low: int, tiles: Tiles, cursor: np.ndarray, placed: _Placed, work: Work) -> np.ndarray:
+    """Each of the unit's edges to its tile; returns which delays there were, bool `[delays]`."""
+    desk, used = _Desk(), np.zeros(tiles.delays, bool)
+    ordered = cursor.copy()
     for begin, end in layout.chunks(unit):
         stretches = layout.stretches(begin, end)
         if stretches:
-            pre, delay = layout.ends_of(stretches)
-            rows = _rows(stretches)
+            rows, pre, delay = _rows(stretches, low), layout.sources_of(stretches, desk), layout.delays_of(stretches, desk)
             if len(placed.order):
-                # The kernel moves real numbers; these are moved bit by bit.
-                real = np.dtype(f"f{placed.order.itemsize}")
-                order = layout.order_of(stretches, placed.order.dtype)
-                place_edges(rows, pre, delay, len(layout.delays), order.view(real), cursors[1], placed.target, placed.order.view(real))
-            place_edges(rows, pre, delay, len(layout.delays), _weights(stretches, placed.weight), cursors[0], placed.target, placed.weight)
+                order = layout.order_of(stretches, desk, placed.order.dtype)
+                spread_edges(rows, pre, delay, tiles, order, ordered, placed.words[:0], placed.order, used)
+            weight = _weights(stretches, desk, placed.weight)
+            spread_edges(rows, pre, delay, tiles, weight, cursor, placed.words, placed.weight, used)
             work.did(len(pre))
+    return used
 
 
-def _rows(stretches: list[_Stretch]) -> EdgeRows:
-    """The stretches' edges target by target."""
+def _stretches_of_tiles(begin: np.ndarray) -> Iterator[range]:
+    """Tiles that one job sorts, with about as many edges as eight chunks."""
+    first = 0
+    while first < len(begin) - 1:
+        end = int(np.searchsorted(begin, begin[first] + 8 * CHUNK, side="right")) - 1
+        yield range(first, max(first + 1, end))
+        first = max(first + 1, end)
+
+
+def _settle_all(
+    layout: _Layout, low: list[int], begins: np.ndarray, tiles: Tiles, placed: _Placed, segments: np.ndarray, work: Work
+) -> None:
+    """All edges sorted by source and delay, in each block; fills the segment table."""
+    if not (tiles.delays and tiles.sources):
+        segments[:] = 0
+        return
+    stretches = [(block, some) for block in range(len(segments)) for some in _stretches_of_tiles(begins[block])]
+    work.map(_settle, [(layout, low[block], some, begins[block], tiles, placed, segments[block], work) for block, some in stretches])
+
+
+def _settle(
+    layout: _Layout, low: int, some: range, begin: np.ndarray, tiles: Tiles, placed: _Placed, segments: np.ndarray, work: Work
+) -> None:
+    """The edges of some tiles sorted by source and delay."""
+    begin = begin[some.start : some.stop + 1]
+    columns = [column for column in (placed.weight, placed.order) if len(column)]
+    settle_edges(tiles, some.start, begin, placed.words, layout.now, low, placed.target, columns, segments)
+    work.did(int(begin[-1] - begin[0]))
+
+
+def _one_after_the_other(stretches: list[_Stretch]) -> Iterator[tuple[_Stretch, slice]]:
+    """The stretches, and where each one's edges are among those of all."""
+    ends = itertools.accumulate((len(s.edges) for s in stretches), initial=0)
+    for s, (begin, end) in zip(stretches, itertools.pairwise(ends), strict=True):
+        yield s, slice(begin, end)
+
+
+def _rows(stretches: list[_Stretch], low: int) -> EdgeRows:
+    """The stretches' edges target by target, whose numbers count from `low` on."""
     length = np.concatenate([s.degrees for s in stretches])
-    target = np.concatenate([np.arange(s.onto, s.onto + len(s.block), dtype=np.int32) for s in stretches])
+    target = np.concatenate([np.arange(s.onto - low, s.onto - low + len(s.block), dtype=np.int32) for s in stretches])
     order = np.argsort(target, kind="stable")
     return EdgeRows((np.cumsum(length) - length)[order], length[order], target[order])
 
 
-def _weights(stretches: list[_Stretch], like: np.ndarray) -> np.ndarray:
+def _weights(stretches: list[_Stretch], desk: _Desk, like: np.ndarray) -> np.ndarray:
     """Their weights, or none where all edges of the set have the same."""
     if not len(like):
         return like
-    drawn = (s.drawn.weights(s.edges, s.start) for s in stretches)
-    return np.concatenate([w.astype(like.dtype) for w in drawn])
+    weight = desk.room("weights", stretches, like.dtype)
+    for s, some in _one_after_the_other(stretches):
+        weight[some] = s.drawn.weights(s.edges, s.start)
+    return weight

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ranvier.errors import ParameterError, not_written
-from ranvier.kernels.edges import Candidates, EdgeRows, count_edges, draw_rows, place_edges
+from ranvier.kernels.edges import Candidates, EdgeRows, count_rows, draw_rows, transposed
 from ranvier.random import Key
 
 
@@ -72,11 +72,14 @@ class Rows:
         degrees: how many edges each target has, int64 `[targets]`.
         block: the edges onto some of the targets.
         kept: the edges, where they are kept and not drawn when they are asked for.
+        count: called with some targets, an offset, a shift and `count`, adds 1 to `count[(offset + source) >> shift]` for
+            each edge onto them: where that is faster than to draw the edges.
     """
 
     degrees: np.ndarray
     block: Callable[[range], Edges]
     kept: Edges | None = None
+    count: Callable[[range, int, int, np.ndarray], None] | None = None
 
 
 class ConnectionRule:
@@ -137,7 +140,10 @@ def drawn_rows(degrees: np.ndarray, candidates: Candidates, repeated: bool, key:
         pre = draw_rows(key, wanted, some.start, candidates, repeated)
         return Edges(pre, np.repeat(np.arange(some.start, some.stop, dtype=np.int32), wanted))
 
-    return Rows(degrees, block)
+    def count(some: range, offset: int, shift: int, of_tiles: np.ndarray) -> None:
+        count_rows(key, degrees[some.start : some.stop], some.start, candidates, repeated, offset, shift, of_tiles)
+
+    return Rows(degrees, block, count=count)
 
 
 def sources_of(sources: int, own: int | None, autapses: bool) -> Candidates:
@@ -158,12 +164,8 @@ def by_target(degrees: np.ndarray, post: np.ndarray, targets: int) -> Edges:
         post: their targets, ascending for each source, int32 `[edges]`.
         targets: how many targets there are.
     """
-    no_delay, no_weight = np.zeros(0, np.int32), np.zeros(0, np.float64)
-    count = np.zeros(targets, np.int64)
-    count_edges(post, no_delay, 1, count)
     rows = EdgeRows(np.cumsum(degrees) - degrees, degrees, np.arange(len(degrees), dtype=np.int32))
-    pre = np.empty_like(post)
-    place_edges(rows, post, no_delay, 1, no_weight, np.cumsum(count) - count, pre, no_weight)
+    count, pre, _ = transposed(rows, post, targets)
     return Edges(pre, np.repeat(np.arange(targets, dtype=np.int32), count))
 
 
@@ -182,10 +184,7 @@ def both_ways(degrees: np.ndarray, partner: np.ndarray, n: int) -> Edges:
     begins = np.stack([np.cumsum(degrees) - degrees, len(partner) + np.cumsum(chosen) - chosen], axis=1).ravel()
     lengths = np.stack([degrees, chosen], axis=1).ravel()
     rows = EdgeRows(begins, lengths, np.repeat(np.arange(n, dtype=np.int32), 2))
-    no_delay, no_weight = np.zeros(0, np.int32), np.zeros(0, np.float64)
-    count = (degrees + chosen).astype(np.int64)
-    pre = np.empty_like(neighbour)
-    place_edges(rows, neighbour, no_delay, 1, no_weight, np.cumsum(count) - count, pre, no_weight)
+    count, pre, _ = transposed(rows, neighbour, n)
     return Edges(pre, np.repeat(np.arange(n, dtype=np.int32), count))
 
 

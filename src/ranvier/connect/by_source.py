@@ -10,7 +10,7 @@ import numpy as np
 from ranvier.connect.base import ConnectionRule, Edges, binomial, targets_of
 from ranvier.errors import ParameterError, not_written
 from ranvier.kernels.drawn_edges import ALL, DIFFERENT, REPEATED, drawn_targets
-from ranvier.kernels.edges import Candidates, EdgeRows, count_edges, place_edges, ragged
+from ranvier.kernels.edges import Candidates, EdgeRows, ragged, transposed
 from ranvier.memory import require_memory
 from ranvier.random import Key
 
@@ -54,12 +54,9 @@ class BySource(ConnectionRule):
             row, draw = ragged(degrees[begin:end])
             post[before : int(ends[end - 1])] = drawn_targets(self.kind(), words, begin + row, draw, candidates)
             begin = end
-        # Sorted by target: source after source, each edge goes behind those that its target has. The kernel moves its number bit by bit.
-        none, count = np.zeros(0, np.int32), np.zeros(targets, np.int64)
-        count_edges(post, none, 1, count)
-        number, listed, pre = np.arange(len(post)), np.empty(len(post), np.int64), np.empty_like(post)
+        # Sorted by target: source after source, each edge goes behind those that its target has.
         rows = EdgeRows(ends - degrees, degrees, np.arange(sources, dtype=np.int32))
-        place_edges(rows, post, none, 1, number.view(np.float64), np.cumsum(count) - count, pre, listed.view(np.float64))
+        count, pre, listed = transposed(rows, post, targets, np.arange(len(post)))
         whole = Edges(pre, np.repeat(np.arange(targets, dtype=np.int32), count), listed=listed)
         first = int(count[: block.start].sum())
         return whole.part(slice(first, first + int(count[block.start : block.stop].sum())))

@@ -14,6 +14,7 @@ from ranvier.connect.base import ConnectionRule, Edges, Rows
 from ranvier.connect.by_source import BySource
 from ranvier.connect.pairs import evaluated
 from ranvier.errors import ParameterError, UnsupportedError
+from ranvier.kernels.edges import number_delays
 from ranvier.random import Distribution, Key, Normal, Uniform
 from ranvier.steps import in_steps
 
@@ -177,6 +178,13 @@ class DrawnPart:
             return whole[start : start + len(edges)] if whole.ndim else np.broadcast_to(whole, len(edges))
         return self._rounded(self.delays(edges, start))
 
+    def number_delays(self, edges: Edges, start: int, number: np.ndarray, out: np.ndarray) -> None:
+        """The number of each one's delay, by the table `number` of delays in steps; into `out`, int32 `[edges]`."""
+        if self.given_steps is not None:
+            np.take(number, self.steps(edges, start), out=out)
+        else:
+            number_delays(self.delays(edges, start), self.part.dt, self._least_steps, number, out)
+
     def steps_between(self) -> tuple[int, int]:
         """Between what all delays are, in steps, as far as their distribution tells; (0, −1) where it does not."""
         if not isinstance(self.delay, Distribution) or not np.isfinite(self.delay.ends()).all():
@@ -208,10 +216,13 @@ class DrawnPart:
         """Delays in steps; `delay` may be overwritten."""
         steps = delay / self.part.dt
         np.rint(steps, out=steps)
-        low = getattr(self.delay, "low", 0.0)
-        if low > 0:
-            np.maximum(steps, np.ceil(low / self.part.dt - 1e-6), out=steps)
+        np.maximum(steps, self._least_steps, out=steps)
         return steps.astype(np.int64)
+
+    @property
+    def _least_steps(self) -> float:
+        """No delay that is drawn is rounded to less."""
+        return max(0.0, float(np.ceil(getattr(self.delay, "low", 0.0) / self.part.dt - 1e-6)))
 
     def _values(self, given: Given, kind: str, edges: Edges, start: int) -> np.ndarray:
         """What was given, for a stretch of the edges; float64 `[edges]`."""

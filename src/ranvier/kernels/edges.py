@@ -7,7 +7,8 @@ process build parts of a network at the same time.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -57,6 +58,31 @@ class EdgeRows(NamedTuple):
     target: np.ndarray
 
 
+class Tiles(NamedTuple):
+    """How edges onto a block of targets are sorted by source, then delay: first into tiles of 2^`shift` sources each, then tile by tile.
+
+    What is known of an edge but its weight is one word meanwhile:
+    `(source in the tile · delays + delay) · 2^target_bits + target`. With tiles of one
+    source and one delay a word is the target, and edges are sorted once they are spread.
+    """
+
+    sources: int
+    delays: int
+    shift: int
+    target_bits: int
+
+    @property
+    def n(self) -> int:
+        """How many tiles there are."""
+        return -(-self.sources >> self.shift)
+
+    @property
+    def word(self) -> np.dtype[Any]:
+        """The type of a word."""
+        bits = self.target_bits + ((self.delays << self.shift) - 1).bit_length()
+        return np.dtype(np.uint32 if bits <= 32 else np.uint64)
+
+
 def draw_rows(key: Key, degrees: np.ndarray, first: int, candidates: Candidates, repeated: bool) -> np.ndarray:
     """Draws `degrees[i]` candidates for row `first + i`, ascending.
 
@@ -88,6 +114,18 @@ def draw_rows(key: Key, degrees: np.ndarray, first: int, candidates: Candidates,
     return out
 
 
+def count_rows(
+    key: Key, degrees: np.ndarray, first: int, candidates: Candidates, repeated: bool, offset: int, shift: int, count: np.ndarray
+) -> None:
+    """`count[(offset + candidate) >> shift] += 1` for each candidate that `draw_rows` draws, without sorting them; int64 `[tiles]`."""
+    degrees = np.ascontiguousarray(degrees, np.int64)
+    native = dispatch.native_module()
+    if native is None:
+        count_tiles(draw_rows(key, degrees, first, candidates, repeated) + np.int32(offset), shift, count)
+    else:
+        native.count_rows(*key.words, degrees, first, *candidates, repeated, offset, shift, count)
+
+
 def draw_degrees(key: Key, edges: int, rows: int, candidates: Candidates) -> np.ndarray:
     """Throws edges onto rows, every pair of row and candidate as likely as any other, and counts those of each row.
 
@@ -107,52 +145,124 @@ def draw_degrees(key: Key, edges: int, rows: int, candidates: Candidates) -> np.
     return out
 
 
-def count_edges(pre: np.ndarray, delay: np.ndarray, delays: int, count: np.ndarray) -> None:
-    """`count[pre · delays + delay] += 1` for each edge, in place.
-
-    Args:
-        pre: int32 `[edges]`.
-        delay: the number of each edge's delay, int32 `[edges]`, or `[0]` where there is one delay only.
-        delays: how many delays there are.
-        count: int32 or int64 `[sources · delays]`.
-    """
+def count_tiles(pre: np.ndarray, shift: int, count: np.ndarray) -> None:
+    """`count[pre >> shift] += 1` for each edge, in place; int64 `[tiles]`."""
     native = dispatch.native_module()
     if native is None:
-        count += np.bincount(_cells(pre, delay, delays), minlength=len(count)).astype(count.dtype)
+        count += np.bincount(pre >> shift, minlength=len(count))
     else:
-        native.count_edges(pre, delay, delays, count)
+        native.count_tiles(pre, shift, count)
 
 
-def place_edges(
+def spread_edges(
     rows: EdgeRows,
     pre: np.ndarray,
     delay: np.ndarray,
-    delays: int,
-    weight: np.ndarray,
+    tiles: Tiles,
+    value: np.ndarray,
     cursor: np.ndarray,
-    target: np.ndarray,
+    words: np.ndarray,
     placed: np.ndarray,
+    used: np.ndarray,
 ) -> None:
-    """Puts each edge's target and weight to place `cursor[pre · delays + delay]`, which moves on by one; in place.
+    """Puts each edge's word and value behind the edges that its tile has: to place `cursor[pre >> shift]`, which moves on by one; in place.
 
     Args:
-        rows: which edges there are, in the order in which they are placed.
-        pre, delay, delays: as for `count_edges`.
-        weight: `[edges]`, or `[0]` where edges have none of their own.
-        cursor: int32 or int64 `[sources · delays]`.
-        target: int32 `[all edges]`.
-        placed: the weights' places, of the type of `weight`.
+        rows: which edges there are, in the order in which they are placed, and their targets in the block.
+        pre: int32 `[edges]`.
+        delay: the number of each edge's delay, int32 `[edges]`, or `[0]` where there is one delay only.
+        tiles: which tiles there are, and what a word is.
+        value: numbers of 4 or 8 bytes `[edges]`, or `[0]` where edges have none.
+        cursor: int64 `[tiles]`.
+        words: `[all edges]`, of the tiles' type, or `[0]` where words are not wanted.
+        placed: the values' places.
+        used: is set for each delay that an edge has, where words are wanted; bool `[delays]`.
     """
     native = dispatch.native_module()
     if native is None:
-        _place_edges_reference(rows, pre, delay, delays, weight, cursor, target, placed)
+        _spread_edges_reference(rows, pre, delay, tiles, value, cursor, words, placed, used)
     else:
-        native.place_edges(*rows, pre, delay, delays, weight, cursor, target, placed)
+        native.spread_edges(*rows, pre, delay, tiles.sources, tiles.shift, tiles.target_bits, value, cursor, words, placed, used)
 
 
-def _cells(pre: np.ndarray, delay: np.ndarray, delays: int) -> np.ndarray:
-    cells = pre.astype(np.int64) * delays
-    return cells + delay if len(delay) else cells
+def settle_edges(
+    tiles: Tiles,
+    first: int,
+    begin: np.ndarray,
+    words: np.ndarray,
+    number: np.ndarray,
+    low: int,
+    target: np.ndarray,
+    columns: Sequence[np.ndarray],
+    segments: np.ndarray,
+) -> None:
+    """Sorts the edges of some tiles by source and delay, in their order otherwise; in place.
+
+    Args:
+        tiles: which tiles there are, and what a word is.
+        first: the first of them.
+        begin: where the edges of each begin, and where those of the last end, int64 `[some tiles + 1]`.
+        words: of all edges.
+        number: what becomes of each delay's number, ascending; −1 where no edge has it; int32 `[delays]`.
+        low: what is added to a word's target.
+        target: gets the targets, int32 `[all edges]`; it may lie where the words do.
+        columns: other numbers of 4 or 8 bytes `[all edges]`, that are moved likewise.
+        segments: gets where the edges of each source and delay begin, and where they end, int32 or int64 `[sources, room for delays + 1]`.
+    """
+    native = dispatch.native_module()
+    if native is None:
+        _settle_edges_reference(tiles, first, begin, words, number, low, target, columns, segments)
+    else:
+        native.settle_edges(
+            tiles.sources, tiles.shift, tiles.target_bits, first, begin, words, number, low, target, list(columns), segments.reshape(-1)
+        )
+
+
+def number_delays(delay: np.ndarray, dt: float, least: float, number: np.ndarray, out: np.ndarray) -> None:
+    """The number of each delay: delays divided by `dt`, rounded, at least `least`, and looked up; into `out`.
+
+    Args:
+        delay: in ms, finite and not negative, float64 `[edges]`.
+        dt: in ms.
+        least: in steps.
+        number: of each delay in steps, its number; int32.
+        out: int32 `[edges]`.
+
+    Raises:
+        IndexError: one is not in the table.
+    """
+    native = dispatch.native_module()
+    if native is None:
+        out[:] = number[np.maximum(np.rint(delay / dt), least).astype(np.int64)]
+    elif not native.number_delays(delay, dt, least, number, out):
+        raise IndexError(f"A delay is not one of the {len(number)} that are known.")
+
+
+def transposed(
+    rows: EdgeRows, pre: np.ndarray, sources: int, number: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Edges given row after row, source after source; those of one source in the order of the rows.
+
+    Args:
+        rows, pre: as for `spread_edges`.
+        sources: how many there are.
+        number: int64 `[edges]` that go along, or None.
+
+    Returns:
+        How many edges each source has, int64 `[sources]`, their targets, int32 `[edges]`, and the numbers.
+
+    Example:
+        >>> rows = EdgeRows(np.array([0, 2]), np.array([2, 1]), np.array([7, 9], np.int32))
+        >>> [x.tolist() for x in transposed(rows, np.array([0, 1, 1], np.int32), 2)]
+        [[1, 2], [7, 7, 9], []]
+    """
+    count, target = np.zeros(sources, np.int64), np.empty(len(pre), np.int32)
+    number = np.zeros(0, np.int64) if number is None else number
+    along = np.empty_like(number)
+    count_tiles(pre, 0, count)
+    alone, no_delay = Tiles(sources, 1, 0, 31), np.zeros(0, np.int32)
+    spread_edges(rows, pre, no_delay, alone, number, np.cumsum(count) - count, target.view(alone.word), along, np.zeros(1, bool))
+    return count, target, along
 
 
 def ragged(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -241,25 +351,57 @@ def _draw_degrees_reference(key: Key, edges: int, rows: int, candidates: Candida
     return degrees
 
 
-def _place_edges_reference(
+def _spread_edges_reference(
     rows: EdgeRows,
     pre: np.ndarray,
     delay: np.ndarray,
-    delays: int,
-    weight: np.ndarray,
+    tiles: Tiles,
+    value: np.ndarray,
     cursor: np.ndarray,
-    target: np.ndarray,
+    words: np.ndarray,
     placed: np.ndarray,
+    used: np.ndarray,
 ) -> None:
     row, within = ragged(rows.length)
     edge = rows.begin[row] + within
-    cells = _cells(pre, delay, delays)[edge]
+    tile = pre[edge] >> tiles.shift
+    order = np.argsort(tile, kind="stable")
+    edge, tile, row = edge[order], tile[order], row[order]
+    count = np.bincount(tile, minlength=len(cursor))
+    at = cursor[tile] + np.arange(len(tile)) - (np.cumsum(count) - count)[tile]
+    cursor += count
+    if len(value):
+        placed[at] = value[edge]
+    if len(words):
+        source, bits = pre[edge] & ((1 << tiles.shift) - 1), np.uint64(tiles.target_bits)
+        cells = source.astype(np.uint64) * np.uint64(tiles.delays) + (delay[edge].astype(np.uint64) if len(delay) else np.uint64(0))
+        words[at] = ((cells << bits) | rows.target[row].astype(np.uint64)).astype(words.dtype)
+        used[delay if len(delay) else 0] |= bool(len(edge))
+
+
+def _settle_edges_reference(
+    tiles: Tiles,
+    first: int,
+    begin: np.ndarray,
+    words: np.ndarray,
+    number: np.ndarray,
+    low: int,
+    target: np.ndarray,
+    columns: Sequence[np.ndarray],
+    segments: np.ndarray,
+) -> None:
+    some, sizes = slice(int(begin[0]), int(begin[-1])), np.diff(begin)
+    before, last = first << tiles.shift, min(tiles.sources, first + len(sizes) << tiles.shift)
+    here = words[some].astype(np.uint64)
+    of_tile = np.repeat(np.arange(len(sizes), dtype=np.int64) << tiles.shift, sizes) * tiles.delays
+    cells = (here >> np.uint64(tiles.target_bits)).astype(np.int64) + of_tile
     order = np.argsort(cells, kind="stable")
-    cells = cells[order]
-    begins = np.flatnonzero(np.diff(cells, prepend=-1))
-    lengths = np.diff(begins, append=len(cells))
-    at = cursor[cells] + np.arange(len(cells)) - np.repeat(begins, lengths)
-    target[at] = rows.target[row[order]]
-    if len(weight):
-        placed[at] = weight[edge[order]]
-    cursor[cells[begins]] += lengths.astype(cursor.dtype)
+    target[some] = low + (here[order] & np.uint64((1 << tiles.target_bits) - 1)).astype(np.int64)
+    for column in columns:
+        column[some] = column[some][order]
+    count = np.bincount(cells, minlength=(last - before) * tiles.delays).reshape(last - before, tiles.delays)[:, number >= 0]
+    ends = begin[0] + np.cumsum(count).reshape(count.shape)
+    end_of_source = begin[0] + np.cumsum(count.sum(axis=1))
+    segments[before:last] = end_of_source[:, None]
+    segments[before:last, 1 : count.shape[1] + 1] = ends
+    segments[before:last, 0] = end_of_source - count.sum(axis=1)

@@ -55,6 +55,10 @@ void check_rows(int64_t rows, int64_t n) {
           expect(j == 0 || drawn[at - 1] < drawn[at] || (repeated && drawn[at - 1] == drawn[at]), "draw_rows: not ascending");
         }
       }
+      std::vector<int64_t> tiles(static_cast<size_t>(integer(0, n / 4 + 1)));
+      expect(ranvier::count_rows(any_key(), degree.data(), rows, 0, from, repeated, integer(-9, 9), 2, static_cast<int64_t>(tiles.size()),
+                                 tiles.data()),
+             "count_rows: refused what is possible");
       if (rows == 0) continue;
       std::vector<int32_t> little(drawn.size() / 2);
       degree[integer(0, rows - 1)] = integer(0, 1) ? -1 : std::numeric_limits<int64_t>::max();
@@ -66,24 +70,45 @@ void check_rows(int64_t rows, int64_t n) {
   }
 }
 
-template <class Cursor, class T>
-void check_placing(int64_t n_rows, int64_t n, int64_t sources, int64_t delays) {
+// Words and values of any contents, cursors and ends anywhere.
+template <class Word, class Index>
+void check_sorting(int64_t n_rows, int64_t n, int64_t sources, int64_t delays) {
+  const ranvier::Tiles tiles{sources, delays, static_cast<int>(integer(0, 4)), static_cast<int>(integer(0, 20))};
+  const int64_t n_tiles = (sources + (int64_t{1} << tiles.shift) - 1) >> tiles.shift;
   const auto pre = indices(n, sources), delay = indices(n, delays), row_target = indices(n_rows, n);
-  std::vector<int64_t> begin(n_rows), length(n_rows);
+  std::vector<int64_t> begin(n_rows), length(n_rows), count(n_tiles), ends(n_tiles + 1);
   for (int64_t r = 0; r < n_rows; ++r) begin[r] = hostile(n), length[r] = hostile(n);
-  std::vector<Cursor> cursor(sources * delays);
-  for (Cursor& c : cursor) c = hostile(n);
-  std::vector<int32_t> target(n);
-  const auto weight = numbers<T>(n);
-  std::vector<T> placed(n);
+  std::vector<Word> words(n);
+  const auto value = numbers<double>(n);
+  std::vector<double> placed(n);
+  std::vector<char> used(delays);
+  ranvier::count_tiles(pre.data(), n, tiles.shift, n_tiles, count.data());
+  expect(std::accumulate(count.begin(), count.end(), int64_t{0}) <= n, "count_tiles: too many");
   for (const bool plain : {false, true}) {
-    const ranvier::Ends ends{pre.data(), plain ? nullptr : delay.data(), n, sources, delays};
-    std::vector<Cursor> count(sources * delays);
-    ranvier::count_edges(ends, count.data());
-    expect(std::accumulate(count.begin(), count.end(), Cursor{0}) <= n, "count_edges: too many");
-    ranvier::place_edges({begin.data(), length.data(), row_target.data(), n_rows}, ends, plain ? nullptr : weight.data(), cursor.data(),
-                         target.data(), plain ? nullptr : placed.data(), n);
+    for (int64_t& c : count) c = hostile(n);
+    const ranvier::Ends edges{pre.data(), plain ? nullptr : delay.data(), n};
+    ranvier::spread_edges({begin.data(), length.data(), row_target.data(), n_rows}, edges, tiles,
+                          {const_cast<double*>(value.data()), plain ? 0 : 8}, count.data(), {words.data(), sizeof(Word)}, {placed.data(), 8}, n,
+                          reinterpret_cast<bool*>(used.data()));
   }
+  for (Word& word : words) word ^= integer(0, 1) ? static_cast<Word>(integer(0, 0xFFFFFFFF)) : 0;
+  for (int64_t& end : ends) end = hostile(n);
+  std::vector<int32_t> number(delays), target(n);
+  for (int32_t& d : number) d = static_cast<int32_t>(integer(-1, delays));
+  const int64_t room = integer(0, delays);
+  std::vector<Index> segments(sources * (room + 1));
+  const ranvier::Column column{placed.data(), 8};
+  ranvier::settle_edges({0, n_tiles, ends.data(), n}, tiles, {words.data(), sizeof(Word)},
+                        ranvier::Settled<Index>{number.data(), 5, target.data(), &column, 1, segments.data(), room});
+}
+
+void check_delays(int64_t n) {
+  auto delay = numbers<double>(n);
+  std::vector<int32_t> number(7), out(n);
+  ranvier::number_delays(delay.data(), n, 0.1, 1.0, number.data(), 7, out.data());
+  const double none[] = {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0, 1e300};
+  for (double& d : delay) d = none[integer(0, 3)];
+  expect(n == 0 || !ranvier::number_delays(delay.data(), n, 0.1, 1.0, number.data(), 7, out.data()), "number_delays: numbered no delay");
 }
 
 }  // namespace
@@ -92,11 +117,12 @@ void check_edges() {
   const int64_t sizes[] = {0, 1, 7, 31, 32, 33, 64, 65, 300};
   for (const int64_t n : sizes) {
     check_numbers(n);
+    check_delays(n);
     for (const int64_t m : sizes) {
       check_rows(n, m);
       for (const int64_t delays : {1, 3}) {
-        check_placing<int32_t, float>(m, n, 7, delays);
-        check_placing<int64_t, double>(m, n, m, delays);
+        check_sorting<uint32_t, int32_t>(m, n, 7, delays);
+        check_sorting<uint64_t, int64_t>(m, n, m, delays);
       }
     }
   }

@@ -3,6 +3,7 @@
 #include "edges_module.h"
 
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -28,40 +29,49 @@ const T* or_null(const Given<T>& array) {
   return array.size() ? array.data() : nullptr;
 }
 
-ranvier::Ends ends(const Given<int32_t>& pre, const Given<int32_t>& delay, size_t cells, int64_t delays) {
-  require(delay.size() == 0 || delay.size() == pre.size(), "one delay an edge, or none");
-  require(delays > 0 && cells % static_cast<size_t>(delays) == 0, "one cell for each source and delay");
-  const int64_t n = static_cast<int64_t>(pre.size());
-  return {pre.data(), or_null(delay), n, static_cast<int64_t>(cells) / delays, delays};
+// Numbers that are moved bit by bit, of any type of 4 or 8 bytes.
+using Bits = nb::ndarray<nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+ranvier::Column column(const Bits& array) {
+  const int64_t bytes = static_cast<int64_t>(array.itemsize());
+  require(bytes == 4 || bytes == 8, "numbers of 4 or 8 bytes");
+  return {array.data(), array.size() ? bytes : 0};
 }
 
-template <class Cursor>
-void add_count(nb::module_& m) {
-  using namespace nb::literals;
-  m.def(
-      "count_edges",
-      [](Given<int32_t> pre, Given<int32_t> delay, int64_t delays, Array<Cursor> count) {
-        ranvier::count_edges(ends(pre, delay, count.size(), delays), count.data());
-      },
-      "pre"_a.noconvert(), "delay"_a.noconvert(), "delays"_a, "count"_a.noconvert(), nb::call_guard<nb::gil_scoped_release>());
+ranvier::Tiles checked_tiles(int64_t sources, int64_t delays, int shift, int target_bits, int64_t word_bits) {
+  require(sources >= 0 && sources <= INT32_MAX && delays > 0 && delays <= INT32_MAX, "sources and delays");
+  require(shift >= 0 && shift < 32 && target_bits >= 0 && target_bits < 32, "the size of a tile");
+  require(target_bits < word_bits && (delays << shift) <= (int64_t{1} << std::min<int64_t>(62, word_bits - target_bits)), "words are too short");
+  return {sources, delays, shift, target_bits};
 }
 
-template <class Cursor, class T>
-void add_place(nb::module_& m) {
+int64_t number_of_tiles(int64_t sources, int shift) { return (sources + (int64_t{1} << shift) - 1) >> shift; }
+
+template <class Index>
+void add_settle(nb::module_& m) {
   using namespace nb::literals;
   m.def(
-      "place_edges",
-      [](Given<int64_t> begin, Given<int64_t> length, Given<int32_t> row_target, Given<int32_t> pre, Given<int32_t> delay,
-         int64_t delays, Given<T> weight, Array<Cursor> cursor, Array<int32_t> target, Array<T> placed) {
-        require(length.size() == begin.size() && row_target.size() == begin.size(), "one length and one target a row");
-        require(weight.size() == 0 || (weight.size() == pre.size() && placed.size() == target.size()), "one weight an edge, or none");
-        const ranvier::Rows rows{begin.data(), length.data(), row_target.data(), static_cast<int64_t>(begin.size())};
-        ranvier::place_edges(rows, ends(pre, delay, cursor.size(), delays), or_null(weight), cursor.data(), target.data(), placed.data(),
-                             static_cast<int64_t>(target.size()));
+      "settle_edges",
+      [](int64_t sources, int shift, int target_bits, int64_t first, Given<int64_t> begin, Bits words, Given<int32_t> number, int64_t low,
+         Array<int32_t> target, const std::vector<Bits>& columns, Array<Index> segments) {
+        const auto tiles = checked_tiles(sources, static_cast<int64_t>(number.size()), shift, target_bits, 8 * words.itemsize());
+        require(begin.size() > 0 && first >= 0 && first + static_cast<int64_t>(begin.size()) - 1 <= number_of_tiles(sources, shift),
+                "tiles that there are");
+        require(words.size() == target.size() && segments.size() % sources == 0 && segments.size() > 0, "one word an edge, whole segments");
+        std::vector<ranvier::Column> moved;
+        for (const Bits& each : columns) {
+          require(each.size() == target.size(), "one number an edge");
+          moved.push_back(column(each));
+        }
+        const ranvier::Spread spread{first, static_cast<int64_t>(begin.size()) - 1, begin.data(), static_cast<int64_t>(target.size())};
+        const ranvier::Settled<Index> settled{number.data(),   low,
+                                              target.data(),   moved.data(),
+                                              static_cast<int64_t>(moved.size()), segments.data(),
+                                              static_cast<int64_t>(segments.size()) / sources - 1};
+        ranvier::settle_edges(spread, tiles, column(words), settled);
       },
-      "begin"_a.noconvert(), "length"_a.noconvert(), "row_target"_a.noconvert(), "pre"_a.noconvert(), "delay"_a.noconvert(),
-      "delays"_a, "weight"_a.noconvert(), "cursor"_a.noconvert(), "target"_a.noconvert(), "placed"_a.noconvert(),
-      nb::call_guard<nb::gil_scoped_release>());
+      "sources"_a, "shift"_a, "target_bits"_a, "first"_a, "begin"_a.noconvert(), "words"_a.noconvert(), "number"_a.noconvert(), "low"_a,
+      "target"_a.noconvert(), "columns"_a, "segments"_a.noconvert(), nb::call_guard<nb::gil_scoped_release>());
 }
 
 template <class Index>
@@ -147,18 +157,60 @@ void add_edges(nb::module_& m) {
       "low"_a, "high"_a, "degree"_a.noconvert(), "first"_a, "candidates"_a, "shift"_a, "exclude"_a, "repeated"_a, "out"_a.noconvert(),
       Release());
   m.def(
+      "count_rows",
+      [](uint32_t low, uint32_t high, Given<int64_t> degree, int64_t first, int64_t candidates, int64_t shift, bool exclude, bool repeated,
+         int64_t offset, int tile_shift, Array<int64_t> count) {
+        require(candidates >= 0 && candidates <= INT32_MAX, "count_rows: too many candidates");
+        require(tile_shift >= 0 && tile_shift < 32, "count_rows: the size of a tile");
+        require(ranvier::count_rows({low, high, 0}, degree.data(), static_cast<int64_t>(degree.size()), first, {candidates, shift, exclude},
+                                    repeated, offset, tile_shift, static_cast<int64_t>(count.size()), count.data()),
+                "count_rows: degrees that cannot be met");
+      },
+      "low"_a, "high"_a, "degree"_a.noconvert(), "first"_a, "candidates"_a, "shift"_a, "exclude"_a, "repeated"_a, "offset"_a,
+      "tile_shift"_a, "count"_a.noconvert(), Release());
+  m.def(
       "draw_degrees",
       [](uint32_t low, uint32_t high, int64_t edges, int64_t candidates, int64_t shift, bool exclude, Array<int64_t> out) {
         require(ranvier::draw_degrees({low, high, 0}, edges, static_cast<int64_t>(out.size()), {candidates, shift, exclude}, out.data()),
                 "draw_degrees: no pair is allowed");
       },
       "low"_a, "high"_a, "edges"_a, "candidates"_a, "shift"_a, "exclude"_a, "out"_a.noconvert(), Release());
+  m.def(
+      "count_tiles",
+      [](Given<int32_t> pre, int shift, Array<int64_t> count) {
+        require(shift >= 0 && shift < 32, "count_tiles: the size of a tile");
+        ranvier::count_tiles(pre.data(), static_cast<int64_t>(pre.size()), shift, static_cast<int64_t>(count.size()), count.data());
+      },
+      "pre"_a.noconvert(), "shift"_a, "count"_a.noconvert(), Release());
+  m.def(
+      "spread_edges",
+      [](Given<int64_t> begin, Given<int64_t> length, Given<int32_t> row_target, Given<int32_t> pre, Given<int32_t> delay, int64_t sources,
+         int shift, int target_bits, Bits value, Array<int64_t> cursor, Bits words, Bits placed, Array<bool> used) {
+        const auto tiles = checked_tiles(sources, static_cast<int64_t>(used.size()), shift, target_bits, 8 * words.itemsize());
+        require(length.size() == begin.size() && row_target.size() == begin.size(), "one length and one target a row");
+        require(delay.size() == 0 || delay.size() == pre.size(), "one delay an edge, or none");
+        require(static_cast<int64_t>(cursor.size()) == number_of_tiles(sources, shift), "one cursor a tile");
+        const ranvier::Column from = column(value), to = column(placed), word = column(words);
+        require(from.bytes == 0 || (value.size() == pre.size() && from.bytes == to.bytes), "one value an edge, or none");
+        require(word.bytes == 0 || from.bytes == 0 || words.size() == placed.size(), "one value a word");
+        const ranvier::Rows rows{begin.data(), length.data(), row_target.data(), static_cast<int64_t>(begin.size())};
+        const ranvier::Ends ends{pre.data(), or_null(delay), static_cast<int64_t>(pre.size())};
+        ranvier::spread_edges(rows, ends, tiles, from, cursor.data(), word, to,
+                              static_cast<int64_t>(word.bytes ? words.size() : placed.size()), used.data());
+      },
+      "begin"_a.noconvert(), "length"_a.noconvert(), "row_target"_a.noconvert(), "pre"_a.noconvert(), "delay"_a.noconvert(), "sources"_a,
+      "shift"_a, "target_bits"_a, "value"_a.noconvert(), "cursor"_a.noconvert(), "words"_a.noconvert(), "placed"_a.noconvert(),
+      "used"_a.noconvert(), Release());
+  m.def(
+      "number_delays",
+      [](Given<double> delay, double dt, double least, Given<int32_t> number, Array<int32_t> out) {
+        require(out.size() == delay.size(), "number_delays: one number a delay");
+        return ranvier::number_delays(delay.data(), static_cast<int64_t>(delay.size()), dt, least, number.data(),
+                                      static_cast<int64_t>(number.size()), out.data());
+      },
+      "delay"_a.noconvert(), "dt"_a, "least"_a, "number"_a.noconvert(), "out"_a.noconvert(), Release());
+  add_settle<int32_t>(m);
+  add_settle<int64_t>(m);
   add_index<int32_t>(m);
   add_index<int64_t>(m);
-  add_count<int32_t>(m);
-  add_count<int64_t>(m);
-  add_place<int32_t, float>(m);
-  add_place<int64_t, float>(m);
-  add_place<int32_t, double>(m);
-  add_place<int64_t, double>(m);
 }
