@@ -1,4 +1,4 @@
-"""Building networks: seconds, bytes an edge and peak memory for 10⁷ and 10⁸ edges, on one thread and on two.
+"""Building networks: seconds, bytes an edge and peak memory for 10⁷ and 10⁸ edges, on one and two threads; the microcircuit at full scale.
 
 Each case is built in a process of its own, so that its peak of memory is its own. Where others use
 the machine, look at the processor's seconds.
@@ -59,9 +59,21 @@ def build(n: int, rule: str, wiring: str, threads: int) -> dict:
     }
 
 
-def in_its_own_process(*case) -> dict:
+def build_microcircuit(scale: float) -> dict:
+    """Prepares the microcircuit in this process, 299 million edges at full scale, and runs one step."""
+    network = rv.models.microcircuit(scale)
+    run = rv.simulate(network, duration=0.1, dt=0.1, seed=1, precision="single")
+    return {
+        "scale": scale,
+        "edges": sum(p.rule.number for p in network.projections.values()),
+        "seconds": run.info["build_seconds"],
+        "peak_gibibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
+def in_its_own_process(what, *case) -> dict:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(build, case)
+        return pool.apply(what, case)
 
 
 def main() -> None:
@@ -73,14 +85,17 @@ def main() -> None:
     found: dict = {case: [] for case in cases}
     for _ in range(rounds):
         for case in cases:
-            found[case].append(in_its_own_process(*case))
+            found[case].append(in_its_own_process(build, *case))
     rows = []
     for (n, rule, wiring, threads), told in found.items():
         medians = {what: statistics.median(t[what] for t in told) for what in ("seconds", "cpu_seconds")}
         row = {"neurons": n, "rule": rule, "wiring": wiring, "threads": threads, **told[0], **medians}
         rows.append({**row, "nanoseconds_an_edge": 1e9 * row["seconds"] / row["edges"]})
         print(rows[-1], flush=True)
-    save(__file__, options, {"rounds": rounds, "table": rows})
+    circuits = [in_its_own_process(build_microcircuit, 0.1 if options.quick else 1.0) for _ in range(rounds)]
+    circuit = {**circuits[0], "seconds": statistics.median(c["seconds"] for c in circuits)}
+    print(circuit, flush=True)
+    save(__file__, options, {"rounds": rounds, "table": rows, "microcircuit": circuit})
 
 
 if __name__ == "__main__":
