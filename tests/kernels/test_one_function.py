@@ -46,8 +46,8 @@ def test_it_is_one_function_with_the_same_results(how):
 )
 def test_what_xla_cannot_or_need_not_is_left_alone(function):
     start = jnp.linspace(0.1, 1.0, 5)
-    made = jax.jit(as_one_function(function)).lower(start).compile()
-    assert MARK not in made.as_text()
+    made, plain = (jax.jit(f).lower(start).compile() for f in (as_one_function(function), function))
+    assert made.as_text().count(MARK) == plain.as_text().count(MARK)  # from JAX 0.12 on XLA makes such functions by itself
     np.testing.assert_allclose(made(start), function(start), rtol=1e-5)
 
 
