@@ -59,7 +59,8 @@ def test_auto_takes_the_kernel_where_it_can_and_fused_says_why_it_cannot(kernels
     original = fused.run
     monkeypatch.setattr(fused, "run", lambda *a, **o: taken.append(True) or original(*a, **o))
     x = torch.rand(5, 2, 3)
-    rt.LIF(learn="tau")(x)
+    layer = rt.LIF(learn="tau")
+    layer(x, layer.initial_state(x[0]))
     assert taken == [True]
     rt.LIF(backend="reference")(x)
     assert taken == [True]

@@ -146,20 +146,28 @@ class AdEx(PlannedLayer):
             refractory=torch.zeros(x.shape, dtype=torch.int32, device=x.device) if self.refractory else None,
         )
 
-    def _loops(self, x: Tensor, state: AdExState) -> tuple[Any, ...]:
+    def _rows(self, values: dict[str, Any]) -> list[Any]:
+        return [self.dt, float(self.refractory), *(values[name] for name in PARAMETERS)]
+
+    def _given(self, x: Tensor, state: AdExState) -> tuple[Any, ...]:
         """What the loops of C++ are given."""
         held = torch.zeros_like(state.v) if state.refractory is None else state.refractory
-        rows = [self.dt, float(self.refractory), *(self.get_submodule(name).value for name in PARAMETERS)]
-        return "adex", x, [state.v, state.w, held], rows, self.surrogate
+        return "adex", x, [state.v, state.w, held], self._rows(self._values(x.dtype)), self.surrogate
 
-    def _plan(self, x: Tensor) -> Any:
-        loops = None if self.detach_reset else fused.plan(*self._loops(x, self.initial_state(x[0])))
-        waits = bool(self.refractory)
-        return loops and (lambda x: _as_state(waits, *loops(x)))
+    def _loops(self, x: Tensor) -> Any:
+        return None if self.detach_reset else fused.from_rest(*self._given(x, self.initial_state(x[0])))
+
+    @staticmethod
+    def _packed(results: Sequence[Any]) -> tuple[Tensor, AdExState]:
+        spikes, v, w, held = results
+        return spikes, AdExState(v, w, None if held.is_floating_point() else held)  # without a refractory period it is zeros
+
+    def _start(self, values: dict[str, Any]) -> list[Any]:
+        return [values["rest"], None, None]
 
     def sequence(self, x: Tensor, state: AdExState) -> tuple[Tensor, AdExState]:
-        done = None if self.detach_reset else fused.attempt(*self._loops(x, state))
-        return self.step_by_step(x, state) if done is None else _as_state(bool(self.refractory), *done)
+        done = None if self.detach_reset else fused.attempt(*self._given(x, state))
+        return self.step_by_step(x, state) if done is None else self._packed((done[0], *done[1]))
 
     def step(self, x: Tensor, state: AdExState) -> tuple[Tensor, AdExState]:
         v, w, held = state
@@ -176,8 +184,3 @@ class AdEx(PlannedLayer):
             held = torch.where(spikes > 0, self.refractory, torch.clamp(held - 1, min=0)).to(held.dtype)
         acting = spikes.detach() if self.detach_reset else spikes
         return spikes.to(x.dtype), AdExState((1 - acting) * after_v + acting * p["reset"], after_w + acting * p["adaptation_jump"], held)
-
-
-def _as_state(waits: bool, spikes: Tensor, after: Sequence[Tensor]) -> tuple[Tensor, AdExState]:
-    v, w, held = after
-    return spikes, AdExState(v, w, held if waits else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from ranvier.torch.arguments import checked
 from ranvier.torch.functional import LIFState, step
 from ranvier.torch.layer import computing_dtype
 from ranvier.torch.lif import LIF, decayed, filled
-from ranvier.torch.ranged import expm1, exponential, of_dtype
+from ranvier.torch.ranged import divided, expm1, exponential, of_dtype
 
 
 class CurrentLIFState(NamedTuple):
@@ -71,19 +72,21 @@ class CurrentLIF(LIF):
         spikes, state = self._advance(x, state, {**self._coupled(computing_dtype(x)), **self.draws(x), **changes})
         return spikes, state
 
-    def _plan(self, x: Tensor) -> Any:
+    def _loops(self, x: Tensor) -> Any:
         state, coefficients = self.initial_state(x[0]), self._coupled(x.dtype)
-        currents = fused.plan("leaky_sum", x, [state.current], [coefficients.pop("current_decay")])
-        membranes = fused.quick.lif(x, state.lif, **coefficients)
-        if currents is None or membranes is None:
-            return None
+        currents = fused.from_rest("leaky_sum", x, [state.current], [coefficients.pop("current_decay")])
+        membranes = fused.membranes.from_rest(x, state.lif, **coefficients)
+        return None if currents is None or membranes is None else fused.quick.Chain(currents, membranes)
 
-        def run(x: Tensor) -> tuple[Tensor, CurrentLIFState]:
-            driven, (current,) = currents(x)
-            spikes, lif = membranes(driven)
-            return spikes, CurrentLIFState(lif, current)
+    @staticmethod
+    def _packed(results: Sequence[Any]) -> tuple[Tensor, CurrentLIFState]:  # type: ignore[override]
+        return results[0], CurrentLIFState(LIFState(*results[1:4]), results[4])
 
-        return run
+    def _rows(self, values: dict[str, Any]) -> list[Any]:
+        return [*super()._rows(values), decayed(self.dt, values["synapse_tau"])[0]]
+
+    def _start(self, values: dict[str, Any]) -> list[Any]:
+        return [*super()._start(values), None]
 
     def sequence(self, x: Tensor, state: CurrentLIFState) -> tuple[Tensor, CurrentLIFState]:  # type: ignore[override]
         dtype = computing_dtype(x)
@@ -111,22 +114,26 @@ class CurrentLIF(LIF):
         spikes, lif = step(current, state.lif, **coefficients)
         return spikes.to(x.dtype), CurrentLIFState(lif, kept * current)
 
+    def _coefficients(self, values: dict[str, Any]) -> dict[str, Any]:
+        gain = charge(self.dt, values["tau"], values["synapse_tau"]) / values["leak"]
+        return {**super()._coefficients(values), "gain": gain}
+
     def _coupled(self, dtype: torch.dtype) -> dict[str, Any]:
-        tau, synapse = of_dtype(self.tau.value, dtype), of_dtype(self.synapse_tau.value, dtype)
-        gain = charge(self.dt, tau, synapse) / of_dtype(self.leak.value, dtype)
-        return {**self.coefficients(dtype), "gain": gain, "current_decay": decayed(self.dt, synapse)[0]}
+        return {**self.coefficients(dtype), "current_decay": decayed(self.dt, of_dtype(self.synapse_tau.value, dtype))[0]}
 
 
 def charge(dt: float, tau: Any, synapse: Any) -> Any:
     """How far a unit current that decays over the step moves the potential (times the leak), also where both time constants are equal."""
-    z = dt * (1 / tau - 1 / synapse)
-    return dt / tau * exponential(-dt / tau) * ratio(z)
+    z = dt * (divided(1.0, tau) - divided(1.0, synapse))
+    return divided(dt, tau) * exponential(divided(-dt, tau)) * ratio(z)
 
 
 def ratio(z: Any) -> Any:
     """(exp(z) − 1)/z, 1 at 0."""
-    if not isinstance(z, Tensor):
+    if isinstance(z, float | int):
         return 1 + z / 2 if abs(z) < 1e-8 else expm1(z) / z
+    if not isinstance(z, Tensor):
+        return z.ratio()
     near = z.abs() < 1e-4
     safe = torch.where(near, 1.0, z)
     return torch.where(near, 1 + z / 2 + z * z / 6, torch.expm1(safe) / safe)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from ranvier.errors import ParameterError
@@ -13,7 +13,6 @@ from ranvier.torch.arguments import checked
 from ranvier.torch.current_lif import charge
 from ranvier.torch.layer import computing_dtype
 from ranvier.torch.lif import decayed, filled
-from ranvier.torch.ranged import of_dtype
 from ranvier.torch.readout import LeakyReadout
 
 
@@ -68,37 +67,36 @@ class CurrentReadout(LeakyReadout):
         dtype = computing_dtype(x)
         return CurrentReadoutState(filled(x, self.rest.value, dtype), filled(x, 0.0, dtype))
 
-    def coefficients(self, dtype: torch.dtype) -> tuple[Any, Any, Any]:
-        tau, synapse = of_dtype(self.tau.value, dtype), of_dtype(self.synapse_tau.value, dtype)
-        gain = charge(self.dt, tau, synapse) / of_dtype(self.leak.value, dtype)
-        return decayed(self.dt, tau)[0], gain, of_dtype(self.rest.value, dtype)
+    def _rows(self, values: dict[str, Any]) -> list[Any]:
+        tau, synapse = values["tau"], values["synapse_tau"]
+        gain = charge(self.dt, tau, synapse) / values["leak"]
+        return [decayed(self.dt, tau)[0], gain, values["rest"], decayed(self.dt, synapse)[0]]
 
     def step(self, x: Tensor, state: CurrentReadoutState) -> tuple[Tensor, CurrentReadoutState]:  # type: ignore[override]
         dtype = state.v.dtype
-        decay, gain, rest = self.coefficients(dtype)
+        decay, gain, rest, kept = self.coefficients(dtype)
         current = state.current + x.to(dtype)
         v = (rest + decay * (state.v - rest)) + gain * current
-        return v.to(x.dtype), CurrentReadoutState(v, decayed(self.dt, of_dtype(self.synapse_tau.value, dtype))[0] * current)
+        return v.to(x.dtype), CurrentReadoutState(v, kept * current)
 
-    def _plan(self, x: Tensor) -> Any:
-        state, kept = self.initial_state(x[0]), decayed(self.dt, of_dtype(self.synapse_tau.value, x.dtype))[0]
-        currents = fused.plan("leaky_sum", x, [state.current], [kept])
-        membranes = fused.plan("leak", x, [state.v], list(self.coefficients(x.dtype)))
-        if currents is None or membranes is None:
-            return None
+    def _loops(self, x: Tensor) -> Any:
+        state, (*of_membrane, kept) = self.initial_state(x[0]), self.coefficients(x.dtype)
+        currents = fused.from_rest("leaky_sum", x, [state.current], [kept])
+        membranes = fused.from_rest("leak", x, [state.v], of_membrane)
+        return None if currents is None or membranes is None else fused.quick.Chain(currents, membranes)
 
-        def run(x: Tensor) -> tuple[Tensor, CurrentReadoutState]:
-            driven, (current,) = currents(x)
-            v, (last,) = membranes(driven)
-            return v, CurrentReadoutState(last, current)
+    @staticmethod
+    def _packed(results: Sequence[Any]) -> tuple[Tensor, CurrentReadoutState]:  # type: ignore[override]
+        return results[0], CurrentReadoutState(results[1], results[2])
 
-        return run
+    def _start(self, values: dict[str, Any]) -> list[Any]:
+        return [*super()._start(values), None]
 
     def sequence(self, x: Tensor, state: CurrentReadoutState) -> tuple[Tensor, CurrentReadoutState]:  # type: ignore[override]
         dtype = state.v.dtype
-        kept = decayed(self.dt, of_dtype(self.synapse_tau.value, dtype))[0]
+        *of_membrane, kept = self.coefficients(dtype)
         charged = fused.attempt("leaky_sum", x.to(dtype), [state.current], [kept])
-        done = None if charged is None else fused.attempt("leak", charged[0], [state.v], list(self.coefficients(dtype)))
+        done = None if charged is None else fused.attempt("leak", charged[0], [state.v], of_membrane)
         if charged is None or done is None:
             return self.step_by_step(x, state)
         return done[0].to(x.dtype), CurrentReadoutState(done[1][0], charged[1][0])

@@ -25,6 +25,10 @@ LARGEST = 1e6
 """Far beyond what a parameter can mean; what comes of it can still be squared in single precision."""
 
 
+PARAMETERS = ("a", "b", "c", "d", "peak", "initial_potential")
+"""As the loops take them."""
+
+
 class IzhikevichState(NamedTuple):
     """The state of Izhikevich neurons, each `[B, …]`.
 
@@ -130,18 +134,28 @@ class Izhikevich(PlannedLayer):
         v = filled(x, self.initial_potential.value, dtype)
         return IzhikevichState(v, of_dtype(self.b.value, dtype) * v)
 
-    def _loops(self, x: Tensor, state: IzhikevichState) -> tuple[Any, ...]:
-        """What the loops of C++ are given."""
-        parameters = (self.a, self.b, self.c, self.d, self.peak, self.initial_potential)
-        return f"izhikevich_{self.scheme}", x, list(state), [self.dt, *(made.value for made in parameters)], self.surrogate
+    def _rows(self, values: dict[str, Any]) -> list[Any]:
+        return [self.dt, *(values[name] for name in PARAMETERS)]
 
-    def _plan(self, x: Tensor) -> Any:
-        loops = None if self.detach_reset else fused.plan(*self._loops(x, self.initial_state(x[0])))
-        return loops and (lambda x: _as_state(*loops(x)))
+    def _given(self, x: Tensor, state: IzhikevichState) -> tuple[Any, ...]:
+        """What the loops of C++ are given."""
+        return f"izhikevich_{self.scheme}", x, list(state), self._rows(self._values(x.dtype)), self.surrogate
+
+    def _loops(self, x: Tensor) -> Any:
+        return None if self.detach_reset else fused.from_rest(*self._given(x, self.initial_state(x[0])))
+
+    @staticmethod
+    def _packed(results: Sequence[Any]) -> tuple[Tensor, IzhikevichState]:
+        spikes, *after = results
+        return spikes, IzhikevichState(*after)
+
+    def _start(self, values: dict[str, Any]) -> list[Any]:
+        v = values["initial_potential"]
+        return [v, values["b"] * v]
 
     def sequence(self, x: Tensor, state: IzhikevichState) -> tuple[Tensor, IzhikevichState]:
-        done = None if self.detach_reset else fused.attempt(*self._loops(x, state))
-        return self.step_by_step(x, state) if done is None else _as_state(*done)
+        done = None if self.detach_reset else fused.attempt(*self._given(x, state))
+        return self.step_by_step(x, state) if done is None else self._packed((done[0], *done[1]))
 
     def step(self, x: Tensor, state: IzhikevichState) -> tuple[Tensor, IzhikevichState]:
         v, u = state
@@ -162,7 +176,3 @@ class Izhikevich(PlannedLayer):
         spikes = self.surrogate((after_v - peak) / (peak - c))
         acting = spikes.detach() if self.detach_reset else spikes
         return spikes.to(x.dtype), IzhikevichState((1 - acting) * after_v + acting * c, after_u + acting * d)
-
-
-def _as_state(spikes: Tensor, after: Sequence[Tensor]) -> tuple[Tensor, IzhikevichState]:
-    return spikes, IzhikevichState(*after)

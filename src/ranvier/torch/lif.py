@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -18,7 +18,7 @@ from ranvier.torch.firing import SigmoidFiring
 from ranvier.torch.functional import LIFState
 from ranvier.torch.layer import computing_dtype
 from ranvier.torch.planned import PlannedLayer
-from ranvier.torch.ranged import Ranged, expm1, exponential, of_dtype
+from ranvier.torch.ranged import Ranged, divided, expm1, exponential, of_dtype
 from ranvier.torch.surrogate import Surrogate
 
 INPUT = arguments.word("current", "impulse")
@@ -240,16 +240,16 @@ class LIF(PlannedLayer):
             refractory=torch.zeros(x.shape, dtype=torch.int32, device=x.device) if self.refractory else None,
         )
 
+    def _coefficients(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The numbers among the arguments of `lif_step` that the parameters come to."""
+        decay, moved = decayed(self.dt, values["tau"], self.euler)
+        gain = 1.0 if self.input == "impulse" else moved / values["leak"]
+        return {"decay": decay, "gain": gain, **{name: values[name] for name in ("rest", "threshold", "reset")}}
+
     def coefficients(self, dtype: torch.dtype) -> dict[str, Any]:
         """The arguments of `lif_step` that these parameters come to."""
-        tau, leak = of_dtype(self.tau.value, dtype), of_dtype(self.leak.value, dtype)
-        decay, moved = decayed(self.dt, tau, self.euler)
         return {
-            "decay": decay,
-            "gain": 1.0 if self.input == "impulse" else moved / leak,
-            "rest": of_dtype(self.rest.value, dtype),
-            "threshold": of_dtype(self.threshold.value, dtype),
-            "reset": of_dtype(self.reset.value, dtype),
+            **self._coefficients(self._values(dtype)),
             "reset_by_subtraction": self.reset_by == "subtraction",
             "refractory": self.refractory,
             "surrogate": self.surrogate,
@@ -274,12 +274,25 @@ class LIF(PlannedLayer):
         spikes, state = functional.step(x.to(dtype), state, **{**self.coefficients(dtype), **self.draws(x), **changes})
         return spikes.to(x.dtype), state
 
-    def _key(self) -> Any:
+    def _known(self) -> Any:
         noise: Any = self._modules["noise"]
-        return None if noise.number != 0.0 or self.backend == "reference" else super()._key()
+        return None if noise.number != 0.0 or self.backend == "reference" else super()._known()
 
-    def _plan(self, x: Tensor) -> Any:
-        return fused.quick.lif(x, self.initial_state(x[0]), **self.coefficients(x.dtype))
+    def _loops(self, x: Tensor) -> Any:
+        return fused.membranes.from_rest(x, self.initial_state(x[0]), **self.coefficients(x.dtype))
+
+    @staticmethod
+    def _packed(results: Sequence[Any]) -> tuple[Tensor, LIFState]:
+        return results[0], LIFState(*results[1:])
+
+    def _rows(self, values: dict[str, Any]) -> list[Any]:
+        return fused.rows(self._coefficients(values), self._adds_at_reset())
+
+    def _adds_at_reset(self) -> bool:
+        return self.reset_by == "subtraction"
+
+    def _start(self, values: dict[str, Any]) -> list[Any]:
+        return [values["rest"], None, None]
 
     def sequence(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         dtype = computing_dtype(x)
@@ -370,14 +383,21 @@ class AdaptiveLIF(LIF):
     def initial_state(self, x: Tensor) -> LIFState:
         return super().initial_state(x)._replace(threshold=filled(x, self.threshold.value, computing_dtype(x)))
 
-    def coefficients(self, dtype: torch.dtype) -> dict[str, Any]:
+    def _coefficients(self, values: dict[str, Any]) -> dict[str, Any]:
         return {
-            **super().coefficients(dtype),
-            "threshold_decay": decayed(self.dt, of_dtype(self.threshold_tau.value, dtype), self.euler)[0],
-            "threshold_jump": of_dtype(self.threshold_jump.value, dtype),
-            "threshold_min": self.threshold_min,
-            "threshold_max": self.threshold_max,
+            **super()._coefficients(values),
+            "threshold_decay": decayed(self.dt, values["threshold_tau"], self.euler)[0],
+            "threshold_jump": values["threshold_jump"],
         }
+
+    def coefficients(self, dtype: torch.dtype) -> dict[str, Any]:
+        return {**super().coefficients(dtype), "threshold_min": self.threshold_min, "threshold_max": self.threshold_max}
+
+    def _adds_at_reset(self) -> bool:
+        return False
+
+    def _start(self, values: dict[str, Any]) -> list[Any]:
+        return [values["rest"], None, values["threshold"]]
 
 
 def filled(x: Tensor, value: Any, dtype: torch.dtype) -> Tensor:
@@ -389,8 +409,11 @@ def filled(x: Tensor, value: Any, dtype: torch.dtype) -> Tensor:
 
 def decayed(dt: float, tau: Any, euler: bool = False) -> tuple[Any, Any]:
     """What is left after a step, and what is gone: `exp(−dt/τ)` and `1 − exp(−dt/τ)`, or their Euler forms."""
-    z = dt / tau
-    return (1 - z, z) if euler else (exponential(-z), -expm1(-z))
+    if euler:
+        z = divided(dt, tau)
+        return 1 - z, z
+    z = divided(-dt, tau)
+    return exponential(z), -expm1(z)
 
 
 def lowest(value: Any) -> float:

@@ -66,6 +66,7 @@ class Ranged(nn.Module):
         self._check_shape(name, value, shape)
         dtype = dtype or torch.get_default_dtype()
         self.number: float | None = None
+        self.learnt = learn
         if learn:
             given = torch.as_tensor(value, dtype=dtype, device=device)
             self.raw = nn.Parameter(self._inverse(given.expand(shape) if given.ndim == 0 else given).detach().clone())
@@ -100,7 +101,7 @@ class Ranged(nn.Module):
         """The attributes that are in the state dict."""
         if self.number is not None:
             return ["number"]
-        return [name for name in ("low", "high") if "raw" in self._parameters and math.isfinite(getattr(self, name))]
+        return [name for name in ("low", "high") if self.learnt and math.isfinite(getattr(self, name))]
 
     def _check(self, value: Any) -> None:
         name, closed, largest = self._name, self._closed, self._largest
@@ -139,23 +140,27 @@ class Ranged(nn.Module):
     @property
     def value(self) -> Any:
         """The value: a float, or a tensor that gradients flow through where it is learnt."""
+        return self.number if self.number is not None else inside(self.kind, self.tensor, self.low, self.high)
+
+    @property
+    def tensor(self) -> Any:
+        """What the value is computed of: what the optimiser moves, or the tensor that it is; None for a number."""
         if self.number is not None:
-            return self.number
-        if "raw" not in self._parameters:
-            return self.fixed
-        if self.low == -math.inf and self.high == math.inf:
-            return self.raw
-        if self.high == math.inf:
-            return self.low + self._exp_raw()
-        if self.low == -math.inf:
-            return self.high - self._exp_raw()
-        return self.low + (self.high - self.low) * torch.sigmoid(self.raw)
+            return None
+        kept: Any = self._parameters.get("raw", self._buffers.get("fixed"))
+        if kept is None:  # a parametrisation makes it, or it is a copy's of `nn.DataParallel`
+            kept = self.raw if self.learnt else self.fixed
+        return kept
+
+    @property
+    def kind(self) -> str:
+        """What is done with `tensor`, in the words of `inside`."""
+        return _KINDS[self.low > -math.inf, self.high < math.inf] if self.learnt else "as it is"
 
     @property
     def shape(self) -> torch.Size:
         """That of the value."""
-        kept = [*self._parameters.values(), *self._buffers.values()]
-        return kept[0].shape if kept and kept[0] is not None else torch.Size()
+        return torch.Size() if self.number is not None else self.tensor.shape
 
     def least(self) -> float:
         """The smallest of its values."""
@@ -165,15 +170,25 @@ class Ranged(nn.Module):
         """The largest of its values."""
         return float(torch.as_tensor(self.value).detach().max())
 
-    def _exp_raw(self) -> Tensor:
-        return torch.exp(self.raw.clamp(-50, 50))  # neither 0 nor infinite, whatever the optimiser does
-
     def extra_repr(self) -> str:
         return (
             f"{self.number:g}"
             if self.number is not None
-            else f"{'learnt' if 'raw' in self._parameters else 'fixed'}, within ({self.low:g}, {self.high:g})"
+            else f"{'learnt' if self.learnt else 'fixed'}, within ({self.low:g}, {self.high:g})"
         )
+
+
+_KINDS = {(False, False): "as it is", (True, False): "above", (False, True): "below", (True, True): "between"}
+
+
+def inside(kind: str, raw: Any, low: Any, high: Any) -> Any:
+    """The value that a tensor stands for within its bounds."""
+    if kind == "as it is":
+        return raw
+    if kind == "between":
+        return low + (high - low) * raw.sigmoid()
+    part = raw.clamp(-50, 50).exp()  # neither 0 nor infinite, whatever the optimiser does
+    return low + part if kind == "above" else high - part
 
 
 class Parametrised(nn.Module):
@@ -248,14 +263,19 @@ class Parametrised(nn.Module):
         return type(self).__name__
 
 
+def divided(number: float, by: Any) -> Any:
+    """A number divided by a number or a tensor: for the latter PyTorch's own operator is slow."""
+    return number / by if isinstance(by, float | int) else by.reciprocal() * number
+
+
 def exponential(x: Any) -> Any:
     """exp of a number or a tensor."""
-    return torch.exp(x) if isinstance(x, Tensor) else math.exp(x)
+    return math.exp(x) if isinstance(x, float | int) else x.exp()
 
 
 def expm1(x: Any) -> Any:
     """exp(x) − 1 of a number or a tensor."""
-    return torch.expm1(x) if isinstance(x, Tensor) else math.expm1(x)
+    return math.expm1(x) if isinstance(x, float | int) else x.expm1()
 
 
 def of_dtype(value: Any, dtype: torch.dtype) -> Any:

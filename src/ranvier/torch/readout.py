@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +14,6 @@ from ranvier.torch.arguments import checked
 from ranvier.torch.layer import computing_dtype
 from ranvier.torch.lif import INPUT, LAYER, decayed, filled
 from ranvier.torch.planned import PlannedLayer
-from ranvier.torch.ranged import of_dtype
 
 
 class LeakyReadout(PlannedLayer):
@@ -63,28 +62,31 @@ class LeakyReadout(PlannedLayer):
     def initial_state(self, x: Tensor) -> Tensor:
         return filled(x, self.rest.value, computing_dtype(x))
 
-    def coefficients(self, dtype: torch.dtype) -> tuple[Any, Any, Any]:
+    def _rows(self, values: dict[str, Any]) -> list[Any]:
         """What is left after a step, how far an input moves the potential, and the resting potential."""
-        decay, moved = decayed(self.dt, of_dtype(self.tau.value, dtype))
-        gain = 1.0 if self.input == "impulse" else moved / of_dtype(self.leak.value, dtype)
-        return decay, gain, of_dtype(self.rest.value, dtype)
+        decay, moved = decayed(self.dt, values["tau"])
+        return [decay, 1.0 if self.input == "impulse" else moved / values["leak"], values["rest"]]
+
+    def coefficients(self, dtype: torch.dtype) -> list[Any]:
+        return self._rows(self._values(dtype))
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         decay, gain, rest = self.coefficients(state.dtype)
         v = (rest + decay * (state - rest)) + gain * x.to(state.dtype)
         return v.to(x.dtype), v
 
-    def _plan(self, x: Tensor) -> Any:
-        loops = fused.plan("leak", x, [self.initial_state(x[0])], list(self.coefficients(x.dtype)))
+    def _loops(self, x: Tensor) -> Any:
+        return fused.from_rest("leak", x, [self.initial_state(x[0])], self.coefficients(x.dtype))
 
-        def run(x: Tensor) -> tuple[Tensor, Tensor]:
-            v, (last,) = loops(x)  # type: ignore[misc]
-            return v, last
+    @staticmethod
+    def _packed(results: Sequence[Any]) -> tuple[Tensor, Tensor]:
+        return results[0], results[1]
 
-        return loops and run
+    def _start(self, values: dict[str, Any]) -> list[Any]:
+        return [values["rest"]]
 
     def sequence(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        done = fused.attempt("leak", x.to(state.dtype), [state], list(self.coefficients(state.dtype)))
+        done = fused.attempt("leak", x.to(state.dtype), [state], self.coefficients(state.dtype))
         if done is None:
             return self.step_by_step(x, state)
         v, (last,) = done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from ranvier.errors import ParameterError
 from ranvier.torch import arguments, fused
 from ranvier.torch.arguments import checked
+from ranvier.torch.functional import LIFState
 from ranvier.torch.layer import SpikingLayer, State, called, computing_dtype
 from ranvier.torch.lif import LIF, AdaptiveLIF
 from ranvier.torch.planned import PlannedLayer
@@ -54,36 +56,43 @@ class Recurrent(PlannedLayer):
         return RecurrentState(self.layer.initial_state(x), torch.zeros(x.shape, dtype=computing_dtype(x), device=x.device))
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        if state is None and (key := self._key()) is not None:
-            connection = self.connection
-            done = fused.quick.sequence(self, key, x, connection.weight, connection.bias)
+        if state is None and (known := self._known()) is not None:
+            of_connection = self._modules["connection"]._parameters  # type: ignore[union-attr]
+            done = fused.quick.sequence(self, *known, x, of_connection["weight"], of_connection["bias"])
             if done is not None:
                 return done
         return SpikingLayer.forward(self, x, state)
 
-    def _key(self) -> Any:
+    @property
+    def neurons(self) -> Any:
+        return self.layer
+
+    def _known(self) -> Any:
         if type(self) is not Recurrent or not self._connects_plainly():
             return None
-        weight, bias = self.connection.weight, self.connection.bias
-        key = self.layer._key()
-        if key is None or not fused.direct.plain(weight, bias):
+        neurons: Any = self._modules["layer"]
+        connection: Any = self._modules["connection"]
+        weight, bias = connection._parameters.get("weight"), connection._parameters.get("bias")
+        known = None if weight is None or "bias" not in connection._parameters else neurons._known()
+        if known is None:  # or the matrix is made of something else
             return None
-        return Recurrent, key, self.size, weight.shape, weight.dtype, None if bias is None else bias.dtype
+        key, tensors = known
+        return (Recurrent, key, self.size, weight.shape, weight.dtype, None if bias is None else bias.dtype), tensors
 
-    def _plan(self, x: Tensor) -> Any:
+    def _loops(self, x: Tensor) -> Any:
         state, neurons = self.initial_state(x[0]), self.layer
         weight, bias = self.connection.weight, self.connection.bias
-        run = fused.recurrent.plan(x, state.layer, state.output, weight, bias, **neurons.coefficients(x.dtype))
+        return fused.recurrent.from_rest(x, state.layer, state.output, weight, bias, **neurons.coefficients(x.dtype))
 
-        def planned(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, RecurrentState]:
-            spikes, after = run(x, weight, bias)
-            return spikes, RecurrentState(after, spikes[-1])
-
-        return run and planned
+    @staticmethod
+    def _packed(results: Sequence[Any]) -> tuple[Tensor, RecurrentState]:
+        spikes = results[0]
+        return spikes, RecurrentState(LIFState(*results[1:]), spikes.select(0, -1))
 
     def _connects_plainly(self) -> bool:
         """Whether it is leaky integrate-and-fire neurons with a matrix between them, and nobody listens."""
-        neurons, connection = self.layer, self.connection
+        neurons: Any = self._modules["layer"]
+        connection: Any = self._modules["connection"]
         if torch.compiler.is_compiling() or type(neurons) not in (LIF, AdaptiveLIF) or type(connection) is not nn.Linear:
             return False
         return neurons.backend != "reference" and not (connection._forward_hooks or connection._forward_pre_hooks)

@@ -133,8 +133,8 @@ def test_calls_from_rest_are_planned_once(name, monkeypatch):
     torch.manual_seed(0)
     (make, strength), made = FROM_REST[name], []
     layer = make()
-    planned = type(layer)._plan
-    monkeypatch.setattr(type(layer), "_plan", lambda self, x: made.append(self) or planned(self, x))
+    loops = type(layer)._loops
+    monkeypatch.setattr(type(layer), "_loops", lambda self, x: made.append(self) or loops(self, x))
     neurons = layer.layer if name == "Recurrent" else layer
     for dt in (0.25, 0.125):
         neurons.dt, made[:] = dt, []

@@ -9,7 +9,7 @@ namespace ranvier {
 template <class T>
 struct Recurrence {
   int64_t steps, n;  // `elements` of a step are a multiple of n
-  const T* rows;     // [n, n]: forward what each neuron sends, a row a source; backward a row a target
+  const T* weight;   // [n, n], a row a target
   const T* bias;     // [n], or null
 };
 
@@ -31,8 +31,8 @@ template <class T>
 struct RecurrentBack {
   const T *output, *spikes;  // as of the forward pass
   T* once;                   // [kLifParameters, period]: room for the parameters' gradients of a step
-  T* of_rows;                // [n, n], a row a source, or null: to it is added
-  T* of_bias;                // the same: [n]
+  T* of_weight;              // [n, n], a row a target, or null
+  T* of_bias;                // [n], or null
 };
 
 // `sequence` has `driven` for x. Of `gradients`, spikes are [steps, elements] or null, x is [steps, elements], v and threshold as there;

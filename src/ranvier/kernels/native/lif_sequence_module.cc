@@ -2,6 +2,14 @@
 
 #include "lif_sequence_module.h"
 
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "learnt.h"
 #include "lif_recurrent.h"
 #include "lif_sequence.h"
 
@@ -28,6 +36,33 @@ ranvier::LifSequence<T> with(ranvier::LifSequence<T> s, Address x, int64_t x_str
   s.noise = pointer<const T>(noise);
   s.uniform = pointer<const T>(uniform);
   return s;
+}
+
+template <class T>
+std::vector<T*> pointers(const std::vector<Address>& addresses) {
+  std::vector<T*> found;
+  for (const Address address : addresses) found.push_back(pointer<T>(address));
+  return found;
+}
+
+template <class T>
+void bind_learnt(nb::module_& m, const char* rows) {
+  using Rows = ranvier::LearntRows<T>;
+  using Step = std::tuple<int32_t, int32_t, int32_t, double>;
+  nb::class_<Rows>(m, rows)
+      .def("__init__",
+           [](Rows* self, int64_t period, const std::vector<Step>& given, std::vector<int32_t> rows, std::vector<double> numbers) {
+             std::vector<ranvier::LearningStep> steps;
+             for (const auto& [operation, a, b, number] : given) steps.push_back({static_cast<ranvier::Learning>(operation), a, b, number});
+             new (self) Rows(period, std::move(steps), std::move(rows), std::move(numbers));
+           })
+      .def("run", [](const Rows& self, int64_t first, int64_t last, const std::vector<Address>& given,
+                     Address work) { self.run(first, last, pointers<const T>(given), pointer<T>(work)); })
+      .def("collect", [](const Rows& self, Address work, Address rows) { self.collect(pointer<const T>(work), pointer<T>(rows)); })
+      .def("back", [](const Rows& self, Address work, Address of_rows, int64_t elements, const std::vector<int32_t>& filled,
+                      const std::vector<Address>& of_filled, const std::vector<Address>& of_given) {
+        self.back(pointer<const T>(work), pointer<const T>(of_rows), elements, filled, pointers<const T>(of_filled), pointers<T>(of_given));
+      });
 }
 
 template <class T>
@@ -65,28 +100,28 @@ void bind(nb::module_& m, const char* sequence) {
           nb::call_guard<nb::gil_scoped_release>())
       .def(
           "recurrent_forward",
-          [](const Sequence& s, int64_t steps, int64_t n, Address rows, Address bias, Address x, Address noise, Address uniform, Address v,
+          [](const Sequence& s, int64_t steps, int64_t n, Address weight, Address bias, Address x, Address noise, Address uniform, Address v,
              Address left, Address threshold, Address kept_v, Address kept_left, Address kept_threshold, Address output, Address driven,
              Address spikes) {
             ranvier::lif_recurrent_forward(with(s, x, s.elements, noise, uniform),
-                                           {steps, n, pointer<const T>(rows), pointer<const T>(bias)}, state<T>(v, left, threshold),
+                                           {steps, n, pointer<const T>(weight), pointer<const T>(bias)}, state<T>(v, left, threshold),
                                            state<T>(kept_v, kept_left, kept_threshold),
                                            {pointer<const T>(output), pointer<T>(driven), pointer<T>(spikes)});
           },
           nb::call_guard<nb::gil_scoped_release>())
       .def(
           "recurrent_backward",
-          [](const Sequence& s, int64_t steps, int64_t n, Address rows, Address driven, Address noise, Address uniform, Address kept_v,
+          [](const Sequence& s, int64_t steps, int64_t n, Address weight, Address driven, Address noise, Address uniform, Address kept_v,
              Address kept_left, Address kept_threshold, int32_t surrogate, double shape_0, double shape_1, double shape_2, Address spikes,
              int64_t spikes_stride, Address of_v, Address of_threshold, Address of_x, Address per_element, Address of_parameters,
-             uint32_t wanted, Address output, Address given, Address once, Address of_rows, Address of_bias) {
+             uint32_t wanted, Address output, Address given, Address once, Address of_weight, Address of_bias) {
             const ranvier::Surrogate chosen{static_cast<ranvier::SurrogateKind>(surrogate), {shape_0, shape_1, shape_2}};
             const ranvier::LifGradients<T> gradients{pointer<const T>(spikes), spikes_stride,     pointer<T>(of_v),
                                                      pointer<T>(of_threshold), pointer<T>(of_x),  nullptr,
                                                      pointer<T>(per_element),  pointer<T>(of_parameters), wanted};
-            ranvier::lif_recurrent_backward(with(s, driven, s.elements, noise, uniform), {steps, n, pointer<const T>(rows), nullptr},
+            ranvier::lif_recurrent_backward(with(s, driven, s.elements, noise, uniform), {steps, n, pointer<const T>(weight), nullptr},
                                             state<T>(kept_v, kept_left, kept_threshold), chosen, gradients,
-                                            {pointer<const T>(output), pointer<const T>(given), pointer<T>(once), pointer<T>(of_rows),
+                                            {pointer<const T>(output), pointer<const T>(given), pointer<T>(once), pointer<T>(of_weight),
                                              pointer<T>(of_bias)});
           },
           nb::call_guard<nb::gil_scoped_release>());
@@ -97,4 +132,6 @@ void bind(nb::module_& m, const char* sequence) {
 void add_lif_sequence(nanobind::module_& m) {
   bind<float>(m, "LifSequence_f32");
   bind<double>(m, "LifSequence_f64");
+  bind_learnt<float>(m, "LearntRows_f32");
+  bind_learnt<double>(m, "LearntRows_f64");
 }

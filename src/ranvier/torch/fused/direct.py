@@ -11,15 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from ranvier.torch.fused import native
-from ranvier.torch.fused.operator import gradients
-from ranvier.torch.fused.problem import Incoming, LIFProblem, Wanted
+from ranvier.torch.fused.problem import Incoming, LIFProblem, Wanted, without_second_derivative
 
 
 def plain(*tensors: Tensor | None) -> bool:
     """Whether these are plain CPU tensors, and nobody listens to what is done with them."""
     if torch._C._len_torch_dispatch_stack() or torch._C._are_functorch_transforms_active() or torch._C._get_tracing_state():
         return False
-    return all(t is None or (type(t) in (Tensor, nn.Parameter) and t.device.type == "cpu") for t in tensors)
+    return all([t is None or (type(t) in (Tensor, nn.Parameter) and t.is_cpu) for t in tensors])  # noqa: C419  half a generator's time
 
 
 def lif_sequence(problem: LIFProblem, v: Tensor, left: Tensor | None, threshold: Tensor | None, learn: int) -> tuple[Any, ...]:
@@ -46,6 +45,7 @@ class _Sequence(torch.autograd.Function):
         return results[:4]
 
     @staticmethod
+    @without_second_derivative
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         *tensors, kept_v, kept_left, kept_threshold = ctx.saved_tensors
         problem, kept = LIFProblem(*tensors, *ctx.problem), (kept_v, kept_left, kept_threshold)
@@ -53,8 +53,7 @@ class _Sequence(torch.autograd.Function):
         needs = ctx.needs_input_grad[3:]
         incoming = Incoming(gradients[0], gradients[1], gradients[3])
         wanted = Wanted(needs[0], needs[1], ctx.learn)
-        run = with_no_second_derivative if torch.is_grad_enabled() else native.backward
-        of_x, of_v, of_threshold, of_noise, of_parameters = run(problem, kept, incoming, wanted)
+        of_x, of_v, of_threshold, of_noise, of_parameters = native.backward(problem, kept, incoming, wanted)
         return (
             None,
             None,
@@ -69,13 +68,3 @@ class _Sequence(torch.autograd.Function):
 
 def _as(gradient: Tensor | None, shape: torch.Size) -> Tensor | None:
     return gradient.view(shape) if gradient is not None and gradient.numel() else None
-
-
-def with_no_second_derivative(problem: LIFProblem, kept: Any, incoming: Incoming, wanted: Wanted) -> tuple[Tensor, ...]:
-    """The gradients where a graph of them is asked for, which refuses to be differentiated."""
-
-    def flat(t: Any, axis: int) -> Any:
-        return None if t is None else t.reshape(*t.shape[:axis], -1)
-
-    problem = problem._replace(x=flat(problem.x, 1), noise=flat(problem.noise, 1), uniform=flat(problem.uniform, 1))
-    return gradients(*problem, *kept, flat(incoming.spikes, 1), flat(incoming.v, 0), flat(incoming.threshold, 0), *wanted)

@@ -83,24 +83,28 @@ def prepared(
     **parameters: Tensor | float,
 ) -> tuple[LIFProblem, int]:
     """What the loops are given but for the state, and a bit for each row that is learnt."""
-    values = {**_DEFAULTS, **parameters}
-    adaptive = state.threshold is not None
-    if reset_by_subtraction and not adaptive:
-        values["reset"] = values["reset"] - values["threshold"]
-    in_order = [values[name] for name in ROWS]
-    learnt = 0
+    adaptive, learnt = state.threshold is not None, 0
+    in_order = rows(parameters, reset_by_subtraction and not adaptive)
     alike = state.refractory is None and not any(isinstance(value, Tensor) for value in in_order)
     if alike and not torch.compiler.is_compiling() and direct.plain(x):
-        rows, held = _numbers(tuple(in_order), x.dtype), None
+        stacked, held = _numbers(tuple(in_order), x.dtype), None
     else:
         period_shape = _common_shape(x, [*in_order, refractory])
-        rows, learnt = _rows(x, in_order, period_shape), _learnt(in_order)
+        stacked, learnt = _rows(x, in_order, period_shape), _learnt(in_order)
         held = None if state.refractory is None else _steps(x, refractory, period_shape)
     problem = LIFProblem(
-        x, noise, uniform, rows, held, adaptive, reset_by_subtraction, detach_reset, threshold_min, threshold_max,
+        x, noise, uniform, stacked, held, adaptive, reset_by_subtraction, detach_reset, threshold_min, threshold_max,
         SURROGATES.index(type(surrogate)), _shape_of(surrogate), CHUNK,
     )  # fmt: skip
     return problem, learnt
+
+
+def rows(parameters: dict[str, Any], adds_at_reset: bool) -> list[Any]:
+    """The values of each row, numbers or tensors. `adds_at_reset`: the row of reset holds what a spike adds."""
+    values = {**_DEFAULTS, **parameters}
+    if adds_at_reset:
+        values["reset"] = values["reset"] - values["threshold"]
+    return [values[name] for name in ROWS]
 
 
 @functools.lru_cache(maxsize=64)
@@ -210,8 +214,8 @@ def _rows(x: Tensor, values: list[Any], shape: torch.Size) -> Tensor:
 
 def _row(v: Tensor, x: Tensor, shape: torch.Size) -> Tensor:
     """The values of a parameter for each neuron after which they repeat."""
-    if len(shape) == 1 and v.shape == shape and v.dtype == x.dtype and v.device == x.device:
-        return v
+    if v.dtype == x.dtype and v.device == x.device and v.numel() == math.prod(shape):
+        return v.reshape(-1)
     return v.to(device=x.device, dtype=x.dtype).reshape(_stripped(v)).expand(shape).reshape(math.prod(shape))
 
 

@@ -20,7 +20,7 @@ def missing() -> str | None:
     """Why the loops cannot be used; None if they can."""
     if not native_available():
         return "Ranvier's native module is not there (RANVIER_KERNELS=native says why)"
-    if not hasattr(getattr(_module(), "LifSequence_f32", None), "recurrent_forward"):
+    if not hasattr(_module(), "LearntRows_f32"):
         return "Ranvier's native module is older than this version: install it again"
     return None
 
@@ -48,7 +48,7 @@ def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wante
     """As `operator.lif_sequence_backward`, but None for what is not there; shapes as of `forward`."""
     x = problem.x
     steps, elements = x.shape[0], kept[0].shape[1]
-    kept = (kept[0].contiguous(), _contiguous(kept[1]), _contiguous(kept[2]))
+    kept = (kept[0].contiguous(), contiguous(kept[1]), contiguous(kept[2]))
     of_x = torch.empty_like(x, memory_format=torch.contiguous_format) if wanted.x else None
     of_noise = torch.empty_like(x, memory_format=torch.contiguous_format) if wanted.noise else None
     of_v = x.new_zeros(elements) if incoming.v is None else copied(incoming.v)
@@ -79,7 +79,7 @@ def backward(problem: LIFProblem, kept: State, incoming: Incoming, wanted: Wante
 def _sequence(problem: LIFProblem, elements: int) -> tuple[Any, tuple[int, ...], tuple[Tensor | None, ...]]:
     """The loops of a problem, what both directions are given first, and the tensors that must outlive the call."""
     x, parameters, steps = rows_of(problem.x), problem.parameters.contiguous(), problem.x.shape[0]
-    noise, uniform, refractory = _contiguous(problem.noise), _contiguous(problem.uniform), _contiguous(problem.refractory)
+    noise, uniform, refractory = contiguous(problem.noise), contiguous(problem.uniform), contiguous(problem.refractory)
     if refractory is not problem.refractory:  # `vmap` may give one number for many
         problem = problem._replace(refractory=refractory)
     given = (x.data_ptr(), 0 if x.shape[0] < steps else elements, address(noise), address(uniform))
@@ -100,11 +100,11 @@ def recurrent_forward(
 ) -> Tensor:  # fmt: skip
     """The spikes of neurons that a matrix connects; `kernels/native/lif_recurrent.h` says what is what. The state goes on in place."""
     spikes, elements, n = torch.empty_like(driven), state[0].numel(), x.shape[-1]
-    alive = (parameters.contiguous(), x.contiguous(), _contiguous(problem.noise), _contiguous(problem.uniform), output.contiguous(),
-             weight.mT.contiguous(), _contiguous(bias))  # fmt: skip
-    parameters, x, noise, uniform, output, rows, bias = alive
+    alive = (parameters.contiguous(), x.contiguous(), contiguous(problem.noise), contiguous(problem.uniform), output.contiguous(),
+             weight.contiguous(), contiguous(bias))  # fmt: skip
+    parameters, x, noise, uniform, output, weight, bias = alive
     sequence(problem, parameters, 1, elements, 1).recurrent_forward(
-        x.shape[0], n, rows.data_ptr(), address(bias), x.data_ptr(), address(noise), address(uniform), *map(address, state),
+        x.shape[0], n, weight.data_ptr(), address(bias), x.data_ptr(), address(noise), address(uniform), *map(address, state),
         *map(address, kept), output.data_ptr(), driven.data_ptr(), spikes.data_ptr(),
     )  # fmt: skip
     del alive
@@ -119,22 +119,27 @@ def recurrent_backward(
     """The gradients of what the neurons got, of the weights and of the bias; those of the last state and of the parameters in place."""
     steps, n, elements = driven.shape[0], driven.shape[-1], of_v.numel()
     of_driven = torch.empty_like(driven)
-    of_rows = driven.new_zeros((n, n)) if wants_weight else None
-    of_bias = driven.new_zeros(n) if wants_bias else None
+    of_weight = driven.new_empty((n, n)) if wants_weight else None
+    of_bias = driven.new_empty(n) if wants_bias else None
     once = work = None
     if of_parameters is not None:
         once, work = torch.zeros_like(of_parameters), driven.new_empty((learnt.bit_count(), elements))
     given = None if incoming is None else rows_of(incoming)
-    alive = (parameters.contiguous(), _contiguous(problem.noise), _contiguous(problem.uniform), weight.contiguous(), output.contiguous())
-    parameters, noise, uniform, rows, output = alive
+    alive = (parameters.contiguous(), contiguous(problem.noise), contiguous(problem.uniform), weight.contiguous(), output.contiguous())
+    parameters, noise, uniform, weight, output = alive
     sequence(problem, parameters, 1, elements, 1).recurrent_backward(
-        steps, n, rows.data_ptr(), driven.data_ptr(), address(noise), address(uniform), *map(address, kept), problem.surrogate,
+        steps, n, weight.data_ptr(), driven.data_ptr(), address(noise), address(uniform), *map(address, kept), problem.surrogate,
         *problem.shape, address(given), 0 if given is None or len(given) < steps else elements, of_v.data_ptr(), address(of_threshold),
         of_driven.data_ptr(), address(work), address(of_parameters), learnt, output.data_ptr(), spikes.data_ptr(), address(once),
-        address(of_rows), address(of_bias),
+        address(of_weight), address(of_bias),
     )  # fmt: skip
     del alive
-    return of_driven, None if of_rows is None else of_rows.mT, of_bias
+    return of_driven, of_weight, of_bias
+
+
+def learnt_rows(dtype: torch.dtype, period: int, steps: list[Any], rows: list[int], numbers: list[float]) -> Any:
+    """The loops of `kernels/native/learnt.h`."""
+    return getattr(_module(), "LearntRows_" + _TYPES[dtype])(period, steps, rows, numbers)
 
 
 class Steps:
@@ -149,8 +154,8 @@ class Steps:
     def __init__(self, problem: LIFProblem, x: Tensor, parameters: Tensor):
         self.problem, self.x = problem, x
         self.elements = x[0].numel()
-        self.parameters, self.noise = parameters.contiguous(), _contiguous(problem.noise)
-        self.uniform = _contiguous(problem.uniform)
+        self.parameters, self.noise = parameters.contiguous(), contiguous(problem.noise)
+        self.uniform = contiguous(problem.uniform)
         self.sequence = sequence(problem, self.parameters, 1, self.elements, 1)
         self.size = x.element_size()
         self.work = x.new_empty((len(self.parameters), self.elements))
@@ -187,7 +192,8 @@ class Steps:
         )  # fmt: skip
 
 
-def _contiguous(x: Tensor | None) -> Tensor | None:
+def contiguous(x: Tensor | None) -> Tensor | None:
+    """The same, in one piece."""
     return None if x is None else x.contiguous()
 
 

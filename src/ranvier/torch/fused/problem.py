@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ranvier.errors import UnsupportedError
 from ranvier.torch.surrogate import ArcTangent, FastSigmoid, Gaussian, MultiGaussian, StraightThrough, Surrogate, Triangle
 
 ROWS = ("decay", "gain", "rest", "threshold", "reset", "threshold_decay", "threshold_jump", "slope")
@@ -74,6 +77,24 @@ class Wanted(NamedTuple):
     learnt: int
 
 
+class Asked(NamedTuple):
+    """Which gradients are wanted: of x, of the rows (a bit for each), of the state at the start, and of the other tensors."""
+
+    x: bool
+    rows: int
+    start: bool
+    given: Sequence[bool]
+
+
+class Gradients(NamedTuple):
+    """Of x, of the rows `[rows, period]`, of the state at the start, and of the other tensors that loops take."""
+
+    x: Tensor | None
+    rows: Tensor | None
+    start: Sequence[Tensor | None]
+    given: Sequence[Tensor | None] = ()
+
+
 def rows_of(x: Tensor) -> Tensor:
     """`x` [T, M] contiguous, or its one row [1, M] where all steps share it: a constant input, the gradient of a count."""
     return (x[:1] if x.stride(0) == 0 else x).contiguous()
@@ -101,3 +122,31 @@ def new_gradients(problem: LIFProblem, incoming: Incoming, wanted: Wanted) -> tu
 
 def _copy(x: Tensor) -> Tensor:
     return x.clone(memory_format=torch.contiguous_format)
+
+
+def without_second_derivative(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """The backward pass of a function; where a graph of the gradients is asked for, it refuses to be differentiated."""
+
+    @functools.wraps(backward)
+    def run(ctx: Any, *incoming: Tensor | None) -> Any:
+        if not torch.is_grad_enabled():
+            return backward(ctx, *incoming)
+        with torch.no_grad():
+            gradients = backward(ctx, *incoming)
+        return _Refusing.apply(torch.zeros((), requires_grad=True), *gradients)
+
+    return run
+
+
+class _Refusing(torch.autograd.Function):
+    """What it is given, whose derivative there is not."""
+
+    @staticmethod
+    def forward(ctx: Any, graph: Tensor, *gradients: Tensor | None) -> tuple[Any, ...]:
+        return tuple(None if one is None else one.detach() for one in gradients)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        raise UnsupportedError(
+            "A fused sequence has no second derivative. Go through it step by step (`layer.cell`), or use backend='reference'."
+        )

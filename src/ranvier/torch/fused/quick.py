@@ -1,20 +1,21 @@
-"""A whole sequence from rest where every parameter is a number: all but the tensors of a call is made once and kept.
+"""A whole sequence from rest: all but the tensors of a call is made once and kept.
 
-What is left of a call is room for its results, PyTorch's own record of the derivative, and the loops. Other calls go through `lif.py`.
+What is left of a call is the numbers that come of what is learnt, with their derivatives, room for its results, one node in PyTorch's
+graph, and the loops. Other calls go through `lif.py`, `cell.py` and `recurrent.py`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ranvier.torch.functional import LIFState
-from ranvier.torch.fused import direct, native
-from ranvier.torch.fused.lif import prepared, unsupported
-from ranvier.torch.fused.problem import Incoming, LIFProblem, Wanted, rows_of
+from ranvier.torch.fused import direct
+from ranvier.torch.fused.learnt import Learnt
+from ranvier.torch.fused.problem import Asked, Gradients, without_second_derivative
 
 LARGEST = 1 << 16
 """Neurons of a batch; above, the loops take so long that nothing else counts, and the start is not worth keeping."""
@@ -23,16 +24,17 @@ _plans: dict[Any, Any] = {}
 _MOST = 256
 
 
-def sequence(layer: Any, key: Any, x: Tensor, *given: Any) -> tuple[Tensor, Any] | None:
+def sequence(layer: Any, key: Any, tensors: Sequence[Tensor], x: Tensor, *given: Tensor | None) -> tuple[Tensor, Any] | None:
     """The output and the state after; None where this way is not for the layer or the input.
 
     Args:
-        layer: one with a `_plan`.
-        key: all that its coefficients and its first state are made of.
+        layer: one with `_loops`.
+        key: all that its loops are made of, but for what is in tensors.
+        tensors: what its parameters are computed of, where they are not numbers.
         x: what the layer is called with.
-        given: what its plan takes beside x.
+        given: the tensors that its loops take beside x.
     """
-    if torch.compiler.is_compiling() or type(x) is not Tensor or not direct.plain(x):
+    if torch.compiler.is_compiling() or type(x) is not Tensor or not direct.plain(x, *tensors, *given):
         return None
     if forward_ad._current_level >= 0 or not x.is_contiguous() or (x.ndim and x.stride(0) == 0):
         return None
@@ -42,90 +44,121 @@ def sequence(layer: Any, key: Any, x: Tensor, *given: Any) -> tuple[Tensor, Any]
     else:
         if len(_plans) >= _MOST:
             _plans.clear()
-        plan = _plans[key] = _made(layer, x)
-    return None if plan is None else plan(x, *given)
+        plan = _plans[key] = _made(layer, tensors, x)
+    return None if plan is None else plan(x, tensors, given)
 
 
-def _made(layer: Any, x: Tensor) -> Any:
+def _made(layer: Any, tensors: Sequence[Tensor], x: Tensor) -> Plan | None:
     layer._check(x)
+    if any(tensor.dtype != x.dtype for tensor in tensors):
+        return None
     if x.numel() == 0 or x[0].numel() > LARGEST or x.dtype not in (torch.float32, torch.float64):
         return None
     with torch.inference_mode(False), torch.no_grad():  # later calls may train
-        return layer._plan(x)
+        loops = layer._loops(x)
+        return None if loops is None else Plan(layer, x, loops)
 
 
-def lif(x: Tensor, state: LIFState, **arguments: Any) -> Plan | None:
-    """The plan of leaky integrate-and-fire neurons; arguments as of `fused.lif_sequence`."""
-    return Plan(prepared(x, state, **arguments)[0], state) if unsupported(x, state, **arguments) is None else None
+class Loops(Protocol):
+    """What a plan runs.
+
+    Attributes:
+        count: of rows of numbers.
+        start: the state that it was made with.
+    """
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def start(self) -> Sequence[Tensor | None]: ...
+
+    def forward(
+        self, x: Tensor, rows: Tensor | None, start: Any, given: Sequence[Any], keep: bool
+    ) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None]]:
+        """The output with the last state, and what `backward` needs. `rows` and `start` None: those that it was made with."""
+
+    def backward(
+        self, x: Tensor, rows: Tensor | None, given: Sequence[Any], kept: Any, incoming: Sequence[Tensor | None], wanted: Asked
+    ) -> Gradients:
+        """The gradients."""
+
+
+class Chain:
+    """Loops whose input is the output of a cell. The rows, and the states, of the first come behind those of the second."""
+
+    def __init__(self, first: Loops, second: Loops):
+        self.first, self.second = first, second
+        self.count, self.start = second.count + first.count, (*second.start, *first.start)
+
+    def forward(
+        self, x: Tensor, rows: Tensor | None, start: Any, given: Sequence[Any], keep: bool
+    ) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None]]:
+        states = len(self.second.start)
+        of_first, of_second = self._rows(rows)
+        (between, *after), kept = self.first.forward(x, of_first, start and start[states:], given, keep)
+        assert between is not None
+        results, kept_too = self.second.forward(between, of_second, start and start[:states], given, keep)
+        return (*results, *after), (between, *kept_too, *kept)
+
+    def backward(
+        self, x: Tensor, rows: Tensor | None, given: Sequence[Any], kept: Any, incoming: Sequence[Tensor | None], asked: Asked
+    ) -> Gradients:
+        states, count = len(self.second.start), self.second.count
+        of_first, of_second = self._rows(rows)
+        between, *kept_by_second, kept_by_first = kept
+        of_membrane = Asked(True, asked.rows & ((1 << count) - 1), asked.start, ())
+        of_cell = Asked(asked.x, asked.rows >> count, asked.start, ())
+        second = self.second.backward(between, of_second, given, kept_by_second, incoming[: 1 + states], of_membrane)
+        first = self.first.backward(x, of_first, given, (kept_by_first,), (second.x, *incoming[1 + states :]), of_cell)
+        of_rows = None
+        if rows is not None and asked.rows:
+            both = zip((second.rows, first.rows), rows.split((count, len(rows) - count)), strict=True)
+            of_rows = torch.cat([torch.zeros_like(numbers) if of is None else of for of, numbers in both])
+        return Gradients(first.x, of_rows, (*second.start, *first.start))
+
+    def _rows(self, rows: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Those of the first and of the second."""
+        return (None, None) if rows is None else (rows[self.second.count :], rows[: self.second.count])
 
 
 class Plan:
     """What calls have in common.
 
     Args:
-        problem: of one of them.
-        state: before the first step.
+        layer: one of those that it is for.
+        x: like the input.
+        loops: of the layer.
     """
 
-    def __init__(self, problem: LIFProblem, state: LIFState):
-        self.steps, self.of_step = len(problem.x), state.v.shape
-        self.elements, self.kept_rows = state.v.numel(), problem.kept_rows
-        self.others = problem[1:]
-        self.state = (state.v, state.refractory, state.threshold)
-        self.loops = native.sequence(problem, problem.parameters, self.steps, self.elements, problem.chunk)
+    def __init__(self, layer: Any, x: Tensor, loops: Loops):
+        self.loops, self.packed, self.learnt = loops, layer._packed, Learnt(layer.neurons, x, loops.start)
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, LIFState]:
-        results = _Sequence.apply(self, x) if x.requires_grad and torch.is_grad_enabled() else _forward(self, x, None)
-        return results[0], LIFState(*results[1:])
-
-    def problem(self, x: Tensor) -> LIFProblem:
-        return LIFProblem(x, *self.others)
-
-
-def _forward(plan: Plan, x: Tensor, kept: Any) -> tuple[Any, ...]:
-    v, left, threshold = plan.state
-    spikes, v = torch.empty_like(x), v.clone()
-    left, threshold = None if left is None else left.clone(), None if threshold is None else threshold.clone()
-    rows = (0, 0, 0) if kept is None else tuple(map(native.address, kept))
-    plan.loops.forward(
-        x.data_ptr(), plan.elements, 0, 0, v.data_ptr(), native.address(left), native.address(threshold), *rows, spikes.data_ptr(),
-        torch.get_num_threads(),
-    )  # fmt: skip
-    return spikes, v, left, threshold
+    def __call__(self, x: Tensor, tensors: Sequence[Tensor], given: tuple[Any, ...]) -> tuple[Tensor, Any]:
+        if torch.is_grad_enabled() and (x.requires_grad or any(t is not None and t.requires_grad for t in (*given, *tensors))):
+            return self.packed(_Sequence.apply(self, len(given), x, *given, *tensors))
+        rows, start, _ = self.learnt.made(tensors)
+        return self.packed(self.loops.forward(x, rows, start, given, False)[0])
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: Plan, x: Tensor) -> tuple[Any, ...]:
-        # The first state that is kept is the start, which there is.
-        kept = None
-        if plan.kept_rows > 1:
-            kept = [None if one is None else one.new_empty((plan.kept_rows, plan.elements)) for one in plan.state]
-        results = _forward(plan, x, kept)
-        ctx.plan = plan
-        ctx.save_for_backward(x, *(kept or ()))
+    def forward(ctx: Any, plan: Plan, others: int, x: Tensor, *tensors: Any) -> tuple[Any, ...]:
+        given = tensors[:others]
+        ctx.made = made = plan.learnt.made(tensors[others:])
+        results, kept = plan.loops.forward(x, made.rows, made.start, given, True)
+        ctx.plan, ctx.others = plan, others
+        ctx.save_for_backward(x, *given, *kept)
         ctx.set_materialize_grads(False)
-        if results[2] is not None:
-            ctx.mark_non_differentiable(results[2])
-        return results
+        ctx.mark_non_differentiable(*[one for one in results if one is not None and not one.is_floating_point()])
+        return tuple(results)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        plan: Plan = ctx.plan
+    @without_second_derivative
+    def backward(ctx: Any, *incoming: Tensor | None) -> Any:
+        plan, made, others, (wants_x, *wants) = ctx.plan, ctx.made, ctx.others, ctx.needs_input_grad[2:]
         x, *kept = ctx.saved_tensors
-        kept = kept or plan.state
-        of_spikes, of_v, _, of_threshold = gradients
-        if torch.is_grad_enabled():
-            rows = [None if one is None else one.view(plan.kept_rows, plan.elements) for one in kept]
-            incoming, wanted = Incoming(of_spikes, of_v, of_threshold), Wanted(True, False, 0)
-            return None, direct.with_no_second_derivative(plan.problem(x), rows, incoming, wanted)[0].view(x.shape)
-        of_x = torch.empty_like(x)
-        of_spikes = None if of_spikes is None else rows_of(of_spikes)
-        stride = 0 if of_spikes is None or len(of_spikes) < plan.steps else plan.elements
-        of_v, of_threshold = native.copied(of_v), native.copied(of_threshold)
-        surrogate, shape = plan.others[-3:-1]
-        plan.loops.backward(
-            x.data_ptr(), plan.elements, 0, 0, *map(native.address, kept), surrogate, *shape, native.address(of_spikes), stride,
-            native.address(of_v), native.address(of_threshold), of_x.data_ptr(), 0, 0, 0, 0, torch.get_num_threads(),
-        )  # fmt: skip
-        return None, of_x
+        learns = any(wants[others:])
+        asked = Asked(wants_x, plan.learnt.learnt if learns else 0, learns and bool(plan.learnt.starts), wants[:others])
+        of = plan.loops.backward(x, made.rows, kept[:others], kept[others:], incoming, asked)
+        return None, None, of.x, *of.given, *plan.learnt.gradients(made, wants[others:], of)

@@ -7,6 +7,7 @@ reference's, so that a potential may differ by its rounding; spikes are the same
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from ranvier.torch.functional import LIFState
 from ranvier.torch.fused import native
 from ranvier.torch.fused.direct import plain
 from ranvier.torch.fused.lif import prepared, unsupported
-from ranvier.torch.fused.problem import LIFProblem
+from ranvier.torch.fused.membranes import Membranes
+from ranvier.torch.fused.problem import Asked, Gradients, LIFProblem, without_second_derivative
 
 SMALL = 1 << 18
 """Products of a step: below, calling PyTorch for them takes longer than they do."""
@@ -38,71 +40,111 @@ def sequence(x: Tensor, state: LIFState, output: Tensor, weight: Tensor, bias: T
         weight, bias: `[N, N]` and `[N]`, as of `nn.Linear`.
     """
     problem, learnt = prepared(x, state, **arguments)
-    return _run(problem, learnt, state, x, output, weight, bias)
-
-
-def plan(x: Tensor, state: LIFState, output: Tensor, weight: Tensor, bias: Tensor | None, **arguments: Any) -> Any:
-    """`sequence` for inputs, weights and biases like these, from this state; None where it cannot be."""
-    if not fits(x, output, weight, bias, state) or unsupported(x, state, **arguments) is not None:
-        return None
-    problem = prepared(x, state, **arguments)[0]._replace(x=x.new_empty(0))
-    return lambda x, weight, bias: _run(problem, 0, state, x, output, weight, bias)
-
-
-def _run(
-    problem: LIFProblem, learnt: int, state: LIFState, x: Tensor, output: Tensor, weight: Tensor, bias: Tensor | None
-) -> tuple[Tensor, LIFState]:
     given = (x, problem.parameters, state.v, state.threshold, output, weight, bias)
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given):
         spikes, v, left, threshold = _Sequence.apply(problem, learnt, state.refractory, *given)
     else:
-        (spikes, v, left, threshold), *_ = _forward(problem, state.refractory, given, keep=False)
+        start = (state.v, state.refractory, state.threshold)
+        (spikes, v, left, threshold), _ = _forward(problem, problem.parameters, x, start, output, weight, bias, keep=False)
     return spikes, LIFState(v, left, threshold)
 
 
-def _forward(problem: LIFProblem, left: Tensor | None, given: Any, keep: bool) -> tuple[tuple[Any, ...], list[Any], Tensor]:
-    """The spikes and the last state; the states before each step, where they are kept; and what the neurons got."""
-    x, parameters, v, threshold, output, weight, bias = given
+def from_rest(
+    x: Tensor, state: LIFState, output: Tensor, weight: Tensor, bias: Tensor | None, **arguments: Any
+) -> RecurrentMembranes | None:
+    """The loops for inputs, weights and biases like these, from this state; None where they cannot be."""
+    if not fits(x, output, weight, bias, state) or unsupported(x, state, **arguments) is not None:
+        return None
+    return RecurrentMembranes(x, state, output, arguments)
+
+
+class RecurrentMembranes(Membranes):
+    """The loops over one shape of inputs, from one state, as a plan (`quick.py`) runs them; beside x they take the weights and the bias.
+
+    Args:
+        output: the spikes before the first step.
+        others: as of `Membranes`.
+    """
+
+    def __init__(self, x: Tensor, state: LIFState, output: Tensor, arguments: dict[str, Any]):
+        super().__init__(x, state, arguments)
+        self.output = output
+
+    def forward(
+        self, x: Tensor, rows: Tensor | None, start: Any, given: Sequence[Any], keep: bool
+    ) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None]]:
+        problem, rows = self.of(rows)
+        results, kept = _forward(problem, rows, x, self.start if start is None else start, self.output, *given, keep=keep)
+        return results, (results[0], *kept)
+
+    def backward(
+        self, x: Tensor, rows: Tensor | None, given: Sequence[Any], kept: Any, incoming: Sequence[Tensor | None], asked: Asked
+    ) -> Gradients:
+        problem, rows = self.of(rows)
+        of_driven, of_rows, of_start, of_weight, of_bias = _backward(
+            problem, rows, asked.rows, self.output, kept, given[0], incoming, *asked.given
+        )
+        return Gradients(of_driven, of_rows, of_start, (of_weight, of_bias))
+
+
+def _forward(
+    problem: LIFProblem, parameters: Tensor, x: Tensor, start: Sequence[Tensor | None], output: Tensor, weight: Tensor,
+    bias: Tensor | None, *, keep: bool,
+) -> tuple[tuple[Any, ...], tuple[Tensor | None, ...]]:  # fmt: skip
+    """The spikes and the last state; what the neurons got and the states before each step, where they are kept."""
     driven = torch.empty_like(x, memory_format=torch.contiguous_format)
-    state = [v.clone(memory_format=torch.contiguous_format), native.copied(left), native.copied(threshold)]
+    state = [native.copied(one) for one in start]
     kept = [None if one is None or not keep else one.new_empty((x.shape[0], one.numel())) for one in state]
-    run = native.recurrent_forward if v.numel() * x.shape[-1] <= SMALL else _by_products
-    return (run(problem, parameters, x, output, weight, bias, state, kept, driven), *state), kept, driven
+    run = native.recurrent_forward if output.numel() * x.shape[-1] <= SMALL else _by_products
+    return (run(problem, parameters, x, output, weight, bias, state, kept, driven), *state), (driven, *kept)
+
+
+def _backward(
+    problem: LIFProblem, parameters: Tensor, learnt: int, output: Tensor, kept: Sequence[Any], weight: Tensor,
+    incoming: Sequence[Tensor | None], wants_weight: bool, wants_bias: bool,
+) -> tuple[Tensor, Tensor | None, tuple[Tensor | None, ...], Tensor | None, Tensor | None]:  # fmt: skip
+    """The gradients of what the neurons got, of the rows, of the state at the start, of the weights and of the bias. Kept are the spikes,
+    what the neurons got, and the states before each step."""
+    spikes, driven, *states = kept
+    of_v = torch.zeros_like(states[0][0]) if incoming[1] is None else incoming[1].reshape(-1).clone()
+    of_threshold = None
+    if states[2] is not None:
+        of_threshold = torch.zeros_like(of_v) if incoming[3] is None else incoming[3].reshape(-1).clone()
+    of_rows = torch.zeros_like(parameters) if learnt else None
+    back = native.recurrent_backward if of_v.numel() * driven.shape[-1] <= SMALL else _by_products_back
+    of_driven, of_weight, of_bias = back(
+        problem, parameters, driven, output, spikes, weight, states, incoming[0], of_v, of_threshold, of_rows, learnt,
+        wants_weight, wants_bias,
+    )  # fmt: skip
+    return of_driven, of_rows, (of_v, None, of_threshold), of_weight, of_bias
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, problem: LIFProblem, learnt: int, left: Tensor | None, *given: Any) -> tuple[Any, ...]:
-        _, parameters, v, _, output, weight, bias = given
-        results, kept, driven = _forward(problem, left, given, keep=True)
+        x, parameters, v, threshold, output, weight, bias = given
+        results, kept = _forward(problem, parameters, x, (v, left, threshold), output, weight, bias, keep=True)
         ctx.problem, ctx.learnt, ctx.shapes = problem, learnt, (v.shape, output.shape)
-        ctx.save_for_backward(parameters, output, weight, bias, driven, results[0], *kept)
+        ctx.save_for_backward(parameters, output, weight, results[0], *kept)
         ctx.set_materialize_grads(False)
         if left is not None:
             ctx.mark_non_differentiable(results[2])
         return results
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @without_second_derivative
     def backward(ctx: Any, *incoming: Tensor | None) -> Any:
-        parameters, output, weight, _, driven, spikes, *kept = ctx.saved_tensors
-        problem, learnt, (of_state, of_first) = ctx.problem, ctx.learnt, ctx.shapes
+        parameters, output, weight, *kept = ctx.saved_tensors
+        of_state, of_first = ctx.shapes
         wants_x, _, wants_v, wants_threshold, wants_output, wants_weight, wants_bias = ctx.needs_input_grad[3:]
-        of_v = torch.zeros_like(kept[0][0]) if incoming[1] is None else incoming[1].reshape(-1).clone()
-        of_threshold = None
-        if kept[2] is not None:
-            of_threshold = torch.zeros_like(of_v) if incoming[3] is None else incoming[3].reshape(-1).clone()
-        of_parameters = torch.zeros_like(parameters) if learnt else None
-        back = native.recurrent_backward if of_v.numel() * driven.shape[-1] <= SMALL else _by_products_back
-        of_driven, of_weight, of_bias = back(
-            problem, parameters, driven, output, spikes, weight, kept, incoming[0], of_v, of_threshold, of_parameters, learnt,
-            wants_weight, wants_bias,
-        )  # fmt: skip
+        of_driven, of_rows, (of_v, _, of_threshold), of_weight, of_bias = _backward(
+            ctx.problem, parameters, ctx.learnt, output, kept, weight, incoming, wants_weight, wants_bias
+        )
         return (
             *[None] * 3,
             of_driven if wants_x else None,
-            of_parameters,
-            of_v.view(of_state) if wants_v else None,
+            of_rows,
+            of_v.view(of_state) if wants_v and of_v is not None else None,
             of_threshold.view(of_state) if wants_threshold and of_threshold is not None else None,
             (of_driven[0].view(-1, weight.shape[0]) @ weight).view(of_first) if wants_output else None,
             of_weight,

@@ -220,6 +220,10 @@ class Columns {
  private:
   template <class From, class To>
   void repeat(const From* row, int64_t period, To* to) const {
+    if (period == 1) {
+      std::fill_n(to, filled_, static_cast<To>(*row));
+      return;
+    }
     int64_t begin = phase_;
     for (int64_t i = 0; i < filled_; begin = 0) {
       const int64_t count = std::min(filled_ - i, period - begin);
