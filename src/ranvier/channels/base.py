@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ranvier.errors import not_written
+from ranvier.kernels.relaxation import ratio_to_expm1 as ratio_to_expm1
 from ranvier.model import Model
 
 Gates = dict[str, jax.Array]
@@ -68,22 +69,6 @@ class IonPool(Model):
     def derivative(self, concentration: jax.Array, current: Any) -> Any:
         """Its time derivative (mM/ms), given the summed current of its channels (µA/cm², outward)."""
         raise not_written(self, IonPool.derivative)
-
-
-def ratio_to_expm1(x: jax.Array) -> jax.Array:
-    """`x / (exp(x) − 1)`, with its limit 1 at `x = 0`.
-
-    The rate functions of Hodgkin–Huxley channels have this form, and are 0/0 at
-    one potential each when they are written out. Near 0 the series
-    `1 − x/2 + x²/12` is exact to rounding (the next term is x⁴/720).
-
-    Example:
-        >>> float(ratio_to_expm1(jnp.asarray(0.0)))
-        1.0
-    """
-    near_zero = jnp.abs(x) < 1e-3
-    safe = jnp.where(near_zero, 1.0, x)  # keeps the other branch, and its gradient, finite
-    return jnp.where(near_zero, 1.0 - x * (0.5 - x / 12.0), safe / (jnp.exp(safe) - 1.0))
 
 
 def sigmoid(x: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from ranvier.integrators.base import Integrator, State
+from ranvier.kernels.in_order import once
 from ranvier.kernels.relaxation import relaxed
 
 
@@ -30,14 +31,18 @@ class ExponentialEuler(Integrator):
         xp = system.array_library
         rates, slopes = system.rate_and_slope(state, t)
 
-        def advance(x: Any, rate: Any, slope: Any, phi: Any) -> Any:
+        def advance(x: Any, rate: Any, slope: Any, phi: Any, h: Any = h) -> Any:
             return x + h * phi(h * slope) * rate
 
         if not hasattr(system, "relaxation_of"):
             phi = functools.partial(relaxed, exp=xp.exp, where=xp.where)
             return jax.tree.map(lambda x, rate, slope: advance(x, rate, slope, phi), state, rates, slopes), memory
-        moved = {}
+        moved: dict[str, Any] = {}
         for owner, own in state.items():
-            phi = system.relaxation_of(owner)
-            moved[owner] = {v: advance(x, rates[owner][v], slopes[owner][v], phi) for v, x in own.items()}
+            phi, first, after = system.relaxation_of(owner), system.first_moved(owner), h
+            moved[owner] = {}
+            for v in sorted(own, key=lambda v: v != first):
+                moved[owner][v] = advance(own[v], rates[owner][v], slopes[owner][v], phi, after)
+                if v == first:
+                    after = once(moved[owner][v], h)
         return moved, memory

@@ -56,6 +56,11 @@ def low_bits(n: jax.Array, form: Format) -> jax.Array:
     return bits_of(n + form.real(1.5 * 2.0**form.mantissa), form)  # AVX2 cannot convert to 64-bit integers
 
 
+def power_of_two(n: jax.Array, form: Format) -> jax.Array:
+    """2^n for a whole number, an exponent of a normal number."""
+    return of_bits(jax.lax.shift_left(low_bits(n, form) + form.bias, form.whole(form.mantissa)), form)
+
+
 def half_power_of_two(n: jax.Array, form: Format) -> jax.Array:
     """2^(n − 1) for a whole number up to the largest exponent and one more; 0 below the smallest normal number."""
     return of_bits(jax.lax.shift_left(low_bits(n, form) + (form.bias - 1), form.whole(form.mantissa)), form)
@@ -84,6 +89,15 @@ def estrin(coefficients: Sequence[Any], x: jax.Array) -> Any:
         coefficients = [a + b * x for a, b in zip(coefficients[::2], coefficients[1::2], strict=False)] + last
         x = x * x
     return coefficients[0]
+
+
+def in_pairs(coefficients: Sequence[Any], x: jax.Array) -> Any:
+    """The polynomial as one of half the degree in x², whose coefficients are pairs of terms: fewer products than Estrin's order."""
+    pairs = [a + b * x for a, b in zip(coefficients[::2], coefficients[1::2], strict=False)] + list(coefficients[len(coefficients) & ~1 :])
+    square, result = x * x, pairs[-1]
+    for pair in pairs[-2::-1]:
+        result = pair + square * result
+    return result
 
 
 def in_type(coefficients: Sequence[float], form: Format) -> list[Any]:

@@ -150,7 +150,7 @@ def _power(x: jax.Array, y: jax.Array) -> jax.Array:
     n = nearest(jnp.clip(exponent, form.real(-bound), form.real(bound)))
     r = jnp.clip((whole - n) + tail, form.real(-0.51), form.real(0.51))
     half = half_power_of_two(n, form)
-    z = 2 * (half + half * beyond_one(r * form.real(np.log(2)), form))
+    z = 2 * (half + half * beyond_one(r * form.real(np.log(2))))
     z = either(exponent >= bound, np.inf, z)
     z = either(exponent < 2 - bound, 0.0, z)
     z = jnp.where(size > kind.max, jnp.where(y > 0, size, form.real(0.0)), z)

@@ -26,11 +26,11 @@ def _named(words: str) -> frozenset[str]:
 
 
 MOVING = _named("broadcast_in_dim concatenate constant dynamic_slice dynamic_update_slice iota pad reshape slice transpose")
-STRUCTURE = _named("call return while optimization_barrier")
+STRUCTURE = _named("call case return while optimization_barrier")
 COMPUTING = _named(
-    """abs add and atan2 cbrt ceil clamp compare convert cosine divide exponential exponential_minus_one floor is_finite log log_plus_one
-    logistic maximum minimum multiply negate not or power reduce remainder reverse round_nearest_afz round_nearest_even rsqrt select
-    shift_left shift_right_arithmetic shift_right_logical sign sine sqrt subtract tan tanh xor"""
+    """abs add and atan2 bitcast_convert cbrt ceil clamp compare convert cosine divide exponential exponential_minus_one floor is_finite
+    log log_plus_one logistic maximum minimum multiply negate not or power reduce remainder reverse round_nearest_afz round_nearest_even
+    rsqrt select shift_left shift_right_arithmetic shift_right_logical sign sine sqrt subtract tan tanh xor"""
 )
 NAME = "ranvier_one_function"  # as the function in `as_one_function` is called: JAX names what it calls after it
 MARKS = {"inlineable": "false", "xla_cpu_small_call": "true"}

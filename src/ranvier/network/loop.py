@@ -37,7 +37,7 @@ CACHED_PROGRAMS = 32
 STEPS_BETWEEN_QUESTIONS = 16  # whether a device's list of spikes is full
 KEPT_BUFFERS = 2**24  # bytes of a program's buffers that are kept from run to run
 MOST_AT_ONCE = 64
-"""Steps that are computed as one function, where the network is that small."""
+"""Steps that are computed together, where the network is that small."""
 TIMES = ("last_spike",)
 """Recordable quantities that are times, and stay in double precision."""
 
@@ -254,7 +254,7 @@ def turns_together(program: Program, stepper: Callable[[], Stepper], otherwise: 
 
 
 def steps_at_once(program: Program, constants: Constants) -> int:
-    """How many steps are computed as one function, where XLA does all of them: of few neurons alone on a CPU, without noise; else 1.
+    """How many steps are computed together, where XLA does all of them: of few neurons alone on a CPU, without noise; else 1.
 
     To launch the operations of such a step takes many times longer than what they compute.
     """
@@ -379,7 +379,9 @@ def _run(
             state, flags = jax.lax.while_loop(lambda turn: turn[0].step < end, one_step, (enter(state), flags))
             return leave(state), flags
 
-        state, flags = as_one_function(several)(carry.state, jnp.zeros((at_once, n), bool))
+        # Across the stages of a packed state LLVM would join products and sums of a few neurons as it does not of many.
+        computed = several if program.packed else as_one_function(several)
+        state, flags = computed(carry.state, jnp.zeros((at_once, n), bool))
         with jax.named_scope("compact_spikes"):
             steps, neurons, spikes = _append_rows(flags, first, carry.spike_steps, carry.spike_neurons, carry.spikes)
         return Carry(state, steps, neurons, spikes, carry.ended, carry.full, carry.records)

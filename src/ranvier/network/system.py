@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 from types import EllipsisType
 from typing import Any
@@ -13,9 +12,8 @@ import jax.numpy as jnp
 from jax.lax import optimization_barrier
 
 from ranvier.kernels.draws import normals
-from ranvier.kernels.exponential import exponential
 from ranvier.kernels.fast_functions import with_fast_functions
-from ranvier.kernels.relaxation import relaxation, relaxed
+from ranvier.kernels.relaxation import own_relaxation, relaxation
 from ranvier.kernels.weighted_sum import weighted_sum
 from ranvier.network.constants import Constants, CoupledConstants, MergedConstants
 from ranvier.network.exchange import Exchange
@@ -84,7 +82,9 @@ def _of_targets(synapse: Any, part: slice) -> Any:
 def sum_over_edges(plan: SourcePlan | EdgePlan, constants: CoupledConstants, values: jax.Array) -> jax.Array:
     """The weighted sum onto each target of a quantity at the sources (or, for an `EdgePlan`, at the edges)."""
     if isinstance(plan, SourcePlan) and plan.dense:
-        return constants.matrix @ values if constants.common is None else constants.common * jnp.sum(values)
+        if constants.common is not None:
+            return constants.common * jnp.sum(values)
+        return constants.matrix @ jnp.pad(values, (0, constants.matrix.shape[1] - values.shape[0]))
     at = jnp.arange(plan.states, dtype=jnp.int32) if isinstance(plan, EdgePlan) else constants.pre
     return weighted_sum(constants.rows, at, constants.weight, values)
 
@@ -369,7 +369,14 @@ class NetworkSystem:
 
     def relaxation_of(self, owner: str) -> Callable[[Any], Any]:
         """`(e^z − 1) / z` for a group's or synapses' variables."""
-        return relaxation if self._in_kernel(owner) else functools.partial(relaxed, exp=exponential, where=jnp.where)
+        return relaxation if self._in_kernel(owner) else own_relaxation
+
+    def first_moved(self, owner: str) -> str:
+        """The variable that is better moved before the others of its owner, nothing where the order is all the same.
+
+        It is the potential, which depends on all gates where they depend on it alone: after it they can be moved where they lie.
+        """
+        return next((self.model(g.name).membrane for g in self.plan.groups if g.name == owner and not g.whole), "")
 
     def _in_kernel(self, owner: str) -> bool:
         """Whether a group's or synapses' variables are moved by the kernel of a whole step, which has functions of its own."""
@@ -388,7 +395,7 @@ class NetworkSystem:
                 synapse = self.constants.synapses[synapses.name].synapse
                 pre = self.presynaptic(synapses, variables)
                 functions[synapses.name] = lambda own, s=synapse, p=pre: dict(s.derivatives(own, p, t))
-        return {name: f if self._in_kernel(name) else with_fast_functions(f) for name, f in functions.items()}
+        return functions
 
     def _as_state(self, derivative: Any, like: jax.Array) -> jax.Array:
         return jnp.broadcast_to(jnp.asarray(derivative).astype(self.plan.dtype), like.shape)
@@ -399,7 +406,7 @@ class NetworkSystem:
         rates: Variables = {}
         for name, function in self._right_hand_sides(variables, t).items():
             if name in moving:
-                derivatives = function(variables[name])
+                derivatives = (function if self._in_kernel(name) else with_fast_functions(function))(variables[name])
                 rates[name] = {v: self._as_state(derivatives[v], x) for v, x in moving[name].items()}
         # Without the barriers XLA computes a stage's slopes anew for every row that uses them.
         return rates if self.packing is None else optimization_barrier(self.pack(rates))
@@ -415,6 +422,8 @@ class NetworkSystem:
                 def own_rate(value: jax.Array, name: str = name, variable: str = variable, function: Any = function) -> jax.Array:
                     return self._as_state(function({**variables[name], variable: value})[variable], value)
 
+                if not self._in_kernel(name):
+                    own_rate = with_fast_functions(own_rate, all_in_single=True)
                 rate, slope = jax.jvp(own_rate, (x,), (jnp.ones_like(x),))
                 rates.setdefault(name, {})[variable] = rate
                 slopes.setdefault(name, {})[variable] = slope

@@ -88,7 +88,7 @@ class ConductanceBasedNeuron(NeuronModel):
                 influx[channel.carries] = influx.get(channel.carries, 0.0) + current
         for name, pool in self._parts(IonPool):
             result[f"{name}.concentration"] = pool.derivative(ions[name], influx.get(name, jnp.zeros_like(V)))
-        result["V"] = total / self.capacitance
+        result["V"] = total * (1 / self.capacitance)  # a quotient of two numbers, where there is one for all
         return result
 
     def spiked(self, before: NeuronState, after: NeuronState) -> jax.Array:
