@@ -105,7 +105,7 @@ class CoupledConstants:
     """The numbers of a `SourcePlan` or `EdgePlan`.
 
     Attributes:
-        matrix: weights `[targets, sources]` where they are dense.
+        matrix: weights `[targets, sources]` where they are dense, with zeros up to `coupling.WHOLE_VECTORS` or a multiple of it.
         common: weights `[targets]` where they are, and the same from all sources: then their sum is made once, for all targets.
         rows, pre, weight: else the edges by target (post, then pre): where each target's begin, their sources, their weights.
         edges: what delivers spikes to the states of an `EdgePlan`.

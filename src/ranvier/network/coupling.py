@@ -10,6 +10,7 @@ import numpy as np
 
 from ranvier.connect.base import Edges
 from ranvier.connect.capacity import room_for
+from ranvier.kernels import dispatch
 from ranvier.kernels.deliver_events import sort_edges
 from ranvier.model import in_precision
 from ranvier.network.constants import CoupledConstants, EventEdges, ShortTermConstants
@@ -20,6 +21,9 @@ from ranvier.network.recall import delays_of, plan_delays
 
 DENSE_FROM = 0.05  # share of pairs connected above which a matrix product beats a sum over edges
 DENSE_UP_TO = 2**24  # entries
+WHOLE_VECTORS = 16
+"""On a CPU a matrix of so many sources or more has a multiple of that, those beyond the last with weights of 0: XLA adds what is left of
+a row one by one."""
 LEAST_COMMON = 64  # sources; the sum over fewer is as well in a matrix, whatever the weights are later
 
 Targets = tuple[tuple[str, int, int], ...]
@@ -61,7 +65,9 @@ def coupled_constants(
     edges, weight, synapse = projection.edges, projection.weight, in_precision(projection.synapse, dtype)
     targets = sum(t.n for t in projection.projection.targets)
     if isinstance(plan, SourcePlan) and plan.dense:
-        shape = (targets, projection.part.sources)
+        sources = projection.part.sources
+        whole = dispatch.platform() == "cpu" and sources >= WHOLE_VECTORS
+        shape = (targets, -(-sources // WHOLE_VECTORS) * WHOLE_VECTORS if whole else sources)
         if isinstance(weight, jax.Array):
             matrices: Any = jnp.zeros(shape, dtype).at[edges.post, edges.pre].add(weight.astype(dtype))
             return CoupledConstants(synapse, matrix=matrices, delay=delays_of(projection, plan, 0))

@@ -84,7 +84,8 @@ def sum_over_edges(plan: SourcePlan | EdgePlan, constants: CoupledConstants, val
     if isinstance(plan, SourcePlan) and plan.dense:
         if constants.common is not None:
             return constants.common * jnp.sum(values)
-        return constants.matrix @ jnp.pad(values, (0, constants.matrix.shape[1] - values.shape[0]))
+        beyond = constants.matrix.shape[1] - values.shape[0]
+        return constants.matrix @ (jnp.pad(values, (0, beyond)) if beyond else values)
     at = jnp.arange(plan.states, dtype=jnp.int32) if isinstance(plan, EdgePlan) else constants.pre
     return weighted_sum(constants.rows, at, constants.weight, values)
 
