@@ -36,6 +36,8 @@ class LinearForm(NamedTuple):
 class Moving:
     """A variable that moves: to `form`, or, where a `slope` is given, by exponential Euler on `form + slope · variable`.
 
+    Both are then times the step's length.
+
     Attributes:
         held: whether it stays as it is while the neuron is refractory.
     """
@@ -96,7 +98,6 @@ def integrate_and_fire(
     equations: NeuronEquations,
     variables: Sequence[jax.Array],
     coefficients: jax.Array,
-    interval: jax.Array,
     step: jax.Array,
     recent: jax.Array,
     refractory: jax.Array | None = None,
@@ -117,7 +118,6 @@ def integrate_and_fire(
         variables: `[n]` each; those that change are updated in place where XLA can.
         coefficients: for each of `equations.forms` its constant and its coefficients, all in a row; a row a member,
             `[members, coefficients]`.
-        interval: the length of the step, a number.
         step: this step, int64 scalar.
         recent: the step of each neuron's last spike, less `since`, int32 `[n]`.
         refractory: for how many steps after that it is refractory, int32, one a member, `[members, 1]`, or one a neuron, `[n]`;
@@ -137,7 +137,7 @@ def integrate_and_fire(
         >>> decay = NeuronEquations(1, 1, (Moving(0, LinearForm((0,)), held=True),), False, LinearForm((0,)), True, ((0, LinearForm()),))
         >>> with jax.enable_x64(True):
         ...     (V,), recent, fires = integrate_and_fire(
-        ...         decay, [jnp.array([8.0, 12.0])], jnp.array([[2.0, 0.5, 10.0, 1.0, 0.0]]), 0.1, jnp.int64(7),
+        ...         decay, [jnp.array([8.0, 12.0])], jnp.array([[2.0, 0.5, 10.0, 1.0, 0.0]]), jnp.int64(7),
         ...         recent=jnp.full(2, -100, jnp.int32), refractory=jnp.array([[20]], jnp.int32),
         ...     )
         >>> V.tolist(), fires.tolist(), recent.tolist()                   # 2 + V/2; fires from 10 on; falls back to 0
@@ -175,7 +175,7 @@ def integrate_and_fire(
             "integrate_and_fire: variables and what differs among neurons must be [n] of the coefficients' type, recent int32 [n] and "
             f"refractory int32, not {[f'{x.dtype} {list(x.shape)}' for x in (*variables, *own, recent, steps)]}."
         )
-    operands = step, since, jnp.asarray(interval, dtype), recent, steps, coefficients, ends, *variables, *own
+    operands = step, since, recent, steps, coefficients, ends, *variables, *own
     *moved, recent, fires = _advance(equations, places, *operands)
     return moved, recent, fires
 
@@ -183,27 +183,27 @@ def integrate_and_fire(
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _advance(equations, places, *operands):
     native, reference = (functools.partial(function, equations, places) for function in (_native, _reference))
-    if operands[2].dtype.name not in dispatch.FLOATS or not equations.fits:
+    if operands[4].dtype.name not in dispatch.FLOATS or not equations.fits:
         return reference(*operands)
-    advance = dispatch.updating(functools.partial(dispatch.choose, native, reference), 3, *(7 + v for v in range(equations.variables)))
+    advance = dispatch.updating(functools.partial(dispatch.choose, native, reference), 2, *(6 + v for v in range(equations.variables)))
     return advance(*operands)
 
 
-def _native(equations, places, step, since, interval, recent, refractory, coefficients, ends, *operands):
+def _native(equations, places, step, since, recent, refractory, coefficients, ends, *operands):
     of_shape = lambda x, dtype=None: jax.ShapeDtypeStruct(x.shape, dtype or x.dtype)
     written = operands[: equations.written]
     recent, fires, *moved = dispatch.native_call(
-        "integrate_and_fire_" + dispatch.FLOATS[interval.dtype.name],
+        "integrate_and_fire_" + dispatch.FLOATS[coefficients.dtype.name],
         (of_shape(recent), of_shape(recent, jnp.bool_), *(of_shape(x) for x in written)),
-        *(step, since, interval, recent, refractory, coefficients, ends, *operands),
-        aliases={3: 0, **{7 + v: 2 + v for v in range(equations.written)}},
+        *(step, since, recent, refractory, coefficients, ends, *operands),
+        aliases={2: 0, **{6 + v: 2 + v for v in range(equations.written)}},
         numbers=equations.numbers(),
         each=np.array(places, np.int64),
     )
     return *moved, recent, fires
 
 
-def _reference(equations, places, step, since, interval, recent, refractory, shared, ends, *operands):
+def _reference(equations, places, step, since, recent, refractory, shared, ends, *operands):
     now = (step - since).astype(jnp.int32)
     variables, n = operands[: equations.variables], recent.shape
     own = dict(zip(places, operands[equations.variables :], strict=True))
@@ -226,7 +226,7 @@ def _reference(equations, places, step, since, interval, recent, refractory, sha
         moved = evaluate(m.form, variables)
         if m.slope is not None:
             slope = evaluate(m.slope, variables)
-            moved = before + interval * _relaxed(interval * slope) * (moved + slope * before)
+            moved = before + _relaxed(slope) * (moved + slope * before)
         after[m.variable] = jnp.where(waiting, before, moved) if m.held else moved
     threshold = next(coefficients)
     weights = [next(coefficients) for _ in equations.test.terms]

@@ -278,7 +278,6 @@ class Stepper:
             whole.equations,
             [working.before[owner][v] for owner, v in whole.variables],
             coefficients,
-            jnp.asarray(self.constants.dt).astype(self.plan.dtype),
             working.k,
             working.recent[group.name],
             None if constants.refractory is None else constants.refractory.in_columns(),

@@ -27,7 +27,7 @@ def coefficients(numbers, what="coefficients"):
     return [numbers["each"][what].get(str(i), column) for i, column in enumerate(numbers[what].T)]
 
 
-def taken(near, step, numbers, variables, current, dt, recent):
+def taken(near, step, numbers, variables, current, recent):
     """A step by the kernel, with one member."""
     row, each = jnp.asarray(numbers["coefficients"]), {}
     for place in {*step.driven, *step.each}:
@@ -35,7 +35,7 @@ def taken(near, step, numbers, variables, current, dt, recent):
         each[place] = jnp.broadcast_to(jnp.asarray(coefficients(numbers)[place] + gain * current), (near.n,))
     given = [variables[owner][v] for owner, v in step.variables]
     refractory = jnp.array([[3]], jnp.int32) if near.refractory else None
-    return integrate_and_fire(step.equations, given, row, dt, jnp.int64(9), recent, refractory, each)
+    return integrate_and_fire(step.equations, given, row, jnp.int64(9), recent, refractory, each)
 
 
 CASES = {
@@ -69,7 +69,7 @@ def test_the_kernels_step_is_exponential_euler_of_the_equations(case):
         for owner, v in near.names:
             variables[owner][v] = jnp.asarray(rng.normal(-50.0, 6.0, n) if v == "V" else rng.normal(3.0, 2.0, n))
         current, recent = jnp.asarray(rng.normal(200.0, 100.0, n)), jnp.asarray(rng.integers(4, 9, n), jnp.int32)
-        moved, last, fires = taken(near, step, step.numbers(parts, dt), variables, current, dt, recent)
+        moved, last, fires = taken(near, step, step.numbers(parts, dt), variables, current, recent)
         named = {**parts, "model": Stacked(parts["model"].at_neurons(), (), (n,))}
         values = {near.called(name): variables[name[0]][name[1]] for name in near.names} | {INPUT: current, TIME: jnp.zeros(())}
         compute, after = _derivatives(near), {}
@@ -102,7 +102,7 @@ def test_the_kernels_exact_step_is_the_exponential_of_the_equations(case):
             owner: {v: jnp.linspace(-58.0, -56.0, n) if v == "V" else jnp.full(n, 2.0) for o, v in near.names if o == owner}
             for owner, _ in near.names
         }
-        moved, _, fires = taken(near, step, step.numbers(parts, dt), variables, 100.0, dt, jnp.full(n, -100, jnp.int32))
+        moved, _, fires = taken(near, step, step.numbers(parts, dt), variables, 100.0, jnp.full(n, -100, jnp.int32))
     assert not fires.any()
     given = np.stack([*(variables[owner][v] for owner, v in near.names), np.full(n, 100.0), np.ones(n)], axis=1)
     expected = np.einsum("nij,nj->ni", matrix_of(near, parts, dt), given)
@@ -231,7 +231,7 @@ def test_a_test_is_taken_over_to_the_last_bit(kind, dtype):
     with jax.enable_x64(True):
         numbers = jax.tree.map(jnp.asarray, step.numbers(parts, 0.0, dtype))  # dt = 0: nothing moves
         variables = {"cells": {"V": jnp.asarray(edge), "w": jnp.zeros(5, dtype)}}
-        _, _, fires = taken(near, step, numbers, variables, dtype(0.0), 0.0, jnp.full(5, -100, jnp.int32))
+        _, _, fires = taken(near, step, numbers, variables, dtype(0.0), jnp.full(5, -100, jnp.int32))
         model = WithTest(threshold=dtype(threshold), kind=kind)
         expected = model.spiked(variables["cells"], variables["cells"])
     np.testing.assert_array_equal(fires, expected)

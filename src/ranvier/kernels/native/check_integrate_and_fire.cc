@@ -52,7 +52,7 @@ struct Case {
     neurons.either_end = integer(0, 1);
     neurons.n_resets = integer(0, count);
     for (int64_t r = 0; r < neurons.n_resets; ++r) neurons.resets[r] = {r, form()};
-    neurons.interval = T(0.2), neurons.now = 100;
+    neurons.now = 100;
     for (int64_t i = 0; i < n; ++i) recent.push_back(static_cast<int32_t>(integer(60, 99)));
     const bool each = integer(0, 1);
     for (int64_t i = 0; i < (each ? n : members); ++i) periods.push_back(static_cast<int32_t>(integer(15, 25)));
@@ -93,8 +93,8 @@ void check(int64_t n) {
       const auto& moving = s.moving[m];
       T moved = c.value(moving.form, before, i);
       if (moving.relaxes) {
-        const double slope = c.value(moving.slope, before, i), z = s.interval * slope, x = before[m][i];
-        moved = static_cast<T>(x + s.interval * (std::abs(z) < 1e-12 ? 1.0 : std::expm1(z) / z) * (moved + slope * x));
+        const double z = c.value(moving.slope, before, i), x = before[m][i];
+        moved = static_cast<T>(x + (std::abs(z) < 1e-12 ? 1.0 : std::expm1(z) / z) * (moved + z * x));
       }
       if (!(moving.held && waiting)) after[m][i] = moved;
     }

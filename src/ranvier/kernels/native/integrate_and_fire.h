@@ -30,7 +30,7 @@ struct LinearForm {
   int64_t n_terms = 0;
 };
 
-// How a variable moves: to `form`, or, where it relaxes, by exponential Euler on d/dt = form + slope · variable.
+// How a variable moves: to `form`, or, where it relaxes, by exponential Euler on d/dt = form + slope · variable, both times the step's length.
 template <class T>
 struct MovingVariable {
   int64_t variable;
@@ -56,7 +56,7 @@ struct IntegrateAndFire {
   std::array<ResetVariable<T>, kMostVariables> resets;
   LinearForm<T> test;  // its constant is the threshold
   bool either_end = false, copies = false;
-  T interval;
+  bool cleared = false;  // no flag is set yet
   int32_t now;
   int32_t* recent;
   Coefficient<int32_t> refractory;  // without one, no neuron waits

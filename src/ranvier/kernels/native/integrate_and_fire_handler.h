@@ -11,12 +11,12 @@ namespace ranvier::handlers {
 
 constexpr int64_t kNeuronsAtOnce = 8192;  // on one thread; fewer are not worth the hand-over to another
 
-// step [batch…], since [batch…], interval [batch…], recent [batch…, n], refractory [batch…, n, members or 0] (where these are one number, one a neuron),
+// step [batch…], since [batch…], recent [batch…, n], refractory [batch…, n, members or 0] (where these are one number, one a neuron),
 // coefficients [batch…, members, C], ends [batch…, members], then the variables [batch…, n], those that are written first, then the coefficients that differ among the neurons, [batch…, n],
 // whose places are `each`. Results: recent and flags [batch…, n], the written variables.
 template <ffi::DataType type>
-ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> since, ffi::Buffer<type> interval,
-                              ffi::Buffer<ffi::S32> recent, ffi::Buffer<ffi::S32> refractory, ffi::Buffer<type> coefficients,
+ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, ffi::Buffer<ffi::S64> since, ffi::Buffer<ffi::S32> recent,
+                              ffi::Buffer<ffi::S32> refractory, ffi::Buffer<type> coefficients,
                               ffi::Buffer<ffi::S32> ends, ffi::RemainingArgs operands, ffi::ResultBuffer<ffi::S32> new_recent,
                               ffi::ResultBuffer<ffi::PRED> flags, ffi::RemainingRets results, ffi::Span<const int64_t> numbers,
                               ffi::Span<const int64_t> each) {
@@ -28,7 +28,7 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
   const Dimensions p = refractory.dimensions(), w = coefficients.dimensions(), e = ends.dimensions();
   const int64_t n = r.back();
   if (!equal(r, flags->dimensions()) || !equal(r, new_recent->dimensions()) || !batch.accepts(step.dimensions(), 0) ||
-      !batch.accepts(since.dimensions(), 0) || !batch.accepts(interval.dimensions(), 0) || !batch.accepts(p, 1) ||
+      !batch.accepts(since.dimensions(), 0) || !batch.accepts(p, 1) ||
       !batch.accepts(w, 2) || !batch.accepts(e, 1)) {
     return shapes(kernel);
   }
@@ -123,10 +123,11 @@ ffi::Error integrate_and_fire(ffi::ThreadPool pool, ffi::Buffer<ffi::S64> step, 
   const std::shared_ptr<Spiking> list = batch.size == 1 ? keep_list(flags->typed_data(), n) : nullptr;
   std::vector<int64_t> found(n / std::min(kNeuronsAtOnce, kWorthSharingWithHelpers) + 1);  // on each stretch
   auto advance = [=](ffi::ThreadPool& threads, int64_t b, IntegrateAndFire<T>& neurons) mutable {
-    neurons.interval = interval.typed_data()[batch.block(interval.dimensions(), b)];
     neurons.now = static_cast<int32_t>(step.typed_data()[batch.block(step.dimensions(), b)] -
                                        since.typed_data()[batch.block(since.dimensions(), b)]);
     bool* const fired = flags->typed_data() + b * n;
+    neurons.cleared = list != nullptr && list->alone && list->count >= 0;
+    for (int64_t j = 0; neurons.cleared && j < list->count; ++j) fired[list->who[j]] = false;
     const int32_t* const ends_of_members = ends.typed_data() + batch.block(e, b) * members;
     const int64_t length = worth_sharing(kNeuronsAtOnce), pieces = (n + length - 1) / length;
     share(threads, pieces, [&](int64_t piece) {

@@ -154,7 +154,6 @@ XLA_FFI_Error* integrate_and_fire_handler(XLA_FFI_CallFrame* frame) {
                            .Ctx<ffi::ThreadPool>()
                            .template Arg<ffi::Buffer<ffi::S64>>()
                            .template Arg<ffi::Buffer<ffi::S64>>()
-                           .template Arg<ffi::Buffer<type>>()
                            .template Arg<ffi::Buffer<ffi::S32>>()
                            .template Arg<ffi::Buffer<ffi::S32>>()
                            .template Arg<ffi::Buffer<type>>()

@@ -19,7 +19,8 @@ struct Spiking {
   const bool* flags;
   int64_t n;
   std::vector<int32_t> who;  // room for all
-  int64_t count = 0;
+  int64_t count = -1;   // none before the first step
+  bool alone = false;   // whether nobody but who keeps it writes the flags: what it set is then all that is set
 };
 
 // Where steps are being written down in this thread: what each consists of, and of which flags lists are kept. The operands then stay where

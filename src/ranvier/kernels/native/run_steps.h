@@ -81,6 +81,7 @@ class Steps {
   XLA_FFI_Error* write_down(XLA_FFI_CallFrame& frame) {
     written_down = &work_, sharers = 1;
     lists_kept.clear();
+    std::vector<std::pair<std::shared_ptr<Spiking>, const Call*>> made;
     XLA_FFI_Error* error = nullptr;
     for (Call& call : calls_) {
       const size_t before = work_.size(), lists = lists_kept.size();
@@ -91,9 +92,14 @@ class Steps {
         if (error == nullptr && work_.size() == before) error = refuse(&frame, "run_steps: a kernel did not leave what it does");
       }
       if (error != nullptr) break;
+      for (size_t l = lists; l < lists_kept.size(); ++l) made.emplace_back(lists_kept[l], &call);
       // Who writes over flags makes their list untrue.
       const auto gone = [&](const std::shared_ptr<Spiking>& list) { return writes(call, list->flags, list->n); };
       lists_kept.erase(std::remove_if(lists_kept.begin(), lists_kept.begin() + lists, gone), lists_kept.begin() + lists);
+    }
+    for (const auto& [list, maker] : made) {
+      const auto others = [&, flags = list->flags, n = list->n, maker = maker](const Call& call) { return &call != maker && writes(call, flags, n); };
+      list->alone = std::none_of(calls_.begin(), calls_.end(), others);
     }
     written_down = nullptr, sharers_ = sharers;
     lists_kept.clear();

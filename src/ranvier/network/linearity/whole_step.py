@@ -59,7 +59,7 @@ Terms = dict[Any, Source]
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
-    """How a variable moves: to `form`, or by exponential Euler on `form + slope · variable`."""
+    """How a variable moves: to `form`, or by exponential Euler on `form + slope · variable`, both times the step's length."""
 
     form: Terms
     slope: Terms | None = None
@@ -156,7 +156,8 @@ def _relaxation(found: Equations) -> dict[Name, Motion] | NotAffine:
             place[name_of.get(others[0], others[0]) if others else CONSTANT] = x
         ordered = {key: form[key] for key in (*near.names, INPUT, CONSTANT) if key in form}
         if slope.keys() - {CONSTANT}:
-            motions[name] = Motion(ordered, {key: slope[key] for key in (*near.names, CONSTANT) if key in slope})
+            in_a_step = lambda terms: {key: found.expressions.apply("mul", [found.dt, x]) for key, x in terms.items()}
+            motions[name] = Motion(in_a_step(ordered), in_a_step({key: slope[key] for key in (*near.names, CONSTANT) if key in slope}))
         else:
             motions[name] = _decay(found, name, ordered, slope.get(CONSTANT))
     return motions

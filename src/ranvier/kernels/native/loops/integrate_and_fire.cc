@@ -249,26 +249,15 @@ RANVIER_INLINE void evaluate(Block<T>& block, const LinearForm<T>& form, const T
   } while (j < form.n_terms);
 }
 
+// out = v + φ(slope) · (form + slope · v)
 template <class T>
-RANVIER_INLINE T near(T z) {
-  return baseline::relaxed(z, z * z, T());
-}
-
-// out = v + h · φ(h · slope) · (form + slope · v)
-template <class T>
-RANVIER_INLINE void relax(int64_t n, T h, const T* v, const T* slope, const T* form, T* out) {
-  Integer<T> far = 0;
-  RANVIER_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) {
-    const T z = h * slope[i];
-    far |= z * z <= T(0.25) ? 0 : 1;
-  }
-  if (far == 0) {
+RANVIER_INLINE void relax(int64_t n, const T* v, const T* slope, const T* form, T* out) {
+  if (all_near(n, slope)) {
     RANVIER_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) out[i] = v[i] + (h * near(h * slope[i])) * (form[i] + slope[i] * v[i]);
+    for (int64_t i = 0; i < n; ++i) out[i] = v[i] + polynomial(Relaxation<T>::kSeries, slope[i]) * (form[i] + slope[i] * v[i]);
   } else {
     RANVIER_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) out[i] = v[i] + (h * baseline::relaxed_anywhere(h * slope[i])) * (form[i] + slope[i] * v[i]);
+    for (int64_t i = 0; i < n; ++i) out[i] = v[i] + relaxation(slope[i]) * (form[i] + slope[i] * v[i]);
   }
 }
 
@@ -314,7 +303,7 @@ RANVIER_INLINE void advance(Block<T>& block, Fired& fired) {
     if (moving.relaxes) {
       evaluate(block, moving.slope, before, block.slope);
       evaluate(block, moving.form, before, block.form);
-      relax(block.n, s.interval, before[v], block.slope, block.form, out);
+      relax(block.n, before[v], block.slope, block.form, out);
     } else {
       evaluate(block, moving.form, before, out);
     }

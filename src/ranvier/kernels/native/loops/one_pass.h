@@ -18,7 +18,7 @@ struct Pack<T, 1> {
   RANVIER_PASS static Real& at(T* x) { return *x; }
   RANVIER_PASS static Real at(const T* x) { return *x; }
   RANVIER_PASS static Whole wide(const int32_t* x) { return *x; }
-  RANVIER_PASS static bool all_below(Real x, T limit) { return x < limit; }
+  RANVIER_PASS static bool all_between(Real x, T low, T high) { return x >= low && x <= high; }
   RANVIER_PASS static uint32_t at_least(Real x, T limit) { return x >= limit; }
 };
 
@@ -40,17 +40,16 @@ struct Pack {
 #endif
     return __builtin_convertvector(*reinterpret_cast<const Narrow*>(x), Whole);
   }
-  RANVIER_PASS static bool all_below(Real x, T limit) { return where_below(x, Real{} + limit) == (uint32_t{1} << lanes) - 1; }
+  RANVIER_PASS static bool all_between(Real x, T low, T high) {
+    return (where_at_least(x, Real{} + low) & where_at_least(Real{} + high, x)) == (uint32_t{1} << lanes) - 1;
+  }
   RANVIER_PASS static uint32_t at_least(Real x, T limit) { return where_at_least(x, Real{} + limit); }
 
   // A bit a lane: compilers make vectors of comparisons first.
 #if defined(RANVIER_TARGET_LEVELS) && RANVIER_LEVEL_BYTES == 64
-  RANVIER_PASS static uint32_t where_below(__m512d x, __m512d y) { return _mm512_cmp_pd_mask(x, y, _CMP_LT_OQ); }
-  RANVIER_PASS static uint32_t where_below(__m512 x, __m512 y) { return _mm512_cmp_ps_mask(x, y, _CMP_LT_OQ); }
   RANVIER_PASS static uint32_t where_at_least(__m512d x, __m512d y) { return _mm512_cmp_pd_mask(x, y, _CMP_GE_OQ); }
   RANVIER_PASS static uint32_t where_at_least(__m512 x, __m512 y) { return _mm512_cmp_ps_mask(x, y, _CMP_GE_OQ); }
 #else
-  RANVIER_PASS static uint32_t where_below(Real x, Real y) { return bits(x < y); }
   RANVIER_PASS static uint32_t where_at_least(Real x, Real y) { return bits(x >= y); }
   RANVIER_PASS static uint32_t bits(Whole x) {
 #if defined(RANVIER_TARGET_LEVELS) && RANVIER_LEVEL_BYTES == 32
@@ -72,29 +71,11 @@ template <class T>
 constexpr int kLanesOfLevel = 1;
 #endif
 
-// (e^z − 1) / z for |z| <= 1/2, of z and its square: relative error of the polynomial below 5e-17 and 1.4e-8 (interpolated at the zeros
-// of a Chebyshev polynomial).
-template <class Real>
-RANVIER_PASS Real relaxed(Real z, Real w, double) {
-  const Real even = 1.0 + w * (0.1666666666666722 + w * (0.008333333333075146 + w * (0.00019841270281832442 + w * (2.7556979476271894e-06 + w * 2.517282043357941e-08))));
-  const Real odd = 0.5 + w * (0.04166666666666706 + w * (0.001388888888870455 + w * (2.4801587616145414e-05 + w * (2.7557076636642725e-07 + w * 2.0962955815976076e-09))));
-  return even + z * odd;
-}
-
-template <class Real>
-RANVIER_PASS Real relaxed(Real z, Real w, float) {
-  const Real even = 1.0f + w * (0.1666666716337204f + w * (0.008333181962370872f + w * 0.00019962176156695932f));
-  const Real odd = 0.5000000596046448f + w * (0.04166530445218086f + w * 0.001399777363985777f);
-  return even + z * odd;
-}
-
-// The same for any z, and the same numbers where both are right: a neuron does not see whether another needs this one.
-template <class T>
-RANVIER_PASS T relaxed_anywhere(T z) {
-  const bool small = z * z <= T(0.25);
-  const T near = small ? z : T(0), far = small ? T(1) : z;
-  const T series = relaxed(near, near * near, T()), quotient = (exponential(far) - T(1)) / far;
-  return small ? series : quotient;
+// `polynomial` of elementary.h in vectors of this level.
+template <class Real, int first = 0, int count, class T>
+RANVIER_PASS Real polynomial_of(const T (&c)[count], Real x) {
+  if constexpr (first + 1 == count) return Real{} + c[first];
+  else return polynomial_of<Real, first + 1>(c, x) * x + c[first];
 }
 
 // constant + Σ factor · x, added from the left. The constant is one for each neuron, or one that lies as often as there are lanes.
@@ -174,11 +155,11 @@ struct Jump {
   }
 };
 
-// out = before + h · φ(h · by) · drive for any h · by, by itself, since it is seldom needed.
+// out = before + φ(z) · drive for any z, by itself, since it is seldom needed.
 template <int lanes, class T>
-RANVIER_LEVEL_TARGET RANVIER_NOT_INLINE void relax_anywhere(T h, const T* before, const T* by, const T* drive, T* out) {
+RANVIER_LEVEL_TARGET RANVIER_NOT_INLINE void relax_anywhere(const T* before, const T* z, const T* drive, T* out) {
   RANVIER_INDEPENDENT
-  for (int l = 0; l < lanes; ++l) out[l] = before[l] + (h * relaxed_anywhere(h * by[l])) * drive[l];
+  for (int l = 0; l < lanes; ++l) out[l] = before[l] + relaxation(z[l]) * drive[l];
 }
 
 // By exponential Euler, while others decay.
@@ -188,18 +169,16 @@ struct Relax {
   Sum<T, F> form;
   Potential<T> potential;
   Decays<T, M> decays;
-  T interval;
 
   template <class P>
   RANVIER_PASS uint32_t at(int64_t i) const {
     using Real = typename P::Real;
-    const Real before = P::at(potential.v + i), by = slope.template at<P>(i), z = interval * by, square = z * z;
-    const Real drive = form.template at<P>(i) + by * before;
-    Real moved = before + (interval * relaxed(z, square, T())) * drive;
-    if (!P::all_below(square, T(0.25))) {
+    const Real before = P::at(potential.v + i), z = slope.template at<P>(i), drive = form.template at<P>(i) + z * before;
+    Real moved = before + polynomial_of(Relaxation<T>::kSeries, z) * drive;
+    if (!P::all_between(z, Relaxation<T>::kLow, Relaxation<T>::kHigh)) {
       T of[4][P::kLanes];
-      P::at(of[0]) = before, P::at(of[1]) = by, P::at(of[2]) = drive;
-      relax_anywhere<P::kLanes>(interval, of[0], of[1], of[2], of[3]);
+      P::at(of[0]) = before, P::at(of[1]) = z, P::at(of[2]) = drive;
+      relax_anywhere<P::kLanes>(of[0], of[1], of[2], of[3]);
       moved = P::at(of[3]);
     }
     const uint32_t above = potential.template move<P>(i, before, moved);
@@ -257,7 +236,7 @@ RANVIER_PASS bool relax(const Stretch<T>& s) {
   const MovingVariable<T>& moving = s.neurons.moving[0];
   const Sum<T, S> slope(s.neurons, s.member, s.first, moving.slope, same[0]);
   const Sum<T, F> form(s.neurons, s.member, s.first, moving.form, same[1]);
-  return go<T>(Relax<T, S, F, M>{slope, form, s.potential, {s.neurons, s.member, s.first}, s.neurons.interval}, s.n, s.above);
+  return go<T>(Relax<T, S, F, M>{slope, form, s.potential, {s.neurons, s.member, s.first}}, s.n, s.above);
 }
 
 template <int M, int S, class T>
@@ -297,7 +276,7 @@ RANVIER_LEVEL_TARGET int64_t advance_all(const IntegrateAndFire<T>& s, int64_t m
   const MovingVariable<T>& moving = s.moving[0];
   const bool waits = moving.held && s.refractory.at != nullptr;
   const int32_t since = waits ? s.now - s.refractory.of(0, member) : std::numeric_limits<int32_t>::max();
-  std::memset(fired.flags + begin, 0, end - begin);
+  if (!s.cleared) std::memset(fired.flags + begin, 0, end - begin);
   for (int64_t first = begin; first < end; first += kStretch) {
     const int64_t n = std::min(kStretch, end - first);
     const Potential<T> potential{s.variables[moving.variable] + first, s.recent + first, since, s.test.constant.of(0, member), s.either_end};

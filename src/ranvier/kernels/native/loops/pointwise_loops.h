@@ -5,45 +5,6 @@
 
 namespace RANVIER_LEVEL {
 
-// e^x: 0 below the smallest normal number, infinity above the largest.
-RANVIER_OF double exponential_of(double x) {
-  x = x < -708.4 ? -708.4 : x;
-  x = x > 710.0 ? 710.0 : x;
-  constexpr double beside = 6755399441055744.0;  // 1.5 · 2^52
-  const double shifted = x * 1.44269504088896340736 + beside, n = shifted - beside;
-  const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-  double y = 2.5000061602835666e-08;
-  y = y * r + 2.763024837921144e-07;
-  y = y * r + 2.7557586373840165e-06;
-  y = y * r + 2.480149309890655e-05;
-  y = y * r + 0.00019841269506578688;
-  y = y * r + 0.0013888888943630114;
-  y = y * r + 0.008333333333494461;
-  y = y * r + 0.041666666666530155;
-  y = y * r + 0.16666666666666413;
-  y = y * r + 0.5000000000000011;
-  y = (y * r) * r + r + 1.0;
-  const uint64_t exponent = (bits_as<uint64_t>(shifted) - bits_as<uint64_t>(beside) + 1022u) << 52;  // of half the power, which has no end
-  return (y + y) * bits_as<double>(exponent);
-}
-
-RANVIER_OF float exponential_of(float x) {
-  x = x < -87.3f ? -87.3f : x;
-  x = x > 89.0f ? 89.0f : x;
-  constexpr float beside = 12582912.0f;  // 1.5 · 2^23
-  const float shifted = x * 1.44269504088896341f + beside, n = shifted - beside;
-  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
-  float y = 1.9875691500e-4f;
-  y = y * r + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  y = (y * r) * r + r + 1.0f;
-  const uint32_t exponent = (bits_as<uint32_t>(shifted) - bits_as<uint32_t>(beside) + 126u) << 23;
-  return (y + y) * bits_as<float>(exponent);
-}
-
 // What is added first to a number, to leave the nearest whole number in its low bits.
 template <class T>
 constexpr T beside_of = sizeof(T) == 4 ? T(12582912.0) : T(6755399441055744.0);
@@ -155,27 +116,8 @@ struct Logarithm {
   }
 };
 
-// e^x − 1; the coefficients of ranvier/kernels/exponential.py.
-RANVIER_OF double exponential_minus_one(double x) {
-  const double within = x < -60.0 ? -60.0 : x > 710.0 ? 710.0 : x;
-  const double shifted = within * 1.44269504088896340736 + beside_of<double>, n = shifted - beside_of<double>;
-  const double r = (within - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-  double y = 2.0886594362820896e-09;
-  y = y * r + 2.5109122929206796e-08;
-  y = y * r + 2.7557361928014977e-07;
-  y = y * r + 2.755724392383305e-06;
-  y = y * r + 2.4801587227576575e-05;
-  y = y * r + 0.0001984126988646235;
-  y = y * r + 0.0013888888888928326;
-  y = y * r + 0.008333333333321468;
-  y = y * r + 0.0416666666666666;
-  y = y * r + 0.16666666666666677;
-  y = y * r + 0.5;
-  y = (r * r) * y + r;
-  const double half = bits_as<double>((bits_as<uint64_t>(shifted) - bits_as<uint64_t>(beside_of<double>) + 1022u) << 52);  // of the power
-  y = half * y + (half - 0.5);
-  return x == 0.0 ? x : y + y;
-}
+// e^x − 1: of single numbers by that of double ones, which is as quick here and rounds once.
+RANVIER_OF double exponential_minus_one(double x) { return x == 0.0 ? x : growth(x); }
 
 RANVIER_OF float exponential_minus_one(float x) { return static_cast<float>(exponential_minus_one(static_cast<double>(x))); }
 
@@ -186,40 +128,16 @@ RANVIER_OF double tangent_of_area(double x) {
 
 RANVIER_OF float tangent_of_area(float x) { return static_cast<float>(tangent_of_area(static_cast<double>(x))); }
 
-// (e^z − 1) / z, and 1 at 0: where |z| <= 1/2 the polynomial of one_pass.h, elsewhere the quotient. A neuron does not see whether another
-// needs the quotient.
-RANVIER_OF double relaxation_near(double z) {
-  const double w = z * z;
-  const double even = 1.0 + w * (0.1666666666666722 + w * (0.008333333333075146 + w * (0.00019841270281832442 + w * (2.7556979476271894e-06 + w * 2.517282043357941e-08))));
-  const double odd = 0.5 + w * (0.04166666666666706 + w * (0.001388888888870455 + w * (2.4801587616145414e-05 + w * (2.7557076636642725e-07 + w * 2.0962955815976076e-09))));
-  return even + z * odd;
-}
-
-RANVIER_OF float relaxation_near(float z) {
-  const float w = z * z;
-  const float even = 1.0f + w * (0.1666666716337204f + w * (0.008333181962370872f + w * 0.00019962176156695932f));
-  const float odd = 0.5000000596046448f + w * (0.04166530445218086f + w * 0.001399777363985777f);
-  return even + z * odd;
-}
-
 template <class T>
-RANVIER_LEVEL_TARGET void relaxation(int64_t n, const void* a, const void*, const void*, void* out) {
+RANVIER_LEVEL_TARGET void relaxations(int64_t n, const void* a, const void*, const void*, void* out) {
   const T* const z = static_cast<const T*>(a);
   T* const to = static_cast<T*>(out);
-  std::conditional_t<sizeof(T) == 4, int32_t, int64_t> far_away = 0;
-  RANVIER_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) far_away |= z[i] * z[i] <= T(0.25) ? 0 : 1;
-  if (far_away == 0) {
+  if (all_near(n, z)) {
     RANVIER_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) to[i] = relaxation_near(z[i]);
-    return;
-  }
-  RANVIER_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) {
-    const bool small = z[i] * z[i] <= T(0.25);
-    const T near = small ? z[i] : T(0), far = small ? T(1) : z[i];
-    const T series = relaxation_near(near), quotient = (exponential_of(far) - T(1)) / far;
-    to[i] = small ? series : quotient;
+    for (int64_t i = 0; i < n; ++i) to[i] = polynomial(Relaxation<T>::kSeries, z[i]);
+  } else {
+    RANVIER_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) to[i] = relaxation(z[i]);
   }
 }
 
@@ -326,7 +244,7 @@ RANVIER_ONE(Ceiling, std::ceil(x))
 RANVIER_ONE(Round, std::nearbyint(x))
 RANVIER_ONE(RoundAway, std::round(x))
 RANVIER_ONE(SquareRoot, std::sqrt(x))
-RANVIER_ONE(Exponential, exponential_of(x))
+RANVIER_ONE(ExponentialOf, exponential(x))
 RANVIER_ONE(ExponentialMinusOne, exponential_minus_one(x))
 RANVIER_ONE(LogarithmOfOneMore, std::log1p(x))
 RANVIER_ONE(Tanh, tangent_of_area(x))
@@ -426,7 +344,7 @@ PointwiseLoop loop_of_reals(PointwiseOperation operation, bool a_row, bool b_row
     case Operation::kRound: return one<T, T, Round>;
     case Operation::kRoundAway: return one<T, T, RoundAway>;
     case Operation::kSquareRoot: return one<T, T, SquareRoot>;
-    case Operation::kExponential: return one<T, T, Exponential>;
+    case Operation::kExponential: return one<T, T, ExponentialOf>;
     case Operation::kExponentialMinusOne: return one<T, T, ExponentialMinusOne>;
     case Operation::kLogarithm: return within<T, Logarithm>;
     case Operation::kLogarithmOfOneMore: return one<T, T, LogarithmOfOneMore>;
@@ -435,7 +353,7 @@ PointwiseLoop loop_of_reals(PointwiseOperation operation, bool a_row, bool b_row
     case Operation::kCosine: return within<T, Cosine>;
     case Operation::kTangent: return one<T, T, Tangent>;
     case Operation::kErrorFunction: return one<T, T, ErrorFunction>;
-    case Operation::kRelaxation: return relaxation<T>;
+    case Operation::kRelaxation: return relaxations<T>;
     case Operation::kIsFinite: return one<T, uint8_t, IsFinite>;
     case Operation::kDivide: return loop_of_two<T, T, Divide>(a_row, b_row);
     case Operation::kPower: return loop_of_two<T, T, Power>(a_row, b_row);
