@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -269,3 +271,12 @@ def test_what_is_learnt_may_be_parametrised():
 class Halved(nn.Module):
     def forward(self, raw):
         return raw / 2
+
+
+def test_a_graph_that_is_kept_until_the_end_is_no_reason_to_complain():
+    script = """
+import torch, ranvier.torch as rt
+kept, _ = rt.LIF(5, learn=("tau", "threshold"))(torch.randn(4, 2, 5))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -370,6 +370,8 @@ nb::list tell(const nb::bytes& message) {
 }  // namespace
 
 NB_MODULE(_native, m) {
+  // PyTorch's graphs may hold a sequence until the interpreter is gone, where nothing can be given back any more.
+  nb::set_leak_warnings(false);
   nb::exception<ranvier::Lost>(m, "Lost", PyExc_ConnectionError);
   m.def("open_peers", open_peers, nb::arg("own"), nb::arg("of_devices"), nb::arg("of_hosts"), nb::arg("patience"), nb::arg("patience_of_hosts"));
   m.def("tell", tell, nb::arg("message"));
