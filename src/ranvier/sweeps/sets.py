@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ranvier import doors, units
+from ranvier import doors, surroundings, units
 from ranvier.connect.part import draw as draw_edges
 from ranvier.errors import ParameterError, RanvierError, UnsupportedError, did_you_mean, unknown
 from ranvier.model import Model, parameters
@@ -333,9 +333,10 @@ def _check_value(net: Network, drawn: Drawn, path: str, value: Any, unit: str | 
         if unit is not None and not isinstance(value, Model | Distribution) and not callable(value):
             doors.values(value, path, rank=(0, 1, 2), **_ENDS.get(path.rpartition(".")[2], _NO_ENDS), unit=unit, one="neuron or edge")
             if np.ndim(value):  # does its length fit?
-                part = draw(net, given, seed=drawn.seed, dt=drawn.dt, like=drawn).projections.get(path.partition(".")[0])
-                if part is not None:
-                    draw_edges(part.part)
+                with surroundings.inside():
+                    part = draw(net, given, seed=drawn.seed, dt=drawn.dt, like=drawn).projections.get(path.partition(".")[0])
+                    if part is not None:
+                        draw_edges(part.part)
     except RanvierError as error:
         raise type(error)(f"Value {i} of {path!r} cannot be: {error.args[0]}") from None
 
