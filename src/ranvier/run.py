@@ -473,7 +473,7 @@ def program_of(
         spikes: how many a neuron may have between two visits of the host, as far as there is room.
         exchange: what tells of other devices, if there are any.
     """
-    spikes = max(spikes, 2 * dispatch.turns_at_once())
+    spikes = max(spikes, 2 * dispatch.turns_at_once())  # turns are taken at once where the list has room for all that may spike in them
     capacity = 1 << int(max(spikes * plan.n, LEAST_SPIKES) - 1).bit_length()
     # Packing serves methods that weigh slopes. Others work on the variables one by one: over packed rows
     # XLA would compute every variable's equation for each of them.

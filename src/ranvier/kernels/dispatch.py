@@ -69,7 +69,7 @@ def compiler_options(platform: str, loops: int = 1) -> dict[str, Any]:
 
     Args:
         platform: for which.
-        loops: how many loops there are within one another in the program, less those around the step, but for one.
+        loops: how deep loops are nested, that over steps being the first: 1 where a step has none within it.
     """
     if platform == "cpu":
         return {"xla_cpu_prefer_vector_width": 512}

@@ -159,12 +159,10 @@ class Turns:
 
     def by_xla(self, carry: Any, stop: Any) -> Any:
         """XLA's own loop: of several turns at once, where that helps, as far as they fit, then of the turns that are left."""
-        several = self.several
-        while several:
+        for several in sorted({self.several, 1}, reverse=True):
             more = several - 1
             fit = lambda c, more=more: (self.step(c) + more < stop) & (self.spikes(c) + more * self.most <= self.room)
             carry = jax.lax.while_loop(fit, functools.partial(self._turns, several), carry)
-            several = 1 if several > 1 else 0
         return carry
 
     def _turns(self, several: int, carry: Any) -> Any:
